@@ -1,0 +1,121 @@
+"""The door: what a user hands in becomes an array of the right kind, or a clear error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "as_features",
+    "as_numeric",
+    "check_count",
+    "check_finite",
+    "check_fraction",
+    "optional_count",
+]
+
+Array = NDArray[Any]
+
+_CHUNK = 65_536  # entries looked at together: the check's temporaries stay in the cache
+
+
+def as_numeric(name: str, value: Any) -> Array:
+    """Return ``value`` as an array of real numbers or booleans, without a copy where it is one.
+
+    Raises:
+        TypeError: If its entries are complex, text, objects or missing.
+        ValueError: If its rows are of different lengths.
+    """
+    if value is None:
+        raise TypeError(f"{name} is missing. Expected an array of numbers. Received: None")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be a rectangular array of numbers: all rows of one length. "
+            f"Received: {type(value).__name__} ({error})"
+        ) from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"{name} must hold real numbers. Received: {type(value).__name__} of type "
+            f"{array.dtype}. Convert it first, for instance by .astype('float32')."
+        )
+    return array
+
+
+def as_features(name: str, value: Any) -> Array:
+    """Return ``value`` as a numeric array with at least one sample and one feature.
+
+    Raises:
+        TypeError: If it is not numeric.
+        ValueError: If it is empty or has no axis for the features.
+    """
+    array = as_numeric(name, value)
+    if array.ndim < 2:
+        raise ValueError(
+            f"{name} must have an axis of samples and at least one of features. Received: shape "
+            f"{array.shape}. One sample is x[None, :]; one feature of many samples, x[:, None]."
+        )
+    if array.size == 0:
+        raise ValueError(f"{name} is empty. Received: shape {array.shape}")
+    return array
+
+
+def check_finite(name: str, array: Array, dtype: Any) -> None:
+    """Refuse an array with an entry that is no finite number once it is of type ``dtype``.
+
+    Raises:
+        ValueError: With the first such entry and where it stands.
+    """
+    if array.dtype.kind != "f":
+        return
+    rows = max(1, _CHUNK * len(array) // array.size)
+    narrows = array.dtype.itemsize > np.dtype(dtype).itemsize
+    for start in range(0, len(array), rows):
+        part = array[start : start + rows]
+        if narrows:
+            with np.errstate(over="ignore", under="ignore"):
+                part = part.astype(dtype)
+        if not np.isfinite(part).all():
+            first = np.argwhere(~np.isfinite(part))[0]
+            where = (start + int(first[0]), *map(int, first[1:]))
+            raise ValueError(
+                f"{name} must be finite as {np.dtype(dtype).name}. "
+                f"Received: {name}[{', '.join(map(str, where))}] = {array[where]}. "
+                "Drop such rows, or fill the gaps, first."
+            )
+
+
+def check_count(name: str, value: Any, minimum: int) -> int:
+    """Return ``value`` as an integer no smaller than ``minimum``.
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it is smaller.
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer. Received: {name}={value!r}")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}. Received: {name}={value}")
+    return int(value)
+
+
+def check_fraction(name: str, value: Any) -> float:
+    """Return ``value`` as a number in [0, 1).
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it lies outside.
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must lie in [0, 1). Received: {name}={value}")
+    return float(value)
+
+
+def optional_count(name: str, value: Any) -> int | None:
+    """Return ``value`` as an integer of at least 1, or None as None; raises as `check_count`."""
+    return None if value is None else check_count(name, value, 1)

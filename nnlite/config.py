@@ -1,0 +1,63 @@
+"""The settings that hold for the whole process: the default float type, and Keras's epsilon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["epsilon", "floatx", "set_floatx"]
+
+_FLOAT_TYPES = ("float32", "float64")
+_EPSILON = 1e-7
+
+_floatx = "float32"
+
+
+def floatx() -> str:
+    """Return the default float type of new layers, ``"float32"`` unless it was changed.
+
+    >>> floatx()
+    'float32'
+    """
+    return _floatx
+
+
+def set_floatx(dtype: str) -> None:
+    """Set the default float type of every layer made from now on.
+
+    Args:
+        dtype: ``"float32"`` or ``"float64"``.
+
+    Raises:
+        ValueError: If ``dtype`` is any other type.
+
+    >>> set_floatx("float64")
+    >>> floatx()
+    'float64'
+    >>> set_floatx("float32")
+    """
+    global _floatx
+    _floatx = float_type(dtype).name
+
+
+def epsilon() -> float:
+    """Return the small number, 1e-7, that keeps probabilities off 0 and 1 and divisors off 0.
+
+    >>> epsilon()
+    1e-07
+    """
+    return _EPSILON
+
+
+def float_type(dtype: Any) -> np.dtype[Any]:
+    """Return ``dtype`` (None: the default) as a NumPy type, if it is float32 or float64."""
+    try:
+        result = np.dtype(_floatx if dtype is None else dtype)
+    except TypeError:
+        result = None
+    if result is None or result.name not in _FLOAT_TYPES:
+        raise ValueError(
+            f"dtype must be 'float32' or 'float64'. Received: dtype={dtype!r}"
+        ) from None
+    return result

@@ -1,0 +1,160 @@
+"""Projections that put a weight back where it must lie, applied to it after each update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.config import epsilon
+from nnlite.registry import Configurable, Registry
+
+__all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
+
+Array = NDArray[Any]
+
+
+class Constraint(Configurable):
+    """A projection of a weight; a subclass defines ``__call__``.
+
+    >>> class AtMostOne(Constraint):
+    ...     def __call__(self, w):
+    ...         return np.minimum(w, 1)
+    >>> AtMostOne()(np.array([0.5, 2.0]))
+    array([0.5, 1. ])
+    """
+
+    def __call__(self, w: Array) -> Array:
+        """Return the projection of ``w``, of the same shape and type; ``w`` is left alone."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(w)")
+
+
+registry = Registry("constraint", Constraint)
+
+
+def get(identifier: Any) -> Constraint | None:
+    """Return the constraint that ``identifier`` names or is; None is none.
+
+    Args:
+        identifier: A name such as ``"non_neg"``, a `Constraint` class or object, or None.
+
+    Raises:
+        ValueError: If no constraint has that name.
+        TypeError: If ``identifier`` is of another kind.
+
+    >>> get("max_norm")
+    MaxNorm()
+    """
+    return None if identifier is None else registry.get(identifier)
+
+
+@registry.register()
+class NonNeg(Constraint):
+    """No weight below 0: max(w, 0).
+
+    >>> NonNeg()(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+
+    def __call__(self, w: Array) -> Array:
+        """Return max(w, 0)."""
+        return np.maximum(w, 0)
+
+
+@registry.register()
+class MinMaxNorm(Constraint):
+    """The length of each vector of weights within, or on its way to, [min_value, max_value].
+
+    w * (rate * clip(||w||, min_value, max_value) + (1 - rate) * ||w||) / (||w|| + 1e-7)
+
+    Args:
+        min_value: The least length.
+        max_value: The greatest length.
+        rate: How much of the way to go at each update: 1 is all of it.
+        axis: The axis, or axes, that one vector runs along. 0 is right for a ``Dense`` kernel
+            of shape (inputs, outputs): the vector of weights into each unit.
+
+    Raises:
+        ValueError: If not 0 <= ``min_value`` <= ``max_value``, or ``rate`` is not in [0, 1].
+
+    >>> MinMaxNorm(max_value=1.0)(np.array([[3.0, 0.3], [4.0, 0.4]])).round(4)
+    array([[0.6, 0.3],
+           [0.8, 0.4]])
+    """
+
+    def __init__(
+        self,
+        min_value: float = 0.0,
+        max_value: float = 1.0,
+        rate: float = 1.0,
+        axis: int | Sequence[int] = 0,
+    ) -> None:
+        if not 0 <= min_value <= max_value:
+            raise ValueError(
+                "max_value must be at least min_value, and min_value at least 0. "
+                f"Received: {min_value=}, {max_value=}"
+            )
+        if not 0 <= rate <= 1:
+            raise ValueError(f"rate must lie in [0, 1]. Received: {rate=}")
+        self.min_value = min_value
+        self.max_value = max_value
+        self.rate = rate
+        self.axis = axis
+
+    def __call__(self, w: Array) -> Array:
+        """Return ``w`` with each of its vectors scaled."""
+        axis = self.axis if isinstance(self.axis, int) else tuple(self.axis)
+        # In float64, where the square of a float32 neither overflows nor vanishes.
+        norms = np.sqrt(np.square(w, dtype=np.float64).sum(axis, keepdims=True))
+        nearest = np.clip(norms, self.min_value, self.max_value)
+        target = self.rate * nearest + (1 - self.rate) * norms
+        scale: Array = (target / (norms + epsilon())).astype(w.dtype)
+        return w * scale
+
+
+@registry.register()
+class MaxNorm(MinMaxNorm):
+    """The length of each vector of weights at most ``max_value``.
+
+    w * min(||w||, max_value) / (||w|| + 1e-7); Srivastava et al. (2014), section 5.1, use it
+    beside dropout.
+
+    Args:
+        max_value: The greatest length.
+        axis: The axis, or axes, that one vector runs along.
+
+    Raises:
+        ValueError: If ``max_value`` is negative.
+
+    >>> MaxNorm(max_value=1)(np.array([[3.0, 0.3], [4.0, 0.4]])).round(4)
+    array([[0.6, 0.3],
+           [0.8, 0.4]])
+    """
+
+    def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
+        super().__init__(max_value=max_value, axis=axis)
+
+
+@registry.register()
+class UnitNorm(MinMaxNorm):
+    """The length of each vector of weights 1: w / (||w|| + 1e-7).
+
+    Args:
+        axis: The axis, or axes, that one vector runs along.
+
+    >>> UnitNorm()(np.array([[3.0, 0.3], [4.0, 0.4]])).round(4)
+    array([[0.6, 0.6],
+           [0.8, 0.8]])
+    """
+
+    def __init__(self, axis: int | Sequence[int] = 0) -> None:
+        super().__init__(min_value=1.0, max_value=1.0, axis=axis)
+
+
+# Keras's other spellings.
+max_norm = MaxNorm
+min_max_norm = MinMaxNorm
+non_neg = NonNeg
+unit_norm = UnitNorm

@@ -1,0 +1,243 @@
+"""Where batches come from: arrays, taken in order or shuffled, converted a batch at a time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import as_numeric, check_finite
+
+__all__ = ["ArrayBatches", "Epochs", "Samples", "class_weights", "sample_weights"]
+
+Array = NDArray[Any]
+
+
+class _Column:
+    """One array of the data, and the memory that its batches are gathered into.
+
+    The array keeps its type and place; a batch is converted when it is taken.
+    """
+
+    def __init__(self, array: Array, dtype: Any, batch_size: int) -> None:
+        self.array = array
+        self.converts = array.dtype != dtype
+        shape = (min(batch_size, len(array)), *array.shape[1:])
+        self._gathered = np.empty(shape, array.dtype)
+        self._batch = np.empty(shape, dtype) if self.converts else self._gathered
+
+    def slice(self, start: int, stop: int) -> Array:
+        """Return rows start to stop: a view where no conversion is needed."""
+        rows = self.array[start:stop]
+        return self._convert(rows) if self.converts else rows
+
+    def take(self, rows: Array) -> Array:
+        """Return the rows of the given numbers, in that order."""
+        gathered = self._gathered[: len(rows)]
+        if self.array.flags.c_contiguous:
+            # Without mode="clip", take would gather into a temporary first; rows are in range.
+            np.take(self.array, rows, axis=0, out=gathered, mode="clip")
+        else:
+            gathered[...] = self.array[
+                rows
+            ]  # take would copy the whole array to make it contiguous
+        return self._convert(gathered) if self.converts else gathered
+
+    def _convert(self, rows: Array) -> Array:
+        batch = self._batch[: len(rows)]
+        batch[...] = rows
+        return batch
+
+
+class ArrayBatches:
+    """Batches of arrays of equal length: each pass over it is one epoch.
+
+    A batch is good until the next one is taken. The arrays themselves are never written to.
+
+    Args:
+        columns: Pairs of an array, or None, and the type that its batches are converted to.
+        batch_size: The number of rows of a batch; the last one has what is left.
+        shuffle: Draws a new order for each epoch, or None for the order as it is. Where one batch
+            holds all rows, the order means nothing and is left alone.
+
+    >>> x = np.arange(5.0)[:, None]
+    >>> batches = ArrayBatches([(x, np.dtype("float32")), (None, None)], batch_size=2)
+    >>> len(batches)
+    3
+    >>> [batch.ravel().tolist() for batch, _ in batches]
+    [[0.0, 1.0], [2.0, 3.0], [4.0]]
+    """
+
+    def __init__(
+        self,
+        columns: list[tuple[Array | None, Any]],
+        batch_size: int,
+        shuffle: np.random.Generator | None = None,
+    ) -> None:
+        self._columns = [
+            None if array is None else _Column(array, dtype, batch_size) for array, dtype in columns
+        ]
+        self.rows = next(len(array) for array, _ in columns if array is not None)
+        self.batch_size = batch_size
+        self._shuffle = shuffle if batch_size < self.rows else None
+        self._order = None if self._shuffle is None else np.arange(self.rows)
+
+    def __len__(self) -> int:
+        return -(-self.rows // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        if self._shuffle is not None and self._order is not None:
+            self._shuffle.shuffle(self._order)
+        for start in range(0, self.rows, self.batch_size):
+            stop = min(start + self.batch_size, self.rows)
+            if self._order is None:
+                yield tuple([c and c.slice(start, stop) for c in self._columns])  # type: ignore[misc]
+            else:
+                rows = self._order[start:stop]
+                yield tuple([c and c.take(rows) for c in self._columns])  # type: ignore[misc]
+
+
+class Samples:
+    """Inputs, targets and weights that have passed the door, and the types of their batches.
+
+    Args:
+        x: The inputs.
+        y: The targets.
+        weight: The weight of each sample, or None.
+        dtype: The type that inputs and weights are computed in.
+        target_dtype: The type that the loss takes targets in.
+    """
+
+    def __init__(
+        self, x: Array, y: Array, weight: Array | None, dtype: Any, target_dtype: Any
+    ) -> None:
+        self.x = x
+        self.columns: list[tuple[Array | None, Any]] = [
+            (x, np.dtype(dtype)),
+            (y, np.dtype(target_dtype)),
+            (weight, np.dtype(dtype)),
+        ]
+
+    def batches(self, batch_size: int, shuffle: np.random.Generator | None = None) -> ArrayBatches:
+        """Return the samples in batches."""
+        return ArrayBatches(self.columns, batch_size, shuffle)
+
+    def whole(self) -> Any:
+        """Return x, y and weight as one batch."""
+        return [
+            None if array is None else array.astype(dtype, copy=False)
+            for array, dtype in self.columns
+        ]
+
+    def split(self, fraction: float) -> tuple[Samples, Samples]:
+        """Return the first samples, and the last ``fraction`` of them, as views.
+
+        Raises:
+            ValueError: If that leaves none on one side.
+        """
+        at = int(len(self.x) * (1 - fraction))
+        if not 0 < at < len(self.x):
+            raise ValueError(
+                f"validation_split={fraction} of {len(self.x)} samples leaves none on one side."
+            )
+        return self._part(slice(0, at)), self._part(slice(at, None))
+
+    def _part(self, rows: slice) -> Samples:
+        x, y, weight = [None if array is None else array[rows] for array, _ in self.columns]
+        assert x is not None  # these two are always there
+        assert y is not None
+        return Samples(x, y, weight, self.columns[0][1], self.columns[1][1])
+
+
+class Epochs:
+    """Passes over batches, cut into epochs: whole passes, or ``steps`` batches each.
+
+    With ``steps``, an epoch goes on where the one before it stopped. When the data end within an
+    epoch, that epoch ends early with a warning, as in Keras, and the next one starts anew.
+
+    Args:
+        batches: What to pass over; iterating it is one pass.
+        steps: The number of batches of an epoch, or None for all.
+
+    >>> epochs = Epochs(ArrayBatches([(np.arange(3.0), np.dtype(float))], batch_size=1), steps=2)
+    >>> next(iter(epochs))
+    (array([0.]),)
+    """
+
+    def __init__(self, batches: ArrayBatches, steps: int | None) -> None:
+        self.batches = batches
+        self.steps = steps
+        self._pass: Iterator[tuple[Array, ...]] | None = None
+        self._taken = 0
+
+    def __len__(self) -> int:
+        return len(self.batches) if self.steps is None else self.steps
+
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        if self.steps is None:
+            yield from self.batches
+            return
+        for step in range(self.steps):
+            if self._pass is None or (step == 0 and self._taken == len(self.batches)):
+                self._pass, self._taken = iter(self.batches), 0
+            if self._taken == len(self.batches):
+                warnings.warn(
+                    f"The data ended after {step} of steps_per_epoch={self.steps} steps: there are "
+                    f"{len(self.batches)} batches. The epoch ends early.",
+                    stacklevel=2,
+                )
+                return
+            self._taken += 1
+            yield next(self._pass)
+
+
+def sample_weights(name: str, value: Any, samples: int) -> Array | None:
+    """Return weights, one a sample, as an array; None stays None.
+
+    Raises:
+        TypeError: If they are not numeric.
+        ValueError: If there is another number of them, or one is not finite.
+    """
+    if value is None:
+        return None
+    array = as_numeric(name, value)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim == 0 or len(array) != samples:
+        raise ValueError(
+            f"{name} must have one entry a sample, shape ({samples},). "
+            f"Received: shape {array.shape}"
+        )
+    check_finite(name, array, array.dtype)
+    return array
+
+
+def class_weights(weights: Any, y: Array) -> Array:
+    """Return the weight of each sample by its class: its index, or the place of its largest target.
+
+    Raises:
+        TypeError: If ``weights`` is no dict of numbers.
+        ValueError: If the targets are not one class a sample.
+
+    >>> class_weights({1: 2.0}, np.array([0, 1, 1]))
+    array([1., 2., 2.])
+    """
+    if not isinstance(weights, dict):
+        raise TypeError(
+            f"class_weight must be a dict such as {{0: 1, 1: 5}}. Received: {weights!r}"
+        )
+    if y.ndim > 2:
+        raise ValueError(
+            f"class_weight needs one class a sample. Received: y of shape {y.shape}. "
+            "Use sample_weight."
+        )
+    classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else np.rint(y.reshape(len(y)))
+    result = np.ones(len(y))
+    for label, weight in weights.items():
+        if isinstance(weight, (bool, str)) or not hasattr(weight, "__float__"):
+            raise TypeError(f"class_weight[{label!r}] must be a number. Received: {weight!r}")
+        result[classes == label] = float(weight)
+    return result

@@ -1,0 +1,506 @@
+"""How weights begin: constants, random draws scaled to a layer's size, and orthogonal matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from nnlite.config import float_type
+from nnlite.random import new_generator, new_seed
+from nnlite.registry import Configurable, Registry
+
+__all__ = [
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "get",
+]
+
+Array = NDArray[Any]
+
+_MODES = ("fan_in", "fan_out", "fan_avg")
+_DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
+
+# The standard deviation of a standard normal cut off at -2 and 2: 1 - 4 phi(2) / (2 Phi(2) - 1)
+# is its square, with phi the density and Phi the distribution function.
+_TRUNCATED_STDDEV = 0.87962566103423978
+
+
+class Initializer(Configurable):
+    """What fills a new weight: called with a shape, it returns an array of that shape.
+
+    A subclass defines ``__call__``. One object always returns the same values for the same shape.
+
+    >>> class Half(Initializer):
+    ...     def __call__(self, shape, dtype=None):
+    ...         return np.full(shape, 0.5, dtype)
+    >>> Half()((2,))
+    array([0.5, 0.5])
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return a new array of initial values.
+
+        Args:
+            shape: The shape of the weight; a kernel's is ``(..., inputs, outputs)``.
+            dtype: ``"float32"`` or ``"float64"``; None means `nnlite.config.floatx`.
+
+        Raises:
+            ValueError: If ``dtype`` is another type, or the initializer cannot fill ``shape``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None)")
+
+
+registry = Registry("initializer", Initializer)
+
+
+def get(identifier: Any) -> Callable[..., Array]:
+    """Return the initializer that ``identifier`` names or is.
+
+    Args:
+        identifier: A name such as ``"he_normal"``, an `Initializer` class or object, or any
+            function ``f(shape, dtype=...)`` that returns an array.
+
+    Raises:
+        ValueError: If no initializer has that name.
+        TypeError: If ``identifier`` is of another kind.
+
+    >>> get("glorot_uniform")
+    GlorotUniform()
+    >>> get(np.zeros) is np.zeros
+    True
+    """
+    if callable(identifier) and not isinstance(identifier, type):
+        function: Callable[..., Array] = identifier
+        return function
+    return registry.get(identifier)
+
+
+@registry.register("zero")
+class Zeros(Initializer):
+    """Every entry is 0.
+
+    >>> Zeros()((2, 2))
+    array([[0., 0.],
+           [0., 0.]], dtype=float32)
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return zeros of ``shape``."""
+        return np.zeros(shape, float_type(dtype))
+
+
+@registry.register("one")
+class Ones(Initializer):
+    """Every entry is 1.
+
+    >>> Ones()((2,), "float64")
+    array([1., 1.])
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return ones of ``shape``."""
+        return np.ones(shape, float_type(dtype))
+
+
+@registry.register()
+class Constant(Initializer):
+    """Every entry is ``value``.
+
+    Args:
+        value: A number.
+
+    >>> Constant(0.5)((2,), "float64")
+    array([0.5, 0.5])
+    """
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.value = value
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return an array of ``shape`` full of ``value``."""
+        return np.full(shape, self.value, float_type(dtype))
+
+
+@registry.register("IdentityInitializer")
+class Identity(Initializer):
+    """The identity matrix times ``gain``; a matrix that is not square ends in zeros.
+
+    Args:
+        gain: The number on the diagonal.
+
+    >>> Identity(gain=2.0)((2, 3), "float64")
+    array([[2., 0., 0.],
+           [0., 2., 0.]])
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return ``gain`` times the identity.
+
+        Raises:
+            ValueError: If ``shape`` has other than two dimensions.
+        """
+        if len(shape) != 2:
+            raise ValueError(f"shape must be 2-D for Identity. Received: shape={shape!r}")
+        return float(self.gain) * np.eye(*shape, dtype=float_type(dtype))
+
+
+class _Random(Initializer):
+    """An initializer that draws: with a seed of its own, so that each call draws the same."""
+
+    def __init__(self, seed: int | None) -> None:
+        if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
+            raise ValueError(f"seed must be None or an integer of at least 0. Received: {seed=}")
+        self.seed = seed
+        self._seed = new_seed() if seed is None else int(seed)
+
+    def _generator(self) -> np.random.Generator:
+        return new_generator(self._seed)
+
+
+@registry.register("normal")
+class RandomNormal(_Random):
+    """Draws from the normal distribution N(mean, stddev^2).
+
+    Args:
+        mean: The mean.
+        stddev: The standard deviation.
+        seed: An integer makes every such object draw alike; None gives each object a seed.
+
+    Raises:
+        ValueError: If ``stddev`` or ``seed`` is negative.
+
+    >>> values = RandomNormal(mean=3.0, stddev=0.1, seed=1)((100, 100))
+    >>> bool(abs(values.mean() - 3) < 0.01), bool(abs(values.std() - 0.1) < 0.01)
+    (True, True)
+    """
+
+    _cutoff = math.inf
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        if not stddev >= 0:
+            raise ValueError(f"stddev must be at least 0. Received: {stddev=}")
+        super().__init__(seed)
+        self.mean = mean
+        self.stddev = stddev
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return draws of ``shape``."""
+        dtype = float_type(dtype)
+        generator = self._generator()
+        values: Array = generator.standard_normal(math.prod(shape), dtype)
+        outside = np.flatnonzero(np.abs(values) > self._cutoff)
+        while outside.size:
+            values[outside] = generator.standard_normal(outside.size, dtype)
+            outside = outside[np.abs(values[outside]) > self._cutoff]
+        values *= self.stddev
+        values += self.mean
+        return values.reshape(shape)
+
+
+@registry.register()
+class TruncatedNormal(RandomNormal):
+    """Draws from N(mean, stddev^2) within two standard deviations: what falls outside is redrawn.
+
+    The standard deviation of what is returned is 0.8796 ``stddev``.
+
+    Args:
+        mean: The mean.
+        stddev: The standard deviation before truncation.
+        seed: An integer makes every such object draw alike; None gives each object a seed.
+
+    Raises:
+        ValueError: If ``stddev`` or ``seed`` is negative.
+
+    >>> values = TruncatedNormal(stddev=1.0, seed=1)((100, 100))
+    >>> bool(abs(values).max() <= 2), bool(abs(values.std() - 0.88) < 0.02)
+    (True, True)
+    """
+
+    _cutoff = 2.0
+
+
+@registry.register("uniform")
+class RandomUniform(_Random):
+    """Draws from the uniform distribution over ``[minval, maxval)``, up to rounding.
+
+    Args:
+        minval: The lower end.
+        maxval: The upper end.
+        seed: An integer makes every such object draw alike; None gives each object a seed.
+
+    Raises:
+        ValueError: If ``maxval`` is less than ``minval``, or ``seed`` is negative.
+
+    >>> values = RandomUniform(0.0, 1.0, seed=1)((100, 100))
+    >>> bool(values.min() >= 0), bool(values.max() < 1)
+    (True, True)
+    """
+
+    def __init__(
+        self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
+    ) -> None:
+        if not minval <= maxval:
+            raise ValueError(f"minval must be at most maxval. Received: {minval=}, {maxval=}")
+        super().__init__(seed)
+        self.minval = minval
+        self.maxval = maxval
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return draws of ``shape``."""
+        values: Array = self._generator().random(tuple(shape), float_type(dtype))
+        values *= self.maxval - self.minval
+        values += self.minval
+        return values
+
+
+@registry.register()
+class VarianceScaling(_Random):
+    """Draws with mean 0 and variance ``scale / n``, so that signals keep their size.
+
+    ``n`` is the number of inputs (``"fan_in"``) or of outputs (``"fan_out"``) of one unit, or the
+    mean of both (``"fan_avg"``). A kernel of shape ``(..., inputs, outputs)`` has
+
+        fan_in = inputs * r,  fan_out = outputs * r,  r the product of the leading dimensions;
+
+    a vector of length n has n of both. The choices of LeCun et al. (1998), Glorot & Bengio (2010)
+    and He et al. (2015) have classes of their own, such as `GlorotUniform`.
+
+    Args:
+        scale: The variance is this over ``n``.
+        mode: ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"``.
+        distribution: ``"truncated_normal"`` (or ``"normal"``): a normal cut off at two of its
+            standard deviations, widened so that the variance is right after the cut;
+            ``"untruncated_normal"``; or ``"uniform"`` over +-sqrt(3 scale / n).
+        seed: An integer makes every such object draw alike; None gives each object a seed.
+
+    Raises:
+        ValueError: If ``scale`` is not positive, ``seed`` is negative, or ``mode`` or
+            ``distribution`` is none of the above.
+
+    >>> values = VarianceScaling(scale=2.0, seed=1)((200, 100))
+    >>> bool(abs(values.std() - 0.1) < 0.002)
+    True
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: int | None = None,
+    ) -> None:
+        if not scale > 0:
+            raise ValueError(f"scale must be greater than 0. Received: {scale=}")
+        if mode not in _MODES:
+            raise ValueError(f"mode must be one of {_MODES}. Received: {mode=}")
+        if distribution == "normal":
+            distribution = "truncated_normal"
+        if distribution not in _DISTRIBUTIONS:
+            raise ValueError(
+                f"distribution must be one of {_DISTRIBUTIONS}. Received: {distribution=}"
+            )
+        super().__init__(seed)
+        self.scale = scale
+        self.mode = mode
+        self.distribution = distribution
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return draws of ``shape``."""
+        if len(shape) < 2:
+            fan_in = fan_out = math.prod(shape)
+        else:
+            *field, inputs, outputs = shape
+            fan_in, fan_out = inputs * math.prod(field), outputs * math.prod(field)
+        n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        stddev = math.sqrt(self.scale / max(1, n))
+        draw: _Random
+        if self.distribution == "uniform":
+            limit = math.sqrt(3) * stddev
+            draw = RandomUniform(-limit, limit, self._seed)
+        elif self.distribution == "untruncated_normal":
+            draw = RandomNormal(0.0, stddev, self._seed)
+        else:
+            draw = TruncatedNormal(0.0, stddev / _TRUNCATED_STDDEV, self._seed)
+        return draw(shape, dtype)
+
+
+@registry.register()
+class GlorotUniform(VarianceScaling):
+    """Uniform over +-sqrt(6 / (fan_in + fan_out)): Glorot & Bengio (2010), equation 16.
+
+    Also called Xavier initialization. The fans are those of `VarianceScaling`.
+
+    Args:
+        seed: As for `VarianceScaling`.
+
+    >>> values = GlorotUniform(seed=1)((4, 2))
+    >>> bool(abs(values).max() < 1)
+    True
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_avg", "uniform", seed)
+
+
+@registry.register()
+class GlorotNormal(VarianceScaling):
+    """Truncated normal of variance 2 / (fan_in + fan_out): Glorot & Bengio (2010), equation 12.
+
+    Also called Xavier initialization. The fans are those of `VarianceScaling`.
+
+    Args:
+        seed: As for `VarianceScaling`.
+
+    >>> values = GlorotNormal(seed=1)((150, 50))
+    >>> bool(abs(values.std() - 0.1) < 0.005)
+    True
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_avg", "truncated_normal", seed)
+
+
+@registry.register()
+class HeUniform(VarianceScaling):
+    """Uniform over +-sqrt(6 / fan_in), for ReLU: the variance of He et al. (2015), equation 10.
+
+    Args:
+        seed: As for `VarianceScaling`.
+
+    >>> values = HeUniform(seed=1)((6, 50))
+    >>> bool(abs(values).max() < 1)
+    True
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(2.0, "fan_in", "uniform", seed)
+
+
+@registry.register()
+class HeNormal(VarianceScaling):
+    """Truncated normal of variance 2 / fan_in, for ReLU: He et al. (2015), equation 10.
+
+    Args:
+        seed: As for `VarianceScaling`.
+
+    >>> values = HeNormal(seed=1)((200, 50))
+    >>> bool(abs(values.std() - 0.1) < 0.005)
+    True
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(2.0, "fan_in", "truncated_normal", seed)
+
+
+@registry.register()
+class LecunUniform(VarianceScaling):
+    """Uniform over +-sqrt(3 / fan_in): the variance of LeCun et al. (1998), section 4.6.
+
+    Args:
+        seed: As for `VarianceScaling`.
+
+    >>> values = LecunUniform(seed=1)((3, 50))
+    >>> bool(abs(values).max() < 1)
+    True
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_in", "uniform", seed)
+
+
+@registry.register()
+class LecunNormal(VarianceScaling):
+    """Truncated normal of variance 1 / fan_in: LeCun et al. (1998), section 4.6.
+
+    The one to use with SELU (Klambauer et al., 2017).
+
+    Args:
+        seed: As for `VarianceScaling`.
+
+    >>> values = LecunNormal(seed=1)((100, 50))
+    >>> bool(abs(values.std() - 0.1) < 0.005)
+    True
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_in", "truncated_normal", seed)
+
+
+@registry.register("OrthogonalInitializer")
+class Orthogonal(_Random):
+    """A random matrix with orthogonal columns, or rows where there are fewer: Saxe et al. (2014).
+
+    The Q of a normal matrix's QR decomposition, with the signs that make R's diagonal positive;
+    that makes all orthogonal matrices equally likely (Mezzadri, 2007). A shape of more dimensions
+    is that matrix of shape ``(product of the others, last)`` reshaped.
+
+    Args:
+        gain: The length of each orthogonal column or row.
+        seed: An integer makes every such object draw alike; None gives each object a seed.
+
+    Raises:
+        ValueError: If ``seed`` is negative.
+
+    >>> q = Orthogonal(seed=1)((5, 3), "float64")
+    >>> bool(np.allclose(q.T @ q, np.eye(3)))
+    True
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.gain = gain
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return an orthogonal matrix of ``shape``.
+
+        Raises:
+            ValueError: If ``shape`` has fewer than two dimensions.
+        """
+        if len(shape) < 2:
+            raise ValueError(f"shape must be at least 2-D for Orthogonal. Received: {shape=}")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        tall = (max(rows, columns), min(rows, columns))
+        q, r = np.linalg.qr(self._generator().standard_normal(tall, float_type(dtype)))
+        q *= self.gain * np.copysign(1, np.diag(r))
+        return np.ascontiguousarray(q if rows >= columns else q.T).reshape(shape)
+
+
+# Keras's other spellings.
+IdentityInitializer = Identity
+OrthogonalInitializer = Orthogonal
+constant = Constant
+glorot_normal = GlorotNormal
+glorot_uniform = GlorotUniform
+he_normal = HeNormal
+he_uniform = HeUniform
+identity = Identity
+lecun_normal = LecunNormal
+lecun_uniform = LecunUniform
+ones = Ones
+orthogonal = Orthogonal
+random_normal = RandomNormal
+random_uniform = RandomUniform
+truncated_normal = TruncatedNormal
+variance_scaling = VarianceScaling
+zeros = Zeros

@@ -1,0 +1,22 @@
+"""Layers: each one owns its forward pass, its way back, and its weights."""
+
+from nnlite.layers.activations import Identity, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from nnlite.layers.core import Activation, Dense, Flatten, Input, InputLayer
+from nnlite.layers.layer import Layer
+from nnlite.layers.regularization import Dropout
+
+__all__ = [
+    "Activation",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Identity",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "LeakyReLU",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+]

@@ -1,0 +1,300 @@
+"""The layers that most networks are made of: Input, Dense, Activation, Flatten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import constraints, initializers, regularizers
+from nnlite.checks import check_count
+from nnlite.layers import activations
+from nnlite.layers.layer import Layer, Shape, as_shape, ones
+
+__all__ = ["Activation", "Dense", "Flatten", "Input", "InputLayer"]
+
+Array = NDArray[Any]
+
+
+class InputLayer(Layer):
+    """States the shape of a model's input; computes nothing.
+
+    Args:
+        shape: The shape of one sample, such as ``(4,)``.
+        batch_size: The number of samples of every batch, where it is fixed.
+        dtype: ``"float32"`` or ``"float64"``.
+        name: Its name.
+        batch_shape: In the place of the two: the shape with the batch axis first.
+
+    Raises:
+        ValueError: If no shape is given, or it is no shape.
+
+    >>> Input((4,))
+    InputLayer(shape=(4,))
+    """
+
+    def __init__(
+        self,
+        shape: Any = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        name: str | None = None,
+        *,
+        batch_shape: Any = None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        if (shape is None) == (batch_shape is None):
+            raise ValueError(
+                "Input takes either shape=(features,) or batch_shape=(None, features). "
+                f"Received: shape={shape!r}, batch_shape={batch_shape!r}"
+            )
+        if batch_shape is not None:
+            batch_size, *shape = as_shape("batch_shape", batch_shape)
+        self.shape = as_shape("shape", shape)
+        self.batch_size = None if batch_size is None else check_count("batch_size", batch_size, 1)
+        self.batch_shape = None
+        self.declared_shape = (self.batch_size, *self.shape)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x``."""
+        return x
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient``."""
+        return gradient
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``."""
+        return input_shape
+
+
+Input = InputLayer
+
+
+class Dense(Layer):
+    """Every output connected to every input: a = g(x W + b).
+
+    With d = dJ/dz for z = x W + b, of shape (m, units), the way back is dJ/dW = x^T d,
+    dJ/db = the column sums of d, and dJ/dx = d W^T (Rumelhart, Hinton and Williams, "Learning
+    Representations by Back-Propagating Errors", 1986). An input with more axes than (m, n) is
+    taken as so many rows of its last axis.
+
+    Args:
+        units: The number of outputs.
+        activation: g, as a name or a layer; None for the identity.
+        use_bias: Whether there is a b.
+        kernel_initializer: How W, of shape (inputs, units), begins.
+        bias_initializer: How b, of shape (units,), begins.
+        kernel_regularizer: A penalty on W that is added to the loss.
+        bias_regularizer: A penalty on b.
+        activity_regularizer: A penalty on the output, averaged over the batch.
+        kernel_constraint: A projection of W after each update.
+        bias_constraint: A projection of b after each update.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If ``units`` is no integer, or a keyword is unknown.
+        ValueError: If ``units`` is below 1, or a name is unknown.
+
+    >>> layer = Dense(2, activation="relu", kernel_initializer="ones")
+    >>> layer(np.array([[1.0, 2.0, 3.0]]))
+    array([[6., 6.]], dtype=float32)
+    >>> layer
+    Dense(units=2, activation=ReLU(), kernel_initializer=Ones())
+    """
+
+    input_gradient_optional = True
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.units = check_count("units", units, 1)
+        self.activation = activations.get(activation, self.dtype)
+        if isinstance(self.activation, activations.ActivationLayer):
+            self.activation.overwrites_input = True
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the kernel and the bias."""
+        if len(input_shape) < 2:
+            raise ValueError(
+                f"Layer {self.name!r} expects an input of shape (batch, ..., features). "
+                f"Received: input_shape={input_shape}"
+            )
+        self.kernel = self.add_weight(
+            "kernel",
+            (input_shape[-1], self.units),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                "bias",
+                (self.units,),
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.activation.ensure_built(self.compute_output_shape(input_shape))
+
+    def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
+        """Return g(x W + b), or x W + b where only the ``logits`` are asked for."""
+        rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+        out = self.scratch("output", (len(rows), self.units)) if training else None
+        z = np.dot(rows, self.kernel.value, out=out)
+        if self.use_bias:
+            z += self.bias.value
+        if training:
+            self.cache = (rows, x.shape)
+        if rows is not x:
+            z = z.reshape(*x.shape[:-1], self.units)
+        return z if logits else self.activation.forward(z, training)
+
+    def backward(
+        self, gradient: Array, *, from_logits: bool = False, input_gradient: bool = True
+    ) -> Array:
+        """Fill dJ/dW and dJ/db and return dJ/dx; without ``input_gradient``, dJ/dz."""
+        if not from_logits:
+            gradient = self.activation.backward(gradient)
+        rows, shape = self.cache
+        d = gradient if gradient.ndim == 2 else gradient.reshape(-1, self.units)
+        if self._trainable:
+            np.dot(rows.T, d, out=self.kernel.gradient)
+            if self.use_bias:
+                np.dot(ones(len(d), self.dtype), d, out=self.bias.gradient)
+        if not input_gradient:
+            return gradient
+        out = self.scratch("input_gradient", rows.shape)
+        return np.dot(d, self.kernel.value.T, out=out).reshape(shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape`` with ``units`` as its last size."""
+        return (*input_shape[:-1], self.units)
+
+    @property
+    def final_activation(self) -> Layer | None:
+        """What its activation ends in: the activation itself, but for the identity."""
+        return self.activation.final_activation
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the activation."""
+        return (self.activation,)
+
+    def _shown(self) -> dict[str, Any]:
+        shown = super()._shown()
+        if isinstance(self.activation, activations.Identity):
+            shown.pop("activation", None)
+        return shown
+
+
+class Activation(Layer):
+    """An activation as a layer, by name: ``Activation("relu")`` computes as ``ReLU()`` does.
+
+    Args:
+        activation: A name or an activation layer.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: If the name is unknown.
+
+    >>> Activation("relu")(np.array([[-1.0, 2.0]]))
+    array([[0., 2.]], dtype=float32)
+    """
+
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation, self.dtype)
+
+    def build(self, input_shape: Shape) -> None:
+        """Build the activation."""
+        self.activation.ensure_built(input_shape)
+
+    def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
+        """Return a(x), or x where only the ``logits`` are asked for."""
+        return x if logits else self.activation.forward(x, training)
+
+    def backward(self, gradient: Array, *, from_logits: bool = False) -> Array:
+        """Return ``gradient`` times a'(x), or as it is where it is ``from_logits`` already."""
+        return gradient if from_logits else self.activation.backward(gradient)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``."""
+        return input_shape
+
+    @property
+    def final_activation(self) -> Layer | None:
+        """The activation that this layer runs."""
+        return self.activation.final_activation
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the activation."""
+        return (self.activation,)
+
+
+class Flatten(Layer):
+    """Each sample as one row of numbers: (m, a, b, ...) becomes (m, a b ...).
+
+    Args:
+        data_format: ``"channels_last"``, the order as it stands, or ``"channels_first"``, which
+            moves the first of a sample's axes behind the others before flattening.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: If ``data_format`` is another one.
+
+    >>> Flatten()(np.zeros((5, 8, 8))).shape
+    (5, 64)
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if data_format not in (None, "channels_last", "channels_first"):
+            raise ValueError(
+                "data_format must be 'channels_last' or 'channels_first'. "
+                f"Received: data_format={data_format!r}"
+            )
+        self.data_format = data_format
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x`` with its features in one axis."""
+        if self.data_format == "channels_first" and x.ndim > 2:
+            x = np.moveaxis(x, 1, -1)
+        if training:
+            self.cache = (x.shape,)
+        return x.reshape(len(x), -1)
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient`` in the shape of the input."""
+        (shape,) = self.cache
+        gradient = gradient.reshape(shape)
+        if self.data_format == "channels_first" and gradient.ndim > 2:
+            gradient = np.moveaxis(gradient, -1, 1)
+        return gradient
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, product of the other sizes)."""
+        sizes = input_shape[1:]
+        known = [size for size in sizes if size is not None]
+        return (input_shape[0], math.prod(known) if len(known) == len(sizes) else None)

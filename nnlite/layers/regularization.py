@@ -1,0 +1,83 @@
+"""Layers that act in training only, against overfitting: Dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import check_fraction
+from nnlite.layers.layer import Layer, Shape
+from nnlite.random import new_generator
+
+__all__ = ["Dropout"]
+
+Array = NDArray[Any]
+
+
+class Dropout(Layer):
+    """In training, each input is 0 with probability ``rate``, and x / (1 - rate) otherwise.
+
+    So the expected output is the input, which is what the layer returns outside of training.
+
+    Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
+    Overfitting", 2014.
+
+    Args:
+        rate: The fraction of inputs to drop, in [0, 1]; at 1 all are.
+        noise_shape: The shape of the random mask, where axes of size 1 (or the batch axis given as
+            None) share one draw; None draws for every entry.
+        seed: Makes the layer's draws repeat; None takes a seed from ``set_random_seed``'s root.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: If ``rate`` is outside [0, 1].
+
+    >>> Dropout(0.5, seed=1)(np.ones((1, 4)), training=True)
+    array([[0., 2., 2., 0.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: tuple[int | None, ...] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rate = 1.0 if rate == 1 else check_fraction("rate", rate)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.seed = seed
+        self.generator = new_generator(seed)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x``, in training times a mask of 0 and 1 / (1 - rate)."""
+        if not training:
+            return x
+        if not self.rate:
+            self.cache = (None,)
+            return x
+        shape = x.shape
+        if self.noise_shape is not None:
+            shape = tuple(
+                size if given is None else given
+                for given, size in zip(self.noise_shape, x.shape, strict=True)
+            )
+        mask = self.scratch("mask", shape)
+        self.generator.random(dtype=mask.dtype, out=mask)
+        np.greater_equal(mask, self.rate, out=mask, casting="unsafe")
+        mask *= 1 / (1 - self.rate) if self.rate < 1 else 0
+        self.cache = (mask,)
+        return np.multiply(x, mask, out=self.scratch("output", x.shape))
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient`` times the mask."""
+        (mask,) = self.cache
+        if mask is None:
+            return gradient
+        return np.multiply(gradient, mask, out=self.scratch("input_gradient", gradient.shape))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``."""
+        return input_shape

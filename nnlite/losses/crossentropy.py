@@ -1,0 +1,265 @@
+"""Cross-entropies: the negative log-likelihood of the targets, from probabilities or logits.
+
+Where a model ends in the matching activation, training takes the logits, so that nothing
+saturates: with p = sigmoid(z) or softmax(z), the derivative by z is simply p - y.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import as_numeric
+from nnlite.config import epsilon
+from nnlite.losses.loss import Loss, registry
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "BinaryCrossentropy",
+    "CategoricalCrossEntropy",
+    "CategoricalCrossentropy",
+    "SparseCategoricalCrossEntropy",
+    "SparseCategoricalCrossentropy",
+]
+
+Array = NDArray[Any]
+
+
+class CrossEntropy(Loss):
+    """What the cross-entropies share: a value and a derivative computed together.
+
+    Args:
+        from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
+        label_smoothing: How far, in [0, 1], the targets are moved towards the even distribution.
+        axis: The axis of the outputs.
+        reduction: As for `Loss`.
+        name: As for `Loss`.
+        dtype: As for `Loss`.
+
+    Raises:
+        ValueError: If ``label_smoothing`` lies outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(reduction, name, dtype)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(
+                f"label_smoothing must lie in [0, 1]. Received: label_smoothing={label_smoothing!r}"
+            )
+        self.from_logits = from_logits
+        self.label_smoothing = label_smoothing
+        self.axis = axis
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the value of each sample."""
+        return self.call_and_derivative(y_true, y_pred)[0]
+
+    def derivative(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the derivative of each sample's value."""
+        return self.call_and_derivative(y_true, y_pred)[1]
+
+
+@registry.register("bce", "BCE", "BinaryCrossentropy")
+class BinaryCrossEntropy(CrossEntropy):
+    """Binary cross-entropy: the mean over the k outputs of -(y log p + (1 - y) log(1 - p)).
+
+    Its derivative is (p - y) / (p (1 - p)) / k. From logits z, with p = sigmoid(z), the value is
+    log(1 + exp(z)) - y z, and the derivative by z is (p - y) / k. Probabilities are kept within
+    [1e-7, 1 - 1e-7], beyond which the value is flat and the derivative 0.
+
+    Source: Bishop, "Pattern Recognition and Machine Learning", 2006, equations 4.90 and 4.91.
+
+    Args:
+        from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
+        label_smoothing: s in [0, 1]: the targets become y (1 - s) + s / 2.
+        axis: The axis of the outputs.
+        reduction: As for `Loss`.
+        name: As for `Loss`.
+        dtype: As for `Loss`.
+
+    Raises:
+        ValueError: If ``label_smoothing`` lies outside [0, 1].
+
+    >>> BinaryCrossEntropy()([[1.0], [1.0], [1.0]], [[0.8], [0.9], [0.4]])
+    0.41493159961539694
+    """
+
+    def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return the mean over the outputs, and its derivative by each."""
+        y = y_true
+        if self.label_smoothing:
+            y = y * (1 - self.label_smoothing) + self.label_smoothing / 2
+        if self.from_logits:
+            z = y_pred
+            e = np.exp(-np.minimum(np.abs(z), _exponent_limit(z)))
+            values = np.maximum(z, 0) + np.log1p(e) - y * z
+            d = np.where(z >= 0, 1, e) / (1 + e) - y
+        else:
+            p = np.clip(y_pred, epsilon(), 1 - epsilon())
+            values = -(y * np.log(p) + (1 - y) * np.log1p(-p))
+            d = (p - y) / (p * (1 - p)) * (p == y_pred)
+        outputs = y_pred.shape[self.axis]
+        if outputs > 1:
+            d /= outputs
+        return values.mean(axis=self.axis), d
+
+    def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
+        """As `Loss.check_targets`; each target is to lie in [0, 1]."""
+        array = super().check_targets(name, y_true, output_shape)
+        low, high = array.min(), array.max()
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"BinaryCrossEntropy expects {name} in [0, 1]. Received: values from {low} to "
+                f"{high}. Labels such as -1 and 1 become 0 and 1 by (y + 1) / 2."
+            )
+        return array
+
+
+@registry.register("CategoricalCrossentropy")
+class CategoricalCrossEntropy(CrossEntropy):
+    """Categorical cross-entropy: -sum_i y_i log p_i, for targets given as distributions y.
+
+    Probabilities are divided by their sum S and kept within [1e-7, 1 - 1e-7]; the derivative by
+    p_i is (sum_j y_j - y_i / p_i) / S. From logits z, with p = softmax(z), the value is
+    sum_i y_i (log sum_j exp(z_j) - z_i), and the derivative by z is p sum_j y_j - y.
+
+    Source: Bishop, "Pattern Recognition and Machine Learning", 2006, equations 4.108 and 4.109.
+
+    Args:
+        from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
+        label_smoothing: s in [0, 1]: the targets become y (1 - s) + s / classes.
+        axis: The axis of the classes.
+        reduction: As for `Loss`.
+        name: As for `Loss`.
+        dtype: As for `Loss`.
+
+    Raises:
+        ValueError: If ``label_smoothing`` lies outside [0, 1].
+
+    >>> CategoricalCrossEntropy()([[0.0, 1.0]], [[0.5, 0.5]])
+    0.6931471805599453
+    """
+
+    def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return -sum(y log p) and its derivative."""
+        y, axis = y_true, self.axis
+        if self.label_smoothing:
+            y = y * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[axis]
+        mass = y.sum(axis=axis, keepdims=True)
+        if self.from_logits:
+            z = y_pred - y_pred.max(axis=axis, keepdims=True)
+            d = np.exp(np.maximum(z, -_exponent_limit(z)))
+            total = d.sum(axis=axis, keepdims=True)
+            values = mass * np.log(total) - (y * z).sum(axis=axis, keepdims=True)
+            d *= mass / total
+            d -= y
+        else:
+            total = y_pred.sum(axis=axis, keepdims=True)
+            p = y_pred / total
+            inside = np.clip(p, epsilon(), 1 - epsilon())
+            values = -(y * np.log(inside)).sum(axis=axis, keepdims=True)
+            y = y * (p == inside)
+            d = (y.sum(axis=axis, keepdims=True) - y / inside) / total
+        return values.squeeze(axis), d
+
+
+@registry.register("SparseCategoricalCrossentropy")
+class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
+    """Categorical cross-entropy, -log p_y, for targets given as class indices y.
+
+    The same function as `CategoricalCrossEntropy` of the one-hot vector of y.
+
+    Args:
+        from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
+        ignore_class: A class index that marks samples to leave out, or None.
+        axis: The axis of the classes.
+        reduction: As for `Loss`.
+        name: As for `Loss`.
+        dtype: As for `Loss`.
+
+    >>> SparseCategoricalCrossEntropy()([1], [[0.5, 0.5]])
+    0.6931471805599453
+    """
+
+    takes_indices = True
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(from_logits, 0.0, axis, reduction, name, dtype)
+        self.ignore_class = ignore_class
+
+    def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return -log p_y and its derivative."""
+        classes = np.arange(y_pred.shape[self.axis])
+        y = np.moveaxis(y_true[..., None] == classes, -1, self.axis).astype(y_pred.dtype)
+        return super().call_and_derivative(y, y_pred)
+
+    def valid(self, y_true: Array) -> Array | None:
+        """Return where ``y_true`` is another class than ``ignore_class``."""
+        return None if self.ignore_class is None else y_true != self.ignore_class
+
+    def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
+        """Return ``y_true`` as integers of the output's shape without its class axis.
+
+        Raises:
+            TypeError: If they are no integers.
+            ValueError: If the shape does not fit, or an index is no class.
+        """
+        array = as_numeric(name, y_true)
+        shape = list(output_shape)
+        classes = shape.pop(self.axis)
+        if array.shape == (*shape, 1):
+            array = array[..., 0]
+        if array.shape != tuple(shape):
+            hint = ""
+            if array.shape == output_shape:
+                hint = (
+                    " For one-hot targets, use CategoricalCrossEntropy "
+                    "('categorical_crossentropy')."
+                )
+            raise ValueError(
+                f"SparseCategoricalCrossEntropy expects {name} of shape {tuple(shape)}, one class "
+                f"index a sample. Received: {name} of shape {array.shape}.{hint}"
+            )
+        if array.dtype.kind == "f":
+            raise TypeError(
+                f"SparseCategoricalCrossEntropy expects {name} to hold class indices, as integers. "
+                f"Received: {name} of type {array.dtype}. Whole numbers become integers by "
+                ".astype('int64')."
+            )
+        wrong = (array < 0) | (array >= classes)
+        if self.ignore_class is not None:
+            wrong &= array != self.ignore_class
+        if wrong.any():
+            raise ValueError(
+                f"SparseCategoricalCrossEntropy expects {name} from 0 to {classes - 1}, for an "
+                f"output of {classes} classes. Received: a label {array[wrong].flat[0]}"
+            )
+        return array
+
+
+def _exponent_limit(z: Array) -> float:
+    """Return the largest x for which exp(-x) is a normal number of the type of ``z``."""
+    return 87.0 if z.dtype == np.float32 else 708.0
+
+
+BinaryCrossentropy = BinaryCrossEntropy
+CategoricalCrossentropy = CategoricalCrossEntropy
+SparseCategoricalCrossentropy = SparseCategoricalCrossEntropy

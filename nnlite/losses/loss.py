@@ -1,0 +1,206 @@
+"""What every loss does: check, weight and average what one loss says of each sample."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import as_numeric, check_finite
+from nnlite.config import float_type
+from nnlite.registry import Configurable, Registry
+
+__all__ = ["Loss", "get", "registry"]
+
+Array = NDArray[Any]
+
+_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
+
+
+class Loss(Configurable):
+    """A number that training makes small.
+
+    A loss of your own defines `call` and `derivative`; the base averages and weights them.
+
+    Args:
+        reduction: ``"sum_over_batch_size"`` (or ``"mean"``) averages over the samples,
+            ``"mean_with_sample_weight"`` divides by the sum of the weights instead, ``"sum"``
+            adds, ``"none"`` or None returns a loss for each sample.
+        name: Its name in logs; by default the class's in snake case.
+        dtype: The float type to compute in; None takes that of the predictions.
+
+    Raises:
+        ValueError: If ``reduction`` or ``dtype`` is unknown.
+    """
+
+    #: The axis of ``y_pred`` that holds one sample's outputs.
+    axis: int = -1
+
+    #: Whether ``y_true`` holds one class index in place of that axis.
+    takes_indices: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        if reduction not in _REDUCTIONS:
+            raise ValueError(
+                f"reduction must be one of {_REDUCTIONS}. Received: reduction={reduction!r}"
+            )
+        self.reduction = reduction
+        self.name = name or self.default_name()
+        self.dtype = None if dtype is None else float_type(dtype).name
+
+    # ---- what a loss defines --------------------------------------------------------------
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the loss of each sample: the shape of ``y_pred`` without its last axis."""
+        raise NotImplementedError(f"{type(self).__name__} does not define call(y_true, y_pred)")
+
+    def derivative(self, y_true: Array, y_pred: Array) -> Array:
+        """Return, as a new array, the derivative of each sample's loss by its ``y_pred``."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define derivative(y_true, y_pred)"
+        )
+
+    def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return both, where a loss can share work between them."""
+        return self.call(y_true, y_pred), self.derivative(y_true, y_pred)
+
+    def valid(self, y_true: Array) -> Array | None:
+        """Return a mask of the samples that count, or None where all do."""
+        return None
+
+    def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
+        """Return ``y_true`` as an array that fits predictions of ``output_shape``.
+
+        Targets of shape (m,) for an output of (m, 1) are m targets, and the other way round.
+
+        Raises:
+            TypeError: If it is not numeric.
+            ValueError: If its shape does not fit, or an entry is out of the loss's range.
+        """
+        array = as_numeric(name, y_true)
+        check_finite(name, array, array.dtype)
+        if array.shape == output_shape:
+            return array
+        if output_shape[-1] == 1 and array.shape == output_shape[:-1]:
+            return array[..., None]
+        if array.shape == (*output_shape, 1):
+            return array[..., 0]
+        hint = ""
+        if array.shape in (output_shape[:-1], (*output_shape[:-1], 1)) and array.dtype.kind in "iu":
+            hint = (
+                " For class indices, use SparseCategoricalCrossEntropy "
+                "('sparse_categorical_crossentropy')."
+            )
+        raise ValueError(
+            f"{type(self).__name__} expects {name} of the output's shape, {output_shape}. "
+            f"Received: {name} of shape {array.shape}.{hint}"
+        )
+
+    # ---- what every loss does -------------------------------------------------------------
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return the loss as a float, or with ``reduction="none"`` as an array, one a sample.
+
+        Args:
+            y_true: The targets, shape (m, ..., outputs) or as the loss says.
+            y_pred: The predictions, shape (m, ..., outputs).
+            sample_weight: The weight of each sample, shape (m,); None is 1 for all.
+
+        Raises:
+            TypeError: If an argument is not numeric.
+            ValueError: If shapes do not fit or a target is out of range.
+        """
+        y_true, y_pred, weight = self._arrays(y_true, y_pred, sample_weight)
+        with np.errstate(under="ignore"):
+            values = self.call(y_true, y_pred)
+            scale = self._scale(values, y_true, weight)
+            if self.reduction in ("none", None):
+                return values * scale
+            return float(np.sum(values * scale))
+
+    def gradient(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Array:
+        """Return the derivative of the loss by ``y_pred``, the mean already in it.
+
+        Takes and raises what calling the loss does; the result has the shape of ``y_pred``.
+        """
+        y_true, y_pred, weight = self._arrays(y_true, y_pred, sample_weight)
+        with np.errstate(under="ignore"):
+            return self.value_and_gradient(y_true, y_pred, weight)[1]
+
+    def value_and_gradient(
+        self, y_true: Array, y_pred: Array, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        """Return both for arrays that have passed the door: what a training step calls."""
+        values, gradient = self.call_and_derivative(y_true, y_pred)
+        scale = self._scale(values, y_true, sample_weight)
+        if isinstance(scale, float):
+            gradient *= scale
+            return float(np.add.reduce(values, axis=None)) * scale, gradient
+        gradient *= np.expand_dims(scale, self.axis)
+        return float(np.vdot(values, scale)), gradient
+
+    def _arrays(
+        self, y_true: Any, y_pred: Any, sample_weight: Any
+    ) -> tuple[Array, Array, Array | None]:
+        """Bring the arguments of a call by hand to the shapes and types of a training step."""
+        y_pred = as_numeric("y_pred", y_pred)
+        if y_pred.ndim == 0 or y_pred.size == 0:
+            raise ValueError(f"y_pred must hold predictions. Received: shape {y_pred.shape}")
+        own = y_pred.dtype if y_pred.dtype in (np.float32, np.float64) else None
+        dtype = float_type(self.dtype or own)
+        y_true = self.check_targets("y_true", y_true, y_pred.shape)
+        y_true = y_true.astype(np.intp if self.takes_indices else dtype, copy=False)
+        if sample_weight is not None:
+            shape = y_pred.shape[:-1]
+            weight = as_numeric("sample_weight", sample_weight).astype(dtype, copy=False)
+            if weight.ndim == len(shape) + 1 and weight.shape[-1] == 1:
+                weight = weight[..., 0]
+            weight = weight.reshape(weight.shape + (1,) * (len(shape) - weight.ndim))
+            try:
+                sample_weight = np.broadcast_to(weight, shape)
+            except ValueError:
+                raise ValueError(
+                    f"sample_weight must have one entry a sample, shape {shape}. "
+                    f"Received: shape {weight.shape}"
+                ) from None
+        return y_true, y_pred.astype(dtype, copy=False), sample_weight
+
+    def _scale(self, values: Array, y_true: Array, sample_weight: Array | None) -> float | Array:
+        """Return what each sample's loss is multiplied by before all are added."""
+        valid = self.valid(y_true)
+        mean = self.reduction in ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+        if sample_weight is None and valid is None:
+            return 1.0 / values.size if mean else 1.0
+        weight = np.ones(values.shape) if sample_weight is None else sample_weight.astype(float)
+        weight = weight.reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
+        weight = np.broadcast_to(weight, values.shape)
+        if valid is not None:
+            weight = weight * valid
+        if self.reduction == "mean_with_sample_weight" and sample_weight is not None:
+            divisor = weight.sum()
+        else:
+            divisor = weight.size if valid is None else np.count_nonzero(valid)
+        scale = weight / divisor if mean and divisor else weight
+        return scale.astype(values.dtype, copy=False)
+
+
+registry: Registry[Loss] = Registry("loss", Loss)
+
+
+def get(identifier: Any) -> Loss:
+    """Return a loss for a name such as ``"mse"``, a class, or a loss.
+
+    Raises:
+        ValueError: If the name is unknown; the message offers the nearest.
+        TypeError: If it is nothing of the kind.
+
+    >>> get("mse")
+    MeanSquaredError()
+    """
+    return registry.get(identifier)

@@ -1,0 +1,120 @@
+"""What training minimises: the loss, joined with the model's last activation where they fit."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.layers.activations import Sigmoid, Softmax
+from nnlite.layers.layer import Layer
+from nnlite.losses import (
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Loss,
+    MeanSquaredError,
+    SparseCategoricalCrossEntropy,
+)
+from nnlite.variables import Variable
+
+if TYPE_CHECKING:
+    from nnlite.trainer import Trainer
+
+__all__ = ["Objective", "default_loss"]
+
+Array = NDArray[Any]
+
+
+def default_loss(activation: Layer | None, y: Array, output_shape: tuple[int, ...]) -> Loss:
+    """Return the loss that fits a model's last activation and the shape of its targets."""
+    if isinstance(activation, Sigmoid):
+        return BinaryCrossEntropy()
+    if isinstance(activation, Softmax):
+        distributions = y.shape == output_shape
+        return CategoricalCrossEntropy() if distributions else SparseCategoricalCrossEntropy()
+    return MeanSquaredError()
+
+
+def from_logits(loss: Loss, activation: Layer | None) -> Loss | None:
+    """Return ``loss`` as taken from the logits, where the activation is the one it belongs to.
+
+    log(softmax(z)) and log(sigmoid(z)) are exact where the probability itself has rounded to 0
+    or 1, and the derivative of the two together, p - y, is cheaper than of one after the other.
+    """
+    pairs = {
+        Sigmoid: (BinaryCrossEntropy,),
+        Softmax: (CategoricalCrossEntropy, SparseCategoricalCrossEntropy),
+    }
+    if type(loss) not in pairs.get(type(activation), ()):
+        return None
+    if getattr(loss, "from_logits", True) or loss.axis != getattr(activation, "axis", -1):
+        return None
+    joined: Any = copy.copy(loss)
+    joined.from_logits = True
+    return joined
+
+
+class Objective:
+    """The loss of one model, and the way forward and back that belongs to it.
+
+    Args:
+        loss: The loss.
+        model: The model that it is minimised for.
+    """
+
+    def __init__(self, loss: Loss, model: Trainer) -> None:
+        self.loss = loss
+        self.model = model
+        joined = None
+        last = model.sublayers()[-1]
+        if last.activity_regularizer is None:
+            joined = from_logits(loss, model.final_activation)
+        self.loss_in_use = joined or loss
+        self.joined = joined is not None
+        self._regularized: list[Variable] = []
+        self._constrained: list[Variable] = []
+
+    def bind(self) -> None:
+        """Take note of which weights are penalised or constrained."""
+        self._regularized = [v for v in self.model.variables if v.regularizer is not None]
+        self._constrained = [v for v in self.model.trainable_variables if v.constraint is not None]
+
+    def forward(self, x: Array, training: bool) -> Array:
+        """Return what the loss in use takes: the model's output, or its logits."""
+        if self.joined:
+            return self.model.forward(x, training, logits=True)  # type: ignore[call-arg]
+        return self.model.forward(x, training)
+
+    def predictions(self, output: Array) -> Array:
+        """Return the model's output, given what `forward` returned."""
+        if not self.joined:
+            return output
+        activation = self.model.final_activation
+        assert activation is not None  # it is what the loss was joined with
+        return activation.forward(output.copy())
+
+    def backward(self, gradient: Array) -> None:
+        """Fill the gradient of every weight."""
+        self.model.backward(gradient, from_logits=self.joined, input_gradient=False)  # type: ignore[call-arg]
+
+    def regularize(self) -> float:
+        """Add each penalty's gradient to its weight's, and return all penalties of the step."""
+        total = 0.0
+        for variable in self._regularized:
+            assert variable.regularizer is not None
+            total += variable.regularizer(variable.value)
+            variable.gradient += variable.regularizer.gradient(variable.value)
+        return total + self.model.step_penalty()
+
+    def penalty(self, x: Array) -> float:
+        """Return all penalties, on weights and on the layers' outputs for the batch ``x``."""
+        total = sum(v.regularizer(v.value) for v in self._regularized if v.regularizer)
+        return total + self.model.activity_penalty(x)
+
+    def constrain(self) -> None:
+        """Project each constrained weight onto what it may be."""
+        for variable in self._constrained:
+            assert variable.constraint is not None
+            np.copyto(variable.value, variable.constraint(variable.value))

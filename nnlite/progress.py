@@ -1,0 +1,106 @@
+"""What fit shows while it runs: a bar an epoch on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Progress"]
+
+_REFRESH = 0.1  # seconds between two drawings of a bar
+_LINES = 20  # about how many lines "auto" prints where there is no terminal
+
+
+class Progress:
+    """A progress bar, or plain lines, or nothing.
+
+    Args:
+        verbose: 0 for nothing, 1 for a bar, 2 for a line an epoch; ``"auto"`` for a bar on a
+            terminal or in a notebook, else lines for at most some twenty of the epochs.
+        epochs: How many epochs there are.
+        delay: Seconds to wait before a bar first shows. A single pass (``evaluate``, ``predict``)
+            gives one; it prints no lines.
+
+    Raises:
+        ValueError: If ``verbose`` is another value.
+    """
+
+    def __init__(self, verbose: Any, epochs: int, delay: float | None = None) -> None:
+        if verbose not in ("auto", 0, 1, 2):
+            raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
+        self._epochs = epochs
+        self._delay = delay
+        seen = sys.stdout.isatty() or "ipykernel" in sys.modules
+        self._draws = verbose == 1 or (verbose == "auto" and seen)
+        self._prints = verbose in ("auto", 2) and not self._draws and delay is None
+        self._every = max(1, -(-epochs // _LINES)) if verbose == "auto" else 1
+        self._bar: Any = None
+        self._steps = 0
+        self._due = 0.0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+
+    def begin_epoch(self, epoch: int, steps: int) -> None:
+        """Begin a bar of ``steps`` steps."""
+        if not self._draws or (self._delay and steps == 1):
+            return
+        from tqdm.auto import tqdm
+
+        self._bar = tqdm(
+            total=steps,
+            desc=None if self._delay else f"Epoch {epoch + 1}/{self._epochs}",
+            file=sys.stdout,
+            unit="step",
+            delay=self._delay or 0,
+            leave=not self._delay,
+            dynamic_ncols=True,
+        )
+        self._steps = 0
+        self._due = time.perf_counter() + _REFRESH
+
+    def step(self, logs: Callable[[], dict[str, float]]) -> None:
+        """Count one step; ``logs`` is called only when the bar is drawn."""
+        if self._bar is None:
+            return
+        self._steps += 1
+        now = time.perf_counter()
+        if now >= self._due:
+            self._draw(logs())
+            self._due = now + _REFRESH
+
+    def end_epoch(self, epoch: int, logs: dict[str, float], last: bool) -> None:
+        """End the epoch's bar, or print its line."""
+        if self._bar is not None:
+            self._draw(logs)
+            self._close()
+        done = epoch + 1
+        if self._prints and (last or done in (1, self._epochs) or done % self._every == 0):
+            print(f"Epoch {done}/{self._epochs} - {text(logs)}", flush=True)
+
+    def _draw(self, logs: dict[str, float]) -> None:
+        self._bar.set_postfix_str(text(logs), refresh=False)
+        self._bar.update(self._steps - self._bar.n)
+        self._bar.refresh()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def text(logs: dict[str, float]) -> str:
+    """Return values as one line.
+
+    >>> text({"loss": 0.69314, "accuracy": 0.5})
+    'loss: 0.6931 - accuracy: 0.5000'
+    """
+    return " - ".join(
+        f"{name}: {value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{name}: {value:.4e}"
+        for name, value in logs.items()
+    )

@@ -1,0 +1,351 @@
+"""Sequential: layers in a chain, forward from first to last and back again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nnlite.config import floatx
+from nnlite.layers.core import InputLayer
+from nnlite.layers.layer import Layer, Shape, as_shape
+from nnlite.summary import print_summary
+from nnlite.trainer import Trainer
+from nnlite.variables import Variable
+
+__all__ = ["Sequential"]
+
+Array = NDArray[Any]
+
+
+class Sequential(Trainer):
+    """A network whose layers follow one another, and the trainer that fits it.
+
+    The model is built, that is, has weights, once its input shape is known: from an `Input` as
+    the first layer, an ``input_shape`` of the first layer, `build`, or the first data. It is a
+    layer itself, so that models nest.
+
+    Args:
+        layers: The layers, first to last; more can be added by `add`.
+        trainable: False to keep all weights as they are.
+        name: Its name.
+
+    Raises:
+        TypeError: If an element of ``layers`` is no layer.
+        ValueError: If two layers share a name or a layer, or differ in float type.
+
+    >>> import numpy as np
+    >>> from nnlite.layers import Dense, Input
+    >>> model = Sequential([Input((4,)), Dense(3, activation="relu"), Dense(1)])
+    >>> model.count_params()
+    19
+    >>> model.predict(np.zeros((2, 4)))
+    array([[0.],
+           [0.]], dtype=float32)
+    """
+
+    input_gradient_optional = True
+
+    def __init__(
+        self,
+        layers: Iterable[Layer] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        self._layers: list[Layer] = []
+        self._input_layer: InputLayer | None = None
+        self._activities: dict[str, Array] = {}
+        super().__init__(name=name)
+        if isinstance(layers, Layer) or not hasattr(layers or (), "__iter__"):
+            raise TypeError(
+                f"Sequential takes a list of layers, Sequential([...]). Received: {layers!r}"
+            )
+        for layer in layers or ():
+            self.add(layer)
+        if not trainable:
+            self.trainable = False
+
+    # ---- the chain ------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, first to last, without the `Input`."""
+        return list(self._layers)
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the layers of the chain."""
+        return self._layers
+
+    @property
+    def dtype(self) -> str:
+        """The one float type that every layer computes in."""
+        first = self._layers[0] if self._layers else self._input_layer
+        return floatx() if first is None else first.dtype
+
+    @dtype.setter
+    def dtype(self, value: str) -> None:
+        """Ignored: the layers say it."""
+
+    def add(self, layer: Layer) -> None:
+        """Append ``layer``; in a built model it is built at once, for the output so far.
+
+        Raises:
+            TypeError: If it is no layer.
+            ValueError: If the model has a layer of that name, or this very layer, already; if its
+                float type is another one; if an `Input` does not come first; or if the layer
+                cannot take what the model puts out.
+        """
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                "Sequential takes layers, such as Dense(10). Received: "
+                f"{layer!r} (of type {type(layer).__name__})"
+            )
+        if isinstance(layer, InputLayer):
+            if self._layers or self._input_layer:
+                raise ValueError(f"An Input comes first, and once. Received: {layer!r}")
+            self._input_layer = layer
+            return
+        if layer is self or any(layer is own for leaf in layer.leaves() for own in self.leaves()):
+            raise ValueError(f"Layer {layer.name!r} is in the model already: make another one.")
+        names = {own.name for own in self._layers}
+        if layer.name in names and layer.named_by_user:
+            raise ValueError(f"The model has a layer named {layer.name!r} already: choose another.")
+        if self._layers and layer.dtype != self.dtype:
+            raise ValueError(
+                f"One model has one dtype. Layer {layer.name!r} is {layer.dtype}, the model "
+                f"{self.dtype}. Give all layers the same dtype=, or use nnlite.config.set_floatx."
+            )
+        if self.built:
+            layer.ensure_built(self.output_shape)
+        self._name_apart(layer, names)
+        self._layers.append(layer)
+        declared = self.declared_input_shape()
+        if not self.built and declared is not None and len(self._layers) == 1:
+            try:
+                self.build(declared)
+            except BaseException:
+                self._layers.pop()
+                raise
+
+    def _name_apart(self, layer: Layer, names: set[str]) -> None:
+        """Number a layer that the user did not name: dense, dense_1, dense_2."""
+        base = re.sub(r"_\d+$", "", layer.name)
+        number = 0
+        while layer.name in names:
+            number += 1
+            layer.name = f"{base}_{number}"
+
+    def pop(self) -> Layer:
+        """Take off the last layer and return it.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if not self._layers:
+            raise ValueError("pop() finds no layer: the model is empty.")
+        layer = self._layers.pop()
+        if not self._layers:
+            self.built = False
+        return layer
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of a name, or at an index of `layers`.
+
+        Raises:
+            ValueError: If there is none, or not just one of the two is given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
+        if index is not None:
+            if not -len(self._layers) <= index < len(self._layers):
+                raise ValueError(
+                    f"The model has {len(self._layers)} layers. Received: index={index}"
+                )
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(repr(layer.name) for layer in self._layers)
+        raise ValueError(f"No layer is named {name!r}. The model's layers are: {names}.")
+
+    # ---- building -------------------------------------------------------------------------
+
+    def declared_input_shape(self) -> Shape | None:
+        """Return the input shape that an `Input` or the first layer states, if either does."""
+        if self._input_layer is not None:
+            return self._input_layer.declared_shape
+        if not self._layers:
+            return None
+        first = self._layers[0]
+        if first.built:
+            return first.input_shape
+        return first.declared_shape
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights of all layers.
+
+        Args:
+            input_shape: The shape of a batch, such as ``(None, 4)``; None takes the declared one.
+
+        Raises:
+            ValueError: If the shape is unknown, or a layer cannot take what comes to it. No layer
+                is built then.
+        """
+        if not self._layers:
+            raise ValueError("The model is empty: add layers first, Sequential([Dense(1)]).")
+        shape = self.declared_input_shape() if input_shape is None else input_shape
+        if shape is None:
+            raise ValueError(
+                "The input shape is unknown. Call build((None, features)), or begin with "
+                "Input((features,))."
+            )
+        shape = as_shape("input_shape", shape)
+        fresh = [layer for layer in self._layers if not layer.built]
+        try:
+            at = shape
+            for layer in self._layers:
+                layer.ensure_built(at)
+                at = layer.compute_output_shape(at)
+        except BaseException:
+            for layer in fresh:
+                layer.forget_weights()
+            raise
+        self.input_shape = shape
+        self.built = True
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape that comes out for a batch of ``input_shape``."""
+        for layer in self._layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the output for a batch of ``input_shape``.
+
+        Raises:
+            ValueError: If the model is not built.
+        """
+        if not self.built or self.input_shape is None:
+            raise ValueError(f"Model {self.name!r} has no output shape before it is built.")
+        return self.compute_output_shape(self.input_shape)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The weights of all layers, first to last."""
+        return [variable for layer in self._layers for variable in layer.variables]
+
+    # ---- the way of a batch ---------------------------------------------------------------
+
+    def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
+        """Return the last layer's output for ``x``, or only the ``logits`` it is made from."""
+        for layer in self._layers[:-1]:
+            x = layer.forward(x, training)
+            if training and layer.activity_regularizer is not None:
+                self._activities[layer.name] = x
+        last = self._layers[-1]
+        x = last.forward(x, training, logits=True) if logits else last.forward(x, training)  # type: ignore[call-arg]
+        if training and last.activity_regularizer is not None:
+            self._activities[last.name] = x
+        return x
+
+    def backward(
+        self, gradient: Array, *, from_logits: bool = False, input_gradient: bool = True
+    ) -> Array:
+        """Fill the gradient of every weight and return that of the input.
+
+        Args:
+            gradient: The loss's derivative by the last output, or ``from_logits`` by the logits.
+            from_logits: See `forward`.
+            input_gradient: False to stop at the first layer that learns; what is returned then
+                means nothing.
+        """
+        first = 0 if input_gradient else self._first_that_learns()
+        for index in range(len(self._layers) - 1, first - 1, -1):
+            layer = self._layers[index]
+            options = {}
+            if from_logits and index == len(self._layers) - 1:
+                options["from_logits"] = True
+            if not input_gradient and index == first and layer.input_gradient_optional:
+                options["input_gradient"] = False
+            if layer.activity_regularizer is not None:
+                y = self._activities[layer.name]
+                gradient = gradient + layer.activity_regularizer.gradient(y) / len(y)
+            gradient = layer.backward(gradient, **options)
+        return gradient
+
+    def _first_that_learns(self) -> int:
+        """Return the index of the first layer with a weight that training changes."""
+        for index, layer in enumerate(self._layers):
+            if layer.trainable_variables:
+                return index
+        return len(self._layers)
+
+    def step_penalty(self) -> float:
+        """Return the penalties on the layers' outputs in the last ``forward(training=True)``."""
+        total = 0.0
+        for layer in self._layers:
+            if layer.activity_regularizer is not None:
+                y = self._activities[layer.name]
+                total += layer.activity_regularizer(y) / len(y)
+            if isinstance(layer, Sequential):
+                total += layer.step_penalty()
+        return total
+
+    def activity_penalty(self, x: Array) -> float:
+        """Return the penalties on the layers' outputs for the batch ``x``, writing nothing.
+
+        Only a model that has such a penalty pays for a pass of its own.
+        """
+        if all(leaf.activity_regularizer is None for leaf in self.leaves()):
+            return 0.0
+        total = 0.0
+        for layer in self._layers:
+            if isinstance(layer, Sequential):
+                total += layer.activity_penalty(x)
+            x = layer.forward(x)
+            if layer.activity_regularizer is not None:
+                total += layer.activity_regularizer(x) / len(x)
+        return total
+
+    @property
+    def final_activation(self) -> Layer | None:
+        """The activation that the last layer ends in."""
+        return self._layers[-1].final_activation if self._layers else None
+
+    # ---- to look at -----------------------------------------------------------------------
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: tuple[str, str] | None = None,
+    ) -> None:
+        """Print a table of the layers, their output shapes and numbers of weights.
+
+        Args:
+            line_length: The table's width; None takes the terminal's.
+            positions: Where columns end, as fractions of the width; None fits them.
+            print_fn: Called with the whole table in the place of ``print``.
+            expand_nested: Whether to list the layers of nested models too.
+            show_trainable: Whether to tell of each layer whether it is trained.
+            layer_range: The names (or regular expressions) of the first and last layer to show.
+        """
+        print_summary(
+            self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
+        )
+
+    def __repr__(self) -> str:
+        return f"Sequential([{', '.join(repr(layer) for layer in self._chain())}])"
+
+    def _chain(self) -> list[Layer]:
+        head: list[Layer] = [self._input_layer] if self._input_layer else []
+        return head + self._layers
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_activities": {}}

@@ -1,0 +1,439 @@
+"""The training loop: compile, fit and evaluate, and one batch of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import losses, optimizers
+from nnlite.callbacks import Callback, CallbackList, History
+from nnlite.checks import as_numeric, check_count, check_fraction, optional_count
+from nnlite.data import Epochs, Samples, class_weights, sample_weights
+from nnlite.layers.layer import Layer
+from nnlite.metrics import CompiledMetrics, Mean
+from nnlite.objective import Objective, default_loss
+from nnlite.predictor import BATCH_SIZE, Predictor
+from nnlite.progress import Progress
+from nnlite.random import new_generator
+from nnlite.variables import WeightVector
+
+__all__ = ["Trainer"]
+
+Array = NDArray[Any]
+
+_PREDICT_ENTRIES = (
+    131_072  # predict takes so many rows at once that the widest layer has about these
+)
+
+
+class Trainer(Predictor):
+    """A model that can be trained: what `Sequential` inherits its fit from."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.optimizer: optimizers.Optimizer | None = None
+        self.loss: losses.Loss | None = None
+        self.stop_training = False
+        self.history: History | None = None
+        self._metrics = CompiledMetrics([], [])
+        self._vector: WeightVector | None = None
+        self._objective: Objective | None = None
+        self._arrays: dict[Layer, dict[Any, Array]] = {}
+
+    # ---- compile --------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: None = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Say how to train. A model that is never compiled is fitted by plain `SGD`.
+
+        Args:
+            optimizer: A name or an optimizer.
+            loss: A name or a loss; None takes what fits the last layer: binary cross-entropy for
+                a sigmoid, categorical for a softmax, else the mean squared error.
+            loss_weights: Not used: there is one output.
+            metrics: A list of names or metrics, shown beside the loss.
+            weighted_metrics: The same, weighted by ``sample_weight`` or ``class_weight``.
+            run_eagerly: Accepted for Keras's sake; nothing here is compiled.
+            steps_per_execution: Likewise.
+            jit_compile: Likewise.
+            auto_scale_loss: Likewise; float32 and float64 need no loss scaling.
+
+        Raises:
+            ValueError: If a name is unknown, ``loss_weights`` is given, or the loss has no mean
+                or sum to descend on.
+            TypeError: If an argument is of another kind.
+        """
+        if loss_weights is not None:
+            raise ValueError(
+                "loss_weights weighs several outputs; this model has one. Received: "
+                f"loss_weights={loss_weights!r}"
+            )
+        new_optimizer = optimizers.get(optimizer)
+        new_loss = None if loss is None else losses.get(loss)
+        if new_loss is not None and new_loss.reduction in ("none", None):
+            raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
+        self._metrics = CompiledMetrics(metrics, weighted_metrics)
+        self.optimizer, self.loss = new_optimizer, new_loss
+        self._objective = None
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics of `compile`, once they have met data."""
+        return self._metrics.all
+
+    # ---- fit ------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Callback | Iterable[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Iterable[int] = 1,
+    ) -> History:
+        """Train on ``x`` and ``y`` for a number of epochs, and return how it went.
+
+        All input is checked first; when an error is raised, no weight has changed.
+
+        Args:
+            x: The inputs, of shape (m, features) or as the first layer takes them; integers and
+                either float type, converted a batch at a time.
+            y: The targets, of the output's shape, or m class indices, as the loss says.
+            batch_size: Samples a step; 32 by default.
+            epochs: The epoch to stop before: with ``initial_epoch``, not how many are run.
+            verbose: 0 is silent, 1 a progress bar, 2 a line an epoch. ``"auto"`` is a bar on a
+                terminal, and elsewhere a line for at most some twenty of the epochs.
+            callbacks: One callback or a list.
+            validation_split: The fraction of samples, the last ones, to set aside and evaluate on.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate on.
+            shuffle: Whether every epoch takes the samples in a new order.
+            class_weight: The weight of each class's samples; classes not named have 1.
+            sample_weight: The weight of each sample, of shape (m,).
+            initial_epoch: The epoch to begin at, to go on from an earlier fit.
+            steps_per_epoch: Batches an epoch; None takes all.
+            validation_steps: Batches of each evaluation; None takes all.
+            validation_batch_size: Samples a step of the evaluation; as ``batch_size`` by default.
+            validation_freq: Evaluate every so many epochs, or after the epochs (from 1) listed.
+
+        Returns:
+            The `History`: its ``history`` maps ``"loss"``, ``"val_loss"`` and each metric's name
+            to a list with one value an epoch.
+
+        Raises:
+            TypeError: If an argument is of the wrong kind.
+            ValueError: If a value, a shape or a combination is wrong.
+        """
+        size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
+        epochs = check_count("epochs", epochs, 0)
+        initial_epoch = check_count("initial_epoch", initial_epoch, 0)
+        steps_per_epoch = optional_count("steps_per_epoch", steps_per_epoch)
+        validation_steps = optional_count("validation_steps", validation_steps)
+        validation_size = optional_count("validation_batch_size", validation_batch_size) or size
+        evaluates = _epochs_to_evaluate(validation_freq)
+        progress = Progress(verbose, epochs)
+        data, objective = self._door(x, y, sample_weight, class_weight)
+        held: Samples | None = None
+        if validation_data is not None:
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+                raise ValueError(
+                    "validation_data must be (x, y) or (x, y, sample_weight). "
+                    f"Received: {type(validation_data).__name__}"
+                )
+            names = ("validation x", "validation y", "validation sample_weight")
+            vx, vy, vw = (*validation_data, None)[:3]
+            held, _ = self._door(vx, vy, vw, None, names, objective.loss)
+        elif validation_split:
+            data, held = data.split(check_fraction("validation_split", validation_split))
+        order = new_generator() if shuffle else None
+        batches = Epochs(data.batches(size, order), steps_per_epoch)
+        held_batches = None
+        if held is not None:
+            held_batches = Epochs(held.batches(validation_size), validation_steps)
+        self.history = history = History()
+        hooks = CallbackList(
+            callbacks, history, self, {"epochs": epochs, "steps": len(batches), "verbose": verbose}
+        )
+        self._prepare(data.x, objective, training=True)
+        self.stop_training = False
+        logs: dict[str, float] = {}
+        with np.errstate(under="ignore"), self._reusing_arrays({}), progress:
+            hooks.call("on_train_begin")
+            for epoch in range(initial_epoch, epochs):
+                hooks.call("on_epoch_begin", epoch)
+                logs = self._run_epoch(epoch, batches, hooks, progress)
+                if held_batches is not None and evaluates(epoch):
+                    scores = self._run_evaluation(held_batches, hooks)
+                    logs.update({f"val_{name}": value for name, value in scores.items()})
+                hooks.call("on_epoch_end", epoch, logs)
+                progress.end_epoch(epoch, logs, self.stop_training)
+                if self.stop_training:
+                    break
+            hooks.call("on_train_end", logs)
+        return history
+
+    def _run_epoch(
+        self, epoch: int, batches: Epochs, hooks: CallbackList, progress: Progress
+    ) -> dict[str, float]:
+        """Train on every batch once and return the epoch's means."""
+        mean, metrics = Mean("loss"), self._metrics
+        metrics.reset_state()
+
+        def logs() -> dict[str, float]:
+            return {"loss": mean.result(), **metrics.results()}
+
+        progress.begin_epoch(epoch, len(batches))
+        for step, (x, y, weight) in enumerate(batches):
+            hooks.call("on_train_batch_begin", step)
+            mean.add(self._train_step(x, y, weight), len(x))
+            if hooks.wants("on_train_batch_end"):
+                hooks.call("on_train_batch_end", step, logs())
+            progress.step(logs)
+            if self.stop_training:
+                break
+        return logs()
+
+    def _train_step(self, x: Array, y: Array, weight: Array | None) -> float:
+        """Go forward, back and down: one batch. Returns its loss before the update."""
+        objective, optimizer = self._objective, self.optimizer
+        assert objective is not None  # _prepare came first
+        assert optimizer is not None
+        output = objective.forward(x, training=True)
+        value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
+        self._metrics.update(objective, y, output, weight)
+        objective.backward(gradient)
+        value += objective.regularize()
+        optimizer.update()
+        objective.constrain()
+        return value
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Take one step on one batch.
+
+        Args:
+            x: The inputs, as for `fit`.
+            y: The targets, as for `fit`.
+            sample_weight: As for `fit`.
+            class_weight: As for `fit`.
+            return_dict: Whether to return a dict by name in the place of a list.
+
+        Returns:
+            The batch's loss before the step; with metrics, a list of the loss and each metric.
+
+        Raises:
+            TypeError: As `fit`.
+            ValueError: As `fit`.
+        """
+        data, objective = self._door(x, y, sample_weight, class_weight)
+        self._prepare(data.x, objective, training=True)
+        self._metrics.reset_state()
+        with np.errstate(under="ignore"), self._reusing_arrays(self._arrays):
+            loss = self._train_step(*data.whole())
+        return _results({"loss": loss, **self._metrics.results()}, return_dict)
+
+    # ---- evaluate -------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the loss, and the metrics if any, on ``x`` and ``y``.
+
+        Args:
+            x: The inputs, as for `fit`.
+            y: The targets, as for `fit`.
+            batch_size: Samples taken at once; 32 by default.
+            verbose: 1 shows a progress bar; ``"auto"`` does on a terminal.
+            sample_weight: The weight of each sample.
+            steps: How many batches to take; None takes all.
+            callbacks: One callback or a list, whose ``on_test_...`` hooks are called.
+            return_dict: Whether to return a dict by name in the place of a list.
+
+        Returns:
+            The loss as a float; with metrics, a list of the loss and each metric, or the dict.
+
+        Raises:
+            TypeError: As `fit`.
+            ValueError: As `fit`.
+        """
+        size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
+        data, objective = self._door(x, y, sample_weight, None)
+        batches = Epochs(data.batches(size), optional_count("steps", steps))
+        hooks = CallbackList(callbacks, None, self, {"steps": len(batches), "verbose": verbose})
+        self._prepare(data.x, objective)
+        with np.errstate(under="ignore"), Progress(verbose, 1, delay=0.5) as progress:
+            return _results(self._run_evaluation(batches, hooks, progress), return_dict)
+
+    def _run_evaluation(
+        self, batches: Epochs, hooks: CallbackList, progress: Progress | None = None
+    ) -> dict[str, float]:
+        """Return the means of loss and metrics over all batches."""
+        mean, metrics = Mean("loss"), self._metrics
+        metrics.reset_state()
+        if progress:
+            progress.begin_epoch(0, len(batches))
+
+        def logs() -> dict[str, float]:
+            return {"loss": mean.result(), **metrics.results()}
+
+        hooks.call("on_test_begin")
+        for step, (x, y, weight) in enumerate(batches):
+            hooks.call("on_test_batch_begin", step)
+            mean.add(self._test_step(x, y, weight), len(x))
+            if hooks.wants("on_test_batch_end"):
+                hooks.call("on_test_batch_end", step, logs())
+            if progress:
+                progress.step(logs)
+        hooks.call("on_test_end", logs())
+        return logs()
+
+    def _test_step(self, x: Array, y: Array, weight: Array | None) -> float:
+        """Return the loss of one batch, penalties included."""
+        objective = self._objective
+        assert objective is not None  # _prepare came first
+        output = objective.forward(x, training=False)
+        value, _ = objective.loss_in_use.value_and_gradient(y, output, weight)
+        self._metrics.update(objective, y, output, weight)
+        return value + objective.penalty(x)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
+        data, objective = self._door(x, y, sample_weight, None)
+        self._prepare(data.x, objective)
+        self._metrics.reset_state()
+        with np.errstate(under="ignore"):
+            loss = self._test_step(*data.whole())
+        return _results({"loss": loss, **self._metrics.results()}, return_dict)
+
+    # ---- the door -------------------------------------------------------------------------
+
+    def step_penalty(self) -> float:
+        """Return the penalties on outputs of the last step; see `Sequential.step_penalty`."""
+        raise NotImplementedError
+
+    def activity_penalty(self, x: Array) -> float:
+        """Return the penalties on outputs for ``x``; see `Sequential.activity_penalty`."""
+        raise NotImplementedError
+
+    def _door(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        names: tuple[str, str, str] = ("x", "y", "sample_weight"),
+        loss: losses.Loss | None = None,
+    ) -> tuple[Samples, Objective]:
+        """Check all that a step is given, and return it as arrays, with what to minimise."""
+        x = self._input_door(names[0], x)
+        y = as_numeric(names[1], y)
+        if y.ndim == 0 or len(y) != len(x):
+            raise ValueError(
+                f"{names[0]} and {names[1]} must have the same number of samples. Received: "
+                f"{names[0]} of shape {x.shape}, {names[1]} of shape {y.shape}"
+            )
+        output: Any = (len(x), *self.compute_output_shape((None, *x.shape[1:]))[1:])
+        loss = loss or self.loss or default_loss(self.final_activation, y, output)
+        y = loss.check_targets(names[1], y, output)
+        weight = sample_weights(names[2], sample_weight, len(x))
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValueError("Give class_weight or sample_weight, not both.")
+            weight = class_weights(class_weight, y)
+        samples = Samples(x, y, weight, self.dtype, np.intp if loss.takes_indices else self.dtype)
+        if self._objective is not None and self._objective.loss is loss:
+            return samples, self._objective
+        return samples, Objective(loss, self)
+
+    def _prepare(self, x: Array, objective: Objective, training: bool = False) -> None:
+        """Build the model; for training, lay out its weights and the optimizer's state too."""
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        objective.bind()
+        self._objective = objective
+        if not training:
+            return
+        self.loss = objective.loss
+        if self.optimizer is None:
+            self.optimizer = optimizers.SGD()
+        variables = self.trainable_variables
+        if self._vector is None or not self._vector.holds(variables):
+            self._vector = WeightVector(variables, np.dtype(self.dtype))
+        self.optimizer.build(self._vector)
+
+    @contextmanager
+    def _reusing_arrays(self, arrays: dict[Layer, dict[Any, Array]]) -> Iterator[None]:
+        """Within it, each layer works in the same arrays at every step, kept in ``arrays``."""
+        leaves = list(self.leaves())
+        for layer in leaves:
+            layer._scratch = arrays.setdefault(layer, {})
+        try:
+            yield
+        finally:
+            for layer in leaves:
+                layer.forget_step()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The vector, the arrays of a step and who is watching belong to this object alone.
+        fresh: dict[str, Any] = {
+            "_vector": None,
+            "_objective": None,
+            "_arrays": {},
+            "history": None,
+        }
+        return {**super().__getstate__(), **fresh}
+
+
+def _results(logs: dict[str, float], return_dict: bool) -> Any:
+    """Return results as Keras does: a dict, or a list, or the loss alone where there is no more."""
+    if return_dict:
+        return logs
+    return logs["loss"] if len(logs) == 1 else list(logs.values())
+
+
+def _epochs_to_evaluate(frequency: Any) -> Any:
+    """Return a function that tells whether to evaluate after an epoch, counted from 0."""
+    if isinstance(frequency, (list, tuple, set)):
+        return lambda epoch: epoch + 1 in frequency
+    every = check_count("validation_freq", frequency, 1)
+    return lambda epoch: (epoch + 1) % every == 0

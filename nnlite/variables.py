@@ -1,0 +1,169 @@
+"""Weights: the named arrays that layers own, and the one vector that a model keeps them in."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nnlite.constraints import Constraint
+    from nnlite.regularizers import Regularizer
+
+__all__ = ["Variable", "WeightVector"]
+
+Array = NDArray[Any]
+
+
+class Variable:
+    """A weight of a layer: a named array, and beside it the gradient of the loss.
+
+    A layer reads ``value`` and writes ``gradient``, always in place: in a model that trains, both
+    are views into the model's two long vectors (see `WeightVector`). To keep a copy, use `numpy`.
+
+    Args:
+        value: The initial value; the variable keeps this very array.
+        name: What the layer calls it, such as ``"kernel"``.
+        trainable: False for a weight that no optimizer may change, such as a moving average.
+        regularizer: A penalty on this weight that is added to the loss.
+        constraint: A projection applied to this weight after each update.
+    """
+
+    __slots__ = ("constraint", "gradient", "name", "regularizer", "trainable", "value")
+
+    def __init__(
+        self,
+        value: Array,
+        name: str,
+        trainable: bool = True,
+        regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
+        self.value = value
+        self.gradient = np.zeros_like(value)
+        self.name = name
+        self.trainable = trainable
+        self.regularizer = regularizer
+        self.constraint = constraint
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return self.value.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The array's type, float32 or float64."""
+        return self.value.dtype
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self.value.size
+
+    def numpy(self) -> Array:
+        """Return a copy of the value.
+
+        >>> Variable(np.zeros(2), "bias").numpy()
+        array([0., 0.])
+        """
+        return self.value.copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.value, dtype=dtype, copy=True)
+
+    def check(self, value: Any) -> Array:
+        """Return ``value`` as an array that `assign` can take.
+
+        Raises:
+            TypeError: If it is not numeric.
+            ValueError: If its shape is not this variable's.
+        """
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"Weight {self.name!r} takes real numbers. Received: {array.dtype}")
+        if array.shape != self.shape:
+            raise ValueError(
+                f"Weight {self.name!r} has shape {self.shape}. "
+                f"Received an array of shape {array.shape}"
+            )
+        return array
+
+    def assign(self, value: Any) -> None:
+        """Copy ``value``, an array of the same shape, into this variable.
+
+        Raises:
+            TypeError: If it is not numeric.
+            ValueError: If its shape is another one.
+
+        >>> bias = Variable(np.zeros(2), "bias")
+        >>> bias.assign([1, 2])
+        >>> bias
+        <Variable bias, shape=(2,), dtype=float64, value=[1. 2.]>
+        """
+        self.value[...] = self.check(value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: getattr(self, name) for name in self.__slots__}
+        state["value"] = self.numpy()  # a view would drag the model's whole vector along
+        del state["gradient"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.gradient = np.zeros_like(self.value)
+
+    def __repr__(self) -> str:
+        value = np.array2string(self.value, threshold=8, precision=4, edgeitems=2)
+        return (
+            f"<Variable {self.name}, shape={self.shape}, dtype={self.dtype}, "
+            f"value={' '.join(value.split())}>"
+        )
+
+
+class WeightVector:
+    """Many variables laid out in one contiguous vector, and their gradients in another.
+
+    From construction on, each variable's ``value`` is a view into ``values`` and its ``gradient``
+    one into ``gradients``: an optimizer, a norm or a checkpoint acts on the whole vector at once.
+
+    Args:
+        variables: The variables to gather, all of one float type.
+        dtype: Their float type.
+
+    >>> kernel, bias = Variable(np.ones((2, 2)), "kernel"), Variable(np.zeros(2), "bias")
+    >>> vector = WeightVector([kernel, bias], np.dtype(float))
+    >>> vector.values
+    array([1., 1., 1., 1., 0., 0.])
+    >>> kernel.value[0, 0] = 5.0
+    >>> vector.values[0]
+    np.float64(5.0)
+    """
+
+    __slots__ = ("gradients", "slices", "values", "variables")
+
+    def __init__(self, variables: Sequence[Variable], dtype: np.dtype[Any]) -> None:
+        self.variables = tuple(variables)
+        ends = np.cumsum([0, *(variable.size for variable in variables)]).tolist()
+        self.slices = [slice(*pair) for pair in itertools.pairwise(ends)]
+        self.values = np.empty(ends[-1], dtype)
+        self.gradients = np.zeros(ends[-1], dtype)
+        for variable, part in zip(self.variables, self.slices, strict=True):
+            value = self.values[part].reshape(variable.shape)
+            value[...] = variable.value
+            variable.value = value
+            variable.gradient = self.gradients[part].reshape(variable.shape)
+
+    def holds(self, variables: Sequence[Variable]) -> bool:
+        """Whether just these variables, in this order, still live here.
+
+        A layer that another model has gathered since lives there instead.
+        """
+        return len(variables) == len(self.variables) and all(
+            new is old and new.value.base is self.values
+            for new, old in zip(variables, self.variables, strict=True)
+        )
