@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.constraints import Constraint
 from nnlite.layers.activations import Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -17,6 +18,8 @@ from nnlite.losses import (
     MeanSquaredError,
     SparseCategoricalCrossEntropy,
 )
+from nnlite.regularizers import Regularizer
+from nnlite.structure import per_structure
 from nnlite.variables import Variable
 
 if TYPE_CHECKING:
@@ -73,13 +76,15 @@ class Objective:
             joined = from_logits(loss, model.final_activation)
         self.loss_in_use = joined or loss
         self.joined = joined is not None
-        self._regularized: list[Variable] = []
-        self._constrained: list[Variable] = []
 
-    def bind(self) -> None:
-        """Take note of which weights are penalised or constrained."""
-        self._regularized = [v for v in self.model.variables if v.regularizer is not None]
-        self._constrained = [v for v in self.model.trainable_variables if v.constraint is not None]
+    @per_structure
+    def _regularized(self) -> list[tuple[Variable, Regularizer]]:
+        return [(v, v.regularizer) for v in self.model.all_variables() if v.regularizer is not None]
+
+    @per_structure
+    def _constrained(self) -> list[tuple[Variable, Constraint]]:
+        learning = self.model.learning_variables()
+        return [(v, v.constraint) for v in learning if v.constraint is not None]
 
     def forward(self, x: Array, training: bool) -> Array:
         """Return what the loss in use takes: the model's output, or its logits."""
@@ -102,19 +107,17 @@ class Objective:
     def regularize(self) -> float:
         """Add each penalty's gradient to its weight's, and return all penalties of the step."""
         total = 0.0
-        for variable in self._regularized:
-            assert variable.regularizer is not None
-            total += variable.regularizer(variable.value)
-            variable.gradient += variable.regularizer.gradient(variable.value)
+        for variable, penalty in self._regularized():
+            total += penalty(variable.value)
+            variable.gradient += penalty.gradient(variable.value)
         return total + self.model.step_penalty()
 
     def penalty(self, x: Array) -> float:
         """Return all penalties, on weights and on the layers' outputs for the batch ``x``."""
-        total = sum(v.regularizer(v.value) for v in self._regularized if v.regularizer)
+        total = sum(penalty(variable.value) for variable, penalty in self._regularized())
         return total + self.model.activity_penalty(x)
 
     def constrain(self) -> None:
         """Project each constrained weight onto what it may be."""
-        for variable in self._constrained:
-            assert variable.constraint is not None
-            np.copyto(variable.value, variable.constraint(variable.value))
+        for variable, constraint in self._constrained():
+            np.copyto(variable.value, constraint(variable.value))

@@ -13,6 +13,7 @@ from nnlite.checks import as_features, check_count, check_finite, optional_count
 from nnlite.data import ArrayBatches
 from nnlite.layers.layer import Layer, Shape, fits
 from nnlite.progress import Progress
+from nnlite.structure import per_structure
 
 __all__ = ["Predictor"]
 
@@ -118,6 +119,18 @@ class Predictor(Layer):
             )
         check_finite(name, array, self.dtype)
         return array
+
+    def _sample_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of one sample's output, given that of its input."""
+        known = self._sample_shapes()
+        if input_shape not in known:
+            shape: Any = self.compute_output_shape((None, *input_shape))
+            known[input_shape] = shape[1:]
+        return known[input_shape]
+
+    @per_structure
+    def _sample_shapes(self) -> dict[tuple[int, ...], tuple[int, ...]]:
+        return {}
 
     def declared_input_shape(self) -> Shape | None:
         """Return the input shape that the layers state, if they do."""

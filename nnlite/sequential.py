@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from nnlite.config import floatx
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, Shape, as_shape
+from nnlite.structure import per_structure, restructured
 from nnlite.summary import print_summary
 from nnlite.trainer import Trainer
-from nnlite.variables import Variable
 
 __all__ = ["Sequential"]
 
@@ -107,7 +107,7 @@ class Sequential(Trainer):
                 raise ValueError(f"An Input comes first, and once. Received: {layer!r}")
             self._input_layer = layer
             return
-        if layer is self or any(layer is own for leaf in layer.leaves() for own in self.leaves()):
+        if not set(layer.all_layers()).isdisjoint(self.all_layers()):
             raise ValueError(f"Layer {layer.name!r} is in the model already: make another one.")
         names = {own.name for own in self._layers}
         if layer.name in names and layer.named_by_user:
@@ -121,12 +121,14 @@ class Sequential(Trainer):
             layer.ensure_built(self.output_shape)
         self._name_apart(layer, names)
         self._layers.append(layer)
+        restructured()
         declared = self.declared_input_shape()
         if not self.built and declared is not None and len(self._layers) == 1:
             try:
                 self.build(declared)
             except BaseException:
                 self._layers.pop()
+                restructured()
                 raise
 
     def _name_apart(self, layer: Layer, names: set[str]) -> None:
@@ -146,6 +148,7 @@ class Sequential(Trainer):
         if not self._layers:
             raise ValueError("pop() finds no layer: the model is empty.")
         layer = self._layers.pop()
+        restructured()
         if not self._layers:
             self.built = False
         return layer
@@ -214,6 +217,7 @@ class Sequential(Trainer):
             raise
         self.input_shape = shape
         self.built = True
+        restructured()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape that comes out for a batch of ``input_shape``."""
@@ -231,11 +235,6 @@ class Sequential(Trainer):
         if not self.built or self.input_shape is None:
             raise ValueError(f"Model {self.name!r} has no output shape before it is built.")
         return self.compute_output_shape(self.input_shape)
-
-    @property
-    def variables(self) -> list[Variable]:
-        """The weights of all layers, first to last."""
-        return [variable for layer in self._layers for variable in layer.variables]
 
     # ---- the way of a batch ---------------------------------------------------------------
 
@@ -276,15 +275,18 @@ class Sequential(Trainer):
             gradient = layer.backward(gradient, **options)
         return gradient
 
+    @per_structure
     def _first_that_learns(self) -> int:
         """Return the index of the first layer with a weight that training changes."""
         for index, layer in enumerate(self._layers):
-            if layer.trainable_variables:
+            if layer.learning_variables():
                 return index
         return len(self._layers)
 
     def step_penalty(self) -> float:
         """Return the penalties on the layers' outputs in the last ``forward(training=True)``."""
+        if not self._penalizes_outputs():
+            return 0.0
         total = 0.0
         for layer in self._layers:
             if layer.activity_regularizer is not None:
@@ -299,7 +301,7 @@ class Sequential(Trainer):
 
         Only a model that has such a penalty pays for a pass of its own.
         """
-        if all(leaf.activity_regularizer is None for leaf in self.leaves()):
+        if not self._penalizes_outputs():
             return 0.0
         total = 0.0
         for layer in self._layers:
@@ -309,6 +311,11 @@ class Sequential(Trainer):
             if layer.activity_regularizer is not None:
                 total += layer.activity_regularizer(x) / len(x)
         return total
+
+    @per_structure
+    def _penalizes_outputs(self) -> bool:
+        """Return whether any layer, however deep, has an activity regularizer."""
+        return any(layer.activity_regularizer is not None for layer in self.all_layers())
 
     @property
     def final_activation(self) -> Layer | None:

@@ -89,7 +89,7 @@ def _rows(model: Any, shape: Shape | None, expand: bool, indent: str = "") -> It
 
 
 def _trained(layer: Layer) -> str:
-    if layer.built and not layer.variables:
+    if layer.built and not layer.all_variables():
         return "-"
     return "Y" if layer.trainable else "N"
 

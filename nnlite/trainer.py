@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses, optimizers
+from nnlite.blas import threads_for
 from nnlite.callbacks import Callback, CallbackList, History
 from nnlite.checks import as_numeric, check_count, check_fraction, optional_count
 from nnlite.data import Epochs, Samples, class_weights, sample_weights
@@ -19,6 +20,7 @@ from nnlite.objective import Objective, default_loss
 from nnlite.predictor import BATCH_SIZE, Predictor
 from nnlite.progress import Progress
 from nnlite.random import new_generator
+from nnlite.structure import per_structure
 from nnlite.variables import WeightVector
 
 __all__ = ["Trainer"]
@@ -181,7 +183,8 @@ class Trainer(Predictor):
         self._prepare(data.x, objective, training=True)
         self.stop_training = False
         logs: dict[str, float] = {}
-        with np.errstate(under="ignore"), self._reusing_arrays({}), progress:
+        arrays = self._reusing_arrays({})
+        with np.errstate(under="ignore"), self._blas_threads(size), arrays, progress:
             hooks.call("on_train_begin")
             for epoch in range(initial_epoch, epochs):
                 hooks.call("on_epoch_begin", epoch)
@@ -258,7 +261,8 @@ class Trainer(Predictor):
         data, objective = self._door(x, y, sample_weight, class_weight)
         self._prepare(data.x, objective, training=True)
         self._metrics.reset_state()
-        with np.errstate(under="ignore"), self._reusing_arrays(self._arrays):
+        batch = self._blas_threads(len(data.x))
+        with np.errstate(under="ignore"), batch, self._reusing_arrays(self._arrays):
             loss = self._train_step(*data.whole())
         return _results({"loss": loss, **self._metrics.results()}, return_dict)
 
@@ -299,7 +303,8 @@ class Trainer(Predictor):
         batches = Epochs(data.batches(size), optional_count("steps", steps))
         hooks = CallbackList(callbacks, None, self, {"steps": len(batches), "verbose": verbose})
         self._prepare(data.x, objective)
-        with np.errstate(under="ignore"), Progress(verbose, 1, delay=0.5) as progress:
+        bar = Progress(verbose, 1, delay=0.5)
+        with np.errstate(under="ignore"), self._blas_threads(size), bar as progress:
             return _results(self._run_evaluation(batches, hooks, progress), return_dict)
 
     def _run_evaluation(
@@ -372,7 +377,7 @@ class Trainer(Predictor):
                 f"{names[0]} and {names[1]} must have the same number of samples. Received: "
                 f"{names[0]} of shape {x.shape}, {names[1]} of shape {y.shape}"
             )
-        output: Any = (len(x), *self.compute_output_shape((None, *x.shape[1:]))[1:])
+        output = (len(x), *self._sample_shape(x.shape[1:]))
         loss = loss or self.loss or default_loss(self.final_activation, y, output)
         y = loss.check_targets(names[1], y, output)
         weight = sample_weights(names[2], sample_weight, len(x))
@@ -389,28 +394,40 @@ class Trainer(Predictor):
         """Build the model; for training, lay out its weights and the optimizer's state too."""
         if not self.built:
             self.build((None, *x.shape[1:]))
-        objective.bind()
         self._objective = objective
         if not training:
             return
         self.loss = objective.loss
         if self.optimizer is None:
             self.optimizer = optimizers.SGD()
-        variables = self.trainable_variables
-        if self._vector is None or not self._vector.holds(variables):
-            self._vector = WeightVector(variables, np.dtype(self.dtype))
+        if not self._gathered():
+            self._vector = WeightVector(self.learning_variables(), np.dtype(self.dtype))
+        assert self._vector is not None  # gathered now
         self.optimizer.build(self._vector)
+
+    @per_structure
+    def _gathered(self) -> bool:
+        """Return whether the weights that learn, and just they, live in this model's vector."""
+        return self._vector is not None and self._vector.holds(self.learning_variables())
+
+    def _blas_threads(self, batch_size: int) -> AbstractContextManager[None]:
+        """Return the context of steps of ``batch_size``: BLAS uses the threads it needs."""
+        return threads_for(self._largest_weight() * batch_size)
+
+    @per_structure
+    def _largest_weight(self) -> int:
+        return max((variable.size for variable in self.all_variables()), default=0)
 
     @contextmanager
     def _reusing_arrays(self, arrays: dict[Layer, dict[Any, Array]]) -> Iterator[None]:
         """Within it, each layer works in the same arrays at every step, kept in ``arrays``."""
-        leaves = list(self.leaves())
-        for layer in leaves:
+        layers = self.all_layers()
+        for layer in layers:
             layer._scratch = arrays.setdefault(layer, {})
         try:
             yield
         finally:
-            for layer in leaves:
+            for layer in layers:
                 layer.forget_step()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.structure import restructured
+
 if TYPE_CHECKING:
     from nnlite.constraints import Constraint
     from nnlite.regularizers import Regularizer
@@ -32,7 +34,7 @@ class Variable:
         constraint: A projection applied to this weight after each update.
     """
 
-    __slots__ = ("constraint", "gradient", "name", "regularizer", "trainable", "value")
+    __slots__ = ("_trainable", "constraint", "gradient", "name", "regularizer", "value")
 
     def __init__(
         self,
@@ -45,9 +47,19 @@ class Variable:
         self.value = value
         self.gradient = np.zeros_like(value)
         self.name = name
-        self.trainable = trainable
+        self._trainable = trainable
         self.regularizer = regularizer
         self.constraint = constraint
+
+    @property
+    def trainable(self) -> bool:
+        """Whether an optimizer may change it."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        restructured()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -157,6 +169,7 @@ class WeightVector:
             value[...] = variable.value
             variable.value = value
             variable.gradient = self.gradients[part].reshape(variable.shape)
+        restructured()
 
     def holds(self, variables: Sequence[Variable]) -> bool:
         """Whether just these variables, in this order, still live here.

@@ -15,6 +15,7 @@ from nnlite import constraints, initializers, regularizers
 from nnlite.checks import as_features
 from nnlite.config import float_type, floatx
 from nnlite.registry import Configurable
+from nnlite.structure import per_structure, restructured, without_memo
 from nnlite.variables import Variable
 
 __all__ = ["Layer"]
@@ -194,6 +195,7 @@ class Layer(Configurable):
             constraints.get(constraint),
         )
         self._variables.append(variable)
+        restructured()
         return variable
 
     def scratch(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
@@ -221,11 +223,10 @@ class Layer(Configurable):
         """Return the layers that this one holds and runs."""
         return ()
 
-    def leaves(self) -> Iterator[Layer]:
-        """Yield this layer and all within it."""
-        yield self
-        for layer in self.sublayers():
-            yield from layer.leaves()
+    @per_structure
+    def all_layers(self) -> list[Layer]:
+        """Return this layer and all within it."""
+        return [self, *(inner for layer in self.sublayers() for inner in layer.all_layers())]
 
     def ensure_built(self, input_shape: Shape) -> None:
         """Build the layer for ``input_shape`` unless it is built."""
@@ -237,12 +238,14 @@ class Layer(Configurable):
                 raise
             self.input_shape = input_shape
             self.built = True
+            restructured()
 
     def forget_weights(self) -> None:
         """Undo `build`."""
         self._variables.clear()
         self.built = False
         self.input_shape = None
+        restructured()
         for layer in self.sublayers():
             layer.forget_weights()
 
@@ -259,13 +262,14 @@ class Layer(Configurable):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        restructured()
         for layer in self.sublayers():
             layer.trainable = value
 
-    @property
-    def variables(self) -> list[Variable]:
-        """The layer's weights as they are: own ones first, then those of the layers within."""
-        inner = [variable for layer in self.sublayers() for variable in layer.variables]
+    @per_structure
+    def all_variables(self) -> list[Variable]:
+        """Return the weights made so far: own ones first, then those of the layers within."""
+        inner = [variable for layer in self.sublayers() for variable in layer.all_variables()]
         return [*self._variables, *inner]
 
     @property
@@ -280,18 +284,28 @@ class Layer(Configurable):
                 f"{self.name!r} has no weights before it is built. Give the input shape "
                 "(Input((features,)) as the first layer), call build((None, features)), or fit."
             )
-        return self.variables
+        return list(self.all_variables())
 
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        """The weights that an optimizer changes."""
+    @per_structure
+    def learning_variables(self) -> list[Variable]:
+        """Return the weights made so far that an optimizer changes."""
         own = [variable for variable in self._variables if variable.trainable and self._trainable]
-        return own + [v for layer in self.sublayers() for v in layer.trainable_variables]
+        return own + [v for layer in self.sublayers() for v in layer.learning_variables()]
 
     @property
     def trainable_weights(self) -> list[Variable]:
         """The weights that an optimizer changes; as `weights`, an error before the build."""
-        return [] if not self.weights else self.trainable_variables
+        return list(self.learning_variables()) if self.weights else []
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Keras's other name of `weights`."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """Keras's other name of `trainable_weights`."""
+        return self.trainable_weights
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
@@ -357,7 +371,8 @@ class Layer(Configurable):
         return shown
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("cache", "_scratch")}
+        state = without_memo(self.__dict__)
+        return {k: v for k, v in state.items() if k not in ("cache", "_scratch")}
 
 
 @functools.lru_cache(maxsize=64)

@@ -102,15 +102,18 @@ class BinaryCrossEntropy(CrossEntropy):
         if self.from_logits:
             z = y_pred
             e = np.exp(-np.minimum(np.abs(z), _exponent_limit(z)))
-            values = np.maximum(z, 0) + np.log1p(e) - y * z
-            d = np.where(z >= 0, 1, e) / (1 + e) - y
+            positive = z >= 0
+            # log(1 + exp(z)) is z where z >= 0, else 0, plus log(1 + exp(-|z|)).
+            values = np.log1p(e) - z * (y - positive)
+            d = np.where(positive, 1, e) / (1 + e) - y
         else:
             p = np.clip(y_pred, epsilon(), 1 - epsilon())
             values = -(y * np.log(p) + (1 - y) * np.log1p(-p))
             d = (p - y) / (p * (1 - p)) * (p == y_pred)
         outputs = y_pred.shape[self.axis]
-        if outputs > 1:
-            d /= outputs
+        if outputs == 1:
+            return values.squeeze(self.axis), d
+        d /= outputs
         return values.mean(axis=self.axis), d
 
     def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
@@ -152,25 +155,28 @@ class CategoricalCrossEntropy(CrossEntropy):
 
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Return -sum(y log p) and its derivative."""
-        y, axis = y_true, self.axis
+        y = y_true
         if self.label_smoothing:
-            y = y * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[axis]
-        mass = y.sum(axis=axis, keepdims=True)
+            y = y * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[self.axis]
         if self.from_logits:
-            z = y_pred - y_pred.max(axis=axis, keepdims=True)
+            z = y_pred - np.maximum.reduce(y_pred, axis=self.axis, keepdims=True)
             d = np.exp(np.maximum(z, -_exponent_limit(z)))
-            total = d.sum(axis=axis, keepdims=True)
-            values = mass * np.log(total) - (y * z).sum(axis=axis, keepdims=True)
+            total, mass = self._sum(d), self._sum(y)
+            values = mass * np.log(total) - self._sum(y * z)
             d *= mass / total
             d -= y
         else:
-            total = y_pred.sum(axis=axis, keepdims=True)
+            total = self._sum(y_pred)
             p = y_pred / total
             inside = np.clip(p, epsilon(), 1 - epsilon())
-            values = -(y * np.log(inside)).sum(axis=axis, keepdims=True)
+            values = -self._sum(y * np.log(inside))
             y = y * (p == inside)
-            d = (y.sum(axis=axis, keepdims=True) - y / inside) / total
-        return values.squeeze(axis), d
+            d = (self._sum(y) - y / inside) / total
+        return values.squeeze(self.axis), d
+
+    def _sum(self, array: Array) -> Array:
+        """Return the sum over the classes, their axis kept."""
+        return np.add.reduce(array, axis=self.axis, keepdims=True)
 
 
 @registry.register("SparseCategoricalCrossentropy")
@@ -207,9 +213,10 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
 
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Return -log p_y and its derivative."""
-        classes = np.arange(y_pred.shape[self.axis])
-        y = np.moveaxis(y_true[..., None] == classes, -1, self.axis).astype(y_pred.dtype)
-        return super().call_and_derivative(y, y_pred)
+        one_hot = y_true[..., None] == np.arange(y_pred.shape[self.axis])
+        if self.axis not in (-1, y_pred.ndim - 1):
+            one_hot = np.moveaxis(one_hot, -1, self.axis)
+        return super().call_and_derivative(one_hot.astype(y_pred.dtype), y_pred)
 
     def valid(self, y_true: Array) -> Array | None:
         """Return where ``y_true`` is another class than ``ignore_class``."""
