@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnlite.checks import check_count
+from nnlite.checks import check_count, check_number
 from nnlite.registry import Configurable
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class CallbackList:
 
     Args:
         callbacks: One callback, several, or None.
-        history: A `History` to put first, or None.
+        history: A `History` to put last, so that it records what others add to logs, or None.
         model: The model that runs.
         params: What the callbacks are told of the run.
 
@@ -117,11 +117,16 @@ class CallbackList:
         model: Predictor,
         params: Logs,
     ) -> None:
-        given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        given: list[Any] = [] if callbacks is None else [callbacks]
+        if isinstance(callbacks, Iterable):
+            given = list(callbacks)
         for callback in given:
             if not isinstance(callback, Callback):
-                raise TypeError(f"callbacks takes Callback objects. Received: {callback!r}")
-        self._callbacks = [*([history] if history else []), *given]
+                hint = " Make an object of the class." if isinstance(callback, type) else ""
+                raise TypeError(
+                    f"callbacks must be Callback objects. Received: {callback!r}.{hint}"
+                )
+        self._callbacks = [*given, *([history] if history else [])]
         for callback in self._callbacks:
             callback.set_params(params)
             callback.set_model(model)
@@ -130,7 +135,7 @@ class CallbackList:
                 getattr(callback, hook)
                 for callback in self._callbacks
                 for hook in dict.fromkeys((name, name.replace("on_train_batch", "on_batch")))
-                if getattr(type(callback), hook) is not getattr(Callback, hook)
+                if getattr(getattr(callback, hook), "__func__", None) is not vars(Callback)[hook]
             ]
             for name in vars(Callback)
             if name.startswith("on_")
@@ -140,10 +145,13 @@ class CallbackList:
         """Whether any callback overrides ``hook``."""
         return bool(self._hooks[hook])
 
-    def call(self, hook: str, *args: Any) -> None:
-        """Call ``hook`` of every callback that overrides it."""
-        for function in self._hooks[hook]:
-            function(*args)
+    def call(self, hook: str, *place: int, logs: Logs | None = None) -> None:
+        """Call ``hook`` of every callback that overrides it, with the epoch or batch and logs."""
+        functions = self._hooks[hook]
+        if functions:
+            logs = {} if logs is None else logs
+            for function in functions:
+                function(*place, logs)
 
 
 class History(Callback):
@@ -253,7 +261,7 @@ class EarlyStopping(Callback, Configurable):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max'. Received: mode={mode!r}")
         self.monitor = monitor
-        self.min_delta = abs(min_delta)
+        self.min_delta = check_number("min_delta", abs(min_delta))
         self.patience = check_count("patience", patience, 0)
         self.verbose = verbose
         self.mode = mode

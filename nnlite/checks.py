@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ __all__ = [
     "check_count",
     "check_finite",
     "check_fraction",
+    "check_number",
     "optional_count",
+    "sample_weights",
 ]
 
 Array = NDArray[Any]
@@ -30,6 +33,8 @@ def as_numeric(name: str, value: Any) -> Array:
     """
     if value is None:
         raise TypeError(f"{name} is missing. Expected an array of numbers. Received: None")
+    if isinstance(value, np.ma.MaskedArray) and value.mask.any():
+        raise TypeError(f"{name} is a masked array with gaps. Fill them first: {name}.filled(0)")
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -102,8 +107,8 @@ def check_count(name: str, value: Any, minimum: int) -> int:
     return int(value)
 
 
-def check_fraction(name: str, value: Any) -> float:
-    """Return ``value`` as a number in [0, 1).
+def check_fraction(name: str, value: Any, including_one: bool = False) -> float:
+    """Return ``value`` as a number in [0, 1), or in [0, 1] ``including_one``.
 
     Raises:
         TypeError: If it is no number.
@@ -111,11 +116,47 @@ def check_fraction(name: str, value: Any) -> float:
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must lie in [0, 1). Received: {name}={value}")
+    if not (0 <= value < 1 or (including_one and value == 1)):
+        end = "]" if including_one else ")"
+        raise ValueError(f"{name} must lie in [0, 1{end}. Received: {name}={value}")
     return float(value)
 
 
 def optional_count(name: str, value: Any) -> int | None:
     """Return ``value`` as an integer of at least 1, or None as None; raises as `check_count`."""
     return None if value is None else check_count(name, value, 1)
+
+
+def check_number(name: str, value: Any, minimum: float = 0.0) -> float:
+    """Return ``value`` as a finite number no smaller than ``minimum``.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is smaller, or not finite.
+    """
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
+    result = float(value)
+    if not (math.isfinite(result) and result >= minimum):
+        raise ValueError(f"{name} must be a finite number >= {minimum:g}. Received: {value!r}")
+    return result
+
+
+def sample_weights(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array | None:
+    """Return weights, one for each sample or for each loss of ``shape``; None stays None.
+
+    Raises:
+        TypeError: If they are not numeric.
+        ValueError: If there is another number of them, or one is not finite.
+    """
+    if value is None:
+        return None
+    array = as_numeric(name, value)
+    if array.shape == (*shape, 1) or array.shape == (*shape[:1], 1):
+        array = array[..., 0]
+    if array.shape not in (shape, shape[:1]):
+        raise ValueError(
+            f"{name} must have one entry a sample, shape {shape[:1]}. Received: shape {array.shape}"
+        )
+    check_finite(name, array, dtype)
+    return array

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric, check_finite
+from nnlite.checks import check_number
 
-__all__ = ["ArrayBatches", "Epochs", "Samples", "class_weights", "sample_weights"]
+__all__ = ["ArrayBatches", "Epochs", "Samples", "class_weights"]
 
 Array = NDArray[Any]
 
@@ -161,15 +161,19 @@ class Epochs:
     Args:
         batches: What to pass over; iterating it is one pass.
         steps: The number of batches of an epoch, or None for all.
+        name: What the argument is called that gave ``steps``.
 
     >>> epochs = Epochs(ArrayBatches([(np.arange(3.0), np.dtype(float))], batch_size=1), steps=2)
     >>> next(iter(epochs))
     (array([0.]),)
     """
 
-    def __init__(self, batches: ArrayBatches, steps: int | None) -> None:
+    def __init__(
+        self, batches: ArrayBatches, steps: int | None, name: str = "steps_per_epoch"
+    ) -> None:
         self.batches = batches
         self.steps = steps
+        self.name = name
         self._pass: Iterator[tuple[Array, ...]] | None = None
         self._taken = 0
 
@@ -185,7 +189,7 @@ class Epochs:
                 self._pass, self._taken = iter(self.batches), 0
             if self._taken == len(self.batches):
                 warnings.warn(
-                    f"The data ended after {step} of steps_per_epoch={self.steps} steps: there are "
+                    f"The data ended after {step} of {self.name}={self.steps} steps: there are "
                     f"{len(self.batches)} batches. The epoch ends early.",
                     stacklevel=2,
                 )
@@ -193,26 +197,9 @@ class Epochs:
             self._taken += 1
             yield next(self._pass)
 
-
-def sample_weights(name: str, value: Any, samples: int) -> Array | None:
-    """Return weights, one a sample, as an array; None stays None.
-
-    Raises:
-        TypeError: If they are not numeric.
-        ValueError: If there is another number of them, or one is not finite.
-    """
-    if value is None:
-        return None
-    array = as_numeric(name, value)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim == 0 or len(array) != samples:
-        raise ValueError(
-            f"{name} must have one entry a sample, shape ({samples},). "
-            f"Received: shape {array.shape}"
-        )
-    check_finite(name, array, array.dtype)
-    return array
+    def rewind(self) -> None:
+        """Begin the next epoch at the first batch."""
+        self._pass = None
 
 
 def class_weights(weights: Any, y: Array) -> Array:
@@ -220,7 +207,7 @@ def class_weights(weights: Any, y: Array) -> Array:
 
     Raises:
         TypeError: If ``weights`` is no dict of numbers.
-        ValueError: If the targets are not one class a sample.
+        ValueError: If a weight is negative, or the targets are not one class a sample.
 
     >>> class_weights({1: 2.0}, np.array([0, 1, 1]))
     array([1., 2., 2.])
@@ -237,7 +224,5 @@ def class_weights(weights: Any, y: Array) -> Array:
     classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else np.rint(y.reshape(len(y)))
     result = np.ones(len(y))
     for label, weight in weights.items():
-        if isinstance(weight, (bool, str)) or not hasattr(weight, "__float__"):
-            raise TypeError(f"class_weight[{label!r}] must be a number. Received: {weight!r}")
-        result[classes == label] = float(weight)
+        result[classes == label] = check_number(f"class_weight[{label!r}]", weight)
     return result

@@ -79,6 +79,15 @@ class Mean(Metric):
     3.0
     """
 
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        """Take in values, each counting ``sample_weight`` times, once by default."""
+        values = as_numeric("values", values).astype(float)
+        weight = as_numeric("sample_weight", 1 if sample_weight is None else sample_weight)
+        weight = np.broadcast_to(weight, values.shape)
+        total = float(weight.sum())
+        if total:
+            self.add(float((values * weight).sum()) / total, total)
+
     def add(self, value: float, weight: float) -> None:
         """Take in one value that counts ``weight`` times."""
         self.total += value * weight
@@ -121,9 +130,17 @@ class MeanMetricWrapper(Mean):
         """Return what is averaged."""
         return np.asarray(self.fn(y_true, y_pred, **self._kwargs))
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         """Take in one batch; ``sample_weight`` of shape (m,) weighs its samples."""
-        values = self.values(as_numeric("y_true", y_true), as_numeric("y_pred", y_pred))
+        y_true, y_pred = as_numeric("y_true", y_true), as_numeric("y_pred", y_pred)
+        if len(np.atleast_1d(y_true)) != len(np.atleast_1d(y_pred)):
+            raise ValueError(
+                "y_true and y_pred must have the same number of samples. Received: "
+                f"y_true of shape {y_true.shape}, y_pred of shape {y_pred.shape}"
+            )
+        values = self.values(y_true, y_pred)
         if sample_weight is None:
             self.add(float(values.mean(dtype=float)), values.size)
             return
@@ -131,10 +148,7 @@ class MeanMetricWrapper(Mean):
         if weight.ndim > values.ndim:
             weight = weight.reshape(values.shape)
         weight = weight.reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
-        weight = np.broadcast_to(weight, values.shape).astype(float)
-        total = float(weight.sum())
-        if total:
-            self.add(float((values * weight).sum()) / total, total)
+        super().update_state(values, np.broadcast_to(weight, values.shape))
 
 
 registry: Registry[Metric] = Registry("metric", Metric)
@@ -160,7 +174,7 @@ class BinaryAccuracy(MeanMetricWrapper):
         self.threshold = threshold
 
     def _hits(self, y_true: Array, y_pred: Array) -> Array:
-        return y_true.reshape(y_pred.shape) == (y_pred > self.threshold)
+        return _targets(y_true, y_pred.shape) == (y_pred > self.threshold)
 
 
 @registry.register()
@@ -179,7 +193,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
         super().__init__(self._hits, name, dtype)
 
     def _hits(self, y_true: Array, y_pred: Array) -> Array:
-        return y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
+        return _targets(y_true, y_pred.shape).argmax(axis=-1) == y_pred.argmax(axis=-1)
 
 
 @registry.register()
@@ -198,7 +212,14 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
         super().__init__(self._hits, name, dtype)
 
     def _hits(self, y_true: Array, y_pred: Array) -> Array:
-        return y_true.reshape(y_pred.shape[:-1]) == y_pred.argmax(axis=-1)
+        return _targets(y_true, y_pred.shape[:-1]) == y_pred.argmax(axis=-1)
+
+
+def _targets(y_true: Array, shape: tuple[int, ...]) -> Array:
+    """Return ``y_true`` in ``shape``, from which it may differ by a last axis of size 1."""
+    if y_true.shape not in (shape, (*shape, 1), shape[:-1] if shape[-1:] == (1,) else shape):
+        raise ValueError(f"y_true must have shape {shape}. Received: shape {y_true.shape}")
+    return y_true.reshape(shape)
 
 
 class LossMetric(MeanMetricWrapper):
@@ -255,7 +276,8 @@ def get(identifier: Any) -> Metric:
     if isinstance(identifier, str):
         if identifier in losses.registry:
             return LossMetric(losses.get(identifier), identifier)
-        metric = registry.get(identifier)
+        known = ["accuracy", "acc", *losses.registry, *registry]
+        metric = registry.lookup(identifier, known)()
         metric.name = identifier
         return metric
     if isinstance(identifier, losses.Loss):
@@ -288,12 +310,13 @@ class CompiledMetrics:
             for one in given or ():
                 known = one if _is_accuracy(one) else get(one)
                 self._asked.append((known, weighted))
-        self._used: list[tuple[Metric, bool]] = []
+        self._shapes: Any = None
+        self._used: dict[str, tuple[Metric, bool]] = {}
 
     @property
     def all(self) -> list[Metric]:
         """The metrics, none before the first batch."""
-        return [metric for metric, _ in self._used]
+        return [metric for metric, _ in self._used.values()]
 
     def update(
         self, objective: Objective, y_true: Array, output: Array, sample_weight: Array | None
@@ -302,21 +325,36 @@ class CompiledMetrics:
         if not self._asked:
             return
         y_pred = objective.predictions(output)
-        if not self._used:
-            self._used = [
-                (accuracy(one, y_true.shape, y_pred.shape) if _is_accuracy(one) else one, weighted)
-                for one, weighted in self._asked
-            ]
-        for metric, weighted in self._used:
+        shapes = (y_true.shape[1:], y_pred.shape[1:])
+        if shapes != self._shapes:
+            self._shapes = shapes
+            self._used = self._choose(y_true, y_pred)
+        for metric, weighted in self._used.values():
             metric.update_state(y_true, y_pred, sample_weight if weighted else None)
+
+    def _choose(self, y_true: Array, y_pred: Array) -> dict[str, tuple[Metric, bool]]:
+        """Return the metrics by their names in logs, which are made to differ."""
+        used: dict[str, tuple[Metric, bool]] = {}
+        for one, weighted in self._asked:
+            fits = _is_accuracy(one)
+            metric = accuracy(one, y_true.shape, y_pred.shape) if fits else one
+            name = base = metric.name
+            if weighted and name in used:
+                name = base = f"weighted_{base}"
+            number = 0
+            while name in used:
+                number += 1
+                name = f"{base}_{number}"
+            used[name] = (metric, weighted)
+        return used
 
     def results(self) -> dict[str, float]:
         """Return each metric's result by name."""
-        return {metric.name: metric.result() for metric, _ in self._used}
+        return {name: metric.result() for name, (metric, _) in self._used.items()}
 
     def reset_state(self) -> None:
         """Forget all batches."""
-        for metric, _ in self._used:
+        for metric, _ in self._used.values():
             metric.reset_state()
 
 

@@ -70,21 +70,36 @@ class Objective:
     def __init__(self, loss: Loss, model: Trainer) -> None:
         self.loss = loss
         self.model = model
-        joined = None
-        last = model.sublayers()[-1]
-        if last.activity_regularizer is None:
-            joined = from_logits(loss, model.final_activation)
-        self.loss_in_use = joined or loss
-        self.joined = joined is not None
+
+    @per_structure
+    def _joined(self) -> Loss | None:
+        """Return the loss from the logits, unless a penalty is on what the activation puts out."""
+        last: Layer = self.model
+        while isinstance(last, type(self.model)):
+            last = last.sublayers()[-1]
+            if last.activity_regularizer is not None:
+                return None
+        return from_logits(self.loss, self.model.final_activation)
+
+    @property
+    def loss_in_use(self) -> Loss:
+        """The loss as a step takes it, from the model's output or from its logits."""
+        return self._joined() or self.loss
 
     @per_structure
     def _regularized(self) -> list[tuple[Variable, Regularizer]]:
-        return [(v, v.regularizer) for v in self.model.all_variables() if v.regularizer is not None]
+        learning = self.model.learning_variables()
+        return [(v, v.regularizer) for v in learning if v.regularizer is not None]
 
     @per_structure
     def _constrained(self) -> list[tuple[Variable, Constraint]]:
         learning = self.model.learning_variables()
         return [(v, v.constraint) for v in learning if v.constraint is not None]
+
+    @property
+    def joined(self) -> bool:
+        """Whether the loss is taken from the logits."""
+        return self._joined() is not None
 
     def forward(self, x: Array, training: bool) -> Array:
         """Return what the loss in use takes: the model's output, or its logits."""

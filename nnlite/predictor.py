@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,21 +51,27 @@ class Predictor(Layer):
             ValueError: If its shape is not the model's, or an entry is not finite.
         """
         x = self._input_door("x", x)
+        bar = Progress(verbose, 1, delay=0.5)
         size = optional_count("batch_size", batch_size)
         if steps is not None:
             steps = check_count("steps", steps, 1)
             size = size or BATCH_SIZE
+            if steps > -(-len(x) // size):
+                warnings.warn(
+                    f"The data ended before steps={steps}: there are {-(-len(x) // size)} batches.",
+                    stacklevel=2,
+                )
             x = x[: steps * size]
+        hooks = CallbackList(callbacks, None, self, {"verbose": verbose})
         if not self.built:
             self.build((None, *x.shape[1:]))
         if len(x) <= (size or BATCH_SIZE) and callbacks is None:
             return self._predict_batch(x)
         batches = ArrayBatches([(x, self.dtype)], size or self._rows_at_once())
-        hooks = CallbackList(callbacks, None, self, {"steps": len(batches), "verbose": verbose})
         output: Array | None = None
         start = 0
         hooks.call("on_predict_begin")
-        with np.errstate(under="ignore"), Progress(verbose, 1, delay=0.5) as progress:
+        with np.errstate(under="ignore"), bar as progress:
             progress.begin_epoch(0, len(batches))
             for step, (batch,) in enumerate(batches):
                 hooks.call("on_predict_batch_begin", step)
@@ -73,7 +80,7 @@ class Predictor(Layer):
                     output = np.empty((len(x), *part.shape[1:]), part.dtype)
                 output[start : start + len(part)] = part
                 start += len(part)
-                hooks.call("on_predict_batch_end", step, {"outputs": part})
+                hooks.call("on_predict_batch_end", step, logs={"outputs": part})
                 progress.step(dict)
         hooks.call("on_predict_end")
         assert output is not None  # x is not empty
@@ -104,12 +111,12 @@ class Predictor(Layer):
         """Make the weights of all layers; see `Sequential.build`."""
         raise NotImplementedError
 
-    def _input_door(self, name: str, x: Any) -> Array:
-        """Return ``x`` as an array that the model can take."""
+    def _input_door(self, name: str, x: Any, like: tuple[int, ...] | None = None) -> Array:
+        """Return ``x`` as an array that the model can take; ``like`` is a shape it will take."""
         if not self.sublayers():
             raise ValueError("The model is empty: add layers first, Sequential([Dense(1)]).")
         array = as_features(name, x)
-        expected: Shape | None = self.input_shape if self.built else self.declared_input_shape()
+        expected = self.input_shape if self.built else self.declared_input_shape() or like
         if not fits(array.shape, expected):
             assert expected is not None
             shape = ", ".join(["samples", *map(str, expected[1:])])

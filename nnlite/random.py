@@ -52,7 +52,14 @@ def new_seed() -> int:
 def new_generator(seed: int | None = None) -> np.random.Generator:
     """Return a Generator of its own: from ``seed``, or from the root where ``seed`` is None.
 
+    Raises:
+        ValueError: If ``seed`` is no integer of at least 0.
+
     >>> new_generator(3).random() == new_generator(3).random()
     True
     """
-    return np.random.Generator(np.random.SFC64(new_seed() if seed is None else seed))
+    if seed is None:
+        seed = new_seed()
+    elif not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"seed must be None or an integer of at least 0. Received: seed={seed!r}")
+    return np.random.Generator(np.random.SFC64(int(seed)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 __all__ = ["Configurable", "Registry", "snake_case"]
@@ -115,8 +115,12 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
 
-    def lookup(self, name: str) -> Callable[..., T]:
+    def lookup(self, name: str, known: Iterable[str] = ()) -> Callable[..., T]:
         """Return what is registered under ``name``.
+
+        Args:
+            name: The name.
+            known: The names to offer where it is unknown; by default all that are registered.
 
         Raises:
             ValueError: If nothing is; the message offers the nearest known name.
@@ -125,10 +129,10 @@ class Registry(Generic[T]):
             return self._makers[name]
         import difflib  # only an error needs it
 
-        near = difflib.get_close_matches(name, self._makers, n=1, cutoff=0.5)
+        names = sorted({key for key in known or self._makers if key == key.lower()})
+        near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        known = ", ".join(sorted(key for key in self._makers if key == key.lower()))
-        raise ValueError(f"Unknown {self.kind}: {name!r}.{hint} Known names: {known}.")
+        raise ValueError(f"Unknown {self.kind}: {name!r}.{hint} Known names: {', '.join(names)}.")
 
     def get(self, identifier: Any) -> T:
         """Return an object for a name, a class, or an object that is one already.
@@ -144,6 +148,6 @@ class Registry(Generic[T]):
         if isinstance(identifier, self.base):
             return identifier
         raise TypeError(
-            f"Expected the name of a {self.kind} or a {self.base.__name__} object. "
+            f"{self.kind} must be a name or an object of {self.base.__name__}. "
             f"Received: {identifier!r} (of type {type(identifier).__name__})"
         )

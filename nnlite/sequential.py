@@ -14,6 +14,7 @@ from nnlite.layers.layer import Layer, Shape, as_shape
 from nnlite.structure import per_structure, restructured
 from nnlite.summary import print_summary
 from nnlite.trainer import Trainer
+from nnlite.variables import Variable
 
 __all__ = ["Sequential"]
 
@@ -56,7 +57,7 @@ class Sequential(Trainer):
     ) -> None:
         self._layers: list[Layer] = []
         self._input_layer: InputLayer | None = None
-        self._activities: dict[str, Array] = {}
+        self._activities: dict[Layer, Array] = {}
         super().__init__(name=name)
         if isinstance(layers, Layer) or not hasattr(layers or (), "__iter__"):
             raise TypeError(
@@ -110,8 +111,11 @@ class Sequential(Trainer):
         if not set(layer.all_layers()).isdisjoint(self.all_layers()):
             raise ValueError(f"Layer {layer.name!r} is in the model already: make another one.")
         names = {own.name for own in self._layers}
-        if layer.name in names and layer.named_by_user:
-            raise ValueError(f"The model has a layer named {layer.name!r} already: choose another.")
+        if layer.name in names and layer.name_settled:
+            raise ValueError(
+                f"The model has a layer named {layer.name!r} already. Give one of the two another "
+                "name=."
+            )
         if self._layers and layer.dtype != self.dtype:
             raise ValueError(
                 f"One model has one dtype. Layer {layer.name!r} is {layer.dtype}, the model "
@@ -138,6 +142,7 @@ class Sequential(Trainer):
         while layer.name in names:
             number += 1
             layer.name = f"{base}_{number}"
+        layer.name_settled = True
 
     def pop(self) -> Layer:
         """Take off the last layer and return it.
@@ -162,6 +167,8 @@ class Sequential(Trainer):
         if (name is None) == (index is None):
             raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
         if index is not None:
+            if not isinstance(index, int):
+                raise TypeError(f"index must be an integer. Received: index={index!r}")
             if not -len(self._layers) <= index < len(self._layers):
                 raise ValueError(
                     f"The model has {len(self._layers)} layers. Received: index={index}"
@@ -220,10 +227,27 @@ class Sequential(Trainer):
         restructured()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape that comes out for a batch of ``input_shape``."""
+        """Return the shape that comes out for a batch of ``input_shape``.
+
+        Raises:
+            ValueError: If the model is empty.
+        """
+        if not self._layers:
+            raise ValueError(f"Model {self.name!r} is empty: add layers, Sequential([Dense(1)]).")
         for layer in self._layers:
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, first layer to last, trainable or not.
+
+        Raises:
+            ValueError: If the model is empty, or not built yet, so that it has none to show.
+        """
+        if not self._layers:
+            raise ValueError(f"Model {self.name!r} is empty: add layers, Sequential([Dense(1)]).")
+        return super().weights
 
     @property
     def output_shape(self) -> Shape:
@@ -243,11 +267,11 @@ class Sequential(Trainer):
         for layer in self._layers[:-1]:
             x = layer.forward(x, training)
             if training and layer.activity_regularizer is not None:
-                self._activities[layer.name] = x
+                self._activities[layer] = x
         last = self._layers[-1]
         x = last.forward(x, training, logits=True) if logits else last.forward(x, training)  # type: ignore[call-arg]
         if training and last.activity_regularizer is not None:
-            self._activities[last.name] = x
+            self._activities[last] = x
         return x
 
     def backward(
@@ -270,7 +294,7 @@ class Sequential(Trainer):
             if not input_gradient and index == first and layer.input_gradient_optional:
                 options["input_gradient"] = False
             if layer.activity_regularizer is not None:
-                y = self._activities[layer.name]
+                y = self._activities[layer]
                 gradient = gradient + layer.activity_regularizer.gradient(y) / len(y)
             gradient = layer.backward(gradient, **options)
         return gradient
@@ -290,7 +314,7 @@ class Sequential(Trainer):
         total = 0.0
         for layer in self._layers:
             if layer.activity_regularizer is not None:
-                y = self._activities[layer.name]
+                y = self._activities[layer]
                 total += layer.activity_regularizer(y) / len(y)
             if isinstance(layer, Sequential):
                 total += layer.step_penalty()

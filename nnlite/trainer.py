@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 from nnlite import losses, optimizers
 from nnlite.blas import threads_for
 from nnlite.callbacks import Callback, CallbackList, History
-from nnlite.checks import as_numeric, check_count, check_fraction, optional_count
-from nnlite.data import Epochs, Samples, class_weights, sample_weights
+from nnlite.checks import (
+    as_numeric,
+    check_count,
+    check_finite,
+    check_fraction,
+    optional_count,
+    sample_weights,
+)
+from nnlite.data import Epochs, Samples, class_weights
 from nnlite.layers.layer import Layer
 from nnlite.metrics import CompiledMetrics, Mean
 from nnlite.objective import Objective, default_loss
@@ -168,19 +175,22 @@ class Trainer(Predictor):
                 )
             names = ("validation x", "validation y", "validation sample_weight")
             vx, vy, vw = (*validation_data, None)[:3]
-            held, _ = self._door(vx, vy, vw, None, names, objective.loss)
+            held, _ = self._door(vx, vy, vw, None, names, objective.loss, data.x.shape)
         elif validation_split:
             data, held = data.split(check_fraction("validation_split", validation_split))
-        order = new_generator() if shuffle else None
-        batches = Epochs(data.batches(size, order), steps_per_epoch)
         held_batches = None
         if held is not None:
-            held_batches = Epochs(held.batches(validation_size), validation_steps)
-        self.history = history = History()
-        hooks = CallbackList(
-            callbacks, history, self, {"epochs": epochs, "steps": len(batches), "verbose": verbose}
-        )
+            held_batches = Epochs(
+                held.batches(validation_size), validation_steps, "validation_steps"
+            )
+        history = History()
+        params = {"epochs": epochs, "verbose": verbose}
+        hooks = CallbackList(callbacks, history, self, params)
         self._prepare(data.x, objective, training=True)
+        order = new_generator() if shuffle else None
+        batches = Epochs(data.batches(size, order), steps_per_epoch)
+        params["steps"] = len(batches)
+        self.history = history
         self.stop_training = False
         logs: dict[str, float] = {}
         arrays = self._reusing_arrays({})
@@ -192,11 +202,11 @@ class Trainer(Predictor):
                 if held_batches is not None and evaluates(epoch):
                     scores = self._run_evaluation(held_batches, hooks)
                     logs.update({f"val_{name}": value for name, value in scores.items()})
-                hooks.call("on_epoch_end", epoch, logs)
+                hooks.call("on_epoch_end", epoch, logs=logs)
                 progress.end_epoch(epoch, logs, self.stop_training)
                 if self.stop_training:
                     break
-            hooks.call("on_train_end", logs)
+            hooks.call("on_train_end", logs=logs)
         return history
 
     def _run_epoch(
@@ -214,7 +224,7 @@ class Trainer(Predictor):
             hooks.call("on_train_batch_begin", step)
             mean.add(self._train_step(x, y, weight), len(x))
             if hooks.wants("on_train_batch_end"):
-                hooks.call("on_train_batch_end", step, logs())
+                hooks.call("on_train_batch_end", step, logs=logs())
             progress.step(logs)
             if self.stop_training:
                 break
@@ -300,10 +310,10 @@ class Trainer(Predictor):
         """
         size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
         data, objective = self._door(x, y, sample_weight, None)
-        batches = Epochs(data.batches(size), optional_count("steps", steps))
+        bar = Progress(verbose, 1, delay=0.5)
+        batches = Epochs(data.batches(size), optional_count("steps", steps), "steps")
         hooks = CallbackList(callbacks, None, self, {"steps": len(batches), "verbose": verbose})
         self._prepare(data.x, objective)
-        bar = Progress(verbose, 1, delay=0.5)
         with np.errstate(under="ignore"), self._blas_threads(size), bar as progress:
             return _results(self._run_evaluation(batches, hooks, progress), return_dict)
 
@@ -313,6 +323,7 @@ class Trainer(Predictor):
         """Return the means of loss and metrics over all batches."""
         mean, metrics = Mean("loss"), self._metrics
         metrics.reset_state()
+        batches.rewind()
         if progress:
             progress.begin_epoch(0, len(batches))
 
@@ -324,10 +335,10 @@ class Trainer(Predictor):
             hooks.call("on_test_batch_begin", step)
             mean.add(self._test_step(x, y, weight), len(x))
             if hooks.wants("on_test_batch_end"):
-                hooks.call("on_test_batch_end", step, logs())
+                hooks.call("on_test_batch_end", step, logs=logs())
             if progress:
                 progress.step(logs)
-        hooks.call("on_test_end", logs())
+        hooks.call("on_test_end", logs=logs())
         return logs()
 
     def _test_step(self, x: Array, y: Array, weight: Array | None) -> float:
@@ -368,19 +379,21 @@ class Trainer(Predictor):
         class_weight: Any,
         names: tuple[str, str, str] = ("x", "y", "sample_weight"),
         loss: losses.Loss | None = None,
+        like: tuple[int, ...] | None = None,
     ) -> tuple[Samples, Objective]:
         """Check all that a step is given, and return it as arrays, with what to minimise."""
-        x = self._input_door(names[0], x)
+        x = self._input_door(names[0], x, like)
         y = as_numeric(names[1], y)
         if y.ndim == 0 or len(y) != len(x):
             raise ValueError(
                 f"{names[0]} and {names[1]} must have the same number of samples. Received: "
                 f"{names[0]} of shape {x.shape}, {names[1]} of shape {y.shape}"
             )
+        check_finite(names[1], y, self.dtype)
         output = (len(x), *self._sample_shape(x.shape[1:]))
-        loss = loss or self.loss or default_loss(self.final_activation, y, output)
+        loss = loss or self.loss or self._default_loss(y, output)
         y = loss.check_targets(names[1], y, output)
-        weight = sample_weights(names[2], sample_weight, len(x))
+        weight = sample_weights(names[2], sample_weight, output[:-1], self.dtype)
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValueError("Give class_weight or sample_weight, not both.")
@@ -390,20 +403,25 @@ class Trainer(Predictor):
             return samples, self._objective
         return samples, Objective(loss, self)
 
+    def _default_loss(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
+        """Return the loss of a model that was compiled with none: the last one if it still fits."""
+        fitting = default_loss(self.final_activation, y, output_shape)
+        last = self._objective
+        return last.loss if last is not None and type(last.loss) is type(fitting) else fitting
+
     def _prepare(self, x: Array, objective: Objective, training: bool = False) -> None:
         """Build the model; for training, lay out its weights and the optimizer's state too."""
+        optimizer = self.optimizer or optimizers.SGD()
+        optimizer.check_owner(self)
         if not self.built:
             self.build((None, *x.shape[1:]))
         self._objective = objective
-        if not training:
-            return
-        self.loss = objective.loss
-        if self.optimizer is None:
-            self.optimizer = optimizers.SGD()
-        if not self._gathered():
-            self._vector = WeightVector(self.learning_variables(), np.dtype(self.dtype))
-        assert self._vector is not None  # gathered now
-        self.optimizer.build(self._vector)
+        if training:
+            self.optimizer = optimizer
+            if not self._gathered():
+                self._vector = WeightVector(self.learning_variables(), np.dtype(self.dtype), self)
+            assert self._vector is not None  # gathered now
+            optimizer.build(self._vector)
 
     @per_structure
     def _gathered(self) -> bool:
@@ -450,7 +468,8 @@ def _results(logs: dict[str, float], return_dict: bool) -> Any:
 
 def _epochs_to_evaluate(frequency: Any) -> Any:
     """Return a function that tells whether to evaluate after an epoch, counted from 0."""
-    if isinstance(frequency, (list, tuple, set)):
-        return lambda epoch: epoch + 1 in frequency
+    if isinstance(frequency, Iterable) and not isinstance(frequency, str):
+        chosen = {check_count("validation_freq", epoch, 1) for epoch in frequency}
+        return lambda epoch: epoch + 1 in chosen
     every = check_count("validation_freq", frequency, 1)
     return lambda epoch: (epoch + 1) % every == 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import as_numeric
 from nnlite.structure import restructured
 
 if TYPE_CHECKING:
@@ -94,15 +95,20 @@ class Variable:
             TypeError: If it is not numeric.
             ValueError: If its shape is not this variable's.
         """
-        array = np.asarray(value)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"Weight {self.name!r} takes real numbers. Received: {array.dtype}")
+        array = as_numeric(f"weight {self.name!r}", value)
         if array.shape != self.shape:
             raise ValueError(
                 f"Weight {self.name!r} has shape {self.shape}. "
                 f"Received an array of shape {array.shape}"
             )
-        return array
+        with np.errstate(over="ignore", under="ignore"):
+            converted = array.astype(self.dtype, copy=False)
+        if (np.isfinite(array) & ~np.isfinite(converted)).any():
+            raise ValueError(
+                f"Weight {self.name!r} is {self.dtype}, which cannot hold numbers as large as "
+                f"{np.abs(array).max()}."
+            )
+        return converted
 
     def assign(self, value: Any) -> None:
         """Copy ``value``, an array of the same shape, into this variable.
@@ -146,6 +152,7 @@ class WeightVector:
     Args:
         variables: The variables to gather, all of one float type.
         dtype: Their float type.
+        owner: Whose weights these are: an optimizer serves one owner.
 
     >>> kernel, bias = Variable(np.ones((2, 2)), "kernel"), Variable(np.zeros(2), "bias")
     >>> vector = WeightVector([kernel, bias], np.dtype(float))
@@ -156,9 +163,12 @@ class WeightVector:
     np.float64(5.0)
     """
 
-    __slots__ = ("gradients", "slices", "values", "variables")
+    __slots__ = ("gradients", "owner", "slices", "values", "variables")
 
-    def __init__(self, variables: Sequence[Variable], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, variables: Sequence[Variable], dtype: np.dtype[Any], owner: object = None
+    ) -> None:
+        self.owner = owner
         self.variables = tuple(variables)
         ends = np.cumsum([0, *(variable.size for variable in variables)]).tolist()
         self.slices = [slice(*pair) for pair in itertools.pairwise(ends)]

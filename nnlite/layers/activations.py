@@ -33,9 +33,6 @@ class ActivationLayer(Layer):
 
     needs_input = False
 
-    #: Set by the owner of the input array where nobody else reads it: y may then replace x.
-    overwrites_input = False
-
     def apply(self, x: Array, out: Array) -> Array:
         """Write f(x) into ``out``, which may be ``x`` itself, and return it."""
         raise NotImplementedError(f"{type(self).__name__} does not define apply(x, out)")
@@ -46,13 +43,22 @@ class ActivationLayer(Layer):
             f"{type(self).__name__} does not define chain(gradient, x, y, out)"
         )
 
-    def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
-        """Return f(x), of the shape of ``x``; x itself where only the ``logits`` are asked for."""
+    def forward(
+        self, x: Array, training: bool = False, *, logits: bool = False, in_place: bool = False
+    ) -> Array:
+        """Return f(x), of the shape of ``x``.
+
+        Args:
+            x: The batch.
+            training: Whether to keep what `backward` needs.
+            logits: Whether to stop before the function and return ``x``.
+            in_place: Whether nobody else reads ``x``, so that f(x) may take its place.
+        """
         if logits:
             return x
         if not training:
-            return self.apply(x, x if self.overwrites_input else np.empty_like(x))
-        in_place = self.overwrites_input and not self.needs_input
+            return self.apply(x, x if in_place else np.empty_like(x))
+        in_place = in_place and not self.needs_input
         y = self.apply(x, x if in_place else self.scratch("output", x.shape))
         self.cache = (x, y)
         return y
@@ -269,7 +275,18 @@ class Softmax(ActivationLayer):
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        axes = (axis,) if isinstance(axis, int) else axis
+        if not isinstance(axes, (tuple, list)) or not all(isinstance(one, int) for one in axes):
+            raise TypeError(f"axis must be an integer, or several. Received: axis={axis!r}")
         self.axis = axis if isinstance(axis, int) else tuple(axis)
+        self._axes = tuple(axes)
+
+    def build(self, input_shape: Shape) -> None:
+        """Check that the input has the axes."""
+        if any(not -len(input_shape) <= axis < len(input_shape) for axis in self._axes):
+            raise ValueError(
+                f"Layer {self.name!r} has axis={self.axis}, its input the shape {input_shape}."
+            )
 
     def apply(self, x: Array, out: Array) -> Array:
         """Write the softmax of ``x`` into ``out``, shifted so that no exp exceeds 1."""
@@ -314,7 +331,13 @@ def get(identifier: Any, dtype: str) -> Layer:
                 "activation must be a name such as 'relu', or a layer such as ReLU(). "
                 f"Received: activation={identifier!r}"
             )
-        layer = make(dtype=dtype)
+        try:
+            layer = make(dtype=dtype)
+        except TypeError as error:
+            raise TypeError(
+                f"activation={identifier!r} cannot be made without arguments ({error}). "
+                "Give a layer object."
+            ) from None
     if layer.dtype != dtype:
         raise ValueError(
             f"activation {layer!r} computes in {layer.dtype}, its layer in {dtype}. "

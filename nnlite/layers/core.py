@@ -125,8 +125,8 @@ class Dense(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = check_count("units", units, 1)
         self.activation = activations.get(activation, self.dtype)
-        if isinstance(self.activation, activations.ActivationLayer):
-            self.activation.overwrites_input = True
+        in_place = isinstance(self.activation, activations.ActivationLayer)
+        self._options: dict[str, bool] = {"in_place": True} if in_place else {}
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -157,7 +157,13 @@ class Dense(Layer):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
-        self.activation.ensure_built(self.compute_output_shape(input_shape))
+        shape = self.compute_output_shape(input_shape)
+        self.activation.ensure_built(shape)
+        if self.activation.compute_output_shape(shape) != shape:
+            raise ValueError(
+                f"The activation of layer {self.name!r} must keep the shape {shape}. "
+                f"Received: activation={self.activation!r}"
+            )
 
     def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
         """Return g(x W + b), or x W + b where only the ``logits`` are asked for."""
@@ -170,7 +176,7 @@ class Dense(Layer):
             self.cache = (rows, x.shape)
         if rows is not x:
             z = z.reshape(*x.shape[:-1], self.units)
-        return z if logits else self.activation.forward(z, training)
+        return z if logits else self.activation.forward(z, training, **self._options)
 
     def backward(
         self, gradient: Array, *, from_logits: bool = False, input_gradient: bool = True

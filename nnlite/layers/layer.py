@@ -103,7 +103,7 @@ class Layer(Configurable):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a string. Received: name={name!r}")
         self.name = name or self.default_name()
-        self.named_by_user = name is not None
+        self.name_settled = name is not None  # by the user, or by the first model it came into
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.dtype = float_type(dtype).name
         self.declared_shape: Shape | None = None
@@ -186,9 +186,14 @@ class Layer(Configurable):
                 f"Layer {self.name!r} cannot make weight {name!r} of shape {tuple(shape)}: "
                 "every size must be known. Give the model's input shape in full."
             )
-        value = initializers.get(initializer)(tuple(shape), dtype=self.dtype)
+        value = np.array(initializers.get(initializer)(tuple(shape), dtype=self.dtype), self.dtype)
+        if value.shape != tuple(shape):
+            raise ValueError(
+                f"The initializer of weight {name!r} of layer {self.name!r} was asked for shape "
+                f"{tuple(shape)}. It returned shape {value.shape}"
+            )
         variable = Variable(
-            np.array(value, dtype=self.dtype),
+            value,
             name,
             trainable,
             regularizers.get(regularizer),
@@ -229,7 +234,16 @@ class Layer(Configurable):
         return [self, *(inner for layer in self.sublayers() for inner in layer.all_layers())]
 
     def ensure_built(self, input_shape: Shape) -> None:
-        """Build the layer for ``input_shape`` unless it is built."""
+        """Build the layer for ``input_shape`` unless it is built.
+
+        Raises:
+            ValueError: If it cannot be, or is built for another shape.
+        """
+        if self.built and not fits(input_shape, self.input_shape):
+            raise ValueError(
+                f"Layer {self.name!r} is built for an input of shape {self.input_shape}. "
+                f"Received: {input_shape}"
+            )
         if not self.built:
             try:
                 self.build(input_shape)
@@ -364,8 +378,6 @@ class Layer(Configurable):
 
     def _shown(self) -> dict[str, Any]:
         shown = super()._shown()
-        if not self.named_by_user:
-            shown.pop("name", None)
         if self.dtype == floatx():
             shown.pop("dtype", None)
         return shown
@@ -393,7 +405,9 @@ def as_shape(name: str, shape: Any) -> Shape:
     listed = isinstance(sizes, Iterable) and not isinstance(sizes, (str, bytes))
     sizes = tuple(sizes) if listed else (0,)
     if not all(
-        size is None or (isinstance(size, (int, np.integer)) and size > 0) for size in sizes
+        size is None
+        or (isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0)
+        for size in sizes
     ):
         raise ValueError(
             f"{name} must hold positive integers (or None where any size will do), such as (4,). "
@@ -402,9 +416,12 @@ def as_shape(name: str, shape: Any) -> Shape:
     return tuple(None if size is None else int(size) for size in sizes)
 
 
-def fits(shape: tuple[int, ...], expected: Shape | None) -> bool:
-    """Whether an array of ``shape`` is a batch of ``expected``, where None stands for any size."""
+def fits(shape: Shape, expected: Shape | None) -> bool:
+    """Whether a batch of ``shape`` is one of ``expected``, where None stands for any size."""
     return expected is None or (
         len(shape) == len(expected)
-        and all(want in (None, size) for want, size in zip(expected[1:], shape[1:], strict=True))
+        and all(
+            size is None or want is None or size == want
+            for size, want in zip(shape[1:], expected[1:], strict=True)
+        )
     )

@@ -46,10 +46,23 @@ class Dropout(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.rate = 1.0 if rate == 1 else check_fraction("rate", rate)
+        self.rate = check_fraction("rate", rate, including_one=True)
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
         self.seed = seed
         self.generator = new_generator(seed)
+
+    def build(self, input_shape: Shape) -> None:
+        """Check that the mask can be spread over the input."""
+        if self.noise_shape is None:
+            return
+        if len(self.noise_shape) != len(input_shape) or any(
+            size not in (None, 1, want)
+            for size, want in zip(self.noise_shape, input_shape, strict=True)
+        ):
+            raise ValueError(
+                f"Layer {self.name!r}: noise_shape must have, for each axis of the input's shape "
+                f"{input_shape}, None, 1 or its size. Received: noise_shape={self.noise_shape}"
+            )
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return ``x``, in training times a mask of 0 and 1 / (1 - rate)."""

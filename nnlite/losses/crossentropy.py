@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric
+from nnlite.checks import as_numeric, check_fraction
 from nnlite.config import epsilon
 from nnlite.losses.loss import Loss, registry
 
@@ -52,12 +52,12 @@ class CrossEntropy(Loss):
         dtype: Any = None,
     ) -> None:
         super().__init__(reduction, name, dtype)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(
-                f"label_smoothing must lie in [0, 1]. Received: label_smoothing={label_smoothing!r}"
-            )
-        self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
+        if not isinstance(axis, int):
+            raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
+        self.from_logits = bool(from_logits)
+        self.label_smoothing = check_fraction(
+            "label_smoothing", label_smoothing, including_one=True
+        )
         self.axis = axis
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
@@ -209,6 +209,10 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
         dtype: Any = None,
     ) -> None:
         super().__init__(from_logits, 0.0, axis, reduction, name, dtype)
+        if ignore_class is not None and not isinstance(ignore_class, (int, np.integer)):
+            raise TypeError(
+                f"ignore_class must be an integer. Received: ignore_class={ignore_class!r}"
+            )
         self.ignore_class = ignore_class
 
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric, check_finite
+from nnlite.checks import as_numeric, check_finite, sample_weights
 from nnlite.config import float_type
 from nnlite.registry import Configurable, Registry
 
@@ -84,7 +84,6 @@ class Loss(Configurable):
             ValueError: If its shape does not fit, or an entry is out of the loss's range.
         """
         array = as_numeric(name, y_true)
-        check_finite(name, array, array.dtype)
         if array.shape == output_shape:
             return array
         if output_shape[-1] == 1 and array.shape == output_shape[:-1]:
@@ -154,22 +153,16 @@ class Loss(Configurable):
             raise ValueError(f"y_pred must hold predictions. Received: shape {y_pred.shape}")
         own = y_pred.dtype if y_pred.dtype in (np.float32, np.float64) else None
         dtype = float_type(self.dtype or own)
+        if not -y_pred.ndim <= self.axis < y_pred.ndim:
+            raise ValueError(f"y_pred of shape {y_pred.shape} has no axis={self.axis}.")
+        y_true = as_numeric("y_true", y_true)
+        check_finite("y_true", y_true, dtype)
         y_true = self.check_targets("y_true", y_true, y_pred.shape)
         y_true = y_true.astype(np.intp if self.takes_indices else dtype, copy=False)
-        if sample_weight is not None:
-            shape = y_pred.shape[:-1]
-            weight = as_numeric("sample_weight", sample_weight).astype(dtype, copy=False)
-            if weight.ndim == len(shape) + 1 and weight.shape[-1] == 1:
-                weight = weight[..., 0]
-            weight = weight.reshape(weight.shape + (1,) * (len(shape) - weight.ndim))
-            try:
-                sample_weight = np.broadcast_to(weight, shape)
-            except ValueError:
-                raise ValueError(
-                    f"sample_weight must have one entry a sample, shape {shape}. "
-                    f"Received: shape {weight.shape}"
-                ) from None
-        return y_true, y_pred.astype(dtype, copy=False), sample_weight
+        weight = sample_weights("sample_weight", sample_weight, y_pred.shape[:-1], dtype)
+        if weight is not None:
+            weight = weight.astype(dtype, copy=False)
+        return y_true, y_pred.astype(dtype, copy=False), weight
 
     def _scale(self, values: Array, y_true: Array, sample_weight: Array | None) -> float | Array:
         """Return what each sample's loss is multiplied by before all are added."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import check_number
 from nnlite.losses.loss import Loss, registry
 
 __all__ = ["Huber", "MeanAbsoluteError", "MeanSquaredError"]
@@ -92,9 +93,9 @@ class Huber(Loss):
         dtype: Any = None,
     ) -> None:
         super().__init__(reduction, name, dtype)
-        if not delta > 0:
+        self.delta = check_number("delta", delta)
+        if not self.delta:
             raise ValueError(f"delta must be positive. Received: delta={delta!r}")
-        self.delta = delta
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """Return the mean of c (|e| - c / 2), where c is |e| cut off at delta."""

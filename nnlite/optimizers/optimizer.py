@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import check_number
 from nnlite.registry import Configurable, Registry
 from nnlite.variables import Variable, WeightVector
 
@@ -69,6 +70,8 @@ class Optimizer(Configurable):
         self.iterations = 0
         self.state: dict[str, Array] = {}
         self._vector: WeightVector | None = None
+        self._owner: object = None
+        self._resting: dict[Variable, list[Array]] = {}  # the state of weights that are frozen now
         self._variables: tuple[Variable, ...] = ()
         self._slices: list[slice] = []
         self._no_decay: tuple[list[Variable], tuple[str, ...]] = ([], ())
@@ -82,7 +85,7 @@ class Optimizer(Configurable):
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        self._learning_rate = number("learning_rate", value)
+        self._learning_rate = check_number("learning_rate", value)
 
     # ---- what an optimizer defines --------------------------------------------------------
 
@@ -102,27 +105,36 @@ class Optimizer(Configurable):
 
     # ---- what every optimizer does --------------------------------------------------------
 
-    def build(self, vector: WeightVector) -> None:
-        """Take ``vector`` as what to update; weights already known keep their state.
+    def check_owner(self, owner: object) -> None:
+        """Refuse to serve a second model.
 
         Raises:
-            ValueError: If the optimizer has served other weights, and none of these.
+            ValueError: If the optimizer belongs to another ``owner``.
+        """
+        if self._owner is not None and owner is not self._owner:
+            raise ValueError(
+                f"This {type(self).__name__} belongs to another model already. Give each model "
+                "an optimizer of its own, in compile(optimizer=...)."
+            )
+
+    def build(self, vector: WeightVector) -> None:
+        """Take ``vector`` as what to update; weights known from before keep their state.
+
+        Raises:
+            ValueError: If the vector is another model's.
         """
         if vector is self._vector:
             return
-        known = {id(v): part for v, part in zip(self._variables, self._slices, strict=True)}
-        if known and vector.variables and not any(id(v) in known for v in vector.variables):
-            raise ValueError(
-                f"{type(self).__name__} already belongs to another model. Give each model an "
-                "optimizer of its own, in compile(optimizer=...)."
-            )
-        state = {slot: np.zeros_like(vector.values) for slot in self.slots}
+        self.check_owner(vector.owner)
+        known = self._resting
+        for variable, part in zip(self._variables, self._slices, strict=True):
+            known[variable] = [self.state[slot][part] for slot in self.slots]
+        self.state = {slot: np.zeros_like(vector.values) for slot in self.slots}
         for variable, part in zip(vector.variables, vector.slices, strict=True):
-            if id(variable) in known:
-                for slot in self.slots:
-                    state[slot][part] = self.state[slot][known[id(variable)]]
-        self.state = state
-        self._vector = vector
+            for slot, old in zip(self.slots, known.pop(variable, []), strict=False):
+                self.state[slot][part] = old
+        self._resting = {v: [old.copy() for old in state] for v, state in known.items()}
+        self._owner, self._vector = vector.owner, vector
         self._variables, self._slices = vector.variables, vector.slices
         self._cut()
 
@@ -190,26 +202,11 @@ class Optimizer(Configurable):
 
     def __getstate__(self) -> dict[str, Any]:
         # The model's vector stays behind: the copy takes up that of the model it comes back with.
-        return {**self.__dict__, "_vector": None, "_parts": [], "_decayed": []}
-
-
-def number(name: str, value: Any, minimum: float = 0.0) -> float:
-    """Return ``value`` as a finite number no smaller than ``minimum``.
-
-    Raises:
-        TypeError: If it is no number.
-        ValueError: If it is smaller, or not finite.
-    """
-    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
-    result = float(value)
-    if not (math.isfinite(result) and result >= minimum):
-        raise ValueError(f"{name} must be a finite number >= {minimum:g}. Received: {value!r}")
-    return result
+        return {**self.__dict__, "_owner": None, "_vector": None, "_parts": [], "_decayed": []}
 
 
 def _optional_number(name: str, value: Any) -> float | None:
-    return None if value is None else number(name, value)
+    return None if value is None else check_number(name, value)
 
 
 def _scale_to_norm(gradient: Array, limit: float) -> None:

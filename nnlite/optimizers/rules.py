@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_fraction
-from nnlite.optimizers.optimizer import Optimizer, number, registry
+from nnlite.checks import check_fraction, check_number
+from nnlite.optimizers.optimizer import Optimizer, registry
 
 __all__ = ["SGD", "Adam", "RMSprop"]
 
@@ -57,7 +57,7 @@ class SGD(Optimizer):
         name: str | None = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
-        self.momentum = 1.0 if momentum == 1 else check_fraction("momentum", momentum)
+        self.momentum = check_fraction("momentum", momentum, including_one=True)
         self.nesterov = bool(nesterov)
         if not self.momentum:
             self.slots = ()
@@ -126,7 +126,7 @@ class RMSprop(Optimizer):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
         self.rho = check_fraction("rho", rho)
         self.momentum = check_fraction("momentum", momentum)
-        self.epsilon = number("epsilon", epsilon)
+        self.epsilon = check_number("epsilon", epsilon)
         self.centered = bool(centered)
         kept = {"velocity": True, "momentum": bool(momentum), "average_gradient": self.centered}
         self.slots = tuple(slot for slot, needed in kept.items() if needed)
@@ -208,7 +208,7 @@ class Adam(Optimizer):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
         self.beta_1 = check_fraction("beta_1", beta_1)
         self.beta_2 = check_fraction("beta_2", beta_2)
-        self.epsilon = number("epsilon", epsilon)
+        self.epsilon = check_number("epsilon", epsilon)
         self.amsgrad = bool(amsgrad)
         if not self.amsgrad:
             self.slots = ("momentum", "velocity")

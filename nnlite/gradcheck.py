@@ -1,0 +1,460 @@
+"""The finite-difference check: is what ``backward`` returns the slope of what ``forward`` does?
+
+For layers, losses and models of your own as for ours. All is computed in float64 on a copy; what
+is handed in stays as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.layers.layer import Layer, as_shape
+from nnlite.losses import Loss
+from nnlite.sequential import Sequential
+from nnlite.variables import Variable
+
+__all__ = ["GradientError", "check_layer", "check_loss", "check_model"]
+
+Array = NDArray[Any]
+L = TypeVar("L", bound=Layer)
+
+# Underflow to 0 is as good as the number itself; all else that NumPy warns of is an error.
+_STRICT: dict[str, Any] = {
+    "over": "raise",
+    "divide": "raise",
+    "invalid": "raise",
+    "under": "ignore",
+}
+
+# How far an entry is moved, as a part of its size but for small ones. The error of a central
+# difference is about h^2 by curvature and eps |S| / h by rounding, some 1e-8 and 1e-12 at the
+# first; the others are for where that one is too wide: strong curvature, or a kink close by.
+_STEPS = (1e-4, 1e-5, 1e-6, 1e-7)
+
+# The rounding error of S, in units of eps |S|: long sums and deep chains stay well below it.
+_ROUNDING = 100 * float(np.finfo(np.float64).eps)
+
+_ONE_BY_ONE = 64  # up to so many entries are moved one at a time
+_DIRECTIONS = 2  # how often more are moved all at once
+
+
+class GradientError(AssertionError):
+    """A gradient that is not the slope of its function; the message says where."""
+
+
+def check_layer(
+    layer: Layer, x: Any = None, *, input_shape: Any = None, rtol: float = 1e-6
+) -> None:
+    """Check a layer's `backward` against finite differences of its ``forward(training=True)``.
+
+    The numbers compared are the derivatives of S = sum(R * forward(x)), with R fixed and random,
+    by each entry of x and of each trainable weight: on one side from ``backward(R)``, on the other
+    (S(x + h) - S(x - h)) / 2h. Where many entries are to be checked, all are moved at once, each up
+    or down at random; only where that disagrees are the wrong ones searched for, by halves.
+    Randomness, as of `Dropout`, is the same at every step. At a kink any slope between those of
+    its two sides is right, at a jump any slope at all.
+
+    Source: Chainer's ``gradient_check`` has the idea of random directions; for the steps see Press
+    et al., "Numerical Recipes", 3rd edition, section 5.7.
+
+    Args:
+        layer: The layer, built or not, of either float type.
+        x: A batch of inputs to check at. By default three samples from a normal distribution.
+        input_shape: The shape of one sample of those, where the layer does not know it.
+        rtol: The relative error that is accepted in a derivative.
+
+    Raises:
+        GradientError: If a derivative is wrong, missing or of the wrong shape, is added to the
+            gradient that was there, or changes from one call to the next; or if ``x`` or the
+            gradient handed in is written to. The message names the entry and both numbers.
+        ValueError: If no ``x`` is given and the shape of one is unknown.
+        FloatingPointError: If the layer overflows, divides by 0, or computes a NaN.
+
+    >>> class Square(Layer):
+    ...     def forward(self, x, training=False):
+    ...         self.cache = (x,)
+    ...         return x**2
+    ...
+    ...     def backward(self, gradient):
+    ...         (x,) = self.cache
+    ...         return gradient * x  # should be gradient * 2 * x
+    >>> check_layer(Square(), [[1.0, 3.0]])
+    Traceback (most recent call last):
+      ...
+    nnlite.gradcheck.GradientError: input of layer 'square', entry [0, 0]: backward gives \
+-1.01182, finite differences give -2.02364
+    """
+    twin = _float64_copy(layer)
+    x = np.array(_any_input(layer, input_shape) if x is None else x, np.float64, order="C")
+    twin.ensure_built((None, *x.shape[1:]))
+    for part in twin.all_layers():
+        part._scratch = {}  # as in training, where each step writes over the arrays of the last
+    forward = _frozen(twin, twin.forward)
+    what = f"layer {layer.name!r}"
+    weights = _named_weights(twin)
+    with np.errstate(**_STRICT):
+        generator = np.random.default_rng(1)
+        R = generator.uniform(0.5, 1.5, forward(x).shape)
+        R *= generator.choice([-1, 1], R.shape)
+
+        def terms() -> Array:
+            output = (R * forward(x)).ravel()
+            penalty = twin.step_penalty() if isinstance(twin, Sequential) else 0.0
+            return np.append(output, penalty)
+
+        def gradients() -> list[Any]:
+            _blot(weights)
+            kept_x, kept_R = x.copy(), R.copy()
+            forward(x)
+            gradient = twin.backward(R)
+            _require_untouched(what, x=(x, kept_x), gradient=(R, kept_R))
+            return [gradient, *(variable.gradient for _, variable in weights)]
+
+        arrays = [(f"input of {what}", x), *((name, v.value) for name, v in weights)]
+        _check(arrays, gradients, terms, rtol)
+
+
+def check_loss(
+    loss: Loss, y_true: Any, y_pred: Any, sample_weight: Any = None, *, rtol: float = 1e-6
+) -> None:
+    """Check a loss's `gradient` against finite differences of its value.
+
+    The numbers compared are the derivatives of ``loss(y_true, y_pred, sample_weight)`` (with
+    ``reduction="none"`` of its sum) by each entry of ``y_pred``; see `check_layer`.
+
+    Args:
+        loss: The loss.
+        y_true: The targets.
+        y_pred: The predictions to check at.
+        sample_weight: The weight of each sample.
+        rtol: The relative error that is accepted in a derivative.
+
+    Raises:
+        GradientError: If a derivative is wrong, or an argument is written to.
+        FloatingPointError: If the loss overflows, divides by 0, or computes a NaN.
+
+    >>> from nnlite.losses import MeanSquaredError
+    >>> class WrongMean(MeanSquaredError):
+    ...     def derivative(self, y_true, y_pred):
+    ...         return 2 * (y_pred - y_true)
+    >>> check_loss(MeanSquaredError(), [[0.0, 0.0]], [[1.0, 2.0]])
+    >>> check_loss(WrongMean(), [[0.0, 0.0]], [[1.0, 2.0]])
+    Traceback (most recent call last):
+      ...
+    nnlite.gradcheck.GradientError: y_pred of loss 'wrong_mean', entry [0, 0]: backward gives 2, \
+finite differences give 1
+    """
+    loss = copy.deepcopy(loss)
+    loss.dtype = None
+    y_pred = np.array(y_pred, np.float64, order="C")
+    given = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
+    what = f"loss {loss.name!r}"
+
+    def gradients() -> list[Any]:
+        kept = copy.deepcopy(given)
+        gradient = loss.gradient(**given)
+        _require_untouched(what, **{name: (given[name], kept[name]) for name in given})
+        return [gradient]
+
+    with np.errstate(**_STRICT):
+        _check([(f"y_pred of {what}", y_pred)], gradients, lambda: np.ravel(loss(**given)), rtol)
+
+
+def check_model(
+    model: Sequential, x: Any, y: Any, sample_weight: Any = None, *, rtol: float = 1e-6
+) -> None:
+    """Check a model's gradient, as training computes it, against finite differences of its loss.
+
+    The numbers compared are the derivatives of the loss of one training step, all penalties
+    included, by each entry of ``x`` and of each trainable weight; see `check_layer`. The loss is
+    that of `compile`, or else the one that `fit` would take.
+
+    Args:
+        model: The model, built or not, compiled or not, of either float type.
+        x: A batch of inputs to check at.
+        y: The targets.
+        sample_weight: The weight of each sample.
+        rtol: The relative error that is accepted in a derivative.
+
+    Raises:
+        GradientError: If a derivative is wrong, or ``x`` is written to.
+        ValueError: If ``x`` or ``y`` is not what `fit` takes.
+        FloatingPointError: If the model overflows, divides by 0, or computes a NaN.
+
+    >>> from nnlite.layers import Dense
+    >>> model = Sequential([Dense(3, activation="tanh"), Dense(1, activation="sigmoid")])
+    >>> check_model(model, [[1.0, 2.0], [3.0, 4.0]], [0, 1])
+    """
+    twin = _float64_copy(model)
+    data, objective = twin._door(x, y, sample_weight, None)
+    twin._prepare(data.x, objective, training=True)
+    x, y, weight = data.whole()
+    x = np.array(x, order="C")
+    what = f"model {model.name!r}"
+    weights = _named_weights(twin)
+    forward = _frozen(twin, objective.forward)
+
+    def step() -> tuple[float, Array]:
+        return objective.loss_in_use.value_and_gradient(y, forward(x), weight)
+
+    def terms() -> Array:
+        value, _ = step()
+        return np.array([value, objective.regularize()])
+
+    def gradients() -> list[Any]:
+        kept = x.copy()
+        _, gradient = step()
+        joined = objective.loss_in_use is not objective.loss
+        input_gradient = np.array(twin.backward(gradient, from_logits=joined))
+        _blot(weights)
+        _, gradient = step()
+        objective.backward(gradient)
+        objective.regularize()
+        _require_untouched(what, x=(x, kept))
+        return [input_gradient, *(variable.gradient for _, variable in weights)]
+
+    with np.errstate(**_STRICT), twin._reusing_arrays({}):
+        arrays = [(f"input of {what}", x), *((name, v.value) for name, v in weights)]
+        _check(arrays, gradients, terms, rtol)
+
+
+# ---- the copy that is worked on -----------------------------------------------------------------
+
+
+def _float64_copy(layer: L) -> L:
+    """Return a copy of ``layer``, built or not, that computes in float64."""
+    twin = copy.deepcopy(layer)
+    for part in twin.all_layers():
+        part.dtype = "float64"
+        for name, value in vars(part).items():
+            if isinstance(value, np.ndarray) and value.dtype == np.float32:
+                setattr(part, name, value.astype(np.float64))
+        for variable in part._variables:
+            variable.value = variable.value.astype(np.float64, order="C")
+            variable.gradient = np.zeros_like(variable.value)
+    return twin
+
+
+def _any_input(layer: Layer, input_shape: Any) -> Array:
+    """Return three samples of the shape given, or else of the one that the layer knows."""
+    known = layer.input_shape or layer.declared_shape
+    if input_shape is None and known is None:
+        raise ValueError(
+            f"The input shape of layer {layer.name!r} is unknown: give x or input_shape."
+        )
+    shape = known[1:] if input_shape is None and known else as_shape("input_shape", input_shape)
+    sizes = [2 if size is None else size for size in shape]
+    return np.random.default_rng(0).standard_normal([3, *sizes])
+
+
+def _frozen(layer: Layer, forward: Callable[..., Array]) -> Callable[[Array], Array]:
+    """Return ``forward`` in training, with each of the layer's generators set back before it."""
+    states = [
+        (value.bit_generator, value.bit_generator.state)
+        for part in layer.all_layers()
+        for value in vars(part).values()
+        if isinstance(value, np.random.Generator)
+    ]
+
+    def run(x: Array) -> Array:
+        for generator, state in states:
+            generator.state = state
+        return forward(x, training=True)
+
+    return run
+
+
+def _named_weights(layer: Layer) -> list[tuple[str, Variable]]:
+    """Return each trainable weight with what an error calls it."""
+    trained = {id(variable) for variable in layer.learning_variables()}
+    return [
+        (f"weight {variable.name!r} of layer {part.name!r}", variable)
+        for part in layer.all_layers()
+        for variable in part._variables
+        if id(variable) in trained
+    ]
+
+
+def _blot(weights: list[tuple[str, Variable]]) -> None:
+    """Fill the gradients with NaN, so that one that is not written whole shows."""
+    for _, variable in weights:
+        variable.gradient.fill(np.nan)
+
+
+def _require_untouched(owner: str, **pairs: tuple[Any, Any]) -> None:
+    for name, (array, kept) in pairs.items():
+        if not np.array_equal(array, kept):
+            raise GradientError(f"{owner} writes into the {name} that it is given")
+
+
+# ---- the comparison -----------------------------------------------------------------------------
+
+
+def _check(
+    arrays: list[tuple[str, Array]],
+    gradients: Callable[[], list[Any]],
+    terms: Callable[[], Array],
+    rtol: float,
+) -> None:
+    """Compare ``gradients()``, one of each array, with how the sum of ``terms()`` changes."""
+    first, second = ([copy.deepcopy(g) for g in gradients()] for _ in range(2))
+    for (label, array), gradient, again in zip(arrays, first, second, strict=True):
+        if np.shape(gradient) != array.shape or gradient is None:
+            came = "None" if gradient is None else f"shape {np.shape(gradient)}"
+            raise GradientError(f"{label}: its gradient has shape {array.shape}. Received: {came}")
+        for at in np.argwhere(~np.isfinite(gradient))[:1].tolist():
+            raise GradientError(
+                f"{label}, entry {at}: backward gives {gradient[tuple(at)]}. A weight's gradient "
+                "is to be written whole: nan is what stood there before."
+            )
+        for at in np.argwhere(gradient != again)[:1].tolist():
+            raise GradientError(
+                f"{label}, entry {at}: backward gives {gradient[tuple(at)]}, "
+                f"and {again[tuple(at)]} when the step is taken again"
+            )
+    base = terms()
+    if not np.array_equal(base, terms()):
+        raise GradientError(f"{arrays[0][0]}: forward gives another output when called again")
+    for (label, array), gradient in zip(arrays, first, strict=True):
+        _Comparison(label, array, gradient, terms, rtol).run()
+
+
+class _Comparison:
+    """One array, its gradient, and the sum S of ``terms()`` that is moved by moving the array."""
+
+    def __init__(
+        self, label: str, array: Array, gradient: Array, terms: Callable[[], Array], rtol: float
+    ) -> None:
+        self.label, self.shape, self.terms, self.rtol = label, array.shape, terms, rtol
+        self.flat = array.reshape(-1)
+        self.gradient = np.ravel(gradient).astype(np.float64)
+        self.base = terms()
+        self.rounding = 2 * _ROUNDING * float(np.linalg.norm(self.base))
+        # An entry whose gradient is far below the largest one is known only up to that one's error.
+        self.least = 0.01 * float(np.abs(self.gradient).max(initial=0))
+
+    def run(self) -> None:
+        """Raise a `GradientError` unless the gradient is right everywhere."""
+        size = self.flat.size
+        if size <= _ONE_BY_ONE:
+            for index in range(size):
+                self._check_entry(index)
+            return
+        generator = np.random.default_rng(0)
+        for _ in range(_DIRECTIONS):
+            signs = generator.integers(0, 2, size, dtype=np.int8) * 2 - 1
+            if not self._agrees(0, size, signs):
+                self._search(0, size, signs)
+
+    def _search(self, start: int, stop: int, signs: Array) -> None:
+        """Find a wrong entry from start to stop, which together disagree, and raise."""
+        if stop - start == 1:
+            self._check_entry(start)
+            return
+        middle = (start + stop) // 2
+        left_agrees = self._agrees(start, middle, signs)
+        if not left_agrees:
+            self._search(start, middle, signs)
+        if left_agrees or not self._agrees(middle, stop, signs):
+            self._search(middle, stop, signs)
+
+    def _agrees(self, start: int, stop: int, signs: Array) -> bool:
+        """Whether S changes as predicted when entries start to stop are all moved at once."""
+        part = slice(start, stop)
+        seen = np.inf
+        for step in _STEPS[1:]:
+            up, down, width = self._move(part, step, signs[part])
+            predicted = np.multiply(self.gradient[part], width, out=width)
+            error = abs(up + down - float(predicted.sum()))
+            # Under random signs the errors of many entries add up as a norm does, not as a sum.
+            size = float(np.linalg.norm(predicted)) + self.least * step
+            if error <= self.rtol * size + self.rounding and self.rounding < 0.3 * seen * step:
+                return True
+            if error > 0.5 * seen * step:  # neither curvature nor a kink close by
+                return False
+            seen = error / step
+        return False
+
+    def _check_entry(self, index: int) -> None:
+        part = slice(index, index + 1)
+        analytic = float(self.gradient[index])
+        scale = self.rtol * (abs(analytic) + self.least)
+        rounding = self.rounding
+        sides: list[tuple[float, float, float]] = []
+        seen = numeric = np.nan
+        for step in _STEPS:
+            up, down, widths = self._move(part, step, 1)
+            width = float(widths[0])
+            slope = (up + down) / width
+            error = abs(slope - analytic)
+            blur = rounding / width
+            # A finer step acquits only where its own blur is below the error that was seen.
+            if error <= scale + blur and (not sides or blur < 0.3 * seen):
+                return
+            if not sides:
+                # From here on every digit counts: measure the rounding.
+                seen, numeric, rounding = error, slope, self._measured_rounding(part)
+                if error <= scale + rounding / width:
+                    return
+            elif blur < 0.01 * seen:
+                numeric = slope
+            sides.append((2 * up / width, 2 * down / width, rounding / width))
+        if not self._is_subgradient(analytic, sides):
+            place = list(map(int, np.unravel_index(index, self.shape)))
+            raise GradientError(
+                f"{self.label}, entry {place}: backward gives {analytic:.6g}, "
+                f"finite differences give {numeric:.6g}"
+            )
+
+    def _is_subgradient(self, analytic: float, sides: list[tuple[float, float, float]]) -> bool:
+        """Whether there is a kink whose slopes embrace ``analytic``, or a jump.
+
+        The slopes of the two sides come together as the step shrinks where S is smooth; at a kink
+        they stay apart, and at a jump they go apart, ten times as far at a tenth of the step.
+        """
+        for (up, down, _), (finer_up, finer_down, blur) in pairwise(sides):
+            gap, finer_gap = abs(up - down), abs(finer_up - finer_down)
+            if not finer_gap > 20 * blur:
+                continue
+            if finer_gap > 5 * gap:
+                return True
+            low, high = sorted((finer_up, finer_down))
+            margin = 1e-3 * finer_gap
+            if finer_gap > 0.5 * gap and low - margin <= analytic <= high + margin:
+                return True
+        return False
+
+    def _move(self, part: slice, step: float, signs: Any) -> tuple[float, float, Array]:
+        """Return how S changes from here to above, from below to here, and how wide that is."""
+        here = self.flat[part].copy()
+        reach = np.abs(here)  # and from here on in place: this may be the largest kernel there is
+        np.maximum(reach, 1, out=reach)
+        reach *= signs
+        reach *= step
+        above = here + reach
+        below = np.subtract(here, reach, out=reach)
+        up = self._change(part, above)
+        down = -self._change(part, below)
+        self.flat[part] = here
+        return up, down, np.subtract(above, below, out=above)  # as rounded, which 2 reach is not
+
+    def _change(self, part: slice, values: Array) -> float:
+        self.flat[part] = values
+        try:
+            return float((self.terms() - self.base).sum())
+        except FloatingPointError:  # the step has left the domain: a shorter one may not
+            return np.nan
+
+    def _measured_rounding(self, part: slice) -> float:
+        """Return the rounding error of S, as what bends it over steps too short for curvature."""
+        here = self.flat[part].copy()
+        reach = 1e-10 * np.maximum(1, np.abs(here))
+        values = [self._change(part, here + k * reach) for k in range(-3, 4)]
+        self.flat[part] = here
+        return 5 * float(np.abs(np.diff(values, 2)).max()) + float(np.finfo(np.float64).tiny)
