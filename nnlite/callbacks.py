@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -166,12 +167,14 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+        self._epochs: dict[str, list[int]] = {}  # of each name: validation may skip some
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Append the epoch's values."""
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+            self._epochs.setdefault(name, []).append(epoch)
 
     def plot(self, axes: Any = None) -> Any:
         """Draw loss and metrics over the epochs, training and validation together.
@@ -204,9 +207,8 @@ class History(Callback):
         for name, axis in zip(names, axes, strict=False):
             for key, label in [(name, "training"), (f"val_{name}", "validation")]:
                 values = self.history.get(key, [])
-                # Validation may have run on some epochs only; the last ones, where in doubt.
                 if values:
-                    epochs = np.linspace(self.epoch[0], self.epoch[-1], len(values)) + 1
+                    epochs = np.array(self._epochs[key]) + 1
                     axis.plot(epochs, values, label=label, marker="." if len(values) < 40 else "")
             axis.set_xlabel("epoch")
             axis.set_ylabel(name)
@@ -261,7 +263,7 @@ class EarlyStopping(Callback, Configurable):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max'. Received: mode={mode!r}")
         self.monitor = monitor
-        self.min_delta = check_number("min_delta", abs(min_delta))
+        self.min_delta = abs(check_number("min_delta", min_delta, -math.inf))
         self.patience = check_count("patience", patience, 0)
         self.verbose = verbose
         self.mode = mode

@@ -134,7 +134,7 @@ def check_number(name: str, value: Any, minimum: float = 0.0) -> float:
         TypeError: If it is no number.
         ValueError: If it is smaller, or not finite.
     """
-    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value):
         raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
     result = float(value)
     if not (math.isfinite(result) and result >= minimum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,8 @@ def print_summary(
     Raises:
         ValueError: If ``layer_range`` names no layers of the model.
     """
+    import shutil  # it brings compression libraries along, which nothing else here needs
+
     shape = model.input_shape if model.built else model.declared_input_shape()
     rows = list(_rows(model, shape, expand_nested))
     if layer_range is not None:

@@ -45,7 +45,8 @@ class Trainer(Predictor):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.optimizer: optimizers.Optimizer | None = None
-        self.loss: losses.Loss | None = None
+        self.loss: losses.Loss | None = None  # what compile was given, or the last fit chose
+        self._chooses_loss = True
         self.stop_training = False
         self.history: History | None = None
         self._metrics = CompiledMetrics([], [])
@@ -97,6 +98,7 @@ class Trainer(Predictor):
             raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
         self._metrics = CompiledMetrics(metrics, weighted_metrics)
         self.optimizer, self.loss = new_optimizer, new_loss
+        self._chooses_loss = new_loss is None
         self._objective = None
 
     @property
@@ -391,7 +393,7 @@ class Trainer(Predictor):
             )
         check_finite(names[1], y, self.dtype)
         output = (len(x), *self._sample_shape(x.shape[1:]))
-        loss = loss or self.loss or self._default_loss(y, output)
+        loss = loss or self._loss_for(y, output)
         y = loss.check_targets(names[1], y, output)
         weight = sample_weights(names[2], sample_weight, output[:-1], self.dtype)
         if class_weight is not None:
@@ -403,11 +405,12 @@ class Trainer(Predictor):
             return samples, self._objective
         return samples, Objective(loss, self)
 
-    def _default_loss(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
-        """Return the loss of a model that was compiled with none: the last one if it still fits."""
+    def _loss_for(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
+        """Return the compiled loss, or without one what fits the last layer and the targets."""
+        if self.loss is not None and not self._chooses_loss:
+            return self.loss
         fitting = default_loss(self.final_activation, y, output_shape)
-        last = self._objective
-        return last.loss if last is not None and type(last.loss) is type(fitting) else fitting
+        return self.loss if self.loss is not None and type(self.loss) is type(fitting) else fitting
 
     def _prepare(self, x: Array, objective: Objective, training: bool = False) -> None:
         """Build the model; for training, lay out its weights and the optimizer's state too."""
@@ -417,7 +420,7 @@ class Trainer(Predictor):
             self.build((None, *x.shape[1:]))
         self._objective = objective
         if training:
-            self.optimizer = optimizer
+            self.optimizer, self.loss = optimizer, objective.loss
             if not self._gathered():
                 self._vector = WeightVector(self.learning_variables(), np.dtype(self.dtype), self)
             assert self._vector is not None  # gathered now

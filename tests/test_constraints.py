@@ -117,7 +117,7 @@ def test_get_takes_none_classes_and_objects():
     ("identifier", "error", "message"),
     [
         ("nonneg", ValueError, "Unknown constraint: 'nonneg'. Did you mean 'non_neg'"),
-        (2, TypeError, "Expected the name of a constraint or a Constraint object"),
+        (2, TypeError, "constraint must be a name or an object of Constraint"),
     ],
 )
 def test_get_refuses_what_is_no_constraint(identifier, error, message):

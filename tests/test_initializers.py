@@ -272,7 +272,7 @@ def test_get_takes_classes_objects_and_functions():
     ("identifier", "error", "message"),
     [
         ("glorot_unifrom", ValueError, "Unknown initializer: .* mean 'glorot_uniform'"),
-        (None, TypeError, "Expected the name of an? initializer .*Received: None"),
+        (None, TypeError, "initializer must be a name .*Received: None"),
         (3, TypeError, "Received: 3"),
         (int, TypeError, "Received: <class 'int'>"),
     ],

@@ -126,7 +126,7 @@ def test_get_takes_none_classes_and_objects():
     ("identifier", "error", "message"),
     [
         ("l3", ValueError, "Unknown regularizer: 'l3'"),
-        (abs, TypeError, "Expected the name of a regularizer or a Regularizer object"),
+        (abs, TypeError, "regularizer must be a name or an object of Regularizer"),
     ],
 )
 def test_get_refuses_what_is_no_regularizer(identifier, error, message):

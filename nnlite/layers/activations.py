@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape
+from nnlite.numerics import exp_limit, shifted_exp
 from nnlite.registry import Registry
 
 __all__ = ["Identity", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Tanh"]
 
 Array = NDArray[Any]
-
-# exp(x) neither overflows nor underflows for |x| up to this.
-_EXP_LIMIT = {"float32": 87.0, "float64": 708.0}
 
 
 class ActivationLayer(Layer):
@@ -221,7 +219,7 @@ class Sigmoid(ActivationLayer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._one = np.ones((), self.dtype)
-        self._limit = np.array(_EXP_LIMIT[self.dtype], self.dtype)
+        self._limit = np.array(exp_limit(self.dtype), self.dtype)
 
     def apply(self, x: Array, out: Array) -> Array:
         """Write 1 / (1 + exp(-x)) into ``out``, the exponent kept within the type's range."""
@@ -290,10 +288,17 @@ class Softmax(ActivationLayer):
 
     def apply(self, x: Array, out: Array) -> Array:
         """Write the softmax of ``x`` into ``out``, shifted so that no exp exceeds 1."""
-        np.subtract(x, x.max(axis=self.axis, keepdims=True), out=out)
-        np.maximum(out, -_EXP_LIMIT[self.dtype], out=out)
-        np.exp(out, out=out)
-        return np.divide(out, out.sum(axis=self.axis, keepdims=True), out=out)
+        z = self._classes_first(x)
+        _, e, total = shifted_exp(np.array(z.reshape(-1, *z.shape[len(self._axes) :]), order="C"))
+        e /= total
+        self._classes_first(out)[...] = e.reshape(z.shape)
+        return out
+
+    def _classes_first(self, array: Array) -> Array:
+        """Return a view with the axes of the classes in front: see `numerics.axis_first`."""
+        if array.ndim == 2 and self._axes in ((-1,), (1,)):
+            return array.T
+        return np.moveaxis(array, self._axes, range(len(self._axes)))
 
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
         """Write a (gradient - sum(gradient a)) into ``out``."""

@@ -125,6 +125,11 @@ class Dense(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = check_count("units", units, 1)
         self.activation = activations.get(activation, self.dtype)
+        if self.activation.compute_output_shape((None, self.units)) != (None, self.units):
+            raise ValueError(
+                f"activation must keep the shape of what it takes, (batch, {self.units}). "
+                f"Received: activation={self.activation!r}"
+            )
         in_place = isinstance(self.activation, activations.ActivationLayer)
         self._options: dict[str, bool] = {"in_place": True} if in_place else {}
         self.use_bias = bool(use_bias)
@@ -157,13 +162,7 @@ class Dense(Layer):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
-        shape = self.compute_output_shape(input_shape)
-        self.activation.ensure_built(shape)
-        if self.activation.compute_output_shape(shape) != shape:
-            raise ValueError(
-                f"The activation of layer {self.name!r} must keep the shape {shape}. "
-                f"Received: activation={self.activation!r}"
-            )
+        self.activation.ensure_built(self.compute_output_shape(input_shape))
 
     def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
         """Return g(x W + b), or x W + b where only the ``logits`` are asked for."""

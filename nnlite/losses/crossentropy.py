@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnlite.checks import as_numeric, check_fraction
 from nnlite.config import epsilon
 from nnlite.losses.loss import Loss, registry
+from nnlite.numerics import axis_first, axis_last, exp_limit, shifted_exp
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -101,7 +102,7 @@ class BinaryCrossEntropy(CrossEntropy):
             y = y * (1 - self.label_smoothing) + self.label_smoothing / 2
         if self.from_logits:
             z = y_pred
-            e = np.exp(-np.minimum(np.abs(z), _exponent_limit(z)))
+            e = np.exp(-np.minimum(np.abs(z), exp_limit(z.dtype)))
             positive = z >= 0
             # log(1 + exp(z)) is z where z >= 0, else 0, plus log(1 + exp(-|z|)).
             values = np.log1p(e) - z * (y - positive)
@@ -155,28 +156,27 @@ class CategoricalCrossEntropy(CrossEntropy):
 
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Return -sum(y log p) and its derivative."""
-        y = y_true
+        y = axis_first(y_true, self.axis)
         if self.label_smoothing:
-            y = y * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[self.axis]
+            y = y * (1 - self.label_smoothing) + self.label_smoothing / len(y)
+        return self._of_distributions(y, np.add.reduce(y, axis=0), y_pred)
+
+    def _of_distributions(self, y: Array, mass: Any, y_pred: Array) -> tuple[Array, Array]:
+        """Return value and derivative, where y has the classes first and adds up to ``mass``."""
+        p = axis_first(y_pred, self.axis)
         if self.from_logits:
-            z = y_pred - np.maximum.reduce(y_pred, axis=self.axis, keepdims=True)
-            d = np.exp(np.maximum(z, -_exponent_limit(z)))
-            total, mass = self._sum(d), self._sum(y)
-            values = mass * np.log(total) - self._sum(y * z)
+            z, d, total = shifted_exp(p)
+            values = mass * np.log(total) - np.add.reduce(y * z, axis=0)
             d *= mass / total
             d -= y
         else:
-            total = self._sum(y_pred)
-            p = y_pred / total
+            total = np.add.reduce(p, axis=0)
+            p /= total
             inside = np.clip(p, epsilon(), 1 - epsilon())
-            values = -self._sum(y * np.log(inside))
+            values = -np.add.reduce(y * np.log(inside), axis=0)
             y = y * (p == inside)
-            d = (self._sum(y) - y / inside) / total
-        return values.squeeze(self.axis), d
-
-    def _sum(self, array: Array) -> Array:
-        """Return the sum over the classes, their axis kept."""
-        return np.add.reduce(array, axis=self.axis, keepdims=True)
+            d = (np.add.reduce(y, axis=0) - y / inside) / total
+        return values, axis_last(d, self.axis)
 
 
 @registry.register("SparseCategoricalCrossentropy")
@@ -217,10 +217,9 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
 
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Return -log p_y and its derivative."""
-        one_hot = y_true[..., None] == np.arange(y_pred.shape[self.axis])
-        if self.axis not in (-1, y_pred.ndim - 1):
-            one_hot = np.moveaxis(one_hot, -1, self.axis)
-        return super().call_and_derivative(one_hot.astype(y_pred.dtype), y_pred)
+        classes = np.arange(y_pred.shape[self.axis])
+        one_hot = (y_true == classes.reshape(-1, *[1] * y_true.ndim)).astype(y_pred.dtype)
+        return self._of_distributions(one_hot, y_pred.dtype.type(1), y_pred)
 
     def valid(self, y_true: Array) -> Array | None:
         """Return where ``y_true`` is another class than ``ignore_class``."""
@@ -264,11 +263,6 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
                 f"output of {classes} classes. Received: a label {array[wrong].flat[0]}"
             )
         return array
-
-
-def _exponent_limit(z: Array) -> float:
-    """Return the largest x for which exp(-x) is a normal number of the type of ``z``."""
-    return 87.0 if z.dtype == np.float32 else 708.0
 
 
 BinaryCrossentropy = BinaryCrossEntropy

@@ -214,25 +214,28 @@ class Adam(Optimizer):
             self.slots = ("momentum", "velocity")
 
     def begin_step(self) -> None:
-        """Compute a_t."""
-        t = self.iterations
+        """Compute a_t and e for the moments as they are kept."""
+        t, root = self.iterations, math.sqrt(1 - self.beta_2)
         correction = math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-        self._step_size = self._learning_rate * correction
+        self._step_size = self._learning_rate * correction * (1 - self.beta_1) / root
+        self._scaled_epsilon = self.epsilon / root
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
-        """One step, as the class says."""
+        """One step, as the class says.
+
+        The moments are kept as m / (1 - b1) and v / (1 - b2), which spares two of twelve passes:
+        15 % of the time.
+        """
         m, v, *v_hat = state
         m *= self.beta_1
-        np.multiply(g, 1 - self.beta_1, out=scratch)
-        m += scratch
+        m += g
         v *= self.beta_2
         np.square(g, out=scratch)
-        scratch *= 1 - self.beta_2
         v += scratch
         if v_hat:
             v = np.maximum(v_hat[0], v, out=v_hat[0])
         np.sqrt(v, out=scratch)
-        scratch += self.epsilon
+        scratch += self._scaled_epsilon
         np.divide(m, scratch, out=scratch)
         scratch *= self._step_size
         w -= scratch
