@@ -1,0 +1,48 @@
+"""Every snippet of the README and of docs/ runs, and prints what the page says it prints."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def blocks(page):
+    """Return the page's fenced blocks as (language, text)."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_snippets_print_what_the_page_says(page, capsys):
+    names = {"__name__": "__main__"}
+    code = [block for block in blocks(page) if block[0] in ("python", "text")]
+    for (language, text), after in zip(code, [*code[1:], ("", "")], strict=False):
+        if language != "python":
+            continue
+        if ">>>" in text:
+            example = doctest.DocTestParser().get_doctest(text, names, page.name, str(page), 0)
+            result = doctest.DocTestRunner().run(example, clear_globs=False)
+            assert result.failed == 0, capsys.readouterr().out
+            names.update(example.globs)
+            continue
+        exec(compile(text, str(page), "exec"), names)
+        printed = capsys.readouterr().out
+        if after[0] == "text":
+            assert_alike(printed, after[1])
+
+
+def assert_alike(printed, expected):
+    """Compare word by word; numbers may differ as far as another BLAS may make them."""
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", expected), printed
+    got, want = ([float(n) for n in NUMBER.findall(text)] for text in (printed, expected))
+    assert got == pytest.approx(want, rel=0.05, abs=0.02), printed
+
+
+def test_pages_link_to_files_that_exist():
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
