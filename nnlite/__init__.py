@@ -34,6 +34,7 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "gradcheck",
     "initializers",
     "layers",
     "losses",

@@ -3,10 +3,12 @@
 from nnlite.layers.activations import Identity, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from nnlite.layers.core import Activation, Dense, Flatten, Input, InputLayer
 from nnlite.layers.layer import Layer
+from nnlite.layers.normalization import BatchNormalization
 from nnlite.layers.regularization import Dropout
 
 __all__ = [
     "Activation",
+    "BatchNormalization",
     "Dense",
     "Dropout",
     "Flatten",

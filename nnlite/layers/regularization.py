@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ __all__ = ["Dropout"]
 
 Array = NDArray[Any]
 
+_DRAWS = 65_536  # what one draw of sixteen bits can be
+
 
 class Dropout(Layer):
     """In training, each input is 0 with probability ``rate``, and x / (1 - rate) otherwise.
@@ -25,7 +28,7 @@ class Dropout(Layer):
     Overfitting", 2014.
 
     Args:
-        rate: The fraction of inputs to drop, in [0, 1]; at 1 all are.
+        rate: The fraction of inputs to drop, in [0, 1], to the nearest 1 / 65,536; at 1 all are.
         noise_shape: The shape of the random mask, where axes of size 1 (or the batch axis given as
             None) share one draw; None draws for every entry.
         seed: Makes the layer's draws repeat; None takes a seed from ``set_random_seed``'s root.
@@ -50,6 +53,8 @@ class Dropout(Layer):
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
         self.seed = seed
         self.generator = new_generator(seed)
+        self._threshold = round(self.rate * _DRAWS)
+        self._scale = _DRAWS / (_DRAWS - self._threshold) if self.rate < 1 else 0.0
 
     def build(self, input_shape: Shape) -> None:
         """Check that the mask can be spread over the input."""
@@ -77,19 +82,25 @@ class Dropout(Layer):
                 size if given is None else given
                 for given, size in zip(self.noise_shape, x.shape, strict=True)
             )
-        mask = self.scratch("mask", shape)
-        self.generator.random(dtype=mask.dtype, out=mask)
-        np.greater_equal(mask, self.rate, out=mask, casting="unsafe")
-        mask *= 1 / (1 - self.rate) if self.rate < 1 else 0
-        self.cache = (mask,)
-        return np.multiply(x, mask, out=self.scratch("output", x.shape))
+        # Sixteen random bits an entry, straight from the generator: five times quicker than floats.
+        size = math.prod(shape)
+        bits = self.generator.bit_generator.random_raw(-(-size // 4)).view(np.uint16)
+        kept = self.scratch("kept", shape, bool)
+        np.greater_equal(bits[:size].reshape(shape), self._threshold, out=kept)
+        self.cache = (kept,)
+        y = np.multiply(x, kept, out=self.scratch("output", x.shape))
+        y *= self._scale
+        return y
 
     def backward(self, gradient: Array) -> Array:
         """Return ``gradient`` times the mask."""
-        (mask,) = self.cache
-        if mask is None:
+        (kept,) = self.cache
+        if kept is None:
             return gradient
-        return np.multiply(gradient, mask, out=self.scratch("input_gradient", gradient.shape))
+        out = self.scratch("input_gradient", gradient.shape)
+        np.multiply(gradient, kept, out=out)
+        out *= self._scale
+        return out
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""
