@@ -213,8 +213,7 @@ def check_model(
     def gradients() -> list[Any]:
         kept = x.copy()
         _, gradient = step()
-        joined = objective.loss_in_use is not objective.loss
-        input_gradient = np.array(twin.backward(gradient, from_logits=joined))
+        input_gradient = np.array(twin.backward(gradient, from_logits=objective.joined))
         _blot(weights)
         _, gradient = step()
         objective.backward(gradient)

@@ -38,7 +38,7 @@ class Dropout(Layer):
         ValueError: If ``rate`` is outside [0, 1].
 
     >>> Dropout(0.5, seed=1)(np.ones((1, 4)), training=True)
-    array([[0., 2., 2., 0.]], dtype=float32)
+    array([[0., 0., 2., 2.]], dtype=float32)
     """
 
     def __init__(
