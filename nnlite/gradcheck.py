@@ -343,7 +343,8 @@ class _Comparison:
         self.terms, self.base = terms, base
         self.flat = array.reshape(-1)
         self.gradient = np.ravel(gradient).astype(np.float64, copy=False)
-        self.rounding = 2 * _ROUNDING * float(np.linalg.norm(self.base))
+        # The 1 is for what S is made of: log(1 + e) is as exact as the 1 in it.
+        self.rounding = 2 * _ROUNDING * (1 + float(np.linalg.norm(self.base)))
         # An entry whose gradient is far below the largest one is known only up to that one's error.
         self.least = 0.01 * float(np.abs(self.gradient).max(initial=0))
 

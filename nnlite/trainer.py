@@ -395,15 +395,16 @@ class Trainer(Predictor):
         output = (len(x), *self._sample_shape(x.shape[1:]))
         loss = loss or self._loss_for(y, output)
         y = loss.check_targets(names[1], y, output)
-        weight = sample_weights(names[2], sample_weight, output[:-1], self.dtype)
+        samples = loss.samples_shape(output)
+        weight = sample_weights(names[2], sample_weight, samples, self.dtype)
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValueError("Give class_weight or sample_weight, not both.")
             weight = class_weights(class_weight, y)
-        samples = Samples(x, y, weight, self.dtype, np.intp if loss.takes_indices else self.dtype)
+        data = Samples(x, y, weight, self.dtype, np.intp if loss.takes_indices else self.dtype)
         if self._objective is not None and self._objective.loss is loss:
-            return samples, self._objective
-        return samples, Objective(loss, self)
+            return data, self._objective
+        return data, Objective(loss, self)
 
     def _loss_for(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
         """Return the compiled loss, or without one what fits the last layer and the targets."""

@@ -233,11 +233,10 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
             ValueError: If the shape does not fit, or an index is no class.
         """
         array = as_numeric(name, y_true)
-        shape = list(output_shape)
-        classes = shape.pop(self.axis)
+        shape, classes = self.samples_shape(output_shape), output_shape[self.axis]
         if array.shape == (*shape, 1):
             array = array[..., 0]
-        if array.shape != tuple(shape):
+        if array.shape != shape:
             hint = ""
             if array.shape == output_shape:
                 hint = (
@@ -245,7 +244,7 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
                     "('categorical_crossentropy')."
                 )
             raise ValueError(
-                f"SparseCategoricalCrossEntropy expects {name} of shape {tuple(shape)}, one class "
+                f"SparseCategoricalCrossEntropy expects {name} of shape {shape}, one class "
                 f"index a sample. Received: {name} of shape {array.shape}.{hint}"
             )
         if array.dtype.kind == "f":

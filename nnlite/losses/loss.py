@@ -101,6 +101,11 @@ class Loss(Configurable):
             f"Received: {name} of shape {array.shape}.{hint}"
         )
 
+    def samples_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of what `call` returns: ``output_shape`` without the outputs' axis."""
+        axis = self.axis % len(output_shape)
+        return output_shape[:axis] + output_shape[axis + 1 :]
+
     # ---- what every loss does -------------------------------------------------------------
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -159,7 +164,8 @@ class Loss(Configurable):
         check_finite("y_true", y_true, dtype)
         y_true = self.check_targets("y_true", y_true, y_pred.shape)
         y_true = y_true.astype(np.intp if self.takes_indices else dtype, copy=False)
-        weight = sample_weights("sample_weight", sample_weight, y_pred.shape[:-1], dtype)
+        samples = self.samples_shape(y_pred.shape)
+        weight = sample_weights("sample_weight", sample_weight, samples, dtype)
         if weight is not None:
             weight = weight.astype(dtype, copy=False)
         return y_true, y_pred.astype(dtype, copy=False), weight
