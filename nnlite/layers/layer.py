@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -378,6 +379,8 @@ class Layer(Configurable):
 
     def _shown(self) -> dict[str, Any]:
         shown = super()._shown()
+        if re.fullmatch(rf"{self.default_name()}(_\d+)?", self.name):  # its model numbered it
+            shown.pop("name", None)
         if self.dtype == floatx():
             shown.pop("dtype", None)
         return shown

@@ -1,0 +1,301 @@
+"""Callbacks: hooks in Keras's order, EarlyStopping, and the History."""
+
+import sys
+
+import numpy as np
+import pytest
+from helpers import SERIES, TARGETS, Play, assert_same_weights, small
+
+from nnlite import callbacks
+from nnlite.callbacks import Callback, EarlyStopping, History
+
+X, Y = SERIES, TARGETS
+
+
+# ---- callbacks ------------------------------------------------------------------------------
+
+
+HOOKS = [name for name in dir(Callback) if name.startswith("on_")]
+
+
+class Recorder(Callback):
+    """Notes every hook, its epoch or batch, and the names in its logs."""
+
+    def __init__(self):
+        self.calls = []
+
+
+def _recording(name):
+    def hook(self, *arguments):
+        *place, logs = arguments
+        self.calls.append((name.removeprefix("on_"), *place, *logs))
+
+    return hook
+
+
+for _name in HOOKS:
+    if _name not in ("on_batch_begin", "on_batch_end"):
+        setattr(Recorder, _name, _recording(_name))
+
+
+def test_hooks_are_called_in_the_order_of_keras():
+    """The list is what Keras 3.15 calls in the same run."""
+    recorder = Recorder()
+    model = small()
+    model.fit(X[:8], Y[:8], 4, 2, 0, recorder, validation_data=(X[:4], Y[:4]), validation_freq=2)
+    training = [
+        ("train_batch_begin", 0),
+        ("train_batch_end", 0, "loss"),
+        ("train_batch_begin", 1),
+        ("train_batch_end", 1, "loss"),
+    ]
+    assert recorder.calls == [
+        ("train_begin",),
+        ("epoch_begin", 0),
+        *training,
+        ("epoch_end", 0, "loss"),
+        ("epoch_begin", 1),
+        *training,
+        ("test_begin",),
+        ("test_batch_begin", 0),
+        ("test_batch_end", 0, "loss"),
+        ("test_end", "loss"),
+        ("epoch_end", 1, "loss", "val_loss"),
+        ("train_end", "loss", "val_loss"),
+    ]
+    assert recorder.params["epochs"] == 2
+    assert recorder.params["steps"] == 2
+    assert recorder.params["verbose"] == 0
+    assert recorder.model is model
+    recorder.calls.clear()
+    model.evaluate(X[:8], Y[:8], 4, 0, callbacks=[recorder])
+    model.predict(X[:8], 4, 0, callbacks=[recorder])
+    assert recorder.calls == [
+        ("test_begin",),
+        ("test_batch_begin", 0),
+        ("test_batch_end", 0, "loss"),
+        ("test_batch_begin", 1),
+        ("test_batch_end", 1, "loss"),
+        ("test_end", "loss"),
+        ("predict_begin",),
+        ("predict_batch_begin", 0),
+        ("predict_batch_end", 0, "outputs"),
+        ("predict_batch_begin", 1),
+        ("predict_batch_end", 1, "outputs"),
+        ("predict_end",),
+    ]
+
+
+def test_outputs_are_handed_to_the_predict_hook():
+    parts = []
+
+    class Note(Callback):
+        def on_predict_batch_end(self, batch, logs=None):
+            parts.append(logs["outputs"])
+
+    model = small()
+    output = model.predict(X, 5, callbacks=Note())
+    np.testing.assert_array_equal(np.concatenate(parts), output)
+
+
+def test_history_records_what_a_callback_adds_to_the_logs():
+    class Rate(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["rate"] = self.model.optimizer.learning_rate
+
+    assert small().fit(X, Y, epochs=2, verbose=0, callbacks=Rate()).history["rate"] == [0.1, 0.1]
+
+
+def test_old_names_and_instance_hooks_are_called():
+    calls = []
+
+    class Old(Callback):
+        def on_batch_end(self, batch, logs=None):
+            calls.append(("batch", batch, *logs))
+
+    made = Callback()
+    made.on_epoch_end = lambda epoch, logs: calls.append(("epoch", epoch, *logs))
+    small().fit(X, Y, 11, verbose=0, callbacks=[Old(), made])
+    assert calls == [("batch", 0, "loss"), ("batch", 1, "loss"), ("epoch", 0, "loss")]
+
+
+@pytest.mark.parametrize(
+    ("hook", "batches", "epochs"),
+    [("on_train_batch_end", 2, 1), ("on_epoch_end", 5, 1), ("on_train_begin", 1, 1)],
+)
+def test_stop_training_ends_after_the_batch_or_the_epoch(hook, batches, epochs):
+    class Stop(Recorder):
+        pass
+
+    def stop(self, *arguments):
+        if hook != "on_train_batch_end" or arguments[0] == 1:
+            self.model.stop_training = True
+
+    setattr(Stop, hook, stop)
+    recorder = Stop()
+    model = small()
+    history = model.fit(X, Y, 5, epochs=4, verbose=0, callbacks=recorder)
+    assert len(history.epoch) == epochs
+    begun = [call for call in recorder.calls if call[0] == "train_batch_begin"]
+    assert len(begun) == batches
+    assert recorder.calls[-1][0] == "train_end"
+    assert model.stop_training
+    assert len(model.fit(X, Y, epochs=2, verbose=0).epoch) == 2
+
+
+@pytest.mark.parametrize("hook", [name for name in HOOKS if "predict" not in name])
+def test_a_callback_that_raises_leaves_the_model_usable(hook, capsys):
+    class Bomb(Callback):
+        pass
+
+    def explode(self, *arguments):
+        raise KeyError("boom")
+
+    setattr(Bomb, hook, explode)
+    model = small(metrics=["mae"])
+    with pytest.raises(KeyError, match="boom"):
+        model.fit(X, Y, 5, 2, 1, Bomb(), validation_data=(X, Y))
+    model.predict(X)
+    weights = model.get_weights()
+    fresh = small(metrics=["mae"])
+    fresh.build((None, 3))
+    fresh.set_weights(weights)
+    results = [m.fit(X, Y, 5, 2, 0, shuffle=False).history for m in (model, fresh)]
+    assert results[0] == results[1]
+    assert_same_weights(model, fresh)
+
+
+def test_a_callback_may_use_the_model():
+    class Curious(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.predict(X)
+            self.model.get_weights()[0][:] = 9.0
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.evaluate(X, Y, verbose=0)
+
+    model = small()
+    history = model.fit(X, Y, 5, 2, 0, Curious()).history
+    plain = small()
+    assert history == plain.fit(X, Y, 5, 2, 0).history
+    assert_same_weights(model, plain)
+
+
+# ---- EarlyStopping --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values", "epochs", "kept"),
+    [
+        # epochs run, and the epoch whose weights are there at the end
+        ({}, [3, 2, 2, 1], 3, 2),
+        ({"patience": 1}, [3, 2, 2, 2, 1], 3, 2),
+        ({"patience": 2}, [3, 2, 2, 2, 1], 4, 3),
+        ({"patience": 2}, [3, 2, 4, 1, 4, 4, 0], 6, 5),
+        ({"patience": 2, "restore_best_weights": True}, [3, 2, 4, 1, 4, 4, 0], 6, 3),
+        ({"patience": 9, "restore_best_weights": True}, [3, 2, 4, 1, 4], 5, 3),
+        ({"min_delta": 0.5, "patience": 1}, [3, 2.6, 2.4, 2.0, 0], 2, 1),
+        ({"min_delta": -0.5, "patience": 1}, [3, 2.4, 2.0, 0], 3, 2),
+        ({"baseline": 1.0, "patience": 2}, [3, 2.5, 2.4, 2.3, 0.5], 5, 4),
+        ({"baseline": 1.0, "patience": 2}, [3, 2.5, 2.5, 0.5], 3, 2),
+        ({"start_from_epoch": 3}, [1, 2, 3, 4, 5, 6], 5, 4),
+        ({"start_from_epoch": 2, "restore_best_weights": True}, [0, 0, 4, 3, 9], 5, 3),
+        ({"mode": "max"}, [1, 2, 3, 2, 9], 4, 3),
+        ({"mode": "min"}, [1, 2, 3], 2, 1),
+        ({"monitor": "val_accuracy"}, [0.1, 0.5, 0.4, 0.9], 3, 2),
+        ({"monitor": "acc", "patience": 1}, [0.1, 0.5, 0.4, 0.9], 3, 2),
+        ({"patience": 1}, [np.nan, 2.0, 1.0], 2, 1),
+        ({"restore_best_weights": True, "patience": 1}, [np.nan, np.nan, 1.0], 2, 0),
+    ],
+)
+def test_early_stopping_stops_where_keras_does(arguments, values, epochs, kept):
+    model = small()
+    play = Play(values, arguments.get("monitor", "val_loss"))
+    stop = EarlyStopping(**arguments)
+    history = model.fit(X, Y, epochs=len(values), verbose=0, callbacks=[play, stop])
+    assert len(history.epoch) == epochs
+    np.testing.assert_array_equal(model.get_weights()[-1], [kept, kept])
+
+
+def test_early_stopping_speaks_when_asked(capsys):
+    stop = EarlyStopping(verbose=1, restore_best_weights=True)
+    small().fit(X, Y, epochs=9, verbose=0, callbacks=[Play([2, 3, 1]), stop])
+    shown = capsys.readouterr().out
+    assert "Epoch 2: early stopping" in shown
+    assert "epoch 1" in shown
+    assert stop.stopped_epoch == 1
+
+
+def test_early_stopping_warns_when_it_has_nothing_to_watch():
+    with pytest.warns(UserWarning, match=r"'val_loss'.*not in the logs: loss"):
+        history = small().fit(X, Y, epochs=2, verbose=0, callbacks=EarlyStopping())
+    assert len(history.epoch) == 2
+
+
+def test_early_stopping_begins_anew_with_every_fit():
+    stop = EarlyStopping(monitor="val_loss", patience=1)
+    model = small()
+    for _ in range(2):
+        run = model.fit(X, Y, epochs=5, verbose=0, callbacks=[Play([1, 2, 3, 4, 5]), stop])
+        assert len(run.epoch) == 2
+
+
+# ---- History --------------------------------------------------------------------------------
+
+
+def test_the_history_is_returned_and_kept():
+    model = small(metrics=["mae"])
+    history = model.fit(X, Y, epochs=2, verbose=0)
+    assert isinstance(history, History)
+    assert model.history is history
+    assert history.model is model
+    assert history.epoch == [0, 1]
+    assert repr(history).startswith("<History of 2 epochs: loss=")
+    first = {name: list(values) for name, values in history.history.items()}
+    assert model.fit(X, Y, verbose=0) is not history
+    assert history.history == first
+
+
+def test_plot_draws_training_beside_validation():
+    history = small(metrics=["mae"]).fit(X, Y, 5, 4, 0, validation_data=(X, Y))
+    figure = history.plot()
+    assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "mae"]
+    for axis, name in zip(figure.axes, ("loss", "mae"), strict=True):
+        training, validation = axis.get_lines()
+        np.testing.assert_array_equal(training.get_xdata(), [1, 2, 3, 4])
+        np.testing.assert_array_equal(training.get_ydata(), history.history[name])
+        np.testing.assert_array_equal(validation.get_ydata(), history.history[f"val_{name}"])
+        labels = [text.get_text() for text in axis.get_legend().get_texts()]
+        assert labels == ["training", "validation"]
+        assert axis.get_xlabel() == "epoch"
+
+
+def test_plot_places_rare_validations_at_their_epochs():
+    history = small().fit(X, Y, 5, 6, 0, validation_data=(X, Y), validation_freq=3)
+    _, validation = history.plot().axes[0].get_lines()
+    np.testing.assert_array_equal(validation.get_xdata(), [3, 6])
+
+
+def test_plot_takes_axes_and_says_what_is_missing(tmp_path):
+    from matplotlib.figure import Figure
+
+    history = small(metrics=["mae"]).fit(X, Y, epochs=2, verbose=0)
+    figure = Figure()
+    assert history.plot(figure.subplots(1, 2)) is figure
+    figure.savefig(tmp_path / "history.png")
+    assert (tmp_path / "history.png").stat().st_size > 1000
+    with pytest.raises(ValueError, match=r"plot needs 2 axes\. Received: 1"):
+        history.plot(Figure().subplots())
+    with pytest.raises(ValueError, match="no epoch to draw"):
+        small().fit(X, Y, epochs=0, verbose=0).plot()
+
+
+def test_plot_says_what_to_install(monkeypatch):
+    history = small().fit(X, Y, verbose=0)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"nnlite\[plot\]"):
+        history.plot()
+
+
+def test_names_are_public():
+    assert set(callbacks.__all__) >= {"Callback", "EarlyStopping", "History"}

@@ -1,0 +1,115 @@
+"""What fit, evaluate and predict show, with and without a terminal."""
+
+import io
+import re
+import sys
+
+import numpy as np
+import pytest
+from helpers import SERIES, TARGETS, Play, small
+
+from nnlite.callbacks import Callback, EarlyStopping
+
+X, Y = SERIES, TARGETS
+
+
+# ---- what is shown --------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def shown(monkeypatch, terminal, call):
+    stream = Terminal() if terminal else io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        call()
+    return stream.getvalue()
+
+
+def lines_of(text):
+    """Return what stands on the terminal in the end: a bar draws over itself."""
+    return [line.split("\r")[-1] for line in text.split("\n") if line.strip()]
+
+
+def test_verbose_0_says_nothing(monkeypatch, capsys):
+    def run():
+        model = small()
+        model.fit(X, Y, epochs=2, verbose=0, validation_data=(X, Y))
+        model.evaluate(X, Y, verbose=0)
+        model.predict(np.tile(X, (9, 1)), verbose=0)
+
+    for terminal in (False, True):
+        assert shown(monkeypatch, terminal, run) == ""
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_verbose_2_is_a_line_an_epoch(monkeypatch, terminal):
+    def run():
+        small(metrics=["mae"]).fit(X, Y, epochs=30, verbose=2, validation_data=(X, Y))
+
+    lines = shown(monkeypatch, terminal, run).splitlines()
+    assert len(lines) == 30
+    number = r"\d\.\d{4}"
+    values = " - ".join(f"{name}: {number}" for name in ("loss", "mae", "val_loss", "val_mae"))
+    for epoch, line in enumerate(lines, 1):
+        assert re.fullmatch(f"Epoch {epoch}/30 - {values}", line), line
+
+
+def test_verbose_1_is_a_bar_an_epoch(monkeypatch):
+    def run():
+        small(metrics=["mae"]).fit(X, Y, 5, epochs=2, verbose=1, validation_data=(X, Y))
+
+    lines = lines_of(shown(monkeypatch, True, run))
+    assert len(lines) == 2
+    for epoch, line in enumerate(lines, 1):
+        assert line.startswith(f"Epoch {epoch}/2: 100%")
+        assert "5/5" in line
+        for name in ("loss: ", "mae: ", "val_loss: ", "val_mae: "):
+            assert name in line
+
+
+def test_auto_is_a_bar_on_a_terminal_and_few_lines_elsewhere(monkeypatch):
+    def run():
+        small().fit(X, Y, 5, epochs=101)
+
+    lines = shown(monkeypatch, False, run).splitlines()
+    assert 10 <= len(lines) <= 25
+    assert lines[0].startswith("Epoch 1/101 - loss: ")
+    assert lines[-1].startswith("Epoch 101/101 - loss: ")
+    drawn = lines_of(shown(monkeypatch, True, lambda: small().fit(X, Y, 5, epochs=2)))
+    assert [line[:15] for line in drawn] == ["Epoch 1/2: 100%", "Epoch 2/2: 100%"]
+
+
+def test_the_last_line_is_shown_when_training_stops_early(monkeypatch):
+    def run():
+        small().fit(X, Y, epochs=1000, callbacks=[Play([1, 2, 3]), EarlyStopping()])
+
+    assert "Epoch 2/1000 - loss: " in shown(monkeypatch, False, run).splitlines()[-1]
+
+
+def test_evaluate_and_predict_are_quiet_where_there_is_no_terminal(monkeypatch):
+    def run():
+        model = small()
+        model.evaluate(X, Y, 2)
+        model.predict(X, 2)
+
+    assert shown(monkeypatch, False, run) == ""
+
+
+def test_bars_are_closed_when_an_error_ends_the_run(monkeypatch):
+    from tqdm.std import tqdm
+
+    class Bomb(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyError("boom")
+
+    def run():
+        with pytest.raises(KeyError):
+            small().fit(X, Y, verbose=1, callbacks=Bomb())
+
+    shown(monkeypatch, True, run)
+    assert len(getattr(tqdm, "_instances", ())) == 0
