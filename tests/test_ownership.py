@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from chains import X, Y, assert_same, differ, small
+from chains import X, Y, assert_same, differ, rng, small
 
 from nnlite import Input, Sequential, optimizers, set_random_seed
 from nnlite.layers import (

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from chains import X, Y, assert_same, differ, small
+from chains import X, Y, assert_same, differ, rng, small
 
 from nnlite import Input, Sequential, config, optimizers, set_random_seed
 from nnlite.layers import (
