@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["threads_for"]
+__all__ = ["ALWAYS_ONE", "threads_for"]
 
+ALWAYS_ONE = 262_144  # multiplications of a product that OpenBLAS itself leaves to one thread
 _WORTH_SPLITTING = 6_000_000  # multiplications of the largest product of a step
 
 _lock = threading.Lock()

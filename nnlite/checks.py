@@ -31,6 +31,8 @@ def as_numeric(name: str, value: Any) -> Array:
         TypeError: If its entries are complex, text, objects or missing.
         ValueError: If its rows are of different lengths.
     """
+    if type(value) is np.ndarray and value.dtype.kind in "fiub":
+        return value
     if value is None:
         raise TypeError(f"{name} is missing. Expected an array of numbers. Received: None")
     if isinstance(value, np.ma.MaskedArray) and value.mask.any():

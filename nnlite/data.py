@@ -39,7 +39,7 @@ class _Column:
         gathered = self._gathered[: len(rows)]
         if self.array.flags.c_contiguous:
             # Without mode="clip", take would gather into a temporary first; rows are in range.
-            np.take(self.array, rows, axis=0, out=gathered, mode="clip")
+            self.array.take(rows, axis=0, out=gathered, mode="clip")
         else:
             gathered[...] = self.array[
                 rows

@@ -34,8 +34,9 @@ _STRICT: dict[str, Any] = {
 
 # How far an entry is moved, as a part of its size, or of 1 where it is smaller. The error of a
 # central difference is about h^2 by curvature and eps |S| / h by rounding, some 1e-8 and 1e-12 at
-# the first; the others are for where that one is too wide: strong curvature, or a kink close by.
-_STEPS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
+# this step; where that is too wide, for strong curvature or a kink close by, finer ones follow.
+_STEP = 1e-4
+_FINER = 10**-0.5
 
 # The rounding error of S, in units of eps |S|: long sums and deep chains stay well below it.
 _ROUNDING = 100 * float(np.finfo(np.float64).eps)
@@ -377,7 +378,7 @@ class _Comparison:
         """Whether S changes as predicted when entries start to stop are all moved at once."""
         part = slice(start, stop)
         seen = np.inf
-        for step in _STEPS[1:4]:
+        for step in (_STEP / 10, _STEP / 100, _STEP / 1000):
             up, down, width = self._move(part, step, signs[part])
             predicted = np.multiply(self.gradient[part], width, out=width)
             error = abs(up + down - float(predicted.sum()))
@@ -394,17 +395,17 @@ class _Comparison:
         part = slice(index, index + 1)
         analytic = float(self.gradient[index])
         margin = self.rtol * (abs(analytic) + self.least) + _NOTHING
-        slope, blur, *_ = self._slopes(part, _STEPS[0], self.rounding)
+        slope, blur, *_ = self._slopes(part, _STEP, self.rounding)
         if abs(slope - analytic) <= margin + blur:
             return
         # From here on every digit counts: measure the rounding, and extrapolate to a step of 0.
         rounding = self._measured_rounding(part)
-        wider = self._slopes(part, 10 * _STEPS[0], rounding)[0]
+        wider = self._slopes(part, _STEP / _FINER, rounding)[0]
         numeric, seen = slope, np.inf
         sides = []
-        for step in _STEPS:
+        for step in _STEP * _FINER ** np.arange(13):
             slope, blur, up, down = self._slopes(part, step, rounding)
-            extrapolated = slope + (slope - wider) / 99  # as the error goes with the step's square
+            extrapolated = slope + (slope - wider) / 9  # as the error goes with the step's square
             error = min(abs(slope - analytic), abs(extrapolated - analytic))
             # A finer step acquits only where its own blur is below the error that was seen, or
             # is next to nothing.
@@ -433,18 +434,17 @@ class _Comparison:
         """Whether there is a kink whose slopes embrace ``analytic``, or a jump.
 
         The slopes of the two sides come together as the step shrinks where S is smooth; at a kink
-        they stay apart, and at a jump they go apart, ten times as far at a tenth of the step.
+        they stay apart, and at a jump they go apart. Each step is 0.32 of the one before it. The
+        finest that rounding does not blur decides: it is the least likely to span a kink nearby.
         """
-        for (up, down, _), (finer_up, finer_down, blur) in pairwise(sides):
+        for (up, down, _), (finer_up, finer_down, blur) in reversed(list(pairwise(sides))):
             gap, finer_gap = abs(up - down), abs(finer_up - finer_down)
-            if not finer_gap > 100 * blur:
-                continue
-            if finer_gap > 5 * gap:
-                return True
-            low, high = sorted((finer_up, finer_down))
-            margin = 1e-3 * finer_gap
-            if finer_gap > 0.5 * gap and low - margin <= analytic <= high + margin:
-                return True
+            if abs((finer_up + finer_down) / 2 - analytic) > 30 * blur:
+                low, high = sorted((finer_up, finer_down))
+                margin = 1e-3 * finer_gap
+                between = low - margin <= analytic <= high + margin
+                kink = between and finer_gap > 0.5 * gap
+                return finer_gap > 30 * blur and (kink or finer_gap > 2 * gap)
         return False
 
     def _move(self, part: slice, step: float, signs: Any) -> tuple[float, float, Array]:
@@ -474,5 +474,6 @@ class _Comparison:
         reach = 1e-10 * np.maximum(1, np.abs(here))
         values = [self._change(part, here + k * reach) for k in range(-3, 4)]
         self.flat[part] = here
-        # Where nothing bends, as in a copy of x, a step's own rounding is what is left.
-        return max(5 * float(np.abs(np.diff(values, 2)).max()), self.rounding / 20)
+        # The median passes over a kink. Where nothing bends, as in a copy of x, a step's own
+        # rounding is what is left.
+        return max(10 * float(np.median(np.abs(np.diff(values, 2)))), self.rounding / 20)

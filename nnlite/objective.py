@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.constraints import Constraint
 from nnlite.layers.activations import Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -18,9 +17,7 @@ from nnlite.losses import (
     MeanSquaredError,
     SparseCategoricalCrossEntropy,
 )
-from nnlite.regularizers import Regularizer
-from nnlite.structure import per_structure
-from nnlite.variables import Variable
+from nnlite.predictor import Predictor
 
 if TYPE_CHECKING:
     from nnlite.trainer import Trainer
@@ -70,36 +67,28 @@ class Objective:
     def __init__(self, loss: Loss, model: Trainer) -> None:
         self.loss = loss
         self.model = model
+        self.settle()
 
-    @per_structure
-    def _joined(self) -> Loss | None:
-        """Return the loss from the logits, unless a penalty is on what the activation puts out."""
+    def settle(self) -> None:
+        """Take note of what follows from the model as it is now."""
+        joined = None if self._penalizes_output() else from_logits(self.loss, self._activation())
+        self.joined = joined is not None
+        self.loss_in_use = joined or self.loss
+        learning = self.model.learning_variables()
+        self._regularized = [(v, v.regularizer) for v in learning if v.regularizer is not None]
+        self._constrained = [(v, v.constraint) for v in learning if v.constraint is not None]
+
+    def _activation(self) -> Layer | None:
+        return self.model.final_activation
+
+    def _penalizes_output(self) -> bool:
+        """Return whether a penalty is on what the last activation, however nested, puts out."""
         last: Layer = self.model
-        while isinstance(last, type(self.model)):
+        while isinstance(last, Predictor):
             last = last.sublayers()[-1]
             if last.activity_regularizer is not None:
-                return None
-        return from_logits(self.loss, self.model.final_activation)
-
-    @property
-    def loss_in_use(self) -> Loss:
-        """The loss as a step takes it, from the model's output or from its logits."""
-        return self._joined() or self.loss
-
-    @per_structure
-    def _regularized(self) -> list[tuple[Variable, Regularizer]]:
-        learning = self.model.learning_variables()
-        return [(v, v.regularizer) for v in learning if v.regularizer is not None]
-
-    @per_structure
-    def _constrained(self) -> list[tuple[Variable, Constraint]]:
-        learning = self.model.learning_variables()
-        return [(v, v.constraint) for v in learning if v.constraint is not None]
-
-    @property
-    def joined(self) -> bool:
-        """Whether the loss is taken from the logits."""
-        return self._joined() is not None
+                return True
+        return False
 
     def forward(self, x: Array, training: bool) -> Array:
         """Return what the loss in use takes: the model's output, or its logits."""
@@ -111,7 +100,7 @@ class Objective:
         """Return the model's output, given what `forward` returned."""
         if not self.joined:
             return output
-        activation = self.model.final_activation
+        activation = self._activation()
         assert activation is not None  # it is what the loss was joined with
         return activation.forward(output.copy())
 
@@ -122,17 +111,17 @@ class Objective:
     def regularize(self) -> float:
         """Add each penalty's gradient to its weight's, and return all penalties of the step."""
         total = 0.0
-        for variable, penalty in self._regularized():
+        for variable, penalty in self._regularized:
             total += penalty(variable.value)
             variable.gradient += penalty.gradient(variable.value)
         return total + self.model.step_penalty()
 
     def penalty(self, x: Array) -> float:
         """Return all penalties, on weights and on the layers' outputs for the batch ``x``."""
-        total = sum(penalty(variable.value) for variable, penalty in self._regularized())
+        total = sum(penalty(variable.value) for variable, penalty in self._regularized)
         return total + self.model.activity_penalty(x)
 
     def constrain(self) -> None:
         """Project each constrained weight onto what it may be."""
-        for variable, constraint in self._constrained():
+        for variable, constraint in self._constrained:
             np.copyto(variable.value, constraint(variable.value))

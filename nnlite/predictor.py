@@ -13,7 +13,7 @@ from nnlite.callbacks import Callback, CallbackList
 from nnlite.checks import as_features, check_count, check_finite, optional_count
 from nnlite.data import ArrayBatches
 from nnlite.layers.layer import Layer, Shape, fits
-from nnlite.progress import Progress
+from nnlite.progress import Progress, check_verbose
 from nnlite.structure import per_structure
 
 __all__ = ["Predictor"]
@@ -51,7 +51,7 @@ class Predictor(Layer):
             ValueError: If its shape is not the model's, or an entry is not finite.
         """
         x = self._input_door("x", x)
-        bar = Progress(verbose, 1, delay=0.5)
+        check_verbose(verbose)
         size = optional_count("batch_size", batch_size)
         if steps is not None:
             steps = check_count("steps", steps, 1)
@@ -62,11 +62,12 @@ class Predictor(Layer):
                     stacklevel=2,
                 )
             x = x[: steps * size]
+        if callbacks is None and len(x) <= (size or BATCH_SIZE):
+            return self._predict_batch(x)
         hooks = CallbackList(callbacks, None, self, {"verbose": verbose})
         if not self.built:
             self.build((None, *x.shape[1:]))
-        if len(x) <= (size or BATCH_SIZE) and callbacks is None:
-            return self._predict_batch(x)
+        bar = Progress(verbose, 1, delay=0.5)
         batches = ArrayBatches([(x, self.dtype)], size or self._rows_at_once())
         output: Array | None = None
         start = 0
@@ -88,12 +89,11 @@ class Predictor(Layer):
 
     def predict_on_batch(self, x: Any) -> Array:
         """Return the output for ``x`` as one batch; as `predict`, without its options."""
-        x = self._input_door("x", x)
-        if not self.built:
-            self.build((None, *x.shape[1:]))
-        return self._predict_batch(x)
+        return self._predict_batch(self._input_door("x", x))
 
     def _predict_batch(self, x: Array) -> Array:
+        if not self.built:
+            self.build((None, *x.shape[1:]))
         x = x.astype(self.dtype, copy=False)
         with np.errstate(under="ignore"):
             output = self.forward(x)

@@ -28,17 +28,16 @@ class Progress:
     """
 
     def __init__(self, verbose: Any, epochs: int, delay: float | None = None) -> None:
-        if verbose not in ("auto", 0, 1, 2):
-            raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
+        check_verbose(verbose)
         self._epochs = epochs
         self._delay = delay
         seen = sys.stdout.isatty() or "ipykernel" in sys.modules
-        self._draws = verbose == 1 or (verbose == "auto" and seen)
-        self._prints = verbose in ("auto", 2) and not self._draws and delay is None
+        #: Whether bars are drawn.
+        self.draws = verbose == 1 or (verbose == "auto" and seen)
+        self._prints = verbose in ("auto", 2) and not self.draws and delay is None
         self._every = max(1, -(-epochs // _LINES)) if verbose == "auto" else 1
         self._bar: Any = None
-        self._steps = 0
-        self._due = 0.0
+        self.begin_epoch(0, 0)
 
     def __enter__(self) -> Progress:
         return self
@@ -47,30 +46,19 @@ class Progress:
         self._close()
 
     def begin_epoch(self, epoch: int, steps: int) -> None:
-        """Begin a bar of ``steps`` steps."""
-        if not self._draws or (self._delay and steps == 1):
-            return
-        from tqdm.auto import tqdm
-
-        self._bar = tqdm(
-            total=steps,
-            desc=None if self._delay else f"Epoch {epoch + 1}/{self._epochs}",
-            file=sys.stdout,
-            unit="step",
-            delay=self._delay or 0,
-            leave=not self._delay,
-            dynamic_ncols=True,
-        )
-        self._steps = 0
-        self._due = time.perf_counter() + _REFRESH
+        """Begin to count ``steps`` steps."""
+        self._epoch, self._total, self._steps = epoch, steps, 0
+        self._began = time.perf_counter()
+        self._due = self._began + (self._delay or _REFRESH)
 
     def step(self, logs: Callable[[], dict[str, float]]) -> None:
-        """Count one step; ``logs`` is called only when the bar is drawn."""
-        if self._bar is None:
-            return
+        """Count one step; ``logs`` is called only when the bar is drawn.
+
+        A bar is made when an epoch has taken a while: to make one costs as much as some steps.
+        """
         self._steps += 1
         now = time.perf_counter()
-        if now >= self._due:
+        if now >= self._due and self._total > 1:
             self._draw(logs())
             self._due = now + _REFRESH
 
@@ -79,11 +67,42 @@ class Progress:
         if self._bar is not None:
             self._draw(logs)
             self._close()
+        elif self.draws:
+            import shutil  # it brings compression libraries along
+
+            from tqdm.auto import tqdm
+
+            seconds = time.perf_counter() - self._began
+            bar = tqdm.format_meter(
+                self._steps,
+                self._total,
+                seconds,
+                ncols=shutil.get_terminal_size((0, 0)).columns or None,
+                prefix=self._title(),
+                unit="step",
+                postfix=text(logs),
+            )
+            print(bar, flush=True)
         done = epoch + 1
         if self._prints and (last or done in (1, self._epochs) or done % self._every == 0):
             print(f"Epoch {done}/{self._epochs} - {text(logs)}", flush=True)
 
+    def _title(self) -> str | None:
+        return None if self._delay else f"Epoch {self._epoch + 1}/{self._epochs}"
+
     def _draw(self, logs: dict[str, float]) -> None:
+        if self._bar is None:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(
+                total=self._total,
+                desc=self._title(),
+                file=sys.stdout,
+                unit="step",
+                leave=not self._delay,
+                dynamic_ncols=True,
+            )
+            self._bar.start_t -= time.perf_counter() - self._began
         self._bar.set_postfix_str(text(logs), refresh=False)
         self._bar.update(self._steps - self._bar.n)
         self._bar.refresh()
@@ -92,6 +111,16 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def check_verbose(verbose: Any) -> None:
+    """Refuse what ``verbose`` cannot be.
+
+    Raises:
+        ValueError: If it is another value than ``"auto"``, 0, 1 or 2.
+    """
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
 
 
 def text(logs: dict[str, float]) -> str:

@@ -285,17 +285,17 @@ class Sequential(Trainer):
             input_gradient: False to stop at the first layer that learns; what is returned then
                 means nothing.
         """
-        first = 0 if input_gradient else self._first_that_learns()
-        for index in range(len(self._layers) - 1, first - 1, -1):
+        first, last = 0 if input_gradient else self._first_that_learns(), len(self._layers) - 1
+        for index in range(last, first - 1, -1):
             layer = self._layers[index]
-            options = {}
-            if from_logits and index == len(self._layers) - 1:
-                options["from_logits"] = True
-            if not input_gradient and index == first and layer.input_gradient_optional:
-                options["input_gradient"] = False
             if layer.activity_regularizer is not None:
                 y = self._activities[layer]
                 gradient = gradient + layer.activity_regularizer.gradient(y) / len(y)
+            options = {}
+            if index == last and from_logits:
+                options["from_logits"] = True
+            if index == first and not input_gradient and layer.input_gradient_optional:
+                options["input_gradient"] = False
             gradient = layer.backward(gradient, **options)
         return gradient
 

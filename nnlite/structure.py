@@ -11,12 +11,17 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["per_structure", "restructured"]
+__all__ = ["per_structure", "restructured", "structure", "without_memo"]
 
 R = TypeVar("R")
 
 _MEMO = "_per_structure"
 _version = 0
+
+
+def structure() -> int:
+    """Return a number that is another one after every `restructured`."""
+    return _version
 
 
 def restructured() -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses, optimizers
-from nnlite.blas import threads_for
+from nnlite.blas import ALWAYS_ONE, threads_for
 from nnlite.callbacks import Callback, CallbackList, History
 from nnlite.checks import (
     as_numeric,
@@ -21,13 +21,13 @@ from nnlite.checks import (
     sample_weights,
 )
 from nnlite.data import Epochs, Samples, class_weights
-from nnlite.layers.layer import Layer
+from nnlite.layers.layer import Layer, ReusingArrays
 from nnlite.metrics import CompiledMetrics, Mean
 from nnlite.objective import Objective, default_loss
 from nnlite.predictor import BATCH_SIZE, Predictor
 from nnlite.progress import Progress
 from nnlite.random import new_generator
-from nnlite.structure import per_structure
+from nnlite.structure import per_structure, structure
 from nnlite.variables import WeightVector
 
 __all__ = ["Trainer"]
@@ -37,6 +37,9 @@ Array = NDArray[Any]
 _PREDICT_ENTRIES = (
     131_072  # predict takes so many rows at once that the widest layer has about these
 )
+
+
+_NO_CONTEXT = nullcontext()
 
 
 class Trainer(Predictor):
@@ -53,6 +56,7 @@ class Trainer(Predictor):
         self._vector: WeightVector | None = None
         self._objective: Objective | None = None
         self._arrays: dict[Layer, dict[Any, Array]] = {}
+        self._laid_out = -1  # the structure for which _lay_out was last called
 
     # ---- compile --------------------------------------------------------------------------
 
@@ -99,6 +103,7 @@ class Trainer(Predictor):
         self._metrics = CompiledMetrics(metrics, weighted_metrics)
         self.optimizer, self.loss = new_optimizer, new_loss
         self._chooses_loss = new_loss is None
+        self._laid_out = -1
         self._objective = None
 
     @property
@@ -222,12 +227,15 @@ class Trainer(Predictor):
             return {"loss": mean.result(), **metrics.results()}
 
         progress.begin_epoch(epoch, len(batches))
+        begins, ends = hooks.wants("on_train_batch_begin"), hooks.wants("on_train_batch_end")
         for step, (x, y, weight) in enumerate(batches):
-            hooks.call("on_train_batch_begin", step)
+            if begins:
+                hooks.call("on_train_batch_begin", step)
             mean.add(self._train_step(x, y, weight), len(x))
-            if hooks.wants("on_train_batch_end"):
+            if ends:
                 hooks.call("on_train_batch_end", step, logs=logs())
-            progress.step(logs)
+            if progress.draws:
+                progress.step(logs)
             if self.stop_training:
                 break
         return logs()
@@ -237,6 +245,8 @@ class Trainer(Predictor):
         objective, optimizer = self._objective, self.optimizer
         assert objective is not None  # _prepare came first
         assert optimizer is not None
+        if self._laid_out != structure():  # a callback may have frozen a layer
+            self._lay_out(objective, optimizer)
         output = objective.forward(x, training=True)
         value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
         self._metrics.update(objective, y, output, weight)
@@ -420,42 +430,39 @@ class Trainer(Predictor):
         if not self.built:
             self.build((None, *x.shape[1:]))
         self._objective = objective
+        objective.settle()
         if training:
             self.optimizer, self.loss = optimizer, objective.loss
-            if not self._gathered():
-                self._vector = WeightVector(self.learning_variables(), np.dtype(self.dtype), self)
-            assert self._vector is not None  # gathered now
-            optimizer.build(self._vector)
+            if self._laid_out != structure():
+                self._lay_out(objective, optimizer)
 
-    @per_structure
-    def _gathered(self) -> bool:
-        """Return whether the weights that learn, and just they, live in this model's vector."""
-        return self._vector is not None and self._vector.holds(self.learning_variables())
+    def _lay_out(self, objective: Objective, optimizer: optimizers.Optimizer) -> None:
+        """Gather the weights that learn in the model's vector, and the optimizer's state beside."""
+        objective.settle()
+        learning = self.learning_variables()
+        if self._vector is None or not self._vector.holds(learning):
+            self._vector = WeightVector(learning, np.dtype(self.dtype), self)
+        optimizer.build(self._vector)
+        self._laid_out = structure()
 
     def _blas_threads(self, batch_size: int) -> AbstractContextManager[None]:
         """Return the context of steps of ``batch_size``: BLAS uses the threads it needs."""
-        return threads_for(self._largest_weight() * batch_size)
+        multiplications = self._largest_weight() * batch_size
+        return threads_for(multiplications) if multiplications > ALWAYS_ONE else _NO_CONTEXT
 
     @per_structure
     def _largest_weight(self) -> int:
         return max((variable.size for variable in self.all_variables()), default=0)
 
-    @contextmanager
-    def _reusing_arrays(self, arrays: dict[Layer, dict[Any, Array]]) -> Iterator[None]:
+    def _reusing_arrays(self, arrays: dict[Layer, dict[Any, Array]]) -> ReusingArrays:
         """Within it, each layer works in the same arrays at every step, kept in ``arrays``."""
-        layers = self.all_layers()
-        for layer in layers:
-            layer._scratch = arrays.setdefault(layer, {})
-        try:
-            yield
-        finally:
-            for layer in layers:
-                layer.forget_step()
+        return ReusingArrays(self.all_layers(), arrays)
 
     def __getstate__(self) -> dict[str, Any]:
         # The vector, the arrays of a step and who is watching belong to this object alone.
         fresh: dict[str, Any] = {
             "_vector": None,
+            "_laid_out": -1,
             "_objective": None,
             "_arrays": {},
             "history": None,

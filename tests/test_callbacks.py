@@ -165,6 +165,22 @@ def test_a_callback_that_raises_leaves_the_model_usable(hook, capsys):
     assert_same_weights(model, fresh)
 
 
+def test_a_callback_may_freeze_a_layer_in_the_middle_of_training():
+    class Freeze(Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.layers[0].trainable = False
+                self.before = self.model.get_weights()
+
+    freeze = Freeze()
+    model = small()
+    model.fit(X, Y, 5, 3, 0, freeze)
+    after = model.get_weights()
+    np.testing.assert_array_equal(after[0], freeze.before[0])
+    np.testing.assert_array_equal(after[1], freeze.before[1])
+    assert (after[2] != freeze.before[2]).any()
+
+
 def test_a_callback_may_use_the_model():
     class Curious(Callback):
         def on_train_batch_end(self, batch, logs=None):

@@ -264,11 +264,6 @@ class Layer(Configurable):
         for layer in self.sublayers():
             layer.forget_weights()
 
-    def forget_step(self) -> None:
-        """Drop what the last training step left behind: the cache and the scratch arrays."""
-        self._scratch = None
-        self.cache = _NOTHING_CACHED
-
     @property
     def trainable(self) -> bool:
         """Whether training changes the layer's weights; set it on a layer or on a whole model."""
@@ -388,6 +383,28 @@ class Layer(Configurable):
     def __getstate__(self) -> dict[str, Any]:
         state = without_memo(self.__dict__)
         return {k: v for k, v in state.items() if k not in ("cache", "_scratch")}
+
+
+class ReusingArrays:
+    """The context of training steps: each layer works in the same arrays at every step.
+
+    Args:
+        layers: The layers.
+        arrays: Where the arrays of each layer are kept from one context to the next.
+    """
+
+    def __init__(self, layers: Sequence[Layer], arrays: dict[Layer, dict[Any, Array]]) -> None:
+        self._layers = layers
+        self._arrays = arrays
+
+    def __enter__(self) -> None:
+        for layer in self._layers:
+            layer._scratch = self._arrays.setdefault(layer, {})
+
+    def __exit__(self, *error: object) -> None:
+        for layer in self._layers:
+            layer._scratch = None
+            layer.cache = _NOTHING_CACHED
 
 
 @functools.lru_cache(maxsize=64)
