@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,12 @@ _threads_before = 0
 @functools.cache
 def _openblas() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
     """Return OpenBLAS's own functions to get and set its threads, or None for another BLAS."""
-    package = Path(np.__file__).parent
-    for folder in (package.parent / "numpy.libs", package / ".dylibs"):
-        for library in sorted(folder.glob("*openblas*")):
+    package = os.path.dirname(np.__file__)
+    for folder in (f"{package}.libs", f"{package}/.dylibs"):
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        for library in sorted(name for name in names if "openblas" in name):
             try:
-                loaded = ctypes.CDLL(str(library))
+                loaded = ctypes.CDLL(os.path.join(folder, library))
             except OSError:
                 continue
             for name in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads"):

@@ -1,0 +1,185 @@
+"""The benchmark's harness: it runs, its numbers are numbers, its guard guards. Nothing is timed."""
+
+import copy
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # the benchmarks are no part of the installed package
+
+from benchmarks import __main__ as command_line  # noqa: E402
+from benchmarks import quick  # noqa: E402
+from benchmarks.contenders import CONTENDERS, Contender, missing  # noqa: E402
+from benchmarks.report import render  # noqa: E402
+from benchmarks.runner import Result, run_case  # noqa: E402
+from benchmarks.targets import verdicts  # noqa: E402
+from benchmarks.workloads import OPTIMIZERS, WORKLOADS, data, first_weights, trainable  # noqa: E402
+
+MEASURED = {
+    "ratios": {"tiny": [5.0, 6.0, 50.0]},
+    "counts": {"tiny, Adam, fit": {"calls": 50.0, "arrays": 12.0, "bytes": 1500.0, "growth": 0}},
+}
+RECORDED = {"ratios": {"tiny": 5.5}, "counts": MEASURED["counts"]}
+
+
+@pytest.fixture(scope="module")
+def results():
+    return run_case("tiny", "sgd", ["nnlite", "matmul", "bandwidth"], rounds=2)
+
+
+def test_contenders_in_processes_of_their_own_return_finite_positive_numbers(results):
+    assert [result.contender for result in results] == ["nnlite", "matmul", "bandwidth"]
+    for result in results:
+        assert result.error == ""
+        assert len(result.seconds["fit"]) == len(result.peaks) == 2
+        numbers = [result.import_seconds, result.start_seconds, result.before, *result.peaks]
+        assert all(math.isfinite(n) and n > 0 for n in numbers + result.seconds["fit"])
+    assert 0 < results[0].loss < math.log(2)  # nnlite has learned something
+    assert results[1].loss is None
+
+
+def test_report_has_the_case_its_targets_and_no_path(results):
+    page = render(results, "python -m benchmarks", ["Left out: nobody."])
+    assert "## tiny: 30-64-32-1" in page
+    assert "floor: bare matrix products" in page
+    assert "Left out: nobody." in page
+    assert str(ROOT) not in page
+    assert "progress bar on tiny" in {v.text.partition(":")[0] for v in verdicts(results)}
+
+
+def test_contender_that_dies_says_why(monkeypatch):
+    dead = Contender("dead", "no_such_module", ("numpy",))
+    monkeypatch.setitem(CONTENDERS, "dead", dead)
+    (result,) = run_case("tiny", "sgd", ["dead"], rounds=1)
+    assert "KeyError: 'dead'" in result.error  # the worker does not know it
+
+
+def test_target_missed_and_reached_by_the_ratio_of_medians():
+    ours = Result("nnlite", "tiny", "sgd", seconds={"fit": [1.0, 2.0, 9.0]})
+    slow = Result("torch", "tiny", "sgd", seconds={"fit": [10.0, 10.0, 10.0]})
+    fast = Result("keras-jax", "tiny", "sgd", seconds={"fit": [4.0, 4.0, 4.0]})
+    tiny = {v.text: v for v in verdicts([ours, slow, fast])}["Keras and PyTorch eager on tiny"]
+    assert (tiny.worst, tiny.missed, tiny.cases) == (0.5, 1, 2)
+    assert tiny.where == "keras-jax, tiny, sgd, fit"
+
+
+def test_loss_that_differs_is_marked():
+    ours = Result("nnlite", "tiny", "sgd", seconds={"fit": [1.0]}, loss=0.5)
+    lazy = Result("torch", "tiny", "sgd", seconds={"fit": [1.0]}, loss=0.6)
+    assert "0.6000 ≠" in render([ours, lazy], "", [])
+
+
+def test_guard_passes_what_is_recorded_and_one_slow_round():
+    assert quick.against_recorded(MEASURED, RECORDED) == ([], [])
+
+
+@pytest.mark.parametrize("what", ["calls", "arrays", "bytes"])
+def test_guard_fails_on_one_more_than_recorded(what):
+    recorded = copy.deepcopy(RECORDED)
+    recorded["counts"]["tiny, Adam, fit"][what] -= 1
+    worse, better = quick.against_recorded(MEASURED, recorded)
+    assert len(worse) == 1
+    assert f"tiny, Adam, fit: {what} a step" in worse[0]
+    assert better == []
+
+
+def test_guard_fails_on_memory_that_grows():
+    measured = copy.deepcopy(MEASURED)
+    measured["counts"]["tiny, Adam, fit"]["growth"] = 1
+    assert "growth a step 1, recorded: 0" in quick.against_recorded(measured, RECORDED)[0][0]
+
+
+def test_guard_fails_on_a_ratio_too_high_in_every_round():
+    worse, _ = quick.against_recorded(MEASURED, {**RECORDED, "ratios": {"tiny": 3.3}})
+    assert "5.00 times the bare matrix products or more" in worse[0]
+
+
+def test_guard_hints_at_what_is_better_or_new():
+    recorded = copy.deepcopy(RECORDED)
+    recorded["counts"]["tiny, Adam, fit"]["calls"] += 1
+    del recorded["ratios"]["tiny"]
+    worse, better = quick.against_recorded(MEASURED, recorded)
+    assert worse == []
+    assert [line.partition(":")[0] for line in better] == ["NEW", "BETTER"]
+
+
+def test_quick_run_exits_with_1_when_a_recorded_count_is_lower(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(quick, "RECORDED", tmp_path / "recorded.json")
+    arguments = ["--quick", "--workloads", "tiny", "--rounds", "1"]
+    assert command_line.main([*arguments, "--record"]) == 0
+    recorded = json.loads(quick.RECORDED.read_text())
+    counts = recorded["counts"]["tiny, SGD, fit"]
+    assert counts["calls"] > 10
+    assert counts["growth"] == 0
+    counts["calls"] -= 1
+    recorded["ratios"]["tiny"] = 1e9
+    quick.RECORDED.write_text(json.dumps(recorded))
+    capsys.readouterr()
+    assert command_line.main(arguments) == 1
+    assert "REGRESSION: tiny, SGD, fit: calls a step" in capsys.readouterr().out
+
+
+def test_counts_of_calls_and_arrays_are_exact(tmp_path):
+    (tmp_path / "nnlite.py").write_text(
+        "import numpy as np\n"
+        "def step(a, out):\n"
+        "    np.add(a, a, out=out)\n"  # a ufunc into an array that is there
+        "    a += 1\n"  # an operator in place
+        "    view = a[1:]\n"  # a subscript
+        "    b = -np.dot(a, a) + len(view)\n"  # a function, of a NumPy scalar then
+        "    return np.multiply.outer(a, a), a * b\n"  # two new arrays
+    )
+    script = (
+        "import sys, numpy as np\n"
+        "from benchmarks.counts import TALLY, CountedNumPy\n"
+        "sys.meta_path.insert(0, CountedNumPy())\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import nnlite\n"
+        "a = np.ones(4)\n"
+        "TALLY.reset()\n"
+        "nnlite.step(a, np.empty(4))\n"
+        "print(TALLY.calls, TALLY.arrays, TALLY.bytes, a[0])\n"
+    )
+    command = [sys.executable, "-c", script]
+    counted = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert counted.stdout.split() == ["6", "2", str(8 * (16 + 4)), "2.0"]
+
+
+def test_missing_peers_are_named_and_left_out(monkeypatch, tmp_path, capsys):
+    absent = Contender("Absent", "absent", ("no_such_library.part",))
+    assert missing(absent) == ["no_such_library"]
+    assert missing(CONTENDERS["nnlite"]) == []
+    monkeypatch.setitem(CONTENDERS, "torch", absent)
+    arguments = ["--workloads", "tiny", "--optimizers", "sgd", "--contenders", "torch", "matmul"]
+    output = tmp_path / "page.md"
+    assert command_line.main([*arguments, "--rounds", "1", "--output", str(output)]) == 0
+    said = "Left out: Absent: no no_such_library installed."
+    assert said in capsys.readouterr().out
+    page = output.read_text()
+    assert said in page
+    assert page.count("| nnlite |") == 4  # not named, but there: import, two times, the rest
+    assert str(tmp_path) not in page
+
+
+@pytest.mark.parametrize("workload", WORKLOADS.values(), ids=list(WORKLOADS))
+def test_data_and_weights_are_the_same_for_all_and_fit_the_net(workload):
+    small = replace(workload, steps=1)
+    (x, y), (again, _) = data(small), data(small)
+    assert np.array_equal(x, again)
+    assert (x.dtype, x.shape) == (np.float32, (workload.batch, workload.sizes[0]))
+    assert len(y) == len(x)
+    shapes = [kernel.shape for kernel, _ in first_weights(workload)]
+    assert shapes == list(zip(workload.sizes, workload.sizes[1:], strict=False))
+    for optimizer in OPTIMIZERS:
+        assert workload.operations(optimizer)
+
+
+def test_only_the_workload_with_normalization_may_wait():
+    assert all(trainable(w) for w in WORKLOADS.values() if not w.regular)
