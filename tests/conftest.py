@@ -1,0 +1,9 @@
+"""Hypothesis draws the same examples in every run, and no test fails for being slow."""
+
+from hypothesis import Phase, settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.register_profile(  # for tests/mutants.py, which asks only whether a test fails
+    "first failure", settings.get_profile("repeatable"), phases=[Phase.explicit, Phase.generate]
+)
+settings.load_profile("repeatable")

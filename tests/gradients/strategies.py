@@ -1,0 +1,187 @@
+"""What the gradient tests draw from: arrays, and for each public layer and loss its arguments."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from nnlite import losses
+from nnlite.layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    Identity,
+    InputLayer,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    activations,
+)
+
+NAMES = sorted(activations.registry)
+
+sizes = st.integers(1, 4)
+sample_shapes = st.lists(sizes, min_size=1, max_size=3).map(tuple)
+generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+DTYPES = st.sampled_from(["float32", "float64"])
+
+KINDS = {
+    "ordinary": lambda g, shape: g.standard_normal(shape),
+    "saturated": lambda g, shape: g.uniform(-1, 1, shape) * 10 ** g.uniform(0, 3, shape),
+    "tiny": lambda g, shape: 1e-30 * g.standard_normal(shape),
+    "at kinks": lambda g, shape: g.choice([-1.0, -0.5, 0.0, 0.5, 1.0], shape),
+}
+kinds = st.sampled_from(list(KINDS))
+
+
+def values(generator, shape, kind="ordinary"):
+    return KINDS[kind](generator, shape)
+
+
+activation_names = st.none() | st.sampled_from(NAMES)
+
+# The arguments of each public layer, and the shape of a sample of its input.
+LAYERS = {
+    Activation: st.tuples(st.fixed_dictionaries({"activation": activation_names}), sample_shapes),
+    BatchNormalization: st.one_of(
+        st.tuples(
+            st.fixed_dictionaries(
+                {"center": st.booleans(), "scale": st.booleans()},
+                optional={"epsilon": st.sampled_from([1e-5, 0.5]), "trainable": st.just(False)},
+            ),
+            sample_shapes,
+        ),
+        st.tuples(st.sampled_from([1, 2, -2]).map(lambda axis: {"axis": axis}), st.just((3, 2))),
+    ),
+    Dense: st.tuples(
+        st.fixed_dictionaries(
+            {"units": sizes, "activation": activation_names, "use_bias": st.booleans()}
+        ),
+        sample_shapes,
+    ),
+    Dropout: st.one_of(
+        st.tuples(
+            st.fixed_dictionaries({"rate": st.sampled_from([0, 0.3, 0.9, 1])}), sample_shapes
+        ),
+        st.tuples(
+            st.sampled_from([(None, 1, None), (1, None, 1), (None, 3, 2)]).map(
+                lambda shape: {"rate": 0.5, "noise_shape": shape}
+            ),
+            st.just((3, 2)),
+        ),
+    ),
+    Flatten: st.tuples(
+        st.sampled_from([None, "channels_last", "channels_first"]).map(
+            lambda order: {"data_format": order}
+        ),
+        sample_shapes,
+    ),
+    Identity: st.tuples(st.just({}), sample_shapes),
+    InputLayer: sample_shapes.map(lambda shape: ({"shape": shape}, shape)),
+    LeakyReLU: st.tuples(
+        st.sampled_from([0.0, 0.3, 1.5]).map(lambda slope: {"negative_slope": slope}), sample_shapes
+    ),
+    ReLU: st.tuples(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "max_value": st.sampled_from([None, 0.5, 6.0]),
+                "negative_slope": st.sampled_from([0.0, 0.2, 1.5]),
+                "threshold": st.sampled_from([0.0, 0.5, 1.0]),
+            },
+        ),
+        sample_shapes,
+    ),
+    Sigmoid: st.tuples(st.just({}), sample_shapes),
+    Softmax: st.one_of(
+        st.tuples(st.just({}), sample_shapes),
+        st.tuples(
+            st.sampled_from([1, 2, -2, (1, 2)]).map(lambda axis: {"axis": axis}), st.just((3, 2))
+        ),
+    ),
+    Tanh: st.tuples(st.just({}), sample_shapes),
+}
+
+
+def build(layer, shape, generator):
+    """Build ``layer`` and give it weights at random, the bias too; no variance is negative."""
+    layer.ensure_built((None, *shape))
+    for weight in layer.weights:
+        value = generator.standard_normal(weight.shape)
+        weight.assign(np.abs(value) if weight.name == "moving_variance" else value)
+    return layer
+
+
+# ---- losses -------------------------------------------------------------------------------------
+
+reductions = st.sampled_from(
+    ["sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None]
+)
+
+
+def _distributions(generator, shape, axis):
+    y = generator.dirichlet(np.ones(shape[axis]), [n for i, n in enumerate(shape) if i != axis])
+    return np.moveaxis(y, -1, axis)
+
+
+def _probabilities(generator, shape, kind):
+    """Return numbers in (0, 1), of which some have come to 0 or 1 where they are not ordinary."""
+    p = generator.uniform(0.01, 0.99, shape)
+    if kind == "ordinary":
+        return p
+    if kind == "tiny":
+        return p * 10 ** generator.uniform(-6, 0, shape)
+    return np.where(
+        generator.random(shape) < 0.4, generator.choice([0, 1e-30, 1 - 1e-9, 1], shape), p
+    )
+
+
+@st.composite
+def _regression(draw, cls, **arguments):
+    generator, shape = draw(generators), (draw(sizes), *draw(sample_shapes))
+    loss = cls(reduction=draw(reductions), **{key: draw(value) for key, value in arguments.items()})
+    kind = draw(kinds)
+    return loss, values(generator, shape, kind), values(generator, shape, kind)
+
+
+@st.composite
+def _crossentropy(draw, cls):
+    generator, kind = draw(generators), draw(kinds)
+    shape = draw(st.sampled_from([(1, 1), (3, 1), (1, 4), (3, 2), (4, 5), (2, 3, 2), (2, 1, 3)]))
+    arguments = {
+        "from_logits": draw(st.booleans()),
+        "axis": draw(st.sampled_from([-1, len(shape) - 1, 1])),
+        "reduction": draw(reductions),
+    }
+    axis = arguments["axis"] % len(shape)
+    classes = shape[axis]
+    if cls is losses.SparseCategoricalCrossEntropy:
+        arguments["ignore_class"] = draw(st.sampled_from([None, 0, -1]))
+        low = -1 if arguments["ignore_class"] == -1 else 0
+        y_true = generator.integers(low, classes, [n for i, n in enumerate(shape) if i != axis])
+    else:
+        arguments["label_smoothing"] = draw(st.sampled_from([0, 0.1, 1]))
+        if cls is losses.BinaryCrossEntropy:
+            y_true = np.round(generator.random(shape), draw(st.sampled_from([0, 1])))
+        else:
+            y_true = _distributions(generator, shape, axis) * draw(st.sampled_from([1, 0.7]))
+    if arguments["from_logits"]:
+        y_pred = values(generator, shape, kind)
+    else:
+        y_pred = _probabilities(generator, shape, kind)
+        if cls is not losses.BinaryCrossEntropy:
+            y_pred += 1e-3 * (y_pred.sum(axis=axis, keepdims=True) < 1e-3)
+    return cls(**arguments), y_true, y_pred
+
+
+# For each public loss, an object with targets and predictions for it.
+LOSSES = {
+    losses.BinaryCrossEntropy: _crossentropy(losses.BinaryCrossEntropy),
+    losses.CategoricalCrossEntropy: _crossentropy(losses.CategoricalCrossEntropy),
+    losses.SparseCategoricalCrossEntropy: _crossentropy(losses.SparseCategoricalCrossEntropy),
+    losses.Huber: _regression(losses.Huber, delta=st.sampled_from([0.5, 1.0, 30.0])),
+    losses.MeanAbsoluteError: _regression(losses.MeanAbsoluteError),
+    losses.MeanSquaredError: _regression(losses.MeanSquaredError),
+}

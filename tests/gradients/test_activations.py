@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nnlite.gradcheck import check_layer
+from nnlite.layers import Activation, Dense, activations
+
+from .strategies import DTYPES, NAMES, build, generators, kinds, sample_shapes, sizes, values
+
+EVERY_NAME = pytest.mark.parametrize("name", NAMES)
+
+
+def named(name, **kwargs):
+    return activations.registry.lookup(name)(**kwargs)
+
+
+@EVERY_NAME
+@given(sizes, sample_shapes, generators, kinds)
+@settings(max_examples=25)
+def test_the_derivative_is_the_slope(name, samples, shape, generator, kind):
+    check_layer(named(name), values(generator, (samples, *shape), kind))
+
+
+@EVERY_NAME
+@given(sizes, sizes, generators, kinds)
+@settings(max_examples=15)
+def test_the_derivative_is_the_slope_within_dense(name, samples, units, generator, kind):
+    layer = build(Dense(units, activation=name), (3,), generator)
+    check_layer(layer, values(generator, (samples, 3), kind))
+
+
+@EVERY_NAME
+@given(sizes, sizes, sample_shapes, generators, kinds, DTYPES)
+@settings(max_examples=25)
+def test_dense_with_it_equals_dense_and_it_to_the_last_bit(
+    name, samples, units, shape, generator, kind, dtype
+):
+    one = build(Dense(units, activation=name, dtype=dtype), shape, generator)
+    first = Dense(units, dtype=dtype)
+    first.ensure_built((None, *shape))
+    first.set_weights(one.get_weights())
+    x = values(generator, (samples, *shape), kind).astype(dtype)
+    for then in (named(name, dtype=dtype), Activation(name, dtype=dtype)):
+        y = one.forward(x, training=True).copy()
+        np.testing.assert_array_equal(then.forward(first.forward(x, training=True), True), y)
+        np.testing.assert_array_equal(then.forward(first.forward(x)), one.forward(x))
+        np.testing.assert_array_equal(one.forward(x), y)
+        R = generator.standard_normal(y.shape).astype(dtype)
+        np.testing.assert_array_equal(first.backward(then.backward(R)), one.backward(R))
+        for left, right in zip(first.weights, one.weights, strict=True):
+            np.testing.assert_array_equal(left.gradient, right.gradient)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@EVERY_NAME
+def test_no_finite_input_overflows(name, dtype):
+    largest = np.finfo(dtype).max / 2  # so that a difference is finite too
+    x = np.array([[largest, -largest, 0, 1, 1e30, -1e30, np.finfo(dtype).tiny]], dtype)
+    layer = named(name, dtype=dtype)
+    with np.errstate(all="raise", under="ignore"):
+        y = layer.forward(x, training=True)
+        gradient = layer.backward(np.ones_like(y))
+    assert np.isfinite(y).all()
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("name", ["linear", "relu", "leaky_relu"])
+@given(generators, st.sampled_from([1e10, 1e30, 1e100]))
+@settings(max_examples=10)
+def test_piecewise_linear_ones_have_their_slope_far_out(name, generator, scale):
+    check_layer(named(name), scale * generator.standard_normal((2, 3)))

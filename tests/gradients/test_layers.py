@@ -1,0 +1,118 @@
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nnlite import layers
+from nnlite.gradcheck import check_layer
+from nnlite.layers import Dense, Dropout, Layer
+
+from .strategies import KINDS, LAYERS, build, generators, kinds, sizes, values
+
+EVERY_LAYER = pytest.mark.parametrize("cls", LAYERS, ids=lambda cls: cls.__name__)
+
+
+def test_every_public_layer_has_a_strategy():
+    public = {vars(layers)[name] for name in layers.__all__}
+    classes = {thing for thing in public if inspect.isclass(thing)} - {Layer}
+    assert [cls.__name__ for cls in classes - set(LAYERS)] == []
+
+
+@EVERY_LAYER
+@given(st.data(), sizes, generators, kinds)
+@settings(max_examples=60)
+def test_backward_is_the_slope_of_forward(cls, data, samples, generator, kind):
+    arguments, shape = data.draw(LAYERS[cls])
+    if cls is Dense and not arguments["use_bias"]:
+        kind = "ordinary"  # without a bias, an x of zeros puts all units at their kinks at once
+    layer = build(cls(**arguments), shape, generator)
+    check_layer(layer, values(generator, (samples, *shape), kind))
+
+
+@EVERY_LAYER
+@given(st.data(), sizes, generators, kinds)
+@settings(max_examples=40)
+def test_finite_input_raises_no_warning_in_either_type(cls, data, samples, generator, kind):
+    arguments, shape = data.draw(LAYERS[cls])
+    for dtype in ("float32", "float64"):
+        layer = build(cls(**arguments, dtype=dtype), shape, generator)
+        x = values(generator, (samples, *shape), kind).astype(dtype)
+        with np.errstate(all="raise", under="ignore"):
+            y = layer.forward(x, training=True)
+            gradient = layer.backward(np.ones_like(y))
+        assert y.dtype == gradient.dtype == dtype
+        assert np.isfinite(y).all()
+        assert np.isfinite(gradient).all()
+        for weight in layer.trainable_weights:
+            assert weight.gradient.dtype == dtype
+
+
+@EVERY_LAYER
+@given(st.data(), sizes, generators, st.sampled_from(["ordinary", "saturated", "tiny"]))
+@settings(max_examples=40)
+def test_float32_gives_the_gradients_of_float64(cls, data, samples, generator, kind):
+    arguments, shape = data.draw(LAYERS[cls])
+    if cls is Dropout:
+        arguments = {**arguments, "rate": float(arguments["rate"] == 1)}  # the rest is random
+    single = build(cls(**arguments, dtype="float32"), shape, generator)
+    double = cls(**arguments, dtype="float64")
+    double.ensure_built((None, *shape))
+    double.set_weights(single.get_weights())
+    if cls is Dense:
+        kind = "ordinary"  # a rounded sum may come to lie on the other side of a kink
+    x = values(generator, (samples, *shape), kind).astype("float32")
+    R = generator.standard_normal(single.forward(x, training=True).shape).astype("float32")
+    double.forward(x.astype(float), training=True)
+    pairs = [(single.backward(R), double.backward(R.astype(float)))]
+    for one, other in zip(single.trainable_weights, double.trainable_weights, strict=True):
+        pairs.append((one.gradient, other.gradient))
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5 * max(1, np.abs(other).max()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_reused_arrays_a_step_computes_what_it_does_by_hand(kind):
+    # In training a layer works in the arrays of the step before, whose batch may have been larger.
+    generator = np.random.default_rng(3)
+    for cls in LAYERS:
+        if cls is Dropout:
+            continue
+        arguments, shape = FIXED.get(cls, ({}, (3, 2)))
+        layer = build(cls(**arguments), shape, generator)
+        batches = [values(generator, (n, *shape), kind).astype("float32") for n in (4, 2, 5, 2)]
+
+        def step(x, layer=layer):
+            y = layer.forward(x, training=True).copy()
+            return [y, layer.backward(y).copy(), *(w.gradient.copy() for w in layer.weights)]
+
+        by_hand = [step(x) for x in batches]
+        for part in layer.all_layers():
+            part._scratch = {}
+        for x, expected in zip(batches, by_hand, strict=True):
+            for one, other in zip(step(x), expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+FIXED = {
+    layers.Activation: ({"activation": "tanh"}, (3, 2)),
+    layers.Dense: ({"units": 4, "activation": "softmax"}, (3, 2)),
+    layers.Flatten: ({"data_format": "channels_first"}, (3, 2)),
+    layers.InputLayer: ({"shape": (3, 2)}, (3, 2)),
+    layers.ReLU: ({"max_value": 1.0, "negative_slope": 0.1}, (3, 2)),
+}
+
+
+@given(
+    generators, st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]), st.sampled_from(["float32", "float64"])
+)
+def test_dropout_keeps_or_drops_each_input_and_its_gradient_alike(generator, rate, dtype):
+    layer = Dropout(rate, seed=int(generator.integers(99)), dtype=dtype)
+    x = generator.uniform(1, 2, (50, 20)).astype(dtype)
+    factor = layer.forward(x, training=True) / x
+    np.testing.assert_array_equal(layer.backward(np.ones_like(x)) > 0, factor > 0)
+    if rate < 1:
+        np.testing.assert_allclose(factor[factor > 0], 1 / (1 - rate), rtol=1e-4)
+    assert abs(np.mean(factor == 0) - rate) < 0.08
+    np.testing.assert_array_equal(layer.forward(x), x)
