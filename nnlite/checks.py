@@ -78,8 +78,10 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
     """
     if array.dtype.kind != "f":
         return
+    narrows = array.dtype != dtype and array.dtype.itemsize > np.dtype(dtype).itemsize
+    if array.size <= _CHUNK and not narrows and np.isfinite(array).all():
+        return
     rows = max(1, _CHUNK * len(array) // array.size)
-    narrows = array.dtype.itemsize > np.dtype(dtype).itemsize
     for start in range(0, len(array), rows):
         part = array[start : start + rows]
         if narrows:
