@@ -32,9 +32,8 @@ class Progress:
         self._epochs = epochs
         self._delay = delay
         seen = sys.stdout.isatty() or "ipykernel" in sys.modules
-        #: Whether bars are drawn.
-        self.draws = verbose == 1 or (verbose == "auto" and seen)
-        self._prints = verbose in ("auto", 2) and not self.draws and delay is None
+        self._draws = verbose == 1 or (verbose == "auto" and seen)
+        self._prints = verbose in ("auto", 2) and not self._draws and delay is None
         self._every = max(1, -(-epochs // _LINES)) if verbose == "auto" else 1
         self._bar: Any = None
         self.begin_epoch(0, 0)
@@ -56,6 +55,8 @@ class Progress:
 
         A bar is made when an epoch has taken a while: to make one costs as much as some steps.
         """
+        if not self._draws:
+            return
         self._steps += 1
         now = time.perf_counter()
         if now >= self._due and self._total > 1:
@@ -67,7 +68,7 @@ class Progress:
         if self._bar is not None:
             self._draw(logs)
             self._close()
-        elif self.draws:
+        elif self._draws:
             import shutil  # it brings compression libraries along
 
             from tqdm.auto import tqdm

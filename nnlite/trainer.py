@@ -234,8 +234,7 @@ class Trainer(Predictor):
             mean.add(self._train_step(x, y, weight), len(x))
             if ends:
                 hooks.call("on_train_batch_end", step, logs=logs())
-            if progress.draws:
-                progress.step(logs)
+            progress.step(logs)
             if self.stop_training:
                 break
         return logs()
@@ -373,7 +372,7 @@ class Trainer(Predictor):
             loss = self._test_step(*data.whole())
         return _results({"loss": loss, **self._metrics.results()}, return_dict)
 
-    # ---- the door -------------------------------------------------------------------------
+    # ---- what it all rests on -------------------------------------------------------------
 
     def step_penalty(self) -> float:
         """Return the penalties on outputs of the last step; see `Sequential.step_penalty`."""

@@ -1,6 +1,7 @@
 """What fit, evaluate and predict show, with and without a terminal."""
 
 import io
+import itertools
 import re
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import SERIES, TARGETS, Play, small
 
+from nnlite import progress
 from nnlite.callbacks import Callback, EarlyStopping
 
 X, Y = SERIES, TARGETS
@@ -44,6 +46,22 @@ def test_verbose_0_says_nothing(monkeypatch, capsys):
     for terminal in (False, True):
         assert shown(monkeypatch, terminal, run) == ""
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2, "auto"])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_takes_long_draws_a_bar_only_where_one_is_wanted(monkeypatch, verbose, terminal):
+    clock = itertools.count()
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: float(next(clock)))
+    model = small()
+
+    def run():
+        model.fit(X, Y, 5, epochs=2, verbose=verbose)
+        model.evaluate(X, Y, 5, verbose=verbose)
+        model.predict(X, 5, verbose=verbose)
+
+    drawn = "100%|" in shown(monkeypatch, terminal, run)
+    assert drawn == (verbose == 1 or (verbose == "auto" and terminal))
 
 
 @pytest.mark.parametrize("terminal", [False, True])
