@@ -409,7 +409,7 @@ class _Comparison:
             error = min(abs(slope - analytic), abs(extrapolated - analytic))
             # A finer step acquits only where its own blur is below the error that was seen, or
             # is next to nothing.
-            if error <= margin + blur and blur < max(0.7 * seen, 30 * margin):
+            if error <= margin + blur and blur < max(0.7 * seen, 3 * margin):
                 return
             if blur < 0.01 * seen:
                 numeric = slope
@@ -471,9 +471,9 @@ class _Comparison:
     def _measured_rounding(self, part: slice) -> float:
         """Return the rounding error of S, as what bends it over steps too short for curvature."""
         here = self.flat[part].copy()
-        reach = 1e-10 * np.maximum(1, np.abs(here))
+        reach = 1e-12 * np.maximum(1, np.abs(here))
         values = [self._change(part, here + k * reach) for k in range(-3, 4)]
         self.flat[part] = here
         # The median passes over a kink. Where nothing bends, as in a copy of x, a step's own
         # rounding is what is left.
-        return max(10 * float(np.median(np.abs(np.diff(values, 2)))), self.rounding / 20)
+        return max(3 * float(np.median(np.abs(np.diff(values, 2)))), self.rounding / 100)

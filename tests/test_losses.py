@@ -317,3 +317,10 @@ def test_a_loss_must_say_its_value_and_derivative():
         Loss()([[1.0]], [[1.0]])
     with pytest.raises(NotImplementedError, match="Half does not define derivative"):
         type("Half", (Loss,), {"call": lambda self, y, p: p[..., 0]})().gradient([[1.0]], [[1.0]])
+
+
+def test_predictions_that_are_all_zero_cost_as_much_as_the_clip_allows_and_nothing_divides_by_0():
+    with np.errstate(all="raise"):
+        loss = losses.CategoricalCrossEntropy()
+        assert loss([[0.0, 1.0]], [[0.0, 0.0]]) == pytest.approx(-np.log(1e-7))
+        np.testing.assert_array_equal(loss.gradient([[0.0, 1.0]], [[0.0, 0.0]]), [[0, 0]])

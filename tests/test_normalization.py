@@ -57,6 +57,7 @@ def test_only_gamma_and_beta_learn():
         ({"axis": 1.5}, TypeError, "axis must be an integer. Received: axis=1.5"),
         ({"momentum": 2}, ValueError, r"momentum must lie in \[0, 1\]. Received: momentum=2"),
         ({"epsilon": -1}, ValueError, "epsilon must be a finite number >= 0"),
+        ({"epsilon": 0}, ValueError, "epsilon must be positive.*Received: epsilon=0"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, error, message):

@@ -48,7 +48,7 @@ class BatchNormalization(Layer):
 
     Raises:
         TypeError: If ``axis`` is no integer.
-        ValueError: If ``momentum`` is outside [0, 1], ``epsilon`` negative, or the input lacks
+        ValueError: If ``momentum`` is outside [0, 1], ``epsilon`` not positive, or the input lacks
             the axis.
 
     >>> BatchNormalization()(np.array([[1.0], [3.0]]), training=True).round(2)
@@ -79,6 +79,10 @@ class BatchNormalization(Layer):
         self.axis = axis
         self.momentum = check_fraction("momentum", momentum, including_one=True)
         self.epsilon = check_number("epsilon", epsilon)
+        if not self.epsilon:
+            raise ValueError(
+                "epsilon must be positive: a feature may be constant in a batch. Received: epsilon=0"
+            )
         self.center = bool(center)
         self.scale = bool(scale)
         self.beta_initializer = initializers.get(beta_initializer)

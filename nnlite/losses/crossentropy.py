@@ -171,6 +171,7 @@ class CategoricalCrossEntropy(CrossEntropy):
             d -= y
         else:
             total = np.add.reduce(p, axis=0)
+            total = np.where(total == 0, 1, total)  # all 0, as after a ReLU: no distribution
             p /= total
             inside = np.clip(p, epsilon(), 1 - epsilon())
             values = -np.add.reduce(y * np.log(inside), axis=0)

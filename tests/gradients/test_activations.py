@@ -1,10 +1,22 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnlite.gradcheck import check_layer
-from nnlite.layers import Activation, Dense, activations
+from nnlite.layers import (
+    Activation,
+    Dense,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    activations,
+)
 
 from .strategies import DTYPES, NAMES, build, generators, kinds, sample_shapes, sizes, values
 
@@ -20,6 +32,26 @@ def named(name, **kwargs):
 @settings(max_examples=25)
 def test_the_derivative_is_the_slope(name, samples, shape, generator, kind):
     check_layer(named(name), values(generator, (samples, *shape), kind))
+
+
+FORMULAS = [
+    (Identity(), lambda z: z),
+    (ReLU(), lambda z: (z + abs(z)) / 2),
+    (ReLU(2.0, 0.1, 0.5), lambda z: 0.1 * (z - 0.5) if z < 0.5 else min(z, 2.0)),
+    (LeakyReLU(0.3), lambda z: z if z > 0 else 0.3 * z),
+    (Sigmoid(), lambda z: 1 / (1 + math.exp(-z))),
+    (Tanh(), lambda z: (math.exp(2 * z) - 1) / (math.exp(2 * z) + 1)),
+    (Softmax(axis=0), lambda z: math.exp(z) / sum(map(math.exp, Z))),
+]
+Z = [-2.0, -0.5, 0.0, 0.25, 1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("layer", "formula"), FORMULAS, ids=lambda part: repr(part) if hasattr(part, "name") else ""
+)
+def test_the_value_is_that_of_the_formula(layer, formula):
+    y = layer.forward(np.array(Z))
+    np.testing.assert_allclose(y, [formula(z) for z in Z], rtol=1e-14, atol=1e-14)
 
 
 @EVERY_NAME

@@ -194,3 +194,16 @@ def test_frozen_layers_pass_the_gradient_on():
     check_model(model, x, x[:, :2])
     model.trainable = False
     check_model(model, x, x[:, :2])
+
+
+def test_a_softmax_and_a_loss_of_different_axes_are_not_taken_as_one():
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((4, 3, 2))
+    y = generator.dirichlet(np.ones(2), (4, 3))
+    for axis in (1, -1):
+        model = Sequential([Dense(2, dtype="float64"), Softmax(axis=axis, dtype="float64")])
+        loss = losses.CategoricalCrossEntropy()
+        model.compile("sgd", loss)
+        check_model(model, x, y)
+        value = model.evaluate(x, y, verbose=0)
+        assert value == pytest.approx(loss(y, model.predict(x)), rel=1e-6)
