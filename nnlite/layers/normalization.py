@@ -81,7 +81,7 @@ class BatchNormalization(Layer):
         self.epsilon = check_number("epsilon", epsilon)
         if not self.epsilon:
             raise ValueError(
-                "epsilon must be positive: a feature may be constant in a batch. Received: epsilon=0"
+                "epsilon must be positive: a batch may hold one value only. Received: epsilon=0"
             )
         self.center = bool(center)
         self.scale = bool(scale)
