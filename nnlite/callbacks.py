@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nnlite.checks import check_count, check_number
 from nnlite.registry import Configurable
-
-if TYPE_CHECKING:
-    from nnlite.predictor import Predictor
 
 __all__ = ["Callback", "EarlyStopping", "History"]
 
@@ -45,7 +42,7 @@ class Callback:
         """Take the run's parameters."""
         self.params = params
 
-    def set_model(self, model: Predictor) -> None:
+    def set_model(self, model: Any) -> None:
         """Take the model."""
         self.model = model
 
@@ -115,7 +112,7 @@ class CallbackList:
         self,
         callbacks: Callback | Iterable[Callback] | None,
         history: History | None,
-        model: Predictor,
+        model: Any,
         params: Logs,
     ) -> None:
         given: list[Any] = [] if callbacks is None else [callbacks]

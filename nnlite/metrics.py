@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from nnlite import losses
 from nnlite.checks import as_numeric
 from nnlite.registry import Configurable, Registry
-
-if TYPE_CHECKING:
-    from nnlite.objective import Objective
 
 __all__ = [
     "BinaryAccuracy",
@@ -318,13 +315,13 @@ class CompiledMetrics:
         """The metrics, none before the first batch."""
         return [metric for metric, _ in self._used.values()]
 
-    def update(
-        self, objective: Objective, y_true: Array, output: Array, sample_weight: Array | None
-    ) -> None:
-        """Take in one batch; ``output`` is what the objective's loss took."""
-        if not self._asked:
-            return
-        y_pred = objective.predictions(output)
+    @property
+    def wanted(self) -> bool:
+        """Whether there is any metric."""
+        return bool(self._asked)
+
+    def update(self, y_true: Array, y_pred: Array, sample_weight: Array | None) -> None:
+        """Take in one batch."""
         shapes = (y_true.shape[1:], y_pred.shape[1:])
         if shapes != self._shapes:
             self._shapes = shapes

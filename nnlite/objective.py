@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,6 @@ from nnlite.losses import (
     SparseCategoricalCrossEntropy,
 )
 from nnlite.predictor import Predictor
-
-if TYPE_CHECKING:
-    from nnlite.trainer import Trainer
 
 __all__ = ["Objective", "default_loss"]
 
@@ -64,7 +61,7 @@ class Objective:
         model: The model that it is minimised for.
     """
 
-    def __init__(self, loss: Loss, model: Trainer) -> None:
+    def __init__(self, loss: Loss, model: Predictor) -> None:
         self.loss = loss
         self.model = model
         self.settle()

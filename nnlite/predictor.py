@@ -142,3 +142,11 @@ class Predictor(Layer):
     def declared_input_shape(self) -> Shape | None:
         """Return the input shape that the layers state, if they do."""
         raise NotImplementedError
+
+    def step_penalty(self) -> float:
+        """Return the penalties on outputs of the last step; see `Sequential.step_penalty`."""
+        raise NotImplementedError
+
+    def activity_penalty(self, x: Array) -> float:
+        """Return the penalties on outputs for ``x``; see `Sequential.activity_penalty`."""
+        raise NotImplementedError

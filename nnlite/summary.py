@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nnlite.layers.layer import Layer, Shape
-
-if TYPE_CHECKING:
-    from nnlite.sequential import Sequential
+from nnlite.predictor import Predictor
 
 __all__ = ["print_summary"]
 
 
 def print_summary(
-    model: Sequential,
+    model: Predictor,
     line_length: int | None = None,
     positions: Sequence[float] | None = None,
     print_fn: Callable[[str], Any] | None = None,

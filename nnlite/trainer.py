@@ -248,7 +248,8 @@ class Trainer(Predictor):
             self._lay_out(objective, optimizer)
         output = objective.forward(x, training=True)
         value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
-        self._metrics.update(objective, y, output, weight)
+        if self._metrics.wanted:
+            self._metrics.update(y, objective.predictions(output), weight)
         objective.backward(gradient)
         value += objective.regularize()
         optimizer.update()
@@ -358,7 +359,8 @@ class Trainer(Predictor):
         assert objective is not None  # _prepare came first
         output = objective.forward(x, training=False)
         value, _ = objective.loss_in_use.value_and_gradient(y, output, weight)
-        self._metrics.update(objective, y, output, weight)
+        if self._metrics.wanted:
+            self._metrics.update(y, objective.predictions(output), weight)
         return value + objective.penalty(x)
 
     def test_on_batch(
@@ -373,14 +375,6 @@ class Trainer(Predictor):
         return _results({"loss": loss, **self._metrics.results()}, return_dict)
 
     # ---- what it all rests on -------------------------------------------------------------
-
-    def step_penalty(self) -> float:
-        """Return the penalties on outputs of the last step; see `Sequential.step_penalty`."""
-        raise NotImplementedError
-
-    def activity_penalty(self, x: Array) -> float:
-        """Return the penalties on outputs for ``x``; see `Sequential.activity_penalty`."""
-        raise NotImplementedError
 
     def _door(
         self,
