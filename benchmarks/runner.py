@@ -35,7 +35,7 @@ class Result:
         import_seconds: How long the import of its libraries took.
         start_seconds: From the start of the process to the end of the first epoch, compiling and
             all, less the making of the data.
-        before: The most bytes held before it was prepared, the data and the libraries included.
+        before: The bytes held before it was prepared: libraries, data and first weights.
         seconds: For each operation the seconds a step, one for each round.
         loss: The last epoch's mean loss in the first round, when all have made as many steps.
         peaks: The most bytes held after each round.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,6 +122,7 @@ def trainable(workload: Workload) -> bool:
     return not workload.regular or hasattr(nnlite.layers, "BatchNormalization")
 
 
+@functools.cache
 def data(workload: Workload) -> tuple[Array, Array]:
     """Return inputs, and the noisy answers of a random teacher: something that can be learned."""
     random = np.random.default_rng(_SEED)
@@ -143,6 +145,7 @@ def many_rows(workload: Workload) -> Array:
     return np.random.default_rng(_SEED).standard_normal(shape, np.float32)
 
 
+@functools.cache
 def first_weights(workload: Workload) -> list[tuple[Array, Array]]:
     """Return each layer's kernel, of shape (inputs, units) and Glorot's distribution, and bias."""
     random = np.random.default_rng(_SEED + 1)
