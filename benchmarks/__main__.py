@@ -13,7 +13,7 @@ from benchmarks.plot import draw
 from benchmarks.quick import quick
 from benchmarks.report import first_line, render
 from benchmarks.runner import Result, run_case
-from benchmarks.workloads import OPTIMIZERS, WORKLOADS, trainable
+from benchmarks.workloads import OPTIMIZERS, WORKLOADS
 
 __all__ = ["main"]
 
@@ -34,18 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.record and not options.quick:
         parser.error("--record goes with --quick")
-    workloads = [name for name in options.workloads if trainable(WORKLOADS[name])]
-    notes = [
-        f"Left out: {name}, whose layers nnlite does not have yet."
-        for name in options.workloads
-        if name not in workloads
-    ]
+    workloads = options.workloads
     if options.quick:
-        print("".join(f"{note}\n" for note in notes), end="")
         return quick(workloads, options.record, *([options.rounds] if options.rounds else []))
     absent = {name: missing(CONTENDERS[name]) for name in options.contenders}
     contenders = [name for name, libraries in absent.items() if not libraries]
-    notes += [
+    notes = [
         f"Left out: {CONTENDERS[name].title}: no {', '.join(libraries)} installed."
         for name, libraries in absent.items()
         if libraries

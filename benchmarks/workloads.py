@@ -17,7 +17,6 @@ __all__ = [
     "data",
     "first_weights",
     "many_rows",
-    "trainable",
 ]
 
 Array = NDArray[np.generic]
@@ -113,13 +112,6 @@ WORKLOADS = {
         ),
     )
 }
-
-
-def trainable(workload: Workload) -> bool:
-    """Whether nnlite has the workload's layers."""
-    import nnlite  # what others import is theirs to time
-
-    return not workload.regular or hasattr(nnlite.layers, "BatchNormalization")
 
 
 @functools.cache

@@ -101,6 +101,8 @@ class Variable:
                 f"Weight {self.name!r} has shape {self.shape}. "
                 f"Received an array of shape {array.shape}"
             )
+        if array.dtype == self.dtype:
+            return array
         with np.errstate(over="ignore", under="ignore"):
             converted = array.astype(self.dtype, copy=False)
         if (np.isfinite(array) & ~np.isfinite(converted)).any():

@@ -20,16 +20,17 @@ LOSSES = {
 
 def prepare(workload: Workload, optimizer: str) -> dict[str, Operation]:
     """Return ``fit``, or for rows the single calls; 100,000 rows at once are not asked of it."""
-    dense = [keras.layers.Dense(size) for size in workload.sizes[1:]]
+    hidden = None if workload.regular else workload.hidden
+    dense = [keras.layers.Dense(size, hidden) for size in workload.sizes[1:-1]]
+    dense.append(keras.layers.Dense(workload.sizes[-1], workload.output))
     layers = [keras.Input((workload.sizes[0],))]
     for layer in dense[:-1]:
         layers.append(layer)
         if workload.regular:
             layers.append(keras.layers.BatchNormalization())
-        layers.append(keras.layers.Activation(workload.hidden))
-        if workload.regular:
+            layers.append(keras.layers.Activation(workload.hidden))
             layers.append(keras.layers.Dropout(DROPOUT))
-    model = keras.Sequential([*layers, dense[-1], keras.layers.Activation(workload.output)])
+    model = keras.Sequential([*layers, dense[-1]])
     for layer, weights in zip(dense, first_weights(workload), strict=True):
         layer.set_weights(list(weights))
     rate = LEARNING_RATES[optimizer]

@@ -187,7 +187,10 @@ class Layer(Configurable):
                 f"Layer {self.name!r} cannot make weight {name!r} of shape {tuple(shape)}: "
                 "every size must be known. Give the model's input shape in full."
             )
-        value = np.array(initializers.get(initializer)(tuple(shape), dtype=self.dtype), self.dtype)
+        draw = initializers.get(initializer)
+        value = np.asarray(draw(tuple(shape), dtype=self.dtype), self.dtype)
+        if not isinstance(draw, initializers.Initializer):
+            value = value.copy()  # a function of the user's may keep what it returns
         if value.shape != tuple(shape):
             raise ValueError(
                 f"The initializer of weight {name!r} of layer {self.name!r} was asked for shape "
