@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["Progress"]
 
 _REFRESH = 0.1  # seconds between two drawings of a bar
+_FORMAT = "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
 _LINES = 20  # about how many lines "auto" prints where there is no terminal
 
 
@@ -65,22 +66,18 @@ class Progress:
 
     def end_epoch(self, epoch: int, logs: dict[str, float], last: bool) -> None:
         """End the epoch's bar, or print its line."""
-        if self._bar is not None:
-            self._draw(logs)
-            self._close()
-        elif self._draws:
-            import shutil  # it brings compression libraries along
-
+        self._close()
+        if self._draws:
             from tqdm.auto import tqdm
 
             seconds = time.perf_counter() - self._began
+            # The epoch's last line is printed whole, where a bar that moves must fit the terminal.
             bar = tqdm.format_meter(
                 self._steps,
                 self._total,
                 seconds,
-                ncols=shutil.get_terminal_size((0, 0)).columns or None,
                 prefix=self._title(),
-                unit="step",
+                bar_format=_FORMAT,
                 postfix=text(logs),
             )
             print(bar, flush=True)
@@ -88,8 +85,8 @@ class Progress:
         if self._prints and (last or done in (1, self._epochs) or done % self._every == 0):
             print(f"Epoch {done}/{self._epochs} - {text(logs)}", flush=True)
 
-    def _title(self) -> str | None:
-        return None if self._delay else f"Epoch {self._epoch + 1}/{self._epochs}"
+    def _title(self) -> str:
+        return "Batches" if self._delay else f"Epoch {self._epoch + 1}/{self._epochs}"
 
     def _draw(self, logs: dict[str, float]) -> None:
         if self._bar is None:
@@ -100,8 +97,9 @@ class Progress:
                 desc=self._title(),
                 file=sys.stdout,
                 unit="step",
-                leave=not self._delay,
+                leave=False,
                 dynamic_ncols=True,
+                bar_format=_FORMAT,
             )
             self._bar.start_t -= time.perf_counter() - self._began
         self._bar.set_postfix_str(text(logs), refresh=False)
