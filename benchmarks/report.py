@@ -53,8 +53,10 @@ brackets are the least and the largest ratio of one round. A loss is the mean of
 the first round; one that differs from nnlite's by more than {TOLERANCE:.0%} + {NEGLIGIBLE} is
 marked with ≠, and its times are not to be believed. The peak of memory is the process's own,
 libraries and data included. The start is the time from the start of the process to the end of the
-first epoch. Floors do only a part of the work: the step's matrix products alone; the optimizer's
-reads and writes at the speed of a copy by one thread; the prediction as a NumPy expression."""
+first epoch. Import times are each process's own; processes start one after the other, beside those
+that wait already, so that they tell seconds from tenths of one, not 60 ms from 70. Floors do only a
+part of the work: the step's matrix products alone; the optimizer's reads and writes at the speed of
+a copy by one thread; the prediction as a NumPy expression."""
 
 
 def first_line(results: list[Result]) -> str:

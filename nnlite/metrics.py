@@ -342,6 +342,7 @@ class CompiledMetrics:
             while name in used:
                 number += 1
                 name = f"{base}_{number}"
+            metric.reset_state()  # it may have been used before, by hand or by another compile
             used[name] = (metric, weighted)
         return used
 

@@ -68,15 +68,13 @@ class Objective:
 
     def settle(self) -> None:
         """Take note of what follows from the model as it is now."""
-        joined = None if self._penalizes_output() else from_logits(self.loss, self._activation())
+        self._activation = self.model.final_activation
+        joined = None if self._penalizes_output() else from_logits(self.loss, self._activation)
         self.joined = joined is not None
         self.loss_in_use = joined or self.loss
         learning = self.model.learning_variables()
         self._regularized = [(v, v.regularizer) for v in learning if v.regularizer is not None]
         self._constrained = [(v, v.constraint) for v in learning if v.constraint is not None]
-
-    def _activation(self) -> Layer | None:
-        return self.model.final_activation
 
     def _penalizes_output(self) -> bool:
         """Return whether a penalty is on what the last activation, however nested, puts out."""
@@ -97,9 +95,8 @@ class Objective:
         """Return the model's output, given what `forward` returned."""
         if not self.joined:
             return output
-        activation = self._activation()
-        assert activation is not None  # it is what the loss was joined with
-        return activation.forward(output.copy())
+        assert self._activation is not None  # it is what the loss was joined with
+        return self._activation.forward(output.copy())
 
     def backward(self, gradient: Array) -> None:
         """Fill the gradient of every weight."""

@@ -240,3 +240,13 @@ def test_a_function_is_a_metric():
     logs = model.evaluate(X, X[:, :2], verbose=0, return_dict=True)
     wanted = np.abs(model.predict(X) - X[:, :2]).max(axis=1).mean()
     assert logs["largest"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_metric_that_has_been_used_before_starts_anew_in_a_run():
+    metric = metrics.MeanSquaredError()
+    metric([[0.0]], [[1000.0]])
+    x = np.zeros((4, 2))
+    for _ in range(2):  # the second compile hands over what the first has left in it
+        model = Sequential([Dense(1, kernel_initializer="zeros")])
+        model.compile("sgd", "mse", metrics=[metric])
+        assert model.fit(x, np.ones(4), 4, verbose=0).history["mean_squared_error"] == [1.0]

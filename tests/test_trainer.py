@@ -42,19 +42,17 @@ class Reference:
         return before
 
     def epoch(self, x, y, size, weight=None):
-        total = 0.0
-        for start in range(0, len(x), size):
-            rows = slice(start, start + size)
-            part = None if weight is None else weight[rows]
-            total += self.step(x[rows], y[rows], part) * len(x[rows])
-        return total / len(x)
+        return self.mean(self.step, x, y, size, weight)
 
     def evaluate(self, x, y, size, weight=None):
+        return self.mean(self.loss, x, y, size, weight)
+
+    def mean(self, function, x, y, size, weight):
         total = 0.0
         for start in range(0, len(x), size):
             rows = slice(start, start + size)
             part = None if weight is None else weight[rows]
-            total += self.loss(x[rows], y[rows], part) * len(x[rows])
+            total += function(x[rows], y[rows], part) * len(x[rows])
         return total / len(x)
 
 
