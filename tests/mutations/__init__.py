@@ -1,0 +1,5 @@
+"""The mistakes that the tests must notice: a sign, a factor, an axis."""
+
+from mutations import activations, layers, losses, model
+
+MUTANTS = {**activations.MUTANTS, **layers.MUTANTS, **losses.MUTANTS, **model.MUTANTS}
