@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,13 @@ def epsilon() -> float:
 
 
 def float_type(dtype: Any) -> np.dtype[Any]:
-    """Return ``dtype`` (None: the default) as a NumPy type, if it is float32 or float64."""
+    """Return ``dtype`` (None: the default) as a NumPy type, if it is float32 or float64.
+
+    Keras's policies, such as ``{"class_name": "DTypePolicy", "config": {"name": "float32"}}``, are
+    taken by their names.
+    """
+    if isinstance(dtype, Mapping) and isinstance(dtype.get("config"), Mapping):
+        dtype = dtype["config"].get("name", dtype)
     try:
         result = np.dtype(_floatx if dtype is None else dtype)
     except TypeError:

@@ -31,7 +31,7 @@ class Constraint(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define __call__(w)")
 
 
-registry = Registry("constraint", Constraint)
+registry = Registry("constraint", Constraint, "keras.constraints")
 
 
 def get(identifier: Any) -> Constraint | None:

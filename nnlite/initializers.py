@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -68,7 +68,7 @@ class Initializer(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None)")
 
 
-registry = Registry("initializer", Initializer)
+registry = Registry("initializer", Initializer, "keras.initializers")
 
 
 def get(identifier: Any) -> Callable[..., Array]:
@@ -302,6 +302,8 @@ class VarianceScaling(_Random):
     >>> bool(abs(values.std() - 0.1) < 0.002)
     True
     """
+
+    fixed_config: ClassVar = {"input_axes": None, "output_axes": None}
 
     def __init__(
         self,

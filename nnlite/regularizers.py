@@ -38,7 +38,7 @@ class Regularizer(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define gradient(x)")
 
 
-registry = Registry("regularizer", Regularizer)
+registry = Registry("regularizer", Regularizer, "keras.regularizers")
 
 
 def get(identifier: Any) -> Regularizer | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from nnlite.config import floatx
 from nnlite.layers.core import InputLayer
-from nnlite.layers.layer import Layer, Shape, as_shape
+from nnlite.layers.layer import Layer, Shape, as_shape, dtype_policy, registry
+from nnlite.serialization import PUBLIC, CustomObjectScope, serialize_keras_object
 from nnlite.structure import per_structure, restructured
 from nnlite.summary import print_summary
 from nnlite.trainer import Trainer
@@ -346,6 +347,43 @@ class Sequential(Trainer):
         """The activation that the last layer ends in."""
         return self._layers[-1].final_activation if self._layers else None
 
+    # ---- as data --------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the layers as plain data in Keras's form; `from_config` makes them anew."""
+        entry = self._input_layer
+        if entry is None and self.input_shape is not None:
+            entry = InputLayer(batch_shape=self.input_shape, dtype=self.dtype)
+        layers = self._layers if entry is None else [entry, *self._layers]
+        config: dict[str, Any] = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": dtype_policy(self.dtype),
+            "layers": [serialize_keras_object(layer) for layer in layers],
+        }
+        return config | ({"build_input_shape": self.input_shape} if self.built else {})
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Sequential:
+        """Make a new model, with fresh weights, from what `get_config` returned.
+
+        Args:
+            config: The configuration.
+            custom_objects: Classes of yours that it names, by their names there.
+
+        Raises:
+            ValueError: If a layer is unknown, or its configuration does not fit.
+        """
+        with CustomObjectScope(custom_objects):
+            layers = [registry.deserialize(layer) for layer in config["layers"]]
+        model = cls(layers, trainable=config.get("trainable", True), name=config.get("name"))
+        shape = config.get("build_input_shape")
+        if shape is not None and layers and not model.built:
+            model.build(shape)
+        return model
+
     # ---- to look at -----------------------------------------------------------------------
 
     def summary(
@@ -380,3 +418,7 @@ class Sequential(Trainer):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_activities": {}}
+
+
+registry.add("Sequential", Sequential)
+PUBLIC[Sequential] = ("keras", "Sequential")

@@ -36,6 +36,7 @@ PUBLIC = [
     for cls in map(vars(module).get, module.__all__)
     if isinstance(cls, type) and cls is not Initializer
 ]
+AXES = {"input_axes": None, "output_axes": None}
 RANDOM = [cls for cls in PUBLIC if "seed" in cls().get_config()]
 
 # Of a standard normal cut off at 2: its standard deviation and its fourth moment over its variance
@@ -138,7 +139,7 @@ def test_the_configuration_makes_the_same_object_and_shows_only_what_the_user_se
 
 def test_a_seed_is_kept_in_the_configuration():
     assert repr(HeNormal(seed=3)) == "HeNormal(seed=3)"
-    assert HeNormal(seed=3).get_config() == {"seed": 3}
+    assert HeNormal(seed=3).get_config() == {"seed": 3, **AXES}
     assert HeNormal(seed=np.int64(3))((2, 2)).tolist() == HeNormal(seed=3)((2, 2)).tolist()
     assert RandomNormal(seed=3).get_config() == {"mean": 0.0, "stddev": 0.05, "seed": 3}
     assert VarianceScaling(distribution="normal").get_config() == {
@@ -146,6 +147,7 @@ def test_a_seed_is_kept_in_the_configuration():
         "mode": "fan_in",
         "distribution": "truncated_normal",
         "seed": None,
+        **AXES,
     }
 
 

@@ -2,9 +2,12 @@
 
 from nnlite.layers.activations import Identity, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from nnlite.layers.core import Activation, Dense, Flatten, Input, InputLayer
-from nnlite.layers.layer import Layer
+from nnlite.layers.layer import Layer, registry
 from nnlite.layers.normalization import BatchNormalization
 from nnlite.layers.regularization import Dropout
+from nnlite.serialization import serialize_keras_object as serialize
+
+deserialize = registry.deserialize
 
 __all__ = [
     "Activation",
@@ -21,4 +24,6 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "deserialize",
+    "serialize",
 ]

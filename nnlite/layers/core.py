@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from nnlite import constraints, initializers, regularizers
 from nnlite.checks import check_count
 from nnlite.layers import activations
-from nnlite.layers.layer import Layer, Shape, as_shape, ones
+from nnlite.layers.layer import Layer, Shape, as_shape, ones, registry
 
 __all__ = ["Activation", "Dense", "Flatten", "Input", "InputLayer"]
 
 Array = NDArray[Any]
 
 
+@registry.register()
 class InputLayer(Layer):
     """States the shape of a model's input; computes nothing.
 
@@ -74,6 +75,7 @@ class InputLayer(Layer):
 Input = InputLayer
 
 
+@registry.register()
 class Dense(Layer):
     """Every output connected to every input: a = g(x W + b).
 
@@ -214,6 +216,7 @@ class Dense(Layer):
         return shown
 
 
+@registry.register()
 class Activation(Layer):
     """An activation as a layer, by name: ``Activation("relu")`` computes as ``ReLU()`` does.
 
@@ -258,6 +261,7 @@ class Activation(Layer):
         return (self.activation,)
 
 
+@registry.register()
 class Flatten(Layer):
     """Each sample as one row of numbers: (m, a, b, ...) becomes (m, a b ...).
 

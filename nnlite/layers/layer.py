@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from nnlite import constraints, initializers, regularizers
 from nnlite.checks import as_features
 from nnlite.config import float_type, floatx
-from nnlite.registry import Configurable
+from nnlite.registry import Configurable, Registry
 from nnlite.structure import per_structure, restructured, without_memo
 from nnlite.variables import Variable
 
-__all__ = ["Layer"]
+__all__ = ["Layer", "registry"]
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
@@ -77,6 +77,8 @@ class Layer(Configurable):
 
     #: Whether ``backward(..., input_gradient=False)`` can leave out the input's gradient.
     input_gradient_optional: ClassVar[bool] = False
+
+    left_out_if_none: ClassVar[tuple[str, ...]] = ("activity_regularizer",)
 
     #: What the last ``forward(training=True)`` kept for `backward`.
     cache: tuple[Any, ...] = _NOTHING_CACHED
@@ -355,6 +357,25 @@ class Layer(Configurable):
         """Return the number of entries of all weights."""
         return sum(variable.size for variable in self.weights)
 
+    # ---- as data --------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name, as plain data in Keras's form."""
+        return {**super().get_config(), "dtype": dtype_policy(self.dtype)}
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return what `build_from_config` takes, or None before the build."""
+        return {"input_shape": self.input_shape} if self.built else None
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Build the layer as the one that ``config`` is from was built."""
+        self.ensure_built(as_shape("input_shape", config["input_shape"]))
+
+    def serialized(self) -> dict[str, Any]:
+        """Return the layer as plain data: class, configuration, and the shape it is built for."""
+        build_config = self.get_build_config() if type(self).build is not Layer.build else None
+        return super().serialized() | ({"build_config": build_config} if build_config else {})
+
     # ---- by hand --------------------------------------------------------------------------
 
     def __call__(self, x: Any, training: bool = False) -> Array:
@@ -386,6 +407,19 @@ class Layer(Configurable):
     def __getstate__(self) -> dict[str, Any]:
         state = without_memo(self.__dict__)
         return {k: v for k, v in state.items() if k not in ("cache", "_scratch")}
+
+
+registry: Registry[Layer] = Registry("layer", Layer, "keras.layers")
+
+
+def dtype_policy(dtype: str) -> dict[str, Any]:
+    """Return a float type as Keras's configurations have it."""
+    return {
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": dtype},
+        "registered_name": None,
+    }
 
 
 class ReusingArrays:

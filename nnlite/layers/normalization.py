@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.checks import check_fraction, check_number
-from nnlite.layers.layer import Layer, Shape, ones
+from nnlite.layers.layer import Layer, Shape, ones, registry
 from nnlite.variables import Variable
 
 __all__ = ["BatchNormalization"]
@@ -17,6 +17,7 @@ __all__ = ["BatchNormalization"]
 Array = NDArray[Any]
 
 
+@registry.register()
 class BatchNormalization(Layer):
     """Each feature normalized over the batch, then scaled and shifted: y = gamma n + beta.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.checks import check_fraction
-from nnlite.layers.layer import Layer, Shape
+from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.random import new_generator
 
 __all__ = ["Dropout"]
@@ -19,6 +19,7 @@ Array = NDArray[Any]
 _DRAWS = 65_536  # what one draw of sixteen bits can be
 
 
+@registry.register()
 class Dropout(Layer):
     """In training, each input is 0 with probability ``rate``, and x / (1 - rate) otherwise.
 

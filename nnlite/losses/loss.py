@@ -40,6 +40,8 @@ class Loss(Configurable):
     #: Whether ``y_true`` holds one class index in place of that axis.
     takes_indices: ClassVar[bool] = False
 
+    left_out_if_none: ClassVar[tuple[str, ...]] = ("dtype",)
+
     def __init__(
         self,
         reduction: str | None = "sum_over_batch_size",
@@ -189,7 +191,7 @@ class Loss(Configurable):
         return scale.astype(values.dtype, copy=False)
 
 
-registry: Registry[Loss] = Registry("loss", Loss)
+registry: Registry[Loss] = Registry("loss", Loss, "keras.losses")
 
 
 def get(identifier: Any) -> Loss:

@@ -220,7 +220,7 @@ def _scale_to_norm(gradient: Array, limit: float) -> None:
         gradient *= limit / norm
 
 
-registry: Registry[Optimizer] = Registry("optimizer", Optimizer)
+registry: Registry[Optimizer] = Registry("optimizer", Optimizer, "keras.optimizers")
 
 
 def get(identifier: Any) -> Optimizer:

@@ -1,0 +1,321 @@
+"""Objects as plain data and back: Keras's form of a configuration, and who may be made from it.
+
+A configuration is data that anybody may have written. All it can choose is a name, and a name
+is a key: into nnlite's own registries, or into what the running program has registered. Nothing is
+imported, looked up by attribute, or evaluated.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+__all__ = [
+    "CustomObjectScope",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "register_keras_serializable",
+    "serialize_keras_object",
+]
+
+T = TypeVar("T")
+
+
+class Kind(Protocol):
+    """What a registry of one kind of object can do here."""
+
+    def deserialize(self, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """Make an object from its serialized form."""
+
+
+#: The registry for each of Keras's modules, such as ``"keras.losses"``.
+KINDS: dict[str, Kind] = {}
+
+#: Keras's module and name for each class of nnlite's that Keras has too.
+PUBLIC: dict[type, tuple[str, str]] = {}
+
+_custom_objects: dict[str, Any] = {}
+_custom_names: dict[Any, str] = {}
+_scopes: list[Mapping[str, Any]] = []
+
+
+# ---- what the program registers -----------------------------------------------------------
+
+
+def register_keras_serializable(
+    package: str = "Custom", name: str | None = None
+) -> Callable[[T], T]:
+    """Return a decorator that lets files and configurations name a class or function of yours.
+
+    Args:
+        package: The first half of its name in files, ``"package>name"``.
+        name: The second half; by default the class's or function's own name.
+
+    Raises:
+        TypeError: From the decorator, if what it decorates is no class and no function.
+
+    >>> from nnlite.layers import Layer
+    >>> @register_keras_serializable("mine")
+    ... class Halved(Layer):
+    ...     def forward(self, x, training=False):
+    ...         return x / 2
+    ...
+    ...     def backward(self, gradient):
+    ...         return gradient / 2
+    >>> get_registered_name(Halved)
+    'mine>Halved'
+    """
+
+    def register(thing: T) -> T:
+        if not (inspect.isclass(thing) or inspect.isfunction(thing)):
+            raise TypeError(f"Only a class or a function can be registered. Received: {thing!r}")
+        key = f"{package}>{name or thing.__name__}"
+        _custom_objects[key] = thing
+        _custom_names[thing] = key
+        return thing
+
+    return register
+
+
+class CustomObjectScope:
+    """A context within which configurations may name the given classes and functions.
+
+    Args:
+        custom_objects: They, by the names that configurations use.
+
+    >>> from nnlite import layers
+    >>> class Mine(layers.Dense):
+    ...     pass
+    >>> with CustomObjectScope({"Mine": Mine}):
+    ...     layer = layers.deserialize({"class_name": "Mine", "config": {"units": 2}})
+    >>> layer
+    Mine(units=2)
+    """
+
+    def __init__(self, custom_objects: Mapping[str, Any] | None) -> None:
+        self.custom_objects = dict(custom_objects or {})
+
+    def __enter__(self) -> CustomObjectScope:
+        _scopes.append(self.custom_objects)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _scopes.remove(self.custom_objects)
+
+
+custom_object_scope = CustomObjectScope
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """Return the live dict of what is registered, by names such as ``"package>name"``."""
+    return _custom_objects
+
+
+def get_registered_name(thing: Any) -> str:
+    """Return the name that a class or function is registered under, else its own."""
+    return _custom_names.get(thing, thing.__name__)
+
+
+def get_registered_object(
+    name: Any,
+    custom_objects: Mapping[str, Any] | None = None,
+    module_objects: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return the class or function known under ``name``, or None.
+
+    Args:
+        name: Its name.
+        custom_objects: Looked up first.
+        module_objects: Looked up last.
+    """
+    for known in (custom_objects or {}, *reversed(_scopes), _custom_objects, module_objects or {}):
+        if isinstance(name, str) and name in known:
+            return known[name]
+    return None
+
+
+# ---- there ... ----------------------------------------------------------------------------
+
+
+def serialize_keras_object(thing: Any) -> Any:
+    """Return ``thing`` as plain data: numbers, strings, lists, tuples and dicts.
+
+    An object becomes ``{"module", "class_name", "config", "registered_name"}``, as in Keras.
+
+    Raises:
+        TypeError: If it, or something within it, has no configuration.
+
+    >>> from nnlite.regularizers import L2
+    >>> serialize_keras_object(L2(0.5))["config"]
+    {'l2': 0.5}
+    """
+    if thing is None or isinstance(thing, (bool, int, float, str)):
+        return thing
+    if isinstance(thing, np.generic):
+        return thing.item()
+    if isinstance(thing, np.dtype):
+        return thing.name
+    if isinstance(thing, np.ndarray):
+        value = {"value": thing.tolist(), "dtype": thing.dtype.name}
+        return {"class_name": "__numpy__", "config": value}
+    if isinstance(thing, (list, tuple)):
+        parts = [serialize_keras_object(part) for part in thing]
+        return tuple(parts) if isinstance(thing, tuple) else parts
+    if isinstance(thing, Mapping):
+        return {key: serialize_keras_object(value) for key, value in thing.items()}
+    if hasattr(thing, "serialized"):
+        return thing.serialized()
+    if inspect.isfunction(thing) and thing.__name__ != "<lambda>":
+        return serialized_function(thing)
+    raise TypeError(
+        f"{thing!r} cannot be written as data. It takes a class with get_config and from_config, "
+        "or a named function."
+    )
+
+
+def serialized_object(thing: Any) -> dict[str, Any]:
+    """Return the serialized form of an object with a ``get_config``."""
+    cls = type(thing)
+    module, name = PUBLIC.get(cls, (cls.__module__, cls.__name__))
+    return {
+        "module": None if module == "__main__" else module,
+        "class_name": name,
+        "config": serialize_keras_object(thing.get_config()),
+        "registered_name": None if cls in PUBLIC else get_registered_name(cls),
+    }
+
+
+def serialized_function(function: Any) -> dict[str, Any]:
+    """Return the serialized form of a function: its name."""
+    ours = function.__module__.startswith("nnlite.")
+    return {
+        "module": "builtins" if ours else function.__module__,
+        "class_name": "function",
+        "config": function.__name__,
+        "registered_name": "function" if ours else get_registered_name(function),
+    }
+
+
+# ---- ... and back again -------------------------------------------------------------------
+
+
+def deserialize_keras_object(
+    config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True
+) -> Any:
+    """Make the object that ``serialize_keras_object`` wrote.
+
+    Args:
+        config: The serialized form.
+        custom_objects: Classes and functions of yours that it may name.
+        safe_mode: As in Keras; code in a configuration is refused either way.
+
+    Raises:
+        TypeError: If the form is none.
+        ValueError: If it names something unknown, or a configuration does not fit its class.
+
+    >>> from nnlite.regularizers import L2
+    >>> deserialize_keras_object(serialize_keras_object(L2(0.5)))
+    L2(l2=0.5)
+    """
+    if isinstance(config, (list, tuple)):
+        return [deserialize_keras_object(part, custom_objects, safe_mode) for part in config]
+    if not isinstance(config, Mapping):
+        return config
+    if not {"class_name", "config"} <= set(config):
+        return {
+            key: deserialize_keras_object(value, custom_objects, safe_mode)
+            for key, value in config.items()
+        }
+    name, inner = config["class_name"], config["config"]
+    if name in ("__numpy__", "__tensor__"):
+        return _array(inner)
+    if name == "DTypePolicy":
+        return inner["name"]
+    custom = custom_object(config, custom_objects)
+    if custom is not None:
+        return made_from(custom, config, custom_objects)
+    return kind_of(config).deserialize(config, custom_objects)
+
+
+def kind_of(config: Mapping[str, Any]) -> Kind:
+    """Return the registry that a serialized object's module and class name belong to.
+
+    Raises:
+        ValueError: If it is none of nnlite's.
+    """
+    module, name = config.get("module"), config["class_name"]
+    if isinstance(module, str):
+        place = module.replace("keras.src.", "keras.").replace("tf_keras.", "keras.")
+        for known in sorted(KINDS, key=len, reverse=True):
+            if place == known or place.startswith(f"{known}."):
+                return KINDS[known]
+        if name == "function" and module == "builtins":
+            return KINDS["keras.activations"]
+        if place in ("keras", "keras.models"):
+            return KINDS["keras.layers"]
+    raise ValueError(
+        f"Cannot make a {name!r} of module {module!r}: a configuration may name nnlite's own "
+        "classes, or yours if you pass custom_objects={...} or register them with "
+        "@nnlite.saving.register_keras_serializable()."
+    )
+
+
+def custom_object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> Any:
+    """Return the program's own class or function that a serialized object names, or None."""
+    names = [config.get("registered_name"), config["class_name"]]
+    if names[1] == "function":
+        names[1] = config["config"]
+    for name in names:
+        found = get_registered_object(name, custom_objects)
+        if found is not None:
+            return found
+    return None
+
+
+def made_from(cls: Any, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+    """Return what a class makes of a serialized object; a function is what it is.
+
+    Raises:
+        ValueError: If the configuration does not fit the class.
+    """
+    if not inspect.isclass(cls) or config["class_name"] == "function":
+        return cls
+    inner = config["config"] or {}
+    if not isinstance(inner, Mapping):
+        name = config["class_name"]
+        raise ValueError(f"The config of {name!r} must be a dict. Received: {inner!r}")  # noqa: TRY004  data, not a caller's mistake
+    with CustomObjectScope(custom_objects):
+        try:
+            return cls.from_config(dict(inner))  # type: ignore[attr-defined]
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"The config of {config['class_name']!r} does not fit: {error}"
+            ) from error
+
+
+def revived(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a class's configuration with Keras 3's serialized objects in it made anew."""
+    marks = {"module", "class_name", "config", "registered_name"}
+    return {
+        key: deserialize_keras_object(value)
+        if isinstance(value, Mapping)
+        and (marks <= set(value) or value.get("class_name") == "__numpy__")
+        else value
+        for key, value in config.items()
+    }
+
+
+def _array(config: Any) -> np.ndarray[Any, Any]:
+    try:
+        array = np.array(config["value"], dtype=np.dtype(config["dtype"]))
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise ValueError(f"An array's config does not fit: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"An array of numbers was expected. Received: one of type {array.dtype}")
+    return array
