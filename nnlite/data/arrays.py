@@ -1,22 +1,19 @@
-"""Where batches come from: arrays, taken in order or shuffled, converted a batch at a time."""
+"""Batches of arrays: taken in order or shuffled, converted a batch at a time."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_number
-
-__all__ = ["ArrayBatches", "Epochs", "Samples", "class_weights"]
+__all__ = ["ArrayBatches", "Column", "Samples"]
 
 Array = NDArray[Any]
 
 
-class _Column:
+class Column:
     """One array of the data, and the memory that its batches are gathered into.
 
     The array keeps its type and place; a batch is converted when it is taken.
@@ -78,7 +75,7 @@ class ArrayBatches:
         shuffle: np.random.Generator | None = None,
     ) -> None:
         self._columns = [
-            None if array is None else _Column(array, dtype, batch_size) for array, dtype in columns
+            None if array is None else Column(array, dtype, batch_size) for array, dtype in columns
         ]
         self.rows = next(len(array) for array, _ in columns if array is not None)
         self.batch_size = batch_size
@@ -150,79 +147,3 @@ class Samples:
         assert x is not None  # these two are always there
         assert y is not None
         return Samples(x, y, weight, self.columns[0][1], self.columns[1][1])
-
-
-class Epochs:
-    """Passes over batches, cut into epochs: whole passes, or ``steps`` batches each.
-
-    With ``steps``, an epoch goes on where the one before it stopped. When the data end within an
-    epoch, that epoch ends early with a warning, as in Keras, and the next one starts anew.
-
-    Args:
-        batches: What to pass over; iterating it is one pass.
-        steps: The number of batches of an epoch, or None for all.
-        name: What the argument is called that gave ``steps``.
-
-    >>> epochs = Epochs(ArrayBatches([(np.arange(3.0), np.dtype(float))], batch_size=1), steps=2)
-    >>> next(iter(epochs))
-    (array([0.]),)
-    """
-
-    def __init__(
-        self, batches: ArrayBatches, steps: int | None, name: str = "steps_per_epoch"
-    ) -> None:
-        self.batches = batches
-        self.steps = steps
-        self.name = name
-        self._pass: Iterator[tuple[Array, ...]] | None = None
-        self._taken = 0
-
-    def __len__(self) -> int:
-        return len(self.batches) if self.steps is None else self.steps
-
-    def __iter__(self) -> Iterator[tuple[Array, ...]]:
-        if self.steps is None:
-            yield from self.batches
-            return
-        for step in range(self.steps):
-            if self._pass is None or (step == 0 and self._taken == len(self.batches)):
-                self._pass, self._taken = iter(self.batches), 0
-            if self._taken == len(self.batches):
-                warnings.warn(
-                    f"The data ended after {step} of {self.name}={self.steps} steps: there are "
-                    f"{len(self.batches)} batches. The epoch ends early.",
-                    stacklevel=2,
-                )
-                return
-            self._taken += 1
-            yield next(self._pass)
-
-    def rewind(self) -> None:
-        """Begin the next epoch at the first batch."""
-        self._pass = None
-
-
-def class_weights(weights: Any, y: Array) -> Array:
-    """Return the weight of each sample by its class: its index, or the place of its largest target.
-
-    Raises:
-        TypeError: If ``weights`` is no dict of numbers.
-        ValueError: If a weight is negative, or the targets are not one class a sample.
-
-    >>> class_weights({1: 2.0}, np.array([0, 1, 1]))
-    array([1., 2., 2.])
-    """
-    if not isinstance(weights, dict):
-        raise TypeError(
-            f"class_weight must be a dict such as {{0: 1, 1: 5}}. Received: {weights!r}"
-        )
-    if y.ndim > 2:
-        raise ValueError(
-            f"class_weight needs one class a sample. Received: y of shape {y.shape}. "
-            "Use sample_weight."
-        )
-    classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else np.rint(y.reshape(len(y)))
-    result = np.ones(len(y))
-    for label, weight in weights.items():
-        result[classes == label] = check_number(f"class_weight[{label!r}]", weight)
-    return result
