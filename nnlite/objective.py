@@ -12,7 +12,9 @@ from nnlite.layers.activations import Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
     BinaryCrossEntropy,
+    BinaryFocalCrossEntropy,
     CategoricalCrossEntropy,
+    CategoricalFocalCrossEntropy,
     Loss,
     MeanSquaredError,
     SparseCategoricalCrossEntropy,
@@ -41,8 +43,12 @@ def from_logits(loss: Loss, activation: Layer | None) -> Loss | None:
     or 1, and the derivative of the two together, p - y, is cheaper than of one after the other.
     """
     pairs = {
-        Sigmoid: (BinaryCrossEntropy,),
-        Softmax: (CategoricalCrossEntropy, SparseCategoricalCrossEntropy),
+        Sigmoid: (BinaryCrossEntropy, BinaryFocalCrossEntropy),
+        Softmax: (
+            CategoricalCrossEntropy,
+            CategoricalFocalCrossEntropy,
+            SparseCategoricalCrossEntropy,
+        ),
     }
     if type(loss) not in pairs.get(type(activation), ()):
         return None

@@ -6,14 +6,15 @@ saturates: with p = sigmoid(z) or softmax(z), the derivative by z is simply p - 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric, check_fraction
+from nnlite.checks import check_fraction
 from nnlite.config import epsilon
-from nnlite.losses.loss import Loss, registry
+from nnlite.losses.labels import check_classes
+from nnlite.losses.loss import Loss, check_axis, registry
 from nnlite.numerics import axis_first, axis_last, exp_limit, shifted_exp
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "BinaryCrossentropy",
     "CategoricalCrossEntropy",
     "CategoricalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "SparseCategoricalCrossEntropy",
     "SparseCategoricalCrossentropy",
 ]
@@ -43,6 +45,8 @@ class CrossEntropy(Loss):
         ValueError: If ``label_smoothing`` lies outside [0, 1].
     """
 
+    axis: int
+
     def __init__(
         self,
         from_logits: bool = False,
@@ -53,13 +57,11 @@ class CrossEntropy(Loss):
         dtype: Any = None,
     ) -> None:
         super().__init__(reduction, name, dtype)
-        if not isinstance(axis, int):
-            raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
         self.from_logits = bool(from_logits)
         self.label_smoothing = check_fraction(
             "label_smoothing", label_smoothing, including_one=True
         )
-        self.axis = axis
+        self.axis = check_axis(axis)
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """Return the value of each sample."""
@@ -70,7 +72,7 @@ class CrossEntropy(Loss):
         return self.call_and_derivative(y_true, y_pred)[1]
 
 
-@registry.register("bce", "BCE", "BinaryCrossentropy")
+@registry.register("bce", "BCE")
 class BinaryCrossEntropy(CrossEntropy):
     """Binary cross-entropy: the mean over the k outputs of -(y log p + (1 - y) log(1 - p)).
 
@@ -100,22 +102,23 @@ class BinaryCrossEntropy(CrossEntropy):
         y = y_true
         if self.label_smoothing:
             y = y * (1 - self.label_smoothing) + self.label_smoothing / 2
-        if self.from_logits:
-            z = y_pred
-            e = np.exp(-np.minimum(np.abs(z), exp_limit(z.dtype)))
-            positive = z >= 0
-            # log(1 + exp(z)) is z where z >= 0, else 0, plus log(1 + exp(-|z|)).
-            values = np.log1p(e) - z * (y - positive)
-            d = np.where(positive, 1, e) / (1 + e) - y
-        else:
-            p = np.clip(y_pred, epsilon(), 1 - epsilon())
-            values = -(y * np.log(p) + (1 - y) * np.log1p(-p))
-            d = (p - y) / (p * (1 - p)) * (p == y_pred)
+        values, d = self._of_outputs(y, y_pred)
         outputs = y_pred.shape[self.axis]
         if outputs == 1:
             return values.squeeze(self.axis), d
         d /= outputs
         return values.mean(axis=self.axis), d
+
+    def _of_outputs(self, y: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return the value of each output, and its derivative."""
+        if self.from_logits:
+            e, positive = exp_of_minus_abs(y_pred)
+            # log(1 + exp(z)) is z where z >= 0, else 0, plus log(1 + exp(-|z|)).
+            values = np.log1p(e) - y_pred * (y - positive)
+            return values, np.where(positive, 1, e) / (1 + e) - y
+        p = np.clip(y_pred, epsilon(), 1 - epsilon())
+        values = -(y * np.log(p) + (1 - y) * np.log1p(-p))
+        return values, (p - y) / (p * (1 - p)) * (p == y_pred)
 
     def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
         """As `Loss.check_targets`; each target is to lie in [0, 1]."""
@@ -123,13 +126,26 @@ class BinaryCrossEntropy(CrossEntropy):
         low, high = array.min(), array.max()
         if low < 0 or high > 1:
             raise ValueError(
-                f"BinaryCrossEntropy expects {name} in [0, 1]. Received: values from {low} to "
+                f"{type(self).__name__} expects {name} in [0, 1]. Received: values from {low} to "
                 f"{high}. Labels such as -1 and 1 become 0 and 1 by (y + 1) / 2."
             )
         return array
 
 
-@registry.register("CategoricalCrossentropy")
+def exp_of_minus_abs(z: Array) -> tuple[Array, Array]:
+    """Return exp(-|z|), and where z >= 0: what sigmoid(z) = 1 / (1 + exp(-z)) is made of."""
+    return np.exp(-np.minimum(np.abs(z), exp_limit(z.dtype))), z >= 0
+
+
+def normalize(p: Array) -> Array:
+    """Divide ``p`` in place by its sum along the first axis, and return that."""
+    total = np.add.reduce(p, axis=0)
+    total = np.where(total == 0, 1, total)  # all 0, as after a ReLU: no distribution
+    p /= total
+    return total
+
+
+@registry.register()
 class CategoricalCrossEntropy(CrossEntropy):
     """Categorical cross-entropy: -sum_i y_i log p_i, for targets given as distributions y.
 
@@ -170,9 +186,7 @@ class CategoricalCrossEntropy(CrossEntropy):
             d *= mass / total
             d -= y
         else:
-            total = np.add.reduce(p, axis=0)
-            total = np.where(total == 0, 1, total)  # all 0, as after a ReLU: no distribution
-            p /= total
+            total = normalize(p)
             inside = np.clip(p, epsilon(), 1 - epsilon())
             values = -np.add.reduce(y * np.log(inside), axis=0)
             y = y * (p == inside)
@@ -180,7 +194,7 @@ class CategoricalCrossEntropy(CrossEntropy):
         return values, axis_last(d, self.axis)
 
 
-@registry.register("SparseCategoricalCrossentropy")
+@registry.register()
 class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
     """Categorical cross-entropy, -log p_y, for targets given as class indices y.
 
@@ -227,42 +241,77 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
         return None if self.ignore_class is None else y_true != self.ignore_class
 
     def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
-        """Return ``y_true`` as integers of the output's shape without its class axis.
-
-        Raises:
-            TypeError: If they are no integers.
-            ValueError: If the shape does not fit, or an index is no class.
-        """
-        array = as_numeric(name, y_true)
-        shape, classes = self.samples_shape(output_shape), output_shape[self.axis]
-        if array.shape == (*shape, 1):
-            array = array[..., 0]
-        if array.shape != shape:
-            hint = ""
-            if array.shape == output_shape:
-                hint = (
-                    " For one-hot targets, use CategoricalCrossEntropy "
-                    "('categorical_crossentropy')."
-                )
-            raise ValueError(
-                f"SparseCategoricalCrossEntropy expects {name} of shape {shape}, one class "
-                f"index a sample. Received: {name} of shape {array.shape}.{hint}"
-            )
-        if array.dtype.kind == "f":
-            raise TypeError(
-                f"SparseCategoricalCrossEntropy expects {name} to hold class indices, as integers. "
-                f"Received: {name} of type {array.dtype}. Whole numbers become integers by "
-                ".astype('int64')."
-            )
-        wrong = (array < 0) | (array >= classes)
-        if self.ignore_class is not None:
-            wrong &= array != self.ignore_class
-        if wrong.any():
-            raise ValueError(
-                f"SparseCategoricalCrossEntropy expects {name} from 0 to {classes - 1}, for an "
-                f"output of {classes} classes. Received: a label {array[wrong].flat[0]}"
-            )
+        """As `Loss.check_targets`; each target is to be a class."""
+        array = super().check_targets(name, y_true, output_shape)
+        check_classes(type(self).__name__, name, array, output_shape[self.axis], self.ignore_class)
         return array
+
+
+@registry.register("categorical_generalized_cross_entropy")
+class CategoricalGeneralizedCrossEntropy(Loss):
+    """Generalized cross-entropy of class indices y, (1 - p_y^q) / q: wrong labels pull less.
+
+    Towards q = 0 it is the cross-entropy -log p_y, at q = 1 the absolute error 1 - p_y. Its
+    derivative by p_y is -p_y^(q - 1), and 0 where p_y is 0, as for negative predictions.
+
+    Source: Zhang and Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks
+    with Noisy Labels", 2018, equation 6.
+
+    Args:
+        q: Between 0 and 1.
+        reduction: As for `Loss`.
+        name: As for `Loss`.
+        dtype: As for `Loss`.
+
+    Raises:
+        ValueError: If ``q`` does not lie between 0 and 1.
+
+    >>> CategoricalGeneralizedCrossEntropy()([1], [[0.75, 0.25]])
+    1.0
+    """
+
+    takes_indices = True
+    keras_name: ClassVar[str | None] = "CategoricalGeneralizedCrossEntropy"
+
+    def __init__(
+        self,
+        q: float = 0.5,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(reduction, name, dtype)
+        self.q = check_fraction("q", q)
+        if not self.q:
+            raise ValueError(f"q must lie between 0 and 1. Received: q={q!r}")
+
+    @classmethod
+    def default_name(cls) -> str:
+        """Return Keras's name for it, in which cross and entropy are two words."""
+        return "categorical_generalized_cross_entropy"
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        """Return (1 - p_y^q) / q."""
+        return (1 - self._of_label(y_true, y_pred) ** self.q) / self.q
+
+    def derivative(self, y_true: Array, y_pred: Array) -> Array:
+        """Return -p_y^(q - 1) at the label, and 0 elsewhere."""
+        p = self._of_label(y_true, y_pred)
+        positive = p >= np.finfo(p.dtype).tiny  # below, the power would overflow
+        slope = -(np.where(positive, p, 1) ** (self.q - 1)) * positive
+        d = np.zeros_like(y_pred)
+        np.put_along_axis(d, y_true[..., None], slope[..., None], axis=-1)
+        return d
+
+    def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
+        """As `Loss.check_targets`; each target is to be a class."""
+        array = super().check_targets(name, y_true, output_shape)
+        check_classes(type(self).__name__, name, array, output_shape[-1])
+        return array
+
+    def _of_label(self, y_true: Array, y_pred: Array) -> Array:
+        p = np.take_along_axis(y_pred, y_true[..., None], axis=-1)[..., 0]
+        return np.maximum(p, 0)
 
 
 BinaryCrossentropy = BinaryCrossEntropy

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.checks import as_numeric, check_finite, sample_weights
 from nnlite.config import float_type
+from nnlite.losses.labels import check_indices
 from nnlite.registry import Configurable, Registry
+from nnlite.serialization import serialize_keras_object
 
-__all__ = ["Loss", "get", "registry"]
+__all__ = ["Loss", "deserialize", "get", "registry", "serialize"]
 
 Array = NDArray[Any]
+F = TypeVar("F", bound=Callable[..., Any])
 
 _REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
 
@@ -34,10 +38,10 @@ class Loss(Configurable):
         ValueError: If ``reduction`` or ``dtype`` is unknown.
     """
 
-    #: The axis of ``y_pred`` that holds one sample's outputs.
-    axis: int = -1
+    #: The axis or axes of ``y_pred`` that one loss is taken over; None takes the batch as one.
+    axis: int | tuple[int, ...] | None = -1
 
-    #: Whether ``y_true`` holds one class index in place of that axis.
+    #: Whether ``y_true`` holds one index, of a class or a group, in place of that axis.
     takes_indices: ClassVar[bool] = False
 
     left_out_if_none: ClassVar[tuple[str, ...]] = ("dtype",)
@@ -59,7 +63,7 @@ class Loss(Configurable):
     # ---- what a loss defines --------------------------------------------------------------
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the loss of each sample: the shape of ``y_pred`` without its last axis."""
+        """Return the loss of each sample: the shape of ``y_pred`` without its ``axis``."""
         raise NotImplementedError(f"{type(self).__name__} does not define call(y_true, y_pred)")
 
     def derivative(self, y_true: Array, y_pred: Array) -> Array:
@@ -86,6 +90,9 @@ class Loss(Configurable):
             ValueError: If its shape does not fit, or an entry is out of the loss's range.
         """
         array = as_numeric(name, y_true)
+        if self.takes_indices:
+            shape = self.samples_shape(output_shape)
+            return check_indices(type(self).__name__, name, array, shape, output_shape)
         if array.shape == output_shape:
             return array
         if output_shape[-1] == 1 and array.shape == output_shape[:-1]:
@@ -104,9 +111,14 @@ class Loss(Configurable):
         )
 
     def samples_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of what `call` returns: ``output_shape`` without the outputs' axis."""
-        axis = self.axis % len(output_shape)
-        return output_shape[:axis] + output_shape[axis + 1 :]
+        """Return the shape of what is weighted: ``output_shape`` without the loss's axes.
+
+        It is that of what `call` returns, but where a batch has one loss: its samples are.
+        """
+        if self.axis is None:
+            return output_shape[:1]
+        axes = {axis % len(output_shape) for axis in _tuple(self.axis)}
+        return tuple(n for i, n in enumerate(output_shape) if i not in axes)
 
     # ---- what every loss does -------------------------------------------------------------
 
@@ -122,7 +134,7 @@ class Loss(Configurable):
             TypeError: If an argument is not numeric.
             ValueError: If shapes do not fit or a target is out of range.
         """
-        y_true, y_pred, weight = self._arrays(y_true, y_pred, sample_weight)
+        y_true, y_pred, weight = self.arrays(y_true, y_pred, sample_weight)
         with np.errstate(under="ignore"):
             values = self.call(y_true, y_pred)
             scale = self._scale(values, y_true, weight)
@@ -135,7 +147,7 @@ class Loss(Configurable):
 
         Takes and raises what calling the loss does; the result has the shape of ``y_pred``.
         """
-        y_true, y_pred, weight = self._arrays(y_true, y_pred, sample_weight)
+        y_true, y_pred, weight = self.arrays(y_true, y_pred, sample_weight)
         with np.errstate(under="ignore"):
             return self.value_and_gradient(y_true, y_pred, weight)[1]
 
@@ -145,13 +157,15 @@ class Loss(Configurable):
         """Return both for arrays that have passed the door: what a training step calls."""
         values, gradient = self.call_and_derivative(y_true, y_pred)
         scale = self._scale(values, y_true, sample_weight)
+        if not (isinstance(scale, float) or values.ndim):  # one loss, for all its weights
+            scale = float(scale.sum())
         if isinstance(scale, float):
             gradient *= scale
             return float(np.add.reduce(values, axis=None)) * scale, gradient
-        gradient *= np.expand_dims(scale, self.axis)
+        gradient *= np.expand_dims(scale, -1 if self.axis is None else self.axis)
         return float(np.vdot(values, scale)), gradient
 
-    def _arrays(
+    def arrays(
         self, y_true: Any, y_pred: Any, sample_weight: Any
     ) -> tuple[Array, Array, Array | None]:
         """Bring the arguments of a call by hand to the shapes and types of a training step."""
@@ -160,7 +174,7 @@ class Loss(Configurable):
             raise ValueError(f"y_pred must hold predictions. Received: shape {y_pred.shape}")
         own = y_pred.dtype if y_pred.dtype in (np.float32, np.float64) else None
         dtype = float_type(self.dtype or own)
-        if not -y_pred.ndim <= self.axis < y_pred.ndim:
+        if not all(-y_pred.ndim <= axis < y_pred.ndim for axis in _tuple(self.axis)):
             raise ValueError(f"y_pred of shape {y_pred.shape} has no axis={self.axis}.")
         y_true = as_numeric("y_true", y_true)
         check_finite("y_true", y_true, dtype)
@@ -180,7 +194,7 @@ class Loss(Configurable):
             return 1.0 / values.size if mean else 1.0
         weight = np.ones(values.shape) if sample_weight is None else sample_weight.astype(float)
         weight = weight.reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
-        weight = np.broadcast_to(weight, values.shape)
+        weight = np.broadcast_to(weight, values.shape or weight.shape)
         if valid is not None:
             weight = weight * valid
         if self.reduction == "mean_with_sample_weight" and sample_weight is not None:
@@ -191,11 +205,65 @@ class Loss(Configurable):
         return scale.astype(values.dtype, copy=False)
 
 
-registry: Registry[Loss] = Registry("loss", Loss, "keras.losses")
+def _tuple(axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the axes that ``axis`` names; None names none."""
+    return () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+
+
+def check_axis(axis: Any) -> int:
+    """Return ``axis`` as an integer.
+
+    Raises:
+        TypeError: If it is none.
+    """
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
+    return int(axis)
+
+
+class LossRegistry(Registry[Loss]):
+    """The losses by name, and those that a function such as `mean_squared_error` stands for."""
+
+    def __init__(self) -> None:
+        super().__init__("loss", Loss, "keras.losses")
+        self._functions: dict[Callable[..., Any], type[Loss]] = {}
+
+    def function_of(self, cls: type[Loss]) -> Callable[[F], F]:
+        """Return a decorator that says of which loss a function is the value of each sample."""
+
+        def add(function: F) -> F:
+            self._functions[function] = cls
+            return function
+
+        return add
+
+    def get(self, identifier: Any) -> Loss:
+        """Return a loss as `Registry.get` does, or for a function of this package.
+
+        Raises:
+            ValueError: If a name is unknown.
+            TypeError: If ``identifier`` is of another kind, such as any other function.
+        """
+        if isinstance(identifier, (Loss, type)) or not callable(identifier):
+            return super().get(identifier)
+        if identifier in self._functions:
+            return self._functions[identifier]()
+        raise TypeError(
+            f"A function has no derivative here. Received: {identifier!r}. Make it a loss:\n"
+            "class MyLoss(nnlite.losses.Loss):\n"
+            "    def call(self, y_true, y_pred): ...  # the loss of each sample\n"
+            "    def derivative(self, y_true, y_pred): ...  # of that, by y_pred"
+        )
+
+
+registry = LossRegistry()
 
 
 def get(identifier: Any) -> Loss:
-    """Return a loss for a name such as ``"mse"``, a class, or a loss.
+    """Return a loss for a name such as ``"mse"``, a class, a loss, a serialized one or a function.
+
+    Args:
+        identifier: It; a function is one of this package's, such as `mean_squared_error`.
 
     Raises:
         ValueError: If the name is unknown; the message offers the nearest.
@@ -205,3 +273,32 @@ def get(identifier: Any) -> Loss:
     MeanSquaredError()
     """
     return registry.get(identifier)
+
+
+def serialize(loss: Any) -> Any:
+    """Return a loss, or one of this package's functions, as plain data, in Keras's form.
+
+    Raises:
+        TypeError: If it has no configuration.
+
+    >>> serialize(get("mse"))["class_name"]
+    'MeanSquaredError'
+    """
+    return serialize_keras_object(loss)
+
+
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
+    """Make a loss from what `serialize` returned, or from a name.
+
+    Args:
+        name: The loss as plain data.
+        custom_objects: Losses of your own that it may name.
+
+    Raises:
+        TypeError: If ``name`` is of another kind.
+        ValueError: If it names nothing known, or its configuration does not fit.
+
+    >>> deserialize({"class_name": "Huber", "config": {"delta": 2.0}})
+    Huber(delta=2.0)
+    """
+    return registry.deserialize(name, custom_objects)

@@ -1,4 +1,4 @@
-"""Losses of the difference between prediction and target."""
+"""Losses of the difference between prediction and target, in value, scale or direction."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.checks import check_number
-from nnlite.losses.loss import Loss, registry
+from nnlite.config import epsilon
+from nnlite.losses.loss import Loss, check_axis, registry
 
-__all__ = ["Huber", "MeanAbsoluteError", "MeanSquaredError"]
+__all__ = [
+    "CosineSimilarity",
+    "Huber",
+    "LogCosh",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+]
 
 Array = NDArray[Any]
 
@@ -65,7 +74,144 @@ class MeanAbsoluteError(Loss):
         return d
 
 
-@registry.register()
+@registry.register("mape", "MAPE")
+class MeanAbsolutePercentageError(Loss):
+    """Mean absolute percentage error: the mean of 100 |p - y| / |y| over the k outputs.
+
+    Its derivative is 100 sign(p - y) / |y| / k. Where |y| is below 1e-7, it is taken as that.
+
+    Args:
+        reduction: As for `Loss`.
+        name: As for `Loss`.
+        dtype: As for `Loss`.
+
+    >>> MeanAbsolutePercentageError()([[2.0, 4.0]], [[1.0, 5.0]])
+    37.5
+    """
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        """Return mean(100 |p - y| / |y|)."""
+        return 100 * (np.abs(y_pred - y_true) / self._size(y_true)).mean(axis=-1)
+
+    def derivative(self, y_true: Array, y_pred: Array) -> Array:
+        """Return 100 sign(p - y) / |y| / k, and 0 where p = y."""
+        return 100 / y_pred.shape[-1] * np.sign(y_pred - y_true) / self._size(y_true)
+
+    def _size(self, y_true: Array) -> Array:
+        return np.maximum(np.abs(y_true), epsilon())
+
+
+@registry.register("msle", "MSLE")
+class MeanSquaredLogarithmicError(Loss):
+    """Mean squared logarithmic error: the mean of e^2 over the k outputs.
+
+    There e = log(1 + p) - log(1 + y), of p and y no smaller than 1e-7; the derivative is
+    2 e / (1 + p) / k, and 0 below.
+
+    Args:
+        reduction: As for `Loss`.
+        name: As for `Loss`.
+        dtype: As for `Loss`.
+
+    >>> round(MeanSquaredLogarithmicError()([[0.0, 3.0]], [[1.0, 3.0]]), 5)  # log(2)**2 / 2
+    0.24023
+    """
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        """Return mean(e^2)."""
+        return np.square(self._error(y_true, y_pred)).mean(axis=-1)
+
+    def derivative(self, y_true: Array, y_pred: Array) -> Array:
+        """Return 2 e / (1 + p) / k."""
+        above = y_pred > epsilon()
+        slope = 2 / y_pred.shape[-1] / (1 + np.where(above, y_pred, 0)) * above
+        return slope * self._error(y_true, y_pred)
+
+    def _error(self, y_true: Array, y_pred: Array) -> Array:
+        return np.log1p(np.maximum(y_pred, epsilon())) - np.log1p(np.maximum(y_true, epsilon()))
+
+
+@registry.register("logcosh")
+class LogCosh(Loss):
+    """Log-cosh: the mean of log(cosh(e)) over the k outputs, where e = p - y.
+
+    About e^2 / 2 for small errors and |e| - log 2 for large ones; its derivative is tanh(e) / k.
+
+    Args:
+        reduction: As for `Loss`.
+        name: As for `Loss`.
+        dtype: As for `Loss`.
+
+    >>> round(LogCosh()([[0.0, 0.0]], [[0.0, 100.0]]), 6)  # (100 - log(2)) / 2
+    49.653426
+    """
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the mean of |e| + log((1 + exp(-2 |e|)) / 2)."""
+        error = np.abs(y_pred - y_true)
+        # With expm1 for the exp, log1p's argument is exact where the error is small.
+        return (error + np.log1p(np.expm1(-2 * error) / 2)).mean(axis=-1)
+
+    def derivative(self, y_true: Array, y_pred: Array) -> Array:
+        """Return tanh(e) / k."""
+        d = np.tanh(y_pred - y_true)
+        d *= 1 / y_pred.shape[-1]
+        return d
+
+
+@registry.register("cosine_proximity", "cosine")
+class CosineSimilarity(Loss):
+    """Cosine similarity, negated: -sum(y p) / (|y| |p|), from -1 for one direction to 1.
+
+    With the unit vectors u of p and v of y, the derivative is ((u v) u - v) / |p|. A length below
+    1e-7 is taken as that, so that a vector of zeros has the similarity 0.
+
+    Args:
+        axis: The axis of the vectors.
+        reduction: As for `Loss`.
+        name: As for `Loss`.
+        dtype: As for `Loss`.
+
+    Raises:
+        TypeError: If ``axis`` is no integer.
+
+    >>> round(CosineSimilarity()([[1.0, 0.0]], [[3.0, 4.0]]), 6)
+    -0.6
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(reduction, name, dtype)
+        self.axis = check_axis(axis)
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        """Return -sum(u v)."""
+        return -(self._unit(y_true)[0] * self._unit(y_pred)[0]).sum(axis=self.axis)
+
+    def derivative(self, y_true: Array, y_pred: Array) -> Array:
+        """Return ((u v) u - v) / |p|, or -v / 1e-7 where p is shorter than that."""
+        (v, *_), (u, largest, length, shortest) = self._unit(y_true), self._unit(y_pred)
+        similarity = (u * v).sum(axis=self.axis, keepdims=True)
+        return (similarity * u * (length > shortest) - v) / np.maximum(length, shortest) / largest
+
+    def _unit(self, x: Array) -> tuple[Array, Array, Array, Array]:
+        """Return x over its length, its largest entry, and in units of that |x| and 1e-7.
+
+        In those units no square overflows.
+        """
+        largest = np.maximum(np.abs(x).max(axis=self.axis, keepdims=True), epsilon())
+        x = x / largest
+        length = np.sqrt(np.square(x).sum(axis=self.axis, keepdims=True))
+        shortest = epsilon() / largest
+        return x / np.maximum(length, shortest), largest, length, shortest
+
+
+@registry.register("huber_loss")
 class Huber(Loss):
     """Huber loss: quadratic for small errors e = p - y, linear for large ones.
 
@@ -98,6 +244,11 @@ class Huber(Loss):
         self.delta = check_number("delta", delta)
         if not self.delta:
             raise ValueError(f"delta must be positive. Received: delta={delta!r}")
+
+    @classmethod
+    def default_name(cls) -> str:
+        """Return Keras's name for it."""
+        return "huber_loss"
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """Return the mean of c (|e| - c / 2), where c is |e| cut off at delta."""

@@ -1,0 +1,70 @@
+"""Targets that are indices, of classes or groups: what shape, type and range they must have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["check_classes", "check_indices"]
+
+Array = NDArray[Any]
+
+
+def check_indices(
+    owner: str, name: str, array: Array, shape: tuple[int, ...], output_shape: tuple[int, ...]
+) -> Array:
+    """Return ``array`` as integers of ``shape``, from which it may differ by a last axis of 1.
+
+    Args:
+        owner: The name of the loss.
+        name: What the targets are called.
+        array: The targets.
+        shape: The shape that they must have.
+        output_shape: That of the predictions.
+
+    Raises:
+        TypeError: If they are no integers.
+        ValueError: If the shape does not fit.
+
+    >>> check_indices("Loss", "y", np.array([[0], [2]]), (2,), (2, 3))
+    array([0, 2])
+    """
+    if array.shape == (*shape, 1):
+        array = array[..., 0]
+    if array.shape != shape:
+        hint = ""
+        if array.shape == output_shape:
+            hint = (
+                " For one-hot targets, use CategoricalCrossEntropy ('categorical_crossentropy'), "
+                "or make them indices by .argmax(axis=-1)."
+            )
+        raise ValueError(
+            f"{owner} expects {name} of shape {shape}, one class index a sample. "
+            f"Received: {name} of shape {array.shape}.{hint}"
+        )
+    if array.dtype.kind == "f":
+        raise TypeError(
+            f"{owner} expects {name} to hold class indices, as integers. Received: {name} of type "
+            f"{array.dtype}. Whole numbers become integers by .astype('int64')."
+        )
+    return array
+
+
+def check_classes(
+    owner: str, name: str, array: Array, classes: int, ignored: int | None = None
+) -> None:
+    """Refuse an index that is neither one of ``classes`` nor the ``ignored`` one.
+
+    Raises:
+        ValueError: With the first such index.
+    """
+    wrong = (array < 0) | (array >= classes)
+    if ignored is not None:
+        wrong &= array != ignored
+    if np.any(wrong):
+        raise ValueError(
+            f"{owner} expects {name} from 0 to {classes - 1}, for an output of {classes} classes. "
+            f"Received: a label {array[wrong].flat[0]}"
+        )

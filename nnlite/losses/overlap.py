@@ -1,0 +1,121 @@
+"""Losses of two regions' overlap, for segmentation: of each sample's, or of a whole batch's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import check_number
+from nnlite.config import epsilon
+from nnlite.losses.loss import Loss, check_axis, registry
+
+__all__ = ["Dice", "Tversky"]
+
+Array = NDArray[Any]
+
+
+@registry.register()
+class Tversky(Loss):
+    """Tversky loss, 1 - I / (I + alpha A + beta B + 1e-7): how far two regions are from one.
+
+    Over all entries of ``axis``, I = sum(y p) is what prediction and target share,
+    A = sum(y (1 - p)) what the prediction leaves out, B = sum(p (1 - y)) what it adds. With D the
+    divisor, the derivative by p is (I (y (1 - alpha) + (1 - y) beta) / D - y) / D.
+
+    Source: Salehi et al., "Tversky Loss Function for Image Segmentation Using 3D Fully
+    Convolutional Deep Networks", 2017, equation 3.
+
+    Args:
+        alpha: The weight of what is left out.
+        beta: The weight of what is added.
+        reduction: As for `Loss`. A batch taken as one has one loss, which ``sample_weight`` makes
+            one for each sample.
+        name: As for `Loss`.
+        axis: The axis or axes of a region; None takes the whole batch as one.
+        dtype: As for `Loss`.
+
+    Raises:
+        TypeError: If ``alpha`` or ``beta`` is no number, or ``axis`` no integer, tuple or None.
+        ValueError: If ``alpha`` or ``beta`` is negative.
+
+    >>> round(Tversky(alpha=0.0, beta=1.0)([[1.0, 1.0, 0.0]], [[1.0, 0.0, 1.0]]), 6)
+    0.5
+    """
+
+    _least = epsilon()  # what the divisor has at least
+
+    def __init__(
+        self,
+        alpha: float = 0.5,
+        beta: float = 0.5,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        axis: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(reduction, name, dtype)
+        self.alpha = check_number("alpha", alpha)
+        self.beta = check_number("beta", beta)
+        if isinstance(axis, (list, tuple)):
+            self.axis = tuple(check_axis(one) for one in axis)
+        else:
+            self.axis = None if axis is None else check_axis(axis)
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        """Return 1 - I / (I + alpha A + beta B + 1e-7)."""
+        return np.squeeze(1 - self._index(y_true, y_pred)[0], axis=self.axis)
+
+    def derivative(self, y_true: Array, y_pred: Array) -> Array:
+        """Return (I (y (1 - alpha) + (1 - y) beta) / D - y) / D."""
+        index, divisor = self._index(y_true, y_pred)
+        growth = y_true * (1 - self.alpha) + (1 - y_true) * self.beta
+        return (index * growth - y_true) / divisor
+
+    def _index(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return I / D, and D."""
+
+        def total(array: Array) -> Array:
+            return array.sum(axis=self.axis, keepdims=True)
+
+        shared = total(y_true * y_pred)
+        divisor = shared + self.alpha * total(y_true * (1 - y_pred))
+        divisor += self.beta * total(y_pred * (1 - y_true)) + self._least
+        divisor = np.where(divisor == 0, 1, divisor)  # as it can be where some p are negative
+        return shared / divisor, divisor
+
+
+@registry.register()
+class Dice(Tversky):
+    """Dice loss, 1 - 2 sum(y p) / (sum(y) + sum(p) + 1e-7): how far two regions are from one.
+
+    The sums are over all entries of ``axis``. It is the `Tversky` loss in which what is left out
+    and what is added have the weight 1/2 each.
+
+    Source: Sudre et al., "Generalised Dice Overlap as a Deep Learning Loss Function for Highly
+    Unbalanced Segmentations", 2017, section 2.1.
+
+    Args:
+        reduction: As for `Tversky`.
+        name: As for `Loss`.
+        axis: As for `Tversky`.
+        dtype: As for `Loss`.
+
+    Raises:
+        TypeError: If ``axis`` is no integer, tuple or None.
+
+    >>> round(Dice()([[1.0, 1.0, 0.0]], [[1.0, 0.0, 1.0]]), 6)
+    0.5
+    """
+
+    _least = epsilon() / 2
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        axis: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(0.5, 0.5, reduction, name, axis, dtype)
