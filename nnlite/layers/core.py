@@ -1,8 +1,7 @@
-"""The layers that most networks are made of: Input, Dense, Activation, Flatten."""
+"""The layers that most networks are made of: Input, Dense, Activation."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from nnlite.checks import check_count
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, Shape, as_shape, ones, registry
 
-__all__ = ["Activation", "Dense", "Flatten", "Input", "InputLayer"]
+__all__ = ["Activation", "Dense", "Input", "InputLayer"]
 
 Array = NDArray[Any]
 
@@ -259,51 +258,3 @@ class Activation(Layer):
     def sublayers(self) -> Sequence[Layer]:
         """Return the activation."""
         return (self.activation,)
-
-
-@registry.register()
-class Flatten(Layer):
-    """Each sample as one row of numbers: (m, a, b, ...) becomes (m, a b ...).
-
-    Args:
-        data_format: ``"channels_last"``, the order as it stands, or ``"channels_first"``, which
-            moves the first of a sample's axes behind the others before flattening.
-        **kwargs: As for `Layer`.
-
-    Raises:
-        ValueError: If ``data_format`` is another one.
-
-    >>> Flatten()(np.zeros((5, 8, 8))).shape
-    (5, 64)
-    """
-
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if data_format not in (None, "channels_last", "channels_first"):
-            raise ValueError(
-                "data_format must be 'channels_last' or 'channels_first'. "
-                f"Received: data_format={data_format!r}"
-            )
-        self.data_format = data_format
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return ``x`` with its features in one axis."""
-        if self.data_format == "channels_first" and x.ndim > 2:
-            x = np.moveaxis(x, 1, -1)
-        if training:
-            self.cache = (x.shape,)
-        return x.reshape(len(x), -1)
-
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient`` in the shape of the input."""
-        (shape,) = self.cache
-        gradient = gradient.reshape(shape)
-        if self.data_format == "channels_first" and gradient.ndim > 2:
-            gradient = np.moveaxis(gradient, -1, 1)
-        return gradient
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, product of the other sizes)."""
-        sizes = input_shape[1:]
-        known = [size for size in sizes if size is not None]
-        return (input_shape[0], math.prod(known) if len(known) == len(sizes) else None)

@@ -13,7 +13,10 @@ from nnlite.layers import (
     Identity,
     InputLayer,
     LeakyReLU,
+    Permute,
     ReLU,
+    RepeatVector,
+    Reshape,
     Sigmoid,
     Softmax,
     Tanh,
@@ -93,6 +96,11 @@ LAYERS = {
             },
         ),
         sample_shapes,
+    ),
+    Permute: st.permutations([1, 2, 3]).map(lambda dims: ({"dims": dims}, (2, 3, 4))),
+    RepeatVector: st.tuples(sizes.map(lambda n: {"n": n}), sizes.map(lambda size: (size,))),
+    Reshape: st.sampled_from([(12,), (3, 4), (-1,), (2, None, 2), (3, -1, 4)]).map(
+        lambda shape: ({"target_shape": shape}, (2, 6))
     ),
     Sigmoid: st.tuples(st.just({}), sample_shapes),
     Softmax: st.one_of(

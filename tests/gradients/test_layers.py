@@ -100,6 +100,9 @@ FIXED = {
     layers.Dense: ({"units": 4, "activation": "softmax"}, (3, 2)),
     layers.Flatten: ({"data_format": "channels_first"}, (3, 2)),
     layers.InputLayer: ({"shape": (3, 2)}, (3, 2)),
+    layers.Permute: ({"dims": (2, 1)}, (3, 2)),
+    layers.RepeatVector: ({"n": 3}, (4,)),
+    layers.Reshape: ({"target_shape": (2, -1)}, (3, 2)),
     layers.ReLU: ({"max_value": 1.0, "negative_slope": 0.1}, (3, 2)),
 }
 

@@ -38,8 +38,6 @@ MUTANTS = {
             "np.dot(d, self.kernel.value.T, out=out)",
             "np.dot(d, self.kernel.value.reshape(self.units, -1), out=out)",
         ),
-        ("x = np.moveaxis(x, 1, -1)", "x = np.moveaxis(x, -1, 1)"),
-        ("gradient = np.moveaxis(gradient, -1, 1)", "gradient = np.moveaxis(gradient, 1, -1)"),
     ],
     "layers/normalization.py": [
         ("np.subtract(rows, mean, out=self.scratch", "np.add(rows, mean, out=self.scratch"),
@@ -72,5 +70,16 @@ MUTANTS = {
         ("np.multiply(gradient, kept, out=out)", "np.multiply(-gradient, kept, out=out)"),
         ("np.multiply(gradient, kept, out=out)", "np.copyto(out, gradient)"),
         ("out *= self._scale", "out /= self._scale"),
+    ],
+    "layers/reshaping.py": [
+        ("x = np.moveaxis(x, 1, -1)", "x = np.moveaxis(x, -1, 1)"),
+        ("gradient = np.moveaxis(gradient, -1, 1)", "gradient = np.moveaxis(gradient, 1, -1)"),
+        (
+            "return gradient.transpose(0, *(self.dims.index(i) + 1",
+            "return gradient.transpose(0, *(self.dims[i - 1]",
+        ),
+        ("np.add.reduce(gradient, axis=1,", "np.maximum.reduce(gradient, axis=1,"),
+        ("y[...] = x[:, None]", "y[...] = np.resize(x, shape)"),
+        ("left, rest = divmod(", "rest, left = divmod("),
     ],
 }
