@@ -1,0 +1,268 @@
+"""Step sizes that adapt to each weight's own gradients: RMSprop, Adagrad, Adadelta."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import check_fraction, check_number
+from nnlite.optimizers.optimizer import TINY, Optimizer, Rate, registry
+
+__all__ = ["Adadelta", "Adagrad", "RMSprop"]
+
+Array = NDArray[Any]
+
+
+@registry.register("rmsprop", "RMSProp")
+class RMSprop(Optimizer):
+    """Gradient descent on gradients divided by a running root of their mean square.
+
+    s <- r s + (1 - r) g^2, and w <- w - a g / sqrt(s + e); centered, s is less the square of the
+    running mean of g; with momentum p, v <- p v + (that step), and w <- w - v.
+
+    Source: Tieleman and Hinton, "Lecture 6.5: RMSProp", Coursera, 2012; Graves, "Generating
+    Sequences With Recurrent Neural Networks", 2013, equations 38 to 41 (centered).
+
+    Args:
+        learning_rate: a, as for `Optimizer`.
+        rho: r, in [0, 1).
+        momentum: p, in [0, 1).
+        epsilon: e.
+        centered: Whether to divide by the running standard deviation.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
+            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
+            `Optimizer`.
+
+    Raises:
+        ValueError: If ``rho`` or ``momentum`` is outside [0, 1), or as for `Optimizer`.
+
+    >>> RMSprop(rho=0.95)
+    RMSprop(rho=0.95)
+    """
+
+    slots: tuple[str, ...] = ("velocity", "momentum", "average_gradient")
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+        )
+        self.rho = check_fraction("rho", rho)
+        self.momentum = check_fraction("momentum", momentum)
+        self.epsilon = check_number("epsilon", epsilon)
+        self.centered = bool(centered)
+        kept = {"velocity": True, "momentum": bool(momentum), "average_gradient": self.centered}
+        self.slots = tuple(slot for slot, needed in kept.items() if needed)
+
+    def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
+        """One step, as the class says."""
+        s, *more = state
+        s *= self.rho
+        np.square(g, out=scratch)
+        scratch *= 1 - self.rho
+        s += scratch
+        if self.centered:
+            mean = more[-1]
+            mean *= self.rho
+            np.multiply(g, 1 - self.rho, out=scratch)
+            mean += scratch
+            np.square(mean, out=scratch)
+            np.subtract(s, scratch, out=scratch)
+            np.maximum(scratch, 0, out=scratch)  # a variance, which rounding can make negative
+            scratch += max(self.epsilon, TINY)
+        else:
+            np.add(s, max(self.epsilon, TINY), out=scratch)
+        np.sqrt(scratch, out=scratch)
+        np.divide(g, scratch, out=scratch)
+        scratch *= self.rate
+        if self.momentum:
+            v = more[0]
+            v *= self.momentum
+            v += scratch
+            w -= v
+        else:
+            w -= scratch
+
+
+@registry.register()
+class Adagrad(Optimizer):
+    """Gradient descent on gradients divided by the root of the sum of all their squares.
+
+    s <- s + g^2, and w <- w - a g / sqrt(s + e).
+
+    Source: Duchi et al., "Adaptive Subgradient Methods for Online Learning and Stochastic
+    Optimization", 2011, section 1.1, equation 1.
+
+    Args:
+        learning_rate: a, as for `Optimizer`.
+        initial_accumulator_value: s at first.
+        epsilon: e.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
+            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
+            `Optimizer`.
+
+    Raises:
+        ValueError: If ``initial_accumulator_value`` is negative, or as for `Optimizer`.
+
+    >>> Adagrad(0.1)
+    Adagrad(learning_rate=0.1)
+    """
+
+    slots: tuple[str, ...] = ("accumulator",)
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+        )
+        self.initial_accumulator_value = check_number(
+            "initial_accumulator_value", initial_accumulator_value
+        )
+        self.epsilon = check_number("epsilon", epsilon)
+        self.initial = {"accumulator": self.initial_accumulator_value}
+
+    def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
+        """One step, as the class says."""
+        (s,) = state
+        np.square(g, out=scratch)
+        s += scratch
+        np.add(s, max(self.epsilon, TINY), out=scratch)
+        np.sqrt(scratch, out=scratch)
+        np.divide(g, scratch, out=scratch)
+        scratch *= self.rate
+        w -= scratch
+
+
+@registry.register()
+class Adadelta(Optimizer):
+    """Gradient descent in steps as large as those of late, over gradients as large as those.
+
+    s <- r s + (1 - r) g^2, d = g sqrt(u + e) / sqrt(s + e), u <- r u + (1 - r) d^2, and
+    w <- w - a d.
+
+    Source: Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012, algorithm 1, where a is 1.
+
+    Args:
+        learning_rate: a, as for `Optimizer`.
+        rho: r, in [0, 1).
+        epsilon: e.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
+            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
+            `Optimizer`.
+
+    Raises:
+        ValueError: If ``rho`` is outside [0, 1), or as for `Optimizer`.
+
+    >>> Adadelta(1.0)
+    Adadelta(learning_rate=1.0)
+    """
+
+    slots: tuple[str, ...] = ("accumulated_grad", "accumulated_delta_var")
+    paired = slots
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        rho: float = 0.95,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+        )
+        self.rho = check_fraction("rho", rho)
+        self.epsilon = check_number("epsilon", epsilon)
+        self.scales = dict.fromkeys(self.slots, 1 - self.rho)
+
+    def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
+        """One step, as the class says.
+
+        The means are kept as s / (1 - r) and u / (1 - r), which spares two of fourteen passes.
+        """
+        s, u = state
+        e = max(self.epsilon, TINY) / (1 - self.rho)
+        s *= self.rho
+        np.square(g, out=scratch)
+        s += scratch
+        np.add(u, e, out=scratch)
+        np.sqrt(scratch, out=scratch)
+        g *= scratch
+        np.add(s, e, out=scratch)
+        np.sqrt(scratch, out=scratch)
+        g /= scratch
+        u *= self.rho
+        np.square(g, out=scratch)
+        u += scratch
+        g *= self.rate
+        w -= g

@@ -1,0 +1,93 @@
+"""Gradient descent, with momentum or without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import check_fraction
+from nnlite.optimizers.optimizer import Optimizer, Rate, registry
+
+__all__ = ["SGD"]
+
+Array = NDArray[Any]
+
+
+@registry.register()
+class SGD(Optimizer):
+    """Gradient descent: w <- w - a g, for learning rate a and gradient g.
+
+    With momentum r, the velocity v <- r v - a g, and w <- w + v; with Nesterov's correction
+    w <- w + r v - a g instead.
+
+    Source: Sutskever et al., "On the Importance of Initialization and Momentum in Deep
+    Learning", 2013, section 2.
+
+    Args:
+        learning_rate: a, as for `Optimizer`.
+        momentum: r, in [0, 1].
+        nesterov: Whether to use Nesterov's correction.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
+            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
+            `Optimizer`.
+
+    Raises:
+        ValueError: If ``momentum`` is outside [0, 1], or as for `Optimizer`.
+
+    >>> SGD(0.1, momentum=0.9)
+    SGD(learning_rate=0.1, momentum=0.9)
+    """
+
+    slots: tuple[str, ...] = ("momentum",)
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+        )
+        self.momentum = check_fraction("momentum", momentum, including_one=True)
+        self.nesterov = bool(nesterov)
+        if not self.momentum:
+            self.slots = ()
+
+    def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
+        """W <- w - a g, or with momentum as the class says."""
+        np.multiply(g, self.rate, out=scratch)
+        if state:
+            (v,) = state
+            v *= self.momentum
+            v -= scratch
+            if not self.nesterov:
+                w += v
+                return
+            w -= scratch
+            np.multiply(v, self.momentum, out=scratch)
+            w += scratch
+            return
+        w -= scratch
