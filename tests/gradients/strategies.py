@@ -6,10 +6,14 @@ from hypothesis import strategies as st
 from nnlite import losses
 from nnlite.layers import (
     Activation,
+    ActivityRegularization,
+    AlphaDropout,
     BatchNormalization,
     Dense,
     Dropout,
     Flatten,
+    GaussianDropout,
+    GaussianNoise,
     Identity,
     InputLayer,
     LeakyReLU,
@@ -19,6 +23,9 @@ from nnlite.layers import (
     Reshape,
     Sigmoid,
     Softmax,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
     Tanh,
     activations,
 )
@@ -48,6 +55,11 @@ activation_names = st.none() | st.sampled_from(NAMES)
 # The arguments of each public layer, and the shape of a sample of its input.
 LAYERS = {
     Activation: st.tuples(st.fixed_dictionaries({"activation": activation_names}), sample_shapes),
+    ActivityRegularization: st.tuples(st.just({"l1": 0.1, "l2": 0.2}), sample_shapes),
+    AlphaDropout: st.one_of(
+        st.tuples(st.fixed_dictionaries({"rate": st.sampled_from([0, 0.3, 0.9])}), sample_shapes),
+        st.just(({"rate": 0.5, "noise_shape": (None, 1, 2)}, (3, 2))),
+    ),
     BatchNormalization: st.one_of(
         st.tuples(
             st.fixed_dictionaries(
@@ -81,6 +93,12 @@ LAYERS = {
         ),
         sample_shapes,
     ),
+    GaussianDropout: st.tuples(
+        st.fixed_dictionaries({"rate": st.sampled_from([0, 0.3, 0.9])}), sample_shapes
+    ),
+    GaussianNoise: st.tuples(
+        st.fixed_dictionaries({"stddev": st.sampled_from([0, 0.3, 2.0])}), sample_shapes
+    ),
     Identity: st.tuples(st.just({}), sample_shapes),
     InputLayer: sample_shapes.map(lambda shape: ({"shape": shape}, shape)),
     LeakyReLU: st.tuples(
@@ -109,7 +127,25 @@ LAYERS = {
             st.sampled_from([1, 2, -2, (1, 2)]).map(lambda axis: {"axis": axis}), st.just((3, 2))
         ),
     ),
+    SpatialDropout1D: st.just(({"rate": 0.5}, (3, 2))),
+    SpatialDropout2D: st.sampled_from(["channels_first", "channels_last"]).map(
+        lambda order: ({"rate": 0.5, "data_format": order}, (2, 3, 2))
+    ),
+    SpatialDropout3D: st.sampled_from(["channels_first", "channels_last"]).map(
+        lambda order: ({"rate": 0.5, "data_format": order}, (2, 3, 1, 2))
+    ),
     Tanh: st.tuples(st.just({}), sample_shapes),
+}
+
+# Those that draw at random in training, with the argument that says how much.
+NOISE = {
+    AlphaDropout: "rate",
+    Dropout: "rate",
+    GaussianDropout: "rate",
+    GaussianNoise: "stddev",
+    SpatialDropout1D: "rate",
+    SpatialDropout2D: "rate",
+    SpatialDropout3D: "rate",
 }
 
 
