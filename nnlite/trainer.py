@@ -194,6 +194,7 @@ class Trainer(Predictor):
         params = {"epochs": epochs, "verbose": verbose}
         hooks = CallbackList(callbacks, history, self, params)
         self._prepare(data.x, objective, training=True)
+        assert self.optimizer is not None
         order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch)
         params["steps"] = len(batches)
@@ -203,16 +204,19 @@ class Trainer(Predictor):
         arrays = self._reusing_arrays({})
         with np.errstate(under="ignore"), self._blas_threads(size), arrays, progress:
             hooks.call("on_train_begin")
-            for epoch in range(initial_epoch, epochs):
-                hooks.call("on_epoch_begin", epoch)
-                logs = self._run_epoch(epoch, batches, hooks, progress)
-                if held_batches is not None and evaluates(epoch):
-                    scores = self._run_evaluation(held_batches, hooks)
-                    logs.update({f"val_{name}": value for name, value in scores.items()})
-                hooks.call("on_epoch_end", epoch, logs=logs)
-                progress.end_epoch(epoch, logs, self.stop_training)
-                if self.stop_training:
-                    break
+            try:
+                for epoch in range(initial_epoch, epochs):
+                    hooks.call("on_epoch_begin", epoch)
+                    logs = self._run_epoch(epoch, batches, hooks, progress)
+                    if held_batches is not None and evaluates(epoch):
+                        scores = self._run_evaluation(held_batches, hooks)
+                        logs.update({f"val_{name}": value for name, value in scores.items()})
+                    hooks.call("on_epoch_end", epoch, logs=logs)
+                    progress.end_epoch(epoch, logs, self.stop_training)
+                    if self.stop_training:
+                        break
+            finally:  # after an interruption too, as in Keras
+                self.optimizer.finalize_variable_values()
             hooks.call("on_train_end", logs=logs)
         return history
 
