@@ -1,0 +1,118 @@
+"""Where the bytes of a file come from, under a budget, and how fields are taken from them.
+
+Every look-up in a file's structure goes through `Source.read`, which never reads beyond the file
+and stops when more was asked for than any model's file needs. Thus whatever a file says, following
+it ends soon, and no loop over its structure needs a limit of its own.
+"""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Cursor", "Source"]
+
+_BUDGET = 24 << 20  # bytes of structure; a file of 10,000 weights takes some 15 MiB
+_READ_COST = 64  # a read of one byte takes time too
+
+
+class Source:
+    """The bytes ``start`` to ``start + size`` of an open file.
+
+    Args:
+        file: A file open for reading bytes, with ``seek``.
+        start: Where byte 0 of this source stands in the file.
+        size: How many bytes there are; None for all up to the file's end.
+    """
+
+    def __init__(self, file: BinaryIO, start: int = 0, size: int | None = None) -> None:
+        self._file, self._start = file, start
+        self.size = file.seek(0, 2) - start if size is None else size
+        self._budget = _BUDGET
+
+    def part(self, start: int) -> Source:
+        """Return the bytes from ``start`` on as a source of their own."""
+        return Source(self._file, self._start + start, self.size - start)
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Return ``count`` bytes of structure.
+
+        Raises:
+            ValueError: If they are not all there, or the budget is spent.
+        """
+        self._budget -= count + _READ_COST
+        if self._budget < 0:
+            raise ValueError("there is more structure than the file of a model can have")
+        self.check(offset, count)
+        self._file.seek(self._start + offset)
+        data = self._file.read(count)
+        if len(data) != count:
+            raise ValueError(f"the file ended while {count} bytes were read at {offset}")
+        return data
+
+    def read_into(self, offset: int, array: NDArray[np.uint8]) -> None:
+        """Fill the array with the bytes at ``offset``; raises as `read`, but for the budget."""
+        self.check(offset, array.size)
+        self._file.seek(self._start + offset)
+        view, done = array.data, 0
+        while done < len(view):
+            count = self._file.readinto(view[done:])  # type: ignore[attr-defined]
+            if not count:
+                raise ValueError(f"the file ended while {array.size} bytes were read at {offset}")
+            done += count
+
+    def check(self, offset: int, count: int) -> None:
+        """Raise a ValueError if ``count`` bytes at ``offset`` are not all there."""
+        if offset + count > self.size:
+            raise ValueError(
+                f"it points to {count} bytes at {offset}, beyond its {self.size} bytes: it is "
+                "truncated or damaged"
+            )
+
+
+class Cursor:
+    """Takes fields from bytes, one after another: little-endian numbers and stretches.
+
+    >>> cursor = Cursor(bytes([2, 0, 65, 66]), "a name")
+    >>> cursor.take(cursor.number(2))
+    b'AB'
+    """
+
+    def __init__(self, data: bytes, what: str) -> None:
+        self.data, self.what, self.at = data, what, 0
+
+    @property
+    def left(self) -> int:
+        """How many bytes were not taken yet."""
+        return len(self.data) - self.at
+
+    def take(self, count: int) -> bytes:
+        """Return the next ``count`` bytes; raises a ValueError if there are fewer."""
+        start, self.at = self.at, self.at + count
+        if self.at > len(self.data):
+            raise ValueError(f"{self.what} ends too soon")
+        return self.data[start : self.at]
+
+    def number(self, size: int) -> int:
+        """Return the next ``size`` bytes as a number without sign."""
+        return int.from_bytes(self.take(size), "little")
+
+    def expect(self, wanted: bytes) -> None:
+        """Take as many bytes as ``wanted`` has; raises a ValueError if they are others."""
+        found = self.take(len(wanted))
+        if found != wanted:
+            raise ValueError(f"{self.what} begins with {found!r} instead of {wanted!r}")
+
+    def text(self, count: int) -> str:
+        """Return the next ``count`` bytes, up to the first zero, as text.
+
+        Raises:
+            ValueError: If they are not UTF-8.
+        """
+        data = self.take(count).partition(b"\0")[0]
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise ValueError(f"{self.what} holds {data[:80]!r}, which is no UTF-8") from None
