@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "say"]
 
 _REFRESH = 0.1  # seconds between two drawings of a bar
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
+_COUNT = "{desc}: {n_fmt} steps {elapsed}{postfix}"  # where the number of steps is not known
 _LINES = 20  # about how many lines "auto" prints where there is no terminal
 
 
@@ -45,8 +46,8 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         self._close()
 
-    def begin_epoch(self, epoch: int, steps: int) -> None:
-        """Begin to count ``steps`` steps."""
+    def begin_epoch(self, epoch: int, steps: int | None) -> None:
+        """Begin to count ``steps`` steps, or None where their number is not known."""
         self._epoch, self._total, self._steps = epoch, steps, 0
         self._began = time.perf_counter()
         self._due = self._began + (self._delay or _REFRESH)
@@ -60,7 +61,7 @@ class Progress:
             return
         self._steps += 1
         now = time.perf_counter()
-        if now >= self._due and self._total > 1:
+        if now >= self._due and self._total != 1:
             self._draw(logs())
             self._due = now + _REFRESH
 
@@ -77,7 +78,7 @@ class Progress:
                 self._total,
                 seconds,
                 prefix=self._title(),
-                bar_format=_FORMAT,
+                bar_format=_COUNT if self._total is None else _FORMAT,
                 postfix=text(logs),
             )
             print(bar, flush=True)
@@ -99,7 +100,7 @@ class Progress:
                 unit="step",
                 leave=False,
                 dynamic_ncols=True,
-                bar_format=_FORMAT,
+                bar_format=_COUNT if self._total is None else _FORMAT,
             )
             self._bar.start_t -= time.perf_counter() - self._began
         self._bar.set_postfix_str(text(logs), refresh=False)
@@ -120,6 +121,19 @@ def check_verbose(verbose: Any) -> None:
     """
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
+
+
+def say(message: str) -> None:
+    """Print a line, above a bar where one is being drawn.
+
+    >>> say("Epoch 3: early stopping")
+    Epoch 3: early stopping
+    """
+    tqdm = sys.modules.get("tqdm.auto")  # there is no bar that has not imported it
+    if tqdm is None:
+        print(message, flush=True)
+    else:
+        tqdm.tqdm.write(message)
 
 
 def text(logs: dict[str, float]) -> str:

@@ -1,0 +1,101 @@
+"""EarlyStopping: training ends when a quantity has stopped getting better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnlite.callbacks.callback import Logs
+from nnlite.callbacks.monitor import MonitorCallback
+from nnlite.checks import check_count
+from nnlite.progress import say
+
+__all__ = ["EarlyStopping"]
+
+
+class EarlyStopping(MonitorCallback):
+    """Ends training when a quantity has stopped getting better.
+
+    Source: Prechelt, "Early Stopping - But When?", 1998.
+
+    Args:
+        monitor: The quantity's name in the logs.
+        min_delta: A change smaller than this is no improvement.
+        patience: How many epochs without improvement to wait.
+        verbose: 1 prints when it stops.
+        mode: ``"min"``, ``"max"``, or ``"auto"``, which knows which way is better of the loss
+            and of metrics that say so.
+        baseline: A value to get better than within ``patience`` epochs.
+        restore_best_weights: Whether to put back, at the end, the weights of the best epoch.
+        start_from_epoch: The epoch before which nothing is watched.
+
+    Raises:
+        TypeError: If an argument is of the wrong kind.
+        ValueError: If ``mode`` is unknown, or a count is negative; in training, if ``mode`` is
+            ``"auto"`` and which way is better is not known.
+
+    >>> import numpy as np
+    >>> from nnlite import Sequential
+    >>> from nnlite.layers import Dense
+    >>> stop = EarlyStopping(monitor="loss", patience=2)
+    >>> history = Sequential([Dense(1, kernel_initializer="zeros")]).fit(
+    ...     np.zeros((4, 2)), np.zeros(4), epochs=50, verbose=0, callbacks=[stop]
+    ... )
+    >>> len(history.epoch)
+    3
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta=min_delta)
+        self.patience = check_count("patience", patience, 0)
+        self.verbose = verbose
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = check_count("start_from_epoch", start_from_epoch, 0)
+        self.on_train_begin()
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Begin to watch anew."""
+        self.wait = 0
+        self.stopped_epoch = 0
+        self.best = None
+        self.best_weights: Any = None
+        self.best_epoch = 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Compare the epoch's value with the best, and stop when patience ends."""
+        value = self.get_monitor_value(logs)
+        if value is None or epoch < self.start_from_epoch:
+            return
+        self.wait += 1
+        if self.restore_best_weights and self.best_weights is None:
+            self.best_weights = self.model.get_weights()
+            self.best_epoch = epoch
+        if self._is_improvement(value, self.best):
+            self.best = value
+            self.best_epoch = epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self._is_improvement(value, self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Put back the best weights, if that was asked for."""
+        if self.stopped_epoch and self.verbose:
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.restore_best_weights and self.best_weights is not None:
+            if self.verbose:
+                say(f"Restoring the weights of epoch {self.best_epoch + 1}, the best.")
+            self.model.set_weights(self.best_weights)

@@ -1,0 +1,149 @@
+"""ModelCheckpoint: the model, or its weights, in a file along the way."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+
+from nnlite.callbacks.callback import Logs
+from nnlite.callbacks.monitor import MonitorCallback
+from nnlite.checks import check_count
+from nnlite.progress import say
+
+__all__ = ["ModelCheckpoint"]
+
+
+class ModelCheckpoint(MonitorCallback):
+    """Saves the model, or its weights, after every epoch or every so many batches.
+
+    A file is written whole or not at all. Folders of its path that do not exist are made.
+
+    Args:
+        filepath: The file's path, which ends in ``".keras"`` or ``".h5"``, and for weights alone
+            in ``".weights.h5"``. ``{epoch}`` in it (from 1), and any name in the logs such as
+            ``{val_loss:.2f}``, are filled in; ``{batch}`` (from 1) where ``save_freq`` counts.
+        monitor: The quantity that ``save_best_only`` watches, by its name in the logs.
+        verbose: 1 prints what is saved and why.
+        save_best_only: Whether to save only when the quantity is better than ever before.
+        save_weights_only: Whether to save the weights (and the optimizer's state) without the
+            model.
+        mode: ``"min"``, ``"max"``, or ``"auto"``, which knows which way is better of the loss
+            and of metrics that say so.
+        save_freq: ``"epoch"``, or a number of batches. Between epochs' ends, the logs have no
+            ``val_...``, and their means are of the epoch so far.
+        initial_value_threshold: The value to get better than before the first save.
+
+    Raises:
+        TypeError: If an argument is of the wrong kind.
+        ValueError: If the path's ending, ``mode`` or ``save_freq`` is another one; in training,
+            if ``mode`` is ``"auto"`` and which way is better is not known.
+        KeyError: In training, if the path names what is not in the logs.
+        OSError: In training, if the file cannot be written.
+
+    >>> import pathlib, tempfile
+    >>> from nnlite import Sequential
+    >>> from nnlite.layers import Dense
+    >>> model = Sequential([Dense(1, kernel_initializer="zeros")])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save = ModelCheckpoint(f"{folder}/{{epoch:02d}}-{{loss:.1f}}.keras")
+    ...     _ = model.fit(np.ones((4, 2)), np.zeros(4), epochs=2, verbose=0, callbacks=[save])
+    ...     print(sorted(path.name for path in pathlib.Path(folder).iterdir()))
+    ['01-0.0.keras', '02-0.0.keras']
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        super().__init__(monitor, mode, initial_value_threshold)
+        self.filepath = os.fspath(filepath)
+        endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
+        if not self.filepath.endswith(endings):
+            raise ValueError(
+                f"filepath must end in {' or '.join(map(repr, endings))} with "
+                f"save_weights_only={save_weights_only}. Received: filepath={self.filepath!r}"
+            )
+        if isinstance(save_freq, str) and save_freq != "epoch":
+            raise ValueError(
+                f"save_freq must be 'epoch' or a number of batches. Received: {save_freq!r}"
+            )
+        self.verbose = verbose
+        self.save_best_only = save_best_only
+        self.save_weights_only = save_weights_only
+        self.save_freq = save_freq
+        self.initial_value_threshold = initial_value_threshold
+        self._epoch = 0
+        self._batches = 0  # since the last save
+        if not isinstance(save_freq, str):
+            self.save_freq = check_count("save_freq", save_freq, 1)
+            # The hook is there only if it has something to do: fit gathers logs for it.
+            self.on_train_batch_end = self._count_batch  # type: ignore[method-assign]
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Note the epoch."""
+        self._epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Save, if it is done by epochs."""
+        if self.save_freq == "epoch":
+            self._save_if_due(logs or {}, {})
+
+    def _count_batch(self, batch: int, logs: Logs | None = None) -> None:
+        self._batches += 1
+        if self._batches == self.save_freq:
+            self._batches = 0
+            self._save_if_due(logs or {}, {"batch": batch + 1})
+
+    def _save_if_due(self, logs: Logs, place: dict[str, int]) -> None:
+        """Save unless only the best is to be saved and this is not."""
+        path = self._path({"epoch": self._epoch + 1, **place, **logs})
+        why = ""
+        if self.save_best_only:
+            value = self.get_monitor_value(logs)
+            if np.ndim(value):
+                warnings.warn(
+                    f"{self.monitor!r} is no single number, of which one could be the best. "
+                    f"Received: {value}. The model is saved each time.",
+                    stacklevel=2,
+                )
+            elif value is not None:  # without a value, Keras saves too
+                best = "None" if self.best is None else f"{self.best:.5f}"
+                if not self._is_improvement(value, self.best):
+                    if self.verbose:
+                        say(f"Epoch {self._epoch + 1}: {self.monitor} did not improve from {best}.")
+                    return
+                self.best = value
+                why = f"{self.monitor} improved from {best} to {value:.5f}, "
+        if self.verbose:
+            say(f"Epoch {self._epoch + 1}: {why}saving to {path}")
+        self._write(path)
+
+    def _path(self, names: dict[str, Any]) -> str:
+        """Return the path with the names in it filled in."""
+        try:
+            return self.filepath.format(**names)
+        except KeyError as error:
+            raise KeyError(
+                f"filepath={self.filepath!r} names {error}, which is none of {', '.join(names)}."
+            ) from error
+
+    def _write(self, path: str) -> None:
+        if os.path.isdir(path):
+            raise IsADirectoryError(f"filepath must be a file's. Received a folder's: {path}")
+        folder = os.path.dirname(path)
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        if self.save_weights_only:
+            self.model.save_weights(path, overwrite=True)
+        else:
+            self.model.save(path, overwrite=True)

@@ -1,0 +1,100 @@
+"""ReduceLROnPlateau: a smaller learning rate when a quantity has stopped getting better."""
+
+from __future__ import annotations
+
+import math
+
+from nnlite.callbacks.callback import Logs
+from nnlite.callbacks.monitor import MonitorCallback
+from nnlite.checks import check_count, check_number
+from nnlite.progress import say
+
+__all__ = ["ReduceLROnPlateau"]
+
+
+class ReduceLROnPlateau(MonitorCallback):
+    """Multiplies the learning rate by a factor when a quantity has stopped getting better.
+
+    Every epoch's rate stands in the logs, and so in the history, as ``"learning_rate"``.
+
+    Args:
+        monitor: The quantity's name in the logs.
+        factor: What the rate is multiplied by, less than 1.
+        patience: How many epochs without improvement to wait.
+        verbose: 1 prints each reduction.
+        mode: ``"min"``, ``"max"``, or ``"auto"``, which knows which way is better of the loss
+            and of metrics that say so.
+        min_delta: A change smaller than this is no improvement.
+        cooldown: How many epochs after a reduction are not counted.
+        min_lr: The rate below which it is not reduced.
+
+    Raises:
+        TypeError: If an argument is of the wrong kind; in training, if a schedule decides on
+            the rate.
+        ValueError: If ``factor`` is 1 or more, ``mode`` is unknown, or a number is negative; in
+            training, if ``mode`` is ``"auto"`` and which way is better is not known.
+
+    >>> import numpy as np
+    >>> from nnlite import Sequential
+    >>> from nnlite.layers import Dense
+    >>> reduce = ReduceLROnPlateau(monitor="loss", factor=0.5, patience=1)
+    >>> history = Sequential([Dense(1, kernel_initializer="zeros")]).fit(
+    ...     np.zeros((4, 2)), np.zeros(4), epochs=4, verbose=0, callbacks=[reduce]
+    ... )
+    >>> history.history["learning_rate"]
+    [0.01, 0.01, 0.005, 0.0025]
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta=min_delta)
+        self.factor = check_number("factor", factor)
+        if self.factor >= 1:
+            raise ValueError(f"factor must be less than 1. Received: factor={factor}")
+        self.patience = check_count("patience", patience, 0)
+        self.verbose = verbose
+        self.cooldown = check_count("cooldown", cooldown, 0)
+        self.min_lr = check_number("min_lr", min_lr, -math.inf)
+        self.on_train_begin()
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Begin to watch anew."""
+        self.best = None
+        self.cooldown_counter = 0
+        self.wait = 0
+
+    def in_cooldown(self) -> bool:
+        """Return whether epochs without improvement are not counted now."""
+        return self.cooldown_counter > 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Note the rate in the logs, and reduce it when patience ends."""
+        logs = {} if logs is None else logs
+        rate = logs["learning_rate"] = self.model.optimizer.learning_rate
+        value = self.get_monitor_value(logs)
+        if value is None:
+            return
+        if self.in_cooldown():
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self._is_improvement(value, self.best):
+            self.best = value
+            self.wait = 0
+        elif not self.in_cooldown():
+            self.wait += 1
+            if self.wait >= self.patience and rate > self.min_lr:
+                reduced = max(rate * self.factor, self.min_lr)
+                self.model.optimizer.learning_rate = reduced
+                if self.verbose:
+                    say(f"Epoch {epoch + 1}: the learning rate is reduced to {reduced:.4g}.")
+                self.cooldown_counter = self.cooldown
+                self.wait = 0

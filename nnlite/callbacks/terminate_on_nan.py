@@ -1,0 +1,45 @@
+"""TerminateOnNaN: training ends when the loss is no finite number."""
+
+from __future__ import annotations
+
+import math
+
+from nnlite.callbacks.callback import Callback, Logs
+from nnlite.progress import say
+
+__all__ = ["TerminateOnNaN"]
+
+
+class TerminateOnNaN(Callback):
+    """Ends training after a batch whose loss is NaN or infinite.
+
+    Args:
+        raise_error: Whether to raise an error in the place of ending as usual, so that no
+            callback's ``on_train_end`` is called.
+
+    Raises:
+        RuntimeError: In training, with ``raise_error``.
+
+    >>> import numpy as np
+    >>> from nnlite import Sequential, optimizers
+    >>> from nnlite.layers import Dense
+    >>> model = Sequential([Dense(1, kernel_initializer="ones")])
+    >>> model.compile(optimizers.SGD(1e9), "mse")
+    >>> x = np.ones((4, 2))
+    >>> with np.errstate(all="ignore"):
+    ...     _ = model.fit(x, x[:, :1], epochs=50, verbose=0, callbacks=[TerminateOnNaN()])
+    Batch 0: the loss is inf. Training ends.
+    """
+
+    def __init__(self, raise_error: bool = False) -> None:
+        self.raise_error = raise_error
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Look at the loss."""
+        loss = (logs or {}).get("loss", 0.0)
+        if math.isfinite(loss):
+            return
+        if self.raise_error:
+            raise RuntimeError(f"The loss is {loss} after batch {batch}.")
+        say(f"Batch {batch}: the loss is {loss}. Training ends.")
+        self.model.stop_training = True
