@@ -110,13 +110,16 @@ def test_mean_takes_values_and_weights_as_in_keras():
     ("identifier", "name", "cls"),
     [
         ("binary_accuracy", "binary_accuracy", metrics.BinaryAccuracy),
-        ("CategoricalAccuracy", "CategoricalAccuracy", metrics.CategoricalAccuracy),
-        ("mse", "mse", metrics.LossMetric),
-        ("MSE", "MSE", metrics.LossMetric),
-        ("bce", "bce", metrics.LossMetric),
-        (losses.MeanAbsoluteError(), "mean_absolute_error", metrics.LossMetric),
+        ("CategoricalAccuracy", "categorical_accuracy", metrics.CategoricalAccuracy),
+        ("mse", "mean_squared_error", metrics.MeanSquaredError),
+        ("MSE", "mean_squared_error", metrics.MeanSquaredError),
+        ("bce", "binary_crossentropy", metrics.BinaryCrossEntropy),
+        ("huber", "huber", metrics.MeanMetricWrapper),
+        (losses.Huber(name="h"), "h", metrics.MeanMetricWrapper),
+        (losses.Huber, losses.Huber().name, metrics.MeanMetricWrapper),
         (metrics.MeanSquaredError, "mean_squared_error", metrics.MeanSquaredError),
-        (metrics.Huber(delta=2.0, name="h"), "h", metrics.Huber),
+        (metrics.AUC(name="a"), "a", metrics.AUC),
+        (metrics.mean_squared_error, "mean_squared_error", metrics.MeanMetricWrapper),
         (np.subtract, "subtract", metrics.MeanMetricWrapper),
     ],
 )
@@ -127,7 +130,8 @@ def test_get_makes_metrics_of_names_losses_classes_and_functions(identifier, nam
 
 
 def test_arguments_reach_the_loss_or_the_function():
-    assert metrics.Huber(delta=0.3)(ONE_HOT, OUTPUTS) == pytest.approx(0.40510419)
+    huber = metrics.MeanMetricWrapper(losses.Huber(delta=0.3))
+    assert huber(ONE_HOT, OUTPUTS) == pytest.approx(0.40510419)
     metric = metrics.BinaryCrossentropy(from_logits=True)
     assert metric([[1.0]], [[0.0]]) == pytest.approx(np.log(2))
 
@@ -135,13 +139,13 @@ def test_arguments_reach_the_loss_or_the_function():
         return factor * np.abs(y_true - y_pred).max(axis=-1)
 
     metric = metrics.MeanMetricWrapper(scaled, factor=10)
-    assert metric.name == "scaled"
+    assert metric.name == "mean_metric_wrapper"
     assert metric([[0.0, 0.0]], [[1.0, 3.0]]) == 30.0
 
 
 @pytest.mark.parametrize(
     "metric",
-    [metrics.BinaryAccuracy(threshold=0.4), metrics.Huber(delta=0.3), metrics.get("mse")],
+    [metrics.BinaryAccuracy(threshold=0.4), metrics.get("huber"), metrics.get("mse")],
     ids=lambda metric: metric.name,
 )
 @pytest.mark.parametrize("way", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
@@ -156,8 +160,9 @@ def test_copies_keep_the_state_and_go_their_own_way(metric, way):
 
 
 def test_a_metric_must_say_how():
-    with pytest.raises(NotImplementedError, match="Metric does not define"):
-        metrics.Metric()
+    for call in ("update_state", "result", "reset_state"):
+        with pytest.raises(NotImplementedError, match=f"Metric does not define {call}"):
+            getattr(metrics.Metric(), call)()
 
 
 # ---- in a model -----------------------------------------------------------------------------

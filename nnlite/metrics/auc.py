@@ -1,0 +1,209 @@
+"""The area under a curve of the rates at all thresholds: ROC, precision-recall, and its gain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import as_numeric, check_finite
+from nnlite.config import epsilon
+from nnlite.metrics.metric import check_size, ratio, registry
+from nnlite.metrics.thresholds import ThresholdMetric, as_thresholds
+from nnlite.numerics import exp_limit
+
+__all__ = ["AUC"]
+
+Array = NDArray[Any]
+
+
+@registry.register()
+class AUC(ThresholdMetric):
+    """The area under the ROC or the precision-recall curve, as a sum over thresholds.
+
+    ROC is the true positive rate, TP / (TP + FN), over the false positive rate, FP / (FP + TN): the
+    probability that a true sample is ranked above a false one. PR is precision, TP / (TP + FP),
+    over recall. PRGAIN is precision gain, 1 - FP / TP * (TP + FN) / (FP + TN), over recall gain,
+    1 - FN / TP * (TP + FN) / (FP + TN), neither of which depends on how many samples are true.
+
+    Source: Davis and Goadrich, "The Relationship Between Precision-Recall and ROC Curves", 2006,
+    section 4, for the interpolation of PR; Flach and Kull, "Precision-Recall-Gain Curves: PR
+    Analysis Done Right", 2015, equation 2, for PRGAIN.
+
+    Args:
+        num_thresholds: How many thresholds, evenly spaced from just below 0 to just above 1.
+        curve: ``"ROC"``, ``"PR"`` or ``"PRGAIN"``.
+        summation_method: The height of the area between two thresholds: ``"interpolation"`` takes
+            the middle of the two (for PR, integrates precision with TP and FP in between linear),
+            ``"minoring"`` the smaller, ``"majoring"`` the larger.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+        thresholds: Thresholds in [0, 1] in the place of ``num_thresholds``; one below 0 and one
+            above 1 are added.
+        multi_label: Whether to take the area for each label, the last axis, and average them,
+            rather than take every entry for a sample of its own.
+        num_labels: How many labels there are, with ``multi_label``; by default as many as the first
+            batch has.
+        label_weights: A weight for each label: of its area, or without ``multi_label`` of its
+            entries.
+        from_logits: Whether predictions are logits, to take the sigmoid of.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If a name is unknown, a threshold lies outside [0, 1], a weight is negative, or
+            a count is too small or too large.
+
+    >>> AUC(num_thresholds=3)([0, 0, 1, 1], [0, 0.5, 0.3, 0.9])
+    0.75
+    """
+
+    left_out_if_none = ("thresholds",)
+
+    _labels: int | None  # how many there have been so far
+
+    def __init__(
+        self,
+        num_thresholds: int = 200,
+        curve: str = "ROC",
+        summation_method: str = "interpolation",
+        name: str | None = None,
+        dtype: Any = None,
+        thresholds: Sequence[float] | None = None,
+        multi_label: bool = False,
+        num_labels: int | None = None,
+        label_weights: Any = None,
+        from_logits: bool = False,
+    ) -> None:
+        super().__init__(dtype, name)
+        curves = {key: key.upper() for key in ("ROC", "roc", "PR", "pr", "PRGAIN", "prgain")}
+        self.curve = _one_of("curve", curve, curves)
+        methods = ("interpolation", "minoring", "majoring")
+        either = {key: key.lower() for method in methods for key in (method, method.capitalize())}
+        self.summation_method = _one_of("summation_method", summation_method, either)
+        self.thresholds: list[float] | None = None
+        if thresholds is not None:
+            self.thresholds = sorted(as_thresholds(thresholds, 0.5))
+            num_thresholds = len(self.thresholds) + 2
+        self.num_thresholds = check_size("num_thresholds", num_thresholds, 2)
+        self.multi_label = bool(multi_label)
+        if num_labels is not None:
+            if not self.multi_label:
+                raise ValueError(
+                    f"num_labels is of use with multi_label=True. Received: num_labels={num_labels}"
+                )
+            check_size("num_thresholds * num_labels", self.num_thresholds * num_labels, 1)
+        self.num_labels = num_labels
+        self.label_weights: list[float] | None = None
+        if label_weights is not None:
+            weights = as_numeric("label_weights", label_weights)
+            check_finite("label_weights", weights, self.dtype)
+            if weights.ndim != 1 or (weights < 0).any():
+                raise ValueError(
+                    "label_weights must hold a number of at least 0 for each label. Received: "
+                    f"label_weights={label_weights!r}"
+                )
+            self.label_weights = weights.astype(self.dtype).tolist()
+        self.from_logits = bool(from_logits)
+        ends = self.thresholds and [0.0, *self.thresholds, 1.0]
+        self.set_thresholds(ends, self.num_thresholds, epsilon())
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in one batch.
+
+        Args:
+            y_true: The targets, shape (m, ...); all but 0 are true.
+            y_pred: The predictions, shape (m, ...); with ``multi_label`` (m, labels).
+            sample_weight: A weight for each sample, shape (m,), or for each output; None is 1.
+
+        Raises:
+            TypeError: If an argument is not numeric.
+            ValueError: If the shapes do not fit, or the number of labels is another one.
+        """
+        y_pred = as_numeric("y_pred", y_pred)
+        labels = y_pred.shape[-1] if y_pred.ndim > 1 else 1
+        if self.multi_label:
+            known = self.num_labels or self._labels
+            if y_pred.ndim != 2 or known not in (None, labels):
+                raise ValueError(
+                    f"With multi_label=True, y_pred must have shape (m, {known or 'labels'}). "
+                    f"Received: shape {y_pred.shape}"
+                )
+        weights = None
+        if self.label_weights is not None:
+            if len(self.label_weights) != labels:
+                raise ValueError(
+                    f"label_weights has {len(self.label_weights)} entries. Received: y_pred of "
+                    f"shape {y_pred.shape}, with {labels} labels"
+                )
+            if not self.multi_label:
+                weights = np.array(self.label_weights)
+        if self.from_logits:
+            limit = exp_limit(np.float32)
+            y_pred = 1 / (1 + np.exp(-np.clip(y_pred, -limit, limit)))
+        self.count(y_true, y_pred, sample_weight, weights)
+        self._labels = labels
+
+    def result(self) -> float:
+        """Return the area, with ``multi_label`` the weighted mean of the labels' areas."""
+        interpolated = self.curve == "PR" and self.summation_method == "interpolation"
+        areas = (self._interpolated() if interpolated else self._summed()).sum(axis=0)
+        if self.multi_label and self._labels is not None and self.label_weights is not None:
+            total = sum(self.label_weights)
+            return float(areas @ self.label_weights) / total if total else 0.0
+        return float(areas.mean())
+
+    def _summed(self) -> Array:
+        """Return the areas of the rectangles between neighbouring thresholds."""
+        true, false = self.true_positives, self.false_positives
+        missed, rejected = self.false_negatives, self.true_negatives
+        if self.curve == "ROC":
+            x, y = ratio(false, false + rejected), ratio(true, true + missed)
+        elif self.curve == "PR":
+            x, y = ratio(true, true + missed), ratio(true, true + false)
+        else:
+            odds = ratio(true + missed, false + rejected)
+            # Where nothing true is found, or less than chance finds, the gain of recall is 0.
+            x = np.maximum(np.where(true == 0, 0, 1 - odds * ratio(missed, true)), 0)
+            y = 1 - odds * ratio(false, true)
+        if self.summation_method == "interpolation":
+            height = (y[:-1] + y[1:]) / 2
+        else:
+            choose = np.minimum if self.summation_method == "minoring" else np.maximum
+            height = choose(y[:-1], y[1:])
+        return (x[:-1] - x[1:]) * height
+
+    def _interpolated(self) -> Array:
+        """Return the areas under precision where TP grows linearly with P = TP + FP in between.
+
+        From A to B, with the slope s = dTP / dP and c = TP_B - s P_B, the area is
+        s (dTP + c log(P_A / P_B)) / (TP + FN).
+        """
+        true = self.true_positives
+        positive = true + self.false_positives
+        rise = true[:-1] - true[1:]
+        slope = ratio(rise, positive[:-1] - positive[1:])
+        start = true[1:] - slope * positive[1:]
+        # At the end where nothing is positive any more, precision is taken to stay as it was.
+        some = (positive[:-1] > 0) & (positive[1:] > 0)
+        growth = np.where(some, ratio(positive[:-1], positive[1:]), 1)
+        area = slope * (rise + start * np.log(growth))
+        return ratio(area, (true + self.false_negatives)[1:])
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        super().reset_state()
+        self._labels = None
+
+
+def _one_of(name: str, value: Any, known: dict[str, str]) -> str:
+    """Return the name that ``value`` is one spelling of.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not isinstance(value, str) or value not in known:
+        wanted = ", ".join(repr(one) for one in dict.fromkeys(known.values()))
+        raise ValueError(f"{name} must be one of {wanted}. Received: {name}={value!r}")
+    return known[value]

@@ -1,0 +1,443 @@
+"""Counts of right and wrong predictions at a threshold, and precision and recall made of them.
+
+A prediction is positive where it is above the threshold. TP, FP, TN and FN are the weights of the
+true positives, false positives, true negatives and false negatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import check_fraction, optional_count
+from nnlite.metrics.metric import as_result, check_size, ratio, registry
+from nnlite.metrics.thresholds import ThresholdMetric, as_thresholds, optional_index
+
+__all__ = [
+    "FalseNegatives",
+    "FalsePositives",
+    "Precision",
+    "PrecisionAtRecall",
+    "Recall",
+    "RecallAtPrecision",
+    "SensitivityAtSpecificity",
+    "SpecificityAtSensitivity",
+    "TrueNegatives",
+    "TruePositives",
+]
+
+Array = NDArray[Any]
+Thresholds = float | Sequence[float] | None
+
+
+class AtThresholds(ThresholdMetric):
+    """A metric at thresholds that the user chooses.
+
+    Args:
+        thresholds: One number in [0, 1] or a list of them; None is 0.5, or with ``top_k`` none.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If ``thresholds`` are no numbers.
+        ValueError: If one lies outside [0, 1].
+    """
+
+    def __init__(self, thresholds: Thresholds, name: str | None, dtype: Any) -> None:
+        super().__init__(dtype, name)
+        self.thresholds = thresholds.tolist() if isinstance(thresholds, np.ndarray) else thresholds
+        chosen = as_thresholds(thresholds, 0.5 if self.top_k is None else -np.inf)
+        self.set_thresholds(chosen, len(chosen))
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in one batch.
+
+        Args:
+            y_true: The targets, shape (m, ...); all but 0 are true.
+            y_pred: The predictions, shape (m, ...).
+            sample_weight: A weight for each sample, shape (m,), or for each output; None is 1.
+
+        Raises:
+            TypeError: If an argument is not numeric.
+            ValueError: If the shapes do not fit, or there is no class ``class_id``.
+        """
+        self.count(y_true, y_pred, sample_weight)
+
+
+@registry.register()
+class TruePositives(AtThresholds):
+    """TP, the weight of the true labels that are predicted as such.
+
+    Args:
+        thresholds: As for `Precision`.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If ``thresholds`` are no numbers.
+        ValueError: If one lies outside [0, 1].
+
+    >>> TruePositives()([0, 1, 1, 1], [1, 0, 1, 1])
+    2.0
+    """
+
+    def __init__(
+        self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None
+    ) -> None:
+        super().__init__(thresholds, name, dtype)
+
+    def result(self) -> float | Array:
+        """Return TP: a float, or an array, one for each of several thresholds."""
+        return as_result(self.true_positives)
+
+
+@registry.register()
+class TrueNegatives(AtThresholds):
+    """TN, the weight of the false labels that are predicted as such.
+
+    Args:
+        thresholds: As for `Precision`.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If ``thresholds`` are no numbers.
+        ValueError: If one lies outside [0, 1].
+
+    >>> TrueNegatives()([0, 1, 0, 0], [1, 1, 0, 0])
+    2.0
+    """
+
+    def __init__(
+        self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None
+    ) -> None:
+        super().__init__(thresholds, name, dtype)
+
+    def result(self) -> float | Array:
+        """Return TN: a float, or an array, one for each of several thresholds."""
+        return as_result(self.true_negatives)
+
+
+@registry.register()
+class FalsePositives(AtThresholds):
+    """FP, the weight of the false labels that are predicted as true.
+
+    Args:
+        thresholds: As for `Precision`.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If ``thresholds`` are no numbers.
+        ValueError: If one lies outside [0, 1].
+
+    >>> FalsePositives()([0, 1, 0, 0], [0, 0, 1, 1])
+    2.0
+    """
+
+    def __init__(
+        self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None
+    ) -> None:
+        super().__init__(thresholds, name, dtype)
+
+    def result(self) -> float | Array:
+        """Return FP: a float, or an array, one for each of several thresholds."""
+        return as_result(self.false_positives)
+
+
+@registry.register()
+class FalseNegatives(AtThresholds):
+    """FN, the weight of the true labels that are predicted as false.
+
+    Args:
+        thresholds: As for `Precision`.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If ``thresholds`` are no numbers.
+        ValueError: If one lies outside [0, 1].
+
+    >>> FalseNegatives()([0, 1, 1, 1], [0, 1, 0, 0])
+    2.0
+    """
+
+    def __init__(
+        self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None
+    ) -> None:
+        super().__init__(thresholds, name, dtype)
+
+    def result(self) -> float | Array:
+        """Return FN: a float, or an array, one for each of several thresholds."""
+        return as_result(self.false_negatives)
+
+
+class OfClass(AtThresholds):
+    """What precision and recall share: the class, and how many outputs, to look at.
+
+    Args:
+        thresholds: As for `Precision`.
+        top_k: As for `Precision`.
+        class_id: As for `Precision`.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+    """
+
+    def __init__(
+        self,
+        thresholds: Thresholds = None,
+        top_k: int | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.top_k = optional_count("top_k", top_k)
+        self.class_id = optional_index("class_id", class_id)
+        super().__init__(thresholds, name, dtype)
+
+
+@registry.register()
+class Precision(OfClass):
+    """Precision, TP / (TP + FP): the fraction of the positive predictions that are right.
+
+    Args:
+        thresholds: A number in [0, 1], or a list of them; a prediction above it is positive. None
+            is 0.5, or with ``top_k`` no threshold.
+        top_k: Only the k largest outputs of a sample can be positive.
+        class_id: The class that alone is looked at.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If a threshold lies outside [0, 1], or a count is negative.
+
+    >>> Precision()([0, 1, 1, 1], [1, 0, 1, 1]) == 2 / 3
+    True
+    >>> Precision(thresholds=[0.2, 0.8])([0, 1], [0.5, 0.9])
+    array([0.5, 1. ])
+    """
+
+    def result(self) -> float | Array:
+        """Return the precision: a float, or an array, one for each of several thresholds."""
+        return as_result(_precision(self))
+
+
+@registry.register()
+class Recall(OfClass):
+    """Recall, TP / (TP + FN): the fraction of the true labels that are found.
+
+    Args:
+        thresholds: As for `Precision`.
+        top_k: Only the k largest outputs of a sample can be positive.
+        class_id: The class that alone is looked at.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If a threshold lies outside [0, 1], or a count is negative.
+
+    >>> Recall()([0, 1, 1, 1], [1, 0, 1, 1]) == 2 / 3
+    True
+    """
+
+    def result(self) -> float | Array:
+        """Return the recall: a float, or an array, one for each of several thresholds."""
+        return as_result(_recall(self))
+
+
+class BestAt(ThresholdMetric):
+    """The best that one fraction can be while another is at least some value.
+
+    Args:
+        name_of_value: What the value is called.
+        value: The value.
+        num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
+        class_id: The class that alone is looked at.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+    """
+
+    def __init__(
+        self,
+        name_of_value: str,
+        value: float,
+        num_thresholds: int,
+        class_id: int | None,
+        name: str | None,
+        dtype: Any,
+    ) -> None:
+        super().__init__(dtype, name)
+        self._value = check_fraction(name_of_value, value, including_one=True)
+        self.num_thresholds = check_size("num_thresholds", num_thresholds, 1)
+        self.class_id = optional_index("class_id", class_id)
+        self.set_thresholds([0.5] if num_thresholds == 1 else None, num_thresholds)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in one batch; arguments and errors as `Precision.update_state`."""
+        self.count(y_true, y_pred, sample_weight)
+
+    def best(self, constrained: Array, wanted: Array) -> float:
+        """Return the largest of ``wanted`` where ``constrained`` is large enough, else 0."""
+        # Compared in the metric's own type, as in Keras: 0.8 is reached by 4 / 5.
+        enough = constrained.astype(self.dtype) >= np.dtype(self.dtype).type(self._value)
+        return float(wanted.max(where=enough, initial=0.0))
+
+
+@registry.register()
+class SensitivityAtSpecificity(BestAt):
+    """The best sensitivity, TP / (TP + FN), while specificity, TN / (TN + FP), is at least a value.
+
+    Args:
+        specificity: The value, in [0, 1].
+        num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
+        class_id: The class that alone is looked at.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If ``specificity`` lies outside [0, 1], or a count is too small or too large.
+
+    >>> SensitivityAtSpecificity(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8])
+    0.5
+    """
+
+    def __init__(
+        self,
+        specificity: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.specificity = specificity
+        super().__init__("specificity", specificity, num_thresholds, class_id, name, dtype)
+
+    def result(self) -> float:
+        """Return the best sensitivity, 0 where no threshold will do."""
+        return self.best(_specificity(self), _recall(self))
+
+
+@registry.register()
+class SpecificityAtSensitivity(BestAt):
+    """The best specificity, TN / (TN + FP), while sensitivity, TP / (TP + FN), is at least a value.
+
+    Args:
+        sensitivity: The value, in [0, 1].
+        num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
+        class_id: The class that alone is looked at.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If ``sensitivity`` lies outside [0, 1], or a count is too small or too large.
+
+    >>> SpecificityAtSensitivity(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8]) == 2 / 3
+    True
+    """
+
+    def __init__(
+        self,
+        sensitivity: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.sensitivity = sensitivity
+        super().__init__("sensitivity", sensitivity, num_thresholds, class_id, name, dtype)
+
+    def result(self) -> float:
+        """Return the best specificity, 0 where no threshold will do."""
+        return self.best(_recall(self), _specificity(self))
+
+
+@registry.register()
+class PrecisionAtRecall(BestAt):
+    """The best precision, TP / (TP + FP), while recall, TP / (TP + FN), is at least a value.
+
+    Args:
+        recall: The value, in [0, 1].
+        num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
+        class_id: The class that alone is looked at.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If ``recall`` lies outside [0, 1], or a count is too small or too large.
+
+    >>> PrecisionAtRecall(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8])
+    0.5
+    """
+
+    def __init__(
+        self,
+        recall: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.recall = recall
+        super().__init__("recall", recall, num_thresholds, class_id, name, dtype)
+
+    def result(self) -> float:
+        """Return the best precision, 0 where no threshold will do."""
+        return self.best(_recall(self), _precision(self))
+
+
+@registry.register()
+class RecallAtPrecision(BestAt):
+    """The best recall, TP / (TP + FN), while precision, TP / (TP + FP), is at least a value.
+
+    Args:
+        precision: The value, in [0, 1].
+        num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
+        class_id: The class that alone is looked at.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If ``precision`` lies outside [0, 1], or a count is too small or too large.
+
+    >>> RecallAtPrecision(0.8)([0, 0, 1, 1], [0, 0.5, 0.3, 0.9])
+    0.5
+    """
+
+    def __init__(
+        self,
+        precision: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.precision = precision
+        super().__init__("precision", precision, num_thresholds, class_id, name, dtype)
+
+    def result(self) -> float:
+        """Return the best recall, 0 where no threshold will do."""
+        return self.best(_precision(self), _recall(self))
+
+
+def _precision(metric: ThresholdMetric) -> Array:
+    true = metric.true_positives
+    return ratio(true, true + metric.false_positives)
+
+
+def _recall(metric: ThresholdMetric) -> Array:
+    true = metric.true_positives
+    return ratio(true, true + metric.false_negatives)
+
+
+def _specificity(metric: ThresholdMetric) -> Array:
+    true = metric.true_negatives
+    return ratio(true, true + metric.false_positives)

@@ -1,0 +1,148 @@
+"""F-scores: precision and recall in one number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import check_fraction, check_number
+from nnlite.config import epsilon
+from nnlite.metrics.metric import Metric, as_pair, as_weights, registry
+
+__all__ = ["F1Score", "FBetaScore"]
+
+Array = NDArray[Any]
+
+_AVERAGES = (None, "micro", "macro", "weighted")
+
+
+@registry.register()
+class FBetaScore(Metric):
+    """F-beta, the harmonic mean of precision P and recall R with R counting beta^2 times.
+
+    F = (1 + beta^2) P R / (beta^2 P + R), with P = TP / (TP + FP) and R = TP / (TP + FN); 1e-7 is
+    added to each denominator.
+
+    Source: Van Rijsbergen, "Information Retrieval", 1979, chapter 7.
+
+    Args:
+        average: How the classes' scores become one: ``"macro"`` is their mean, ``"weighted"``
+            weighs it by how often each class is true, ``"micro"`` counts over all classes at once;
+            None returns them all.
+        beta: How many times as much recall counts as precision.
+        threshold: A prediction above it, in (0, 1], is positive. None takes the largest of a
+            sample's outputs, unless that is 0.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If ``beta`` or ``threshold`` is no number.
+        ValueError: If an argument is out of its range.
+
+    >>> FBetaScore(beta=2.0, threshold=0.5)([[1, 0], [1, 1]], [[0.6, 0.6], [0.2, 0.9]]).round(4)
+    array([0.5556, 0.8333])
+    """
+
+    _counts: Array  # true positives, predicted positive, true, by class
+
+    def __init__(
+        self,
+        average: str | None = None,
+        beta: float = 1.0,
+        threshold: float | None = None,
+        name: str | None = "fbeta_score",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(dtype, name)
+        if average not in _AVERAGES:
+            raise ValueError(f"average must be one of {_AVERAGES}. Received: average={average!r}")
+        self.average = average
+        self.beta = check_number("beta", beta)
+        if not self.beta:
+            raise ValueError(f"beta must be positive. Received: beta={beta!r}")
+        self.threshold = threshold
+        if threshold is not None:
+            self.threshold = check_fraction("threshold", threshold, including_one=True)
+            if not self.threshold:
+                raise ValueError("threshold must lie in (0, 1]. Received: threshold=0")
+        self.reset_state()
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in one batch.
+
+        Args:
+            y_true: The targets, 0 or 1, shape (m, classes).
+            y_pred: The predictions, shape (m, classes).
+            sample_weight: A weight for each sample, shape (m,); None is 1.
+
+        Raises:
+            TypeError: If an argument is not numeric.
+            ValueError: If the shapes do not fit, or there were other classes before.
+        """
+        y_true, y_pred = as_pair(y_true, y_pred)
+        if y_pred.ndim != 2 or len(self._counts[0]) not in (1, y_pred.shape[1]):
+            raise ValueError(
+                f"{type(self).__name__} expects y_pred of shape (m, classes), the same classes in "
+                f"every batch. Received: shape {y_pred.shape}"
+            )
+        if self.threshold is None:
+            positive = (y_pred >= y_pred.max(axis=-1, keepdims=True)) & (np.abs(y_pred) > 1e-9)
+        else:
+            positive = y_pred > self.threshold
+        true = y_true.astype(float)
+        weighted = true
+        if sample_weight is not None:
+            weight = as_weights(sample_weight, y_pred.shape)
+            weighted = true * weight
+            positive = positive * weight
+        parts = (np.multiply(positive, true), positive, weighted)
+        sums = np.array([np.add.reduce(part, axis=0, dtype=float) for part in parts])
+        if self.average == "micro":
+            sums = sums.sum(axis=1, keepdims=True)
+        self._counts = self._counts + sums
+
+    def result(self) -> float | Array:
+        """Return the score, or with ``average=None`` an array of each class's."""
+        hits, positive, true = self._counts
+        precision, recall = hits / (positive + epsilon()), hits / (true + epsilon())
+        weight = self.beta**2
+        scores = (1 + weight) * precision * recall / (weight * precision + recall + epsilon())
+        if self.average is None:
+            return scores
+        if self.average == "weighted":
+            return float(scores @ true) / (float(true.sum()) + epsilon())
+        return float(scores.mean())
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        self._counts = np.zeros((3, 1))
+
+
+@registry.register()
+class F1Score(FBetaScore):
+    """F1, the harmonic mean of precision and recall: `FBetaScore` with beta = 1.
+
+    Args:
+        average: As for `FBetaScore`.
+        threshold: As for `FBetaScore`.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If ``threshold`` is no number.
+        ValueError: If an argument is out of its range.
+
+    >>> F1Score(threshold=0.5)([[1, 0], [1, 1]], [[0.6, 0.6], [0.2, 0.9]]).round(4)
+    array([0.6667, 0.6667])
+    """
+
+    def __init__(
+        self,
+        average: str | None = None,
+        threshold: float | None = None,
+        name: str | None = "f1_score",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(average, 1.0, threshold, name, dtype)

@@ -1,0 +1,305 @@
+"""Intersection over union: how far predicted and true areas of a class cover each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import as_numeric, check_count, check_finite, check_number
+from nnlite.config import epsilon
+from nnlite.metrics.metric import Metric, as_pair, as_weights, check_size, ratio, registry
+
+__all__ = ["BinaryIoU", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"]
+
+Array = NDArray[Any]
+
+
+@registry.register()
+class IoU(Metric):
+    """The mean over classes of TP / (TP + FP + FN), the intersection over the union.
+
+    Classes that neither occur nor are predicted are left out of the mean; 1e-7 is added to the
+    denominators.
+
+    Source: Jaccard, "The Distribution of the Flora in the Alpine Zone", 1912.
+
+    Args:
+        num_classes: How many classes there are.
+        target_class_ids: The classes to average over.
+        name: As for `Metric`.
+        dtype: Shown in the configuration, ``"int32"`` by default as in Keras. Weights are counted
+            in double precision in any case.
+        ignore_class: A label that marks entries to leave out, which may be no class.
+        sparse_y_true: Whether targets are class indices, not vectors to take the largest of.
+        sparse_y_pred: Whether predictions are.
+        axis: The axis of those vectors.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If there are too few or too many classes, or a target is none of them.
+
+    >>> round(IoU(num_classes=2, target_class_ids=[0])([0, 0, 1, 1], [0, 1, 0, 1]), 4)
+    0.3333
+    """
+
+    _counts: Array  # true, predicted, and both, by class
+
+    def __init__(
+        self,
+        num_classes: int,
+        target_class_ids: Sequence[int],
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(dtype, name)
+        self.num_classes = check_size("num_classes", num_classes, 1)
+        if not isinstance(target_class_ids, (list, tuple, range, np.ndarray)) or not len(
+            target_class_ids
+        ):
+            raise TypeError(
+                "target_class_ids must be a list of at least one class. Received: "
+                f"target_class_ids={target_class_ids!r}"
+            )
+        ends = (min(target_class_ids), max(target_class_ids))
+        for one in ends if isinstance(target_class_ids, range) else target_class_ids:
+            if check_count("target_class_ids", one, 0) >= num_classes:
+                raise ValueError(
+                    f"target_class_ids must be less than num_classes={num_classes}. Received: {one}"
+                )
+        self.target_class_ids: Any = target_class_ids
+        if not isinstance(target_class_ids, range):
+            self.target_class_ids = [int(one) for one in target_class_ids]
+        if ignore_class is not None:
+            check_count("ignore_class", ignore_class, np.iinfo(np.int64).min)
+        self.ignore_class = ignore_class
+        self.sparse_y_true = bool(sparse_y_true)
+        self.sparse_y_pred = bool(sparse_y_pred)
+        self.axis = check_count("axis", axis, -32)
+        self.reset_state()
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in one batch.
+
+        Args:
+            y_true: The targets: class indices, or vectors of which the largest entry counts.
+            y_pred: The predictions, likewise.
+            sample_weight: A weight for each sample, shape (m,), or for each label; None is 1.
+
+        Raises:
+            TypeError: If an argument is not numeric.
+            ValueError: If the shapes do not fit, or a label is no class.
+        """
+        y_true, y_pred = as_numeric("y_true", y_true), as_numeric("y_pred", y_pred)
+        if not self.sparse_y_true:
+            y_true = y_true.argmax(axis=self.axis)
+        if not self.sparse_y_pred:
+            y_pred = y_pred.argmax(axis=self.axis)
+        y_true, y_pred = as_pair(y_true, y_pred)
+        weights: Any = None
+        if sample_weight is not None:
+            weights = as_weights(sample_weight, y_pred.shape)
+        if self.ignore_class is not None:
+            counted = y_true != self.ignore_class
+            if weights is not None:
+                weights = np.broadcast_to(weights, y_pred.shape)[counted]
+            y_true, y_pred = y_true[counted], y_pred[counted]
+        true, predicted = self._classes("y_true", y_true), self._classes("y_pred", y_pred)
+        if weights is not None:
+            weights = np.broadcast_to(weights, y_pred.shape).ravel()
+        right = true == predicted
+        parts = [(true, weights), (predicted, weights)]
+        parts.append((true[right], weights if weights is None else weights[right]))
+        self._counts = self._counts + np.array(
+            [np.bincount(labels, weight, self.num_classes) for labels, weight in parts]
+        )
+
+    def _classes(self, name: str, labels: Array) -> Array:
+        """Return labels as a flat array of class indices, fractions cut off.
+
+        Raises:
+            ValueError: If one is no class.
+        """
+        check_finite(name, labels, labels.dtype)
+        if labels.size and not (labels.min() > -1 and labels.max() < self.num_classes):
+            raise ValueError(
+                f"{name} must hold classes from 0 to {self.num_classes - 1}. Received: values from "
+                f"{labels.min()} to {labels.max()}"
+            )
+        return labels.astype(np.intp).ravel()
+
+    def result(self) -> float:
+        """Return the mean over the target classes that occur, 0 where none does."""
+        true, predicted, both = self._counts
+        union = true + predicted - both
+        if not isinstance(self.target_class_ids, range):
+            both, union = both[self.target_class_ids], union[self.target_class_ids]
+        occurs = union > 1e-9
+        each = ratio(both * occurs, union + epsilon())
+        return float(each.sum() / (np.count_nonzero(occurs) + epsilon()))
+
+    @staticmethod
+    def type_name(dtype: Any) -> str:
+        """As `Metric.type_name`; integers do too, and None and ``"int"`` are int32."""
+        try:
+            found = np.dtype("int32" if dtype in (None, "int") else dtype)
+        except TypeError:
+            found = np.dtype(object)
+        if found.kind not in "iuf":
+            raise ValueError(f"dtype must be an integer or a float type. Received: dtype={dtype!r}")
+        return found.name
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        self._counts = np.zeros((3, self.num_classes))
+
+
+@registry.register()
+class BinaryIoU(IoU):
+    """`IoU` for two classes, told apart by a threshold.
+
+    Args:
+        target_class_ids: The classes to average over, of 0 and 1.
+        threshold: A prediction that is at least this is a 1.
+        name: As for `Metric`.
+        dtype: As for `IoU`.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If a target is neither 0 nor 1, or ``threshold`` is not finite.
+
+    >>> round(BinaryIoU(threshold=0.3)([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7]), 4)
+    0.3333
+    """
+
+    def __init__(
+        self,
+        target_class_ids: Sequence[int] = (0, 1),
+        threshold: float = 0.5,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(2, target_class_ids, name, dtype)
+        self.threshold = check_number("threshold", threshold, -np.inf)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """As `IoU.update_state`, of predictions on both sides of the threshold."""
+        above = as_numeric("y_pred", y_pred) >= self.threshold
+        super().update_state(y_true, above.astype(np.intp), sample_weight)
+
+
+@registry.register()
+class MeanIoU(IoU):
+    """`IoU` averaged over all classes.
+
+    Args:
+        num_classes: As for `IoU`.
+        name: As for `Metric`.
+        dtype: As for `IoU`.
+        ignore_class: As for `IoU`.
+        sparse_y_true: As for `IoU`.
+        sparse_y_pred: As for `IoU`.
+        axis: As for `IoU`.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If there are too few or too many classes.
+
+    >>> round(MeanIoU(num_classes=2)([0, 0, 1, 1], [0, 1, 1, 1]), 4)
+    0.5833
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            range(check_size("num_classes", num_classes, 1)),
+            name,
+            dtype,
+            ignore_class,
+            sparse_y_true,
+            sparse_y_pred,
+            axis,
+        )
+
+
+@registry.register()
+class OneHotIoU(IoU):
+    """`IoU` of one-hot targets.
+
+    Args:
+        num_classes: As for `IoU`.
+        target_class_ids: As for `IoU`.
+        name: As for `Metric`.
+        dtype: As for `IoU`.
+        ignore_class: As for `IoU`.
+        sparse_y_pred: As for `IoU`.
+        axis: As for `IoU`.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If there are too few or too many classes, or a target is none of them.
+
+    >>> round(OneHotIoU(2, [0])([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.2]]), 4)
+    0.5
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        target_class_ids: Sequence[int],
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_pred: bool = False,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(
+            num_classes, target_class_ids, name, dtype, ignore_class, False, sparse_y_pred, axis
+        )
+
+
+@registry.register()
+class OneHotMeanIoU(MeanIoU):
+    """`MeanIoU` of one-hot targets.
+
+    Args:
+        num_classes: As for `IoU`.
+        name: As for `Metric`.
+        dtype: As for `IoU`.
+        ignore_class: As for `IoU`.
+        sparse_y_pred: As for `IoU`.
+        axis: As for `IoU`.
+
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If there are too few or too many classes.
+
+    >>> round(OneHotMeanIoU(2)([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.2]]), 4)
+    0.25
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_pred: bool = False,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(num_classes, name, dtype, ignore_class, False, sparse_y_pred, axis)

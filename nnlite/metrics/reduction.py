@@ -1,0 +1,235 @@
+"""Means and sums: of values, of functions of targets and predictions, of losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import losses
+from nnlite.checks import as_numeric
+from nnlite.metrics.metric import Metric, as_weights, registry
+from nnlite.serialization import custom_object
+
+__all__ = ["Mean", "MeanMetricWrapper", "Sum"]
+
+Array = NDArray[Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: The functions that a configuration may name.
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+
+
+def named(function: F) -> F:
+    """Let configurations name ``function``: a decorator."""
+    FUNCTIONS[function.__name__] = function
+    return function
+
+
+@registry.register()
+class Sum(Metric):
+    """The weighted sum of values.
+
+    Args:
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    >>> total = Sum()
+    >>> total([1, 3, 5, 7], sample_weight=[1, 1, 0, 2])
+    18.0
+    """
+
+    def __init__(self, name: str | None = "sum", dtype: Any = None) -> None:
+        super().__init__(dtype, name)
+        self.reset_state()
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """Take in values, each counting ``sample_weight`` times, once by default.
+
+        Raises:
+            TypeError: If an argument is not numeric.
+            ValueError: If the weights do not fit the values.
+        """
+        values = as_numeric("values", values)
+        if sample_weight is not None:
+            weight = as_weights(sample_weight, values.shape)
+            values = np.multiply(values, weight, dtype=float)
+        self.total += float(values.sum(dtype=float))
+
+    def result(self) -> float:
+        """Return the sum, 0 at first."""
+        return self.total
+
+    def reset_state(self) -> None:
+        """Forget all values."""
+        self.total = 0.0
+
+
+@registry.register()
+class Mean(Metric):
+    """The weighted mean of values.
+
+    A batch counts as many times as it has samples, its first axis; with weights, as many times as
+    they add up to.
+
+    Args:
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    >>> mean = Mean()
+    >>> mean([1, 3, 5, 7])
+    4.0
+    >>> mean([10.0], sample_weight=[4])
+    7.0
+    """
+
+    def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
+        super().__init__(dtype, name)
+        self.reset_state()
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """Take in values, each counting ``sample_weight`` times, once by default.
+
+        Raises:
+            TypeError: If an argument is not numeric.
+            ValueError: If the weights do not fit the values.
+        """
+        values = as_numeric("values", values)
+        if not values.size:
+            return
+        # A sample counts once, however many values it has. A lone weight is that of the batch.
+        per_sample = values.size / len(values) if values.ndim else 1
+        if sample_weight is None:
+            self.total += float(np.add.reduce(values, axis=None, dtype=float)) / per_sample
+            self.count += values.size / per_sample
+            return
+        if not np.ndim(sample_weight):
+            per_sample = values.size
+        weight = as_weights(sample_weight, values.shape)
+        weighted = np.multiply(values, weight, dtype=float)
+        self.total += float(np.add.reduce(weighted, axis=None)) / per_sample
+        shared = values.size / weight.size  # how many values each weight stands for
+        self.count += float(np.add.reduce(weight, axis=None, dtype=float)) * shared / per_sample
+
+    def add(self, value: float, weight: float) -> None:
+        """Take in one value that counts ``weight`` times."""
+        self.total += value * weight
+        self.count += weight
+
+    def result(self) -> float:
+        """Return the mean, 0 where nothing has counted."""
+        return self.total / self.count if self.count else 0.0
+
+    def reset_state(self) -> None:
+        """Forget all values."""
+        self.total = 0.0
+        self.count = 0.0
+
+
+@registry.register()
+class MeanMetricWrapper(Mean):
+    """The mean of a function of targets and predictions.
+
+    Args:
+        fn: Called as ``fn(y_true, y_pred, **kwargs)``; returns a value for each sample. A `Loss`
+            does, whatever its reduction.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+        **kwargs: Passed on to ``fn``.
+
+    Raises:
+        TypeError: If ``fn`` cannot be called.
+
+    >>> def largest_error(y_true, y_pred):
+    ...     return np.abs(y_true - y_pred).max(axis=-1)
+    >>> metric = MeanMetricWrapper(largest_error)
+    >>> metric(np.array([[0.0, 0.0]]), np.array([[1.0, 3.0]]))
+    3.0
+    """
+
+    def __init__(
+        self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
+        if not callable(fn):
+            raise TypeError(f"fn must be a function of y_true and y_pred. Received: fn={fn!r}")
+        super().__init__(name or self.default_name(), dtype)
+        self.fn = fn
+        self._kwargs = kwargs
+        self._each = fn
+        if isinstance(fn, losses.Loss) and fn.reduction != "none":
+            self._each = type(fn).from_config({**fn.get_config(), "reduction": "none"})
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return what is averaged."""
+        return np.asarray(self._each(y_true, y_pred, **self._kwargs))
+
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        """Take in one batch.
+
+        Args:
+            y_true: The targets, shape (m, ...).
+            y_pred: The predictions, shape (m, ...).
+            sample_weight: A weight for each sample, shape (m,), or for each value; None is 1.
+
+        Raises:
+            TypeError: If an argument is not numeric.
+            ValueError: If the shapes do not fit.
+        """
+        y_true, y_pred = as_numeric("y_true", y_true), as_numeric("y_pred", y_pred)
+        if y_true.shape[:1] != y_pred.shape[:1]:
+            raise ValueError(
+                "y_true and y_pred must have the same number of samples. Received: "
+                f"y_true of shape {y_true.shape}, y_pred of shape {y_pred.shape}"
+            )
+        super().update_state(self.values(y_true, y_pred), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """As `Metric.get_config`, with what is passed on to ``fn``."""
+        return {**super().get_config(), **self._kwargs}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> MeanMetricWrapper:
+        """As `Metric.from_config`; a function is one of this module's, or yours if registered.
+
+        Raises:
+            ValueError: If it is neither.
+        """
+        fn = config.get("fn")
+        if isinstance(fn, Mapping) and fn.get("class_name") == "function":
+            config = {**config, "fn": function_of(fn)}
+        return super().from_config(config)
+
+
+class LossMetric(MeanMetricWrapper):
+    """The mean of a loss: what the metrics of Keras's losses are made of.
+
+    Args:
+        loss: The loss.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+    """
+
+    def __init__(self, loss: losses.Loss, name: str | None, dtype: Any) -> None:
+        super().__init__(loss, name, dtype)
+
+
+def function_of(
+    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+) -> Callable[..., Any]:
+    """Return the function that a serialized one names.
+
+    Raises:
+        ValueError: If there is none of the name.
+    """
+    name = config.get("config")
+    found = custom_object(config, custom_objects) or FUNCTIONS.get(str(name))
+    if found is None:
+        raise ValueError(
+            f"Unknown metric function: {name!r}. Pass custom_objects={{{name!r}: ...}}, or "
+            "register it with @nnlite.saving.register_keras_serializable()."
+        )
+    return found

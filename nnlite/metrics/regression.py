@@ -1,0 +1,276 @@
+"""Metrics of the difference between prediction and target."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import losses
+from nnlite.checks import check_count
+from nnlite.metrics.metric import Metric, as_pair, as_weights, ratio, registry
+from nnlite.metrics.reduction import LossMetric, MeanMetricWrapper
+
+__all__ = [
+    "CosineSimilarity",
+    "LogCoshError",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "R2Score",
+    "RootMeanSquaredError",
+]
+
+Array = NDArray[Any]
+
+
+@registry.register("mse", "MSE")
+class MeanSquaredError(LossMetric):
+    """The mean of (p - y)^2.
+
+    Args:
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    >>> MeanSquaredError()([[0.0, 2.0]], [[1.0, 4.0]])
+    2.5
+    """
+
+    def __init__(self, name: str | None = "mean_squared_error", dtype: Any = None) -> None:
+        super().__init__(losses.MeanSquaredError(), name, dtype)
+
+
+@registry.register()
+class RootMeanSquaredError(MeanMetricWrapper):
+    """The square root of the mean of (p - y)^2 over all that has been seen.
+
+    Args:
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    >>> RootMeanSquaredError()([[0.0, 2.0]], [[1.0, 9.0]])
+    5.0
+    """
+
+    def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
+        super().__init__(_squared_error, name, dtype)
+
+    def result(self) -> float:
+        """Return the root of the mean, 0 where nothing has counted."""
+        return math.sqrt(super().result())
+
+
+@registry.register("mae", "MAE")
+class MeanAbsoluteError(LossMetric):
+    """The mean of |p - y|.
+
+    Args:
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    >>> MeanAbsoluteError()([[0.0, 2.0]], [[1.0, 4.0]])
+    1.5
+    """
+
+    def __init__(self, name: str | None = "mean_absolute_error", dtype: Any = None) -> None:
+        super().__init__(losses.MeanAbsoluteError(), name, dtype)
+
+
+@registry.register("mape", "MAPE")
+class MeanAbsolutePercentageError(LossMetric):
+    """The mean of 100 |p - y| / |y|, the divisor no smaller than 1e-7.
+
+    Args:
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    >>> MeanAbsolutePercentageError()([[1.0, 2.0]], [[1.5, 2.0]])
+    25.0
+    """
+
+    def __init__(
+        self, name: str | None = "mean_absolute_percentage_error", dtype: Any = None
+    ) -> None:
+        super().__init__(losses.MeanAbsolutePercentageError(), name, dtype)
+
+
+@registry.register("msle", "MSLE")
+class MeanSquaredLogarithmicError(LossMetric):
+    """The mean of (log(1 + p) - log(1 + y))^2, p and y no smaller than 1e-7.
+
+    Args:
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    >>> round(MeanSquaredLogarithmicError()([[0.0, 1.0]], [[1.0, 1.0]]), 4)
+    0.2402
+    """
+
+    def __init__(
+        self, name: str | None = "mean_squared_logarithmic_error", dtype: Any = None
+    ) -> None:
+        super().__init__(losses.MeanSquaredLogarithmicError(), name, dtype)
+
+
+@registry.register()
+class CosineSimilarity(LossMetric):
+    """The mean cosine of the angle between target and prediction, y p / (|y| |p|).
+
+    Args:
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+        axis: The axis of the vectors.
+
+    Raises:
+        TypeError: If ``axis`` is no integer.
+
+    >>> round(CosineSimilarity()([[0.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [3.0, 3.0]]), 4)
+    0.5
+    """
+
+    def __init__(
+        self, name: str | None = "cosine_similarity", dtype: Any = None, axis: int = -1
+    ) -> None:
+        self.axis = axis
+        super().__init__(losses.CosineSimilarity(axis=axis), name, dtype)
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the cosines, which the loss makes large by being their negative."""
+        return -super().values(y_true, y_pred)
+
+
+@registry.register()
+class LogCoshError(LossMetric):
+    """The mean of log(cosh(p - y)): quadratic for small errors, linear for large ones.
+
+    Args:
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    >>> round(LogCoshError()([[0.0, 0.0]], [[1.0, 0.0]]), 4)
+    0.2169
+    """
+
+    def __init__(self, name: str | None = "logcosh", dtype: Any = None) -> None:
+        super().__init__(losses.LogCosh(), name, dtype)
+
+
+@registry.register()
+class R2Score(Metric):
+    """The coefficient of determination: how much of the targets' variance is predicted.
+
+    R^2 = 1 - sum (y - p)^2 / sum (y - mean(y))^2, which is 1 at best and 0 for predicting the mean;
+    0 for an output whose targets do not vary. Adjusted for k regressors, from n entries of the
+    targets, it is 1 - (1 - R^2) (n - 1) / (n - k - 1).
+
+    Source: Draper and Smith, "Applied Regression Analysis", 1998, section 5.2.
+
+    Args:
+        class_aggregation: How the outputs' scores become one: ``"uniform_average"`` is their mean,
+            ``"variance_weighted_average"`` weighs it by the targets' variance; None returns them
+            all.
+        num_regressors: How many regressors to adjust for; 0 does not.
+        name: As for `Metric`.
+        dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If ``num_regressors`` is no integer.
+        ValueError: If it is negative, or ``class_aggregation`` is unknown.
+
+    >>> R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]])
+    0.5714285714285714
+    """
+
+    _samples: int
+    _shift: Array
+    _sums: Array  # of the weights, and weighted of y, of y^2 and of (p - y)^2, for each output
+
+    def __init__(
+        self,
+        class_aggregation: str | None = "uniform_average",
+        num_regressors: int = 0,
+        name: str | None = "r2_score",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(dtype, name)
+        known = (None, "uniform_average", "variance_weighted_average")
+        if class_aggregation not in known:
+            raise ValueError(
+                f"class_aggregation must be one of {known}. Received: "
+                f"class_aggregation={class_aggregation!r}"
+            )
+        self.class_aggregation = class_aggregation
+        self.num_regressors = check_count("num_regressors", num_regressors, 0)
+        self.reset_state()
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in one batch.
+
+        Args:
+            y_true: The targets, shape (m, outputs).
+            y_pred: The predictions, shape (m, outputs).
+            sample_weight: A weight for each sample, shape (m,), or for each output; None is 1.
+
+        Raises:
+            TypeError: If an argument is not numeric.
+            ValueError: If the shapes do not fit, or there were other outputs before.
+        """
+        y_true, y_pred = as_pair(y_true, y_pred)
+        if y_pred.ndim == 1:
+            y_true, y_pred = y_true[:, None], y_pred[:, None]
+        if y_pred.ndim != 2 or (self._samples and len(self._shift) != y_pred.shape[1]):
+            raise ValueError(
+                "R2Score expects y_pred of shape (m, outputs), the same outputs in every batch. "
+                f"Received: shape {y_pred.shape}"
+            )
+        if not y_pred.size:
+            return
+        if not self._samples:
+            # Sums are of what the targets are above the first: large ones lose no digits in them.
+            self._shift = y_true[0].astype(float)
+        y = y_true - self._shift
+        parts = [np.ones_like(y), y, y * y, np.square(np.subtract(y_pred, y_true, dtype=float))]
+        if sample_weight is not None:
+            weight = as_weights(sample_weight, y_pred.shape)
+            parts = [part * weight for part in parts]
+        self._sums = self._sums + np.array([part.sum(axis=0) for part in parts])
+        self._samples += y_pred.size
+
+    def result(self) -> float | Array:
+        """Return the score, 0 before any batch; without aggregation an array, one an output."""
+        count, total, squares, errors = self._sums
+        variation = np.maximum(squares - total * ratio(total, count), 0)
+        scores = np.where(variation > 0, 1 - ratio(errors, variation), 0)
+        result: Any = scores
+        if self.class_aggregation == "uniform_average":
+            result = float(scores.mean())
+        elif self.class_aggregation == "variance_weighted_average":
+            whole = float(variation.sum())
+            result = float(variation @ scores) / whole if whole else 0.0
+        if not self.num_regressors:
+            return result
+        freedom = self._samples - self.num_regressors - 1
+        if freedom <= 0:
+            warnings.warn(
+                f"R2Score cannot be adjusted for {self.num_regressors} regressors from "
+                f"{self._samples} values; it is returned as it is.",
+                stacklevel=2,
+            )
+            return result
+        return 1 - (1 - result) * (self._samples - 1) / freedom
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        self._samples = 0
+        self._shift = np.zeros(1)
+        self._sums = np.zeros((4, 1))
+
+
+def _squared_error(y_true: Array, y_pred: Array) -> Array:
+    """Return (p - y)^2, for each output."""
+    y_true, y_pred = as_pair(y_true, y_pred)
+    return np.square(np.subtract(y_pred, y_true, dtype=float))

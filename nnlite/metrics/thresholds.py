@@ -1,0 +1,193 @@
+"""Right and wrong predictions counted at many thresholds, from one histogram."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import check_count
+from nnlite.metrics.metric import Metric, as_pair, as_weights, check_size
+
+__all__ = ["ThresholdMetric"]
+
+Array = NDArray[Any]
+
+
+class ThresholdMetric(Metric):
+    """What metrics share that call a prediction positive where it is above a threshold.
+
+    The state is the weight of the true and of the false labels by how many thresholds the
+    prediction exceeds: a batch costs one pass, however many thresholds there are. From it, the four
+    counts at every threshold are sums from either end.
+
+    Args:
+        dtype: As for `Metric`.
+        name: As for `Metric`.
+    """
+
+    #: Only the k largest outputs of a sample can be positive; None for all.
+    top_k: int | None = None
+
+    #: The class that alone is looked at; None for all.
+    class_id: int | None = None
+
+    #: Whether the labels, the last axis, are counted apart.
+    multi_label: bool = False
+
+    _histogram: Array  # by thresholds exceeded, by label false or true, by which of several labels
+
+    def set_thresholds(
+        self, thresholds: Sequence[float] | None, count: int, margin: float = 0.0
+    ) -> None:
+        """Choose the thresholds, and forget all batches.
+
+        Args:
+            thresholds: The thresholds, or None for ``count`` of them evenly spaced over [0, 1].
+            count: How many there are.
+            margin: How far the first is moved down and the last up: every prediction from 0 to 1
+                is then above the first and below the last.
+        """
+        self._number = count
+        self._least = int(margin > 0)
+        self._evenly = thresholds is None or (count > 2 and _are_even(thresholds))
+        self._places: Any = slice(None)
+        if thresholds is not None and not self._evenly:
+            given = np.array(thresholds, float)
+            given[0] -= margin
+            given[-1] += margin
+            given = given.astype(self.dtype)
+            self._sorted = np.sort(given)
+            self._places = np.searchsorted(self._sorted, given)
+        self.reset_state()
+
+    def count(
+        self, y_true: Any, y_pred: Any, sample_weight: Any, label_weights: Array | None = None
+    ) -> None:
+        """Add one batch to the histogram.
+
+        Raises:
+            TypeError: If an argument is not numeric.
+            ValueError: If the shapes do not fit, or there is no class ``class_id``.
+        """
+        y_true, y_pred = as_pair(y_true, y_pred)
+        if y_pred.dtype != self.dtype:
+            with np.errstate(over="ignore", under="ignore"):
+                y_pred = y_pred.astype(self.dtype)
+        if self.top_k is not None:
+            y_pred = _only_largest(y_pred, self.top_k)
+        if self.class_id is not None:
+            if y_pred.ndim < 2 or self.class_id >= y_pred.shape[-1]:
+                raise ValueError(
+                    f"{type(self).__name__} expects y_pred with a last axis of more than "
+                    f"class_id={self.class_id} classes. Received: shape {y_pred.shape}"
+                )
+            y_true = y_true[..., self.class_id, None]
+            y_pred = y_pred[..., self.class_id, None]
+        labels = y_pred.shape[-1] if self.multi_label else 1
+        index = 2 * self._exceeded(y_pred) + (y_true != 0)
+        if labels > 1:
+            index = index * labels + np.arange(labels)
+        weights: Any = None
+        if sample_weight is not None:
+            weights = as_weights(sample_weight, y_pred.shape)
+        if label_weights is not None:
+            weights = label_weights if weights is None else weights * label_weights
+        if weights is not None:
+            weights = np.broadcast_to(weights, y_pred.shape).ravel()
+        counts = np.bincount(index.ravel(), weights, 2 * (self._number + 1) * labels)
+        self._histogram = self._histogram + counts.reshape(-1, 2, labels)
+
+    def _exceeded(self, y_pred: Array) -> Array:
+        """Return how many of the thresholds each prediction is above; NaN is above none."""
+        if self._evenly:
+            inside = np.fmin(np.fmax(y_pred, 0), 1)
+            steps = np.ceil(inside * y_pred.dtype.type(self._number - 1))
+            return np.fmax(steps, self._least).astype(np.intp)
+        if self._number == 1:
+            return (y_pred > self._sorted[0]).astype(np.intp)
+        return np.searchsorted(self._sorted, np.fmax(y_pred, -np.inf))
+
+    def _above(self, label: int) -> Array:
+        """Return, at each threshold, the weight of a label's predictions above it."""
+        sums = self._histogram[::-1, label].cumsum(axis=0)[::-1]
+        return self._by_threshold(sums[1:])
+
+    def _below(self, label: int) -> Array:
+        """Return, at each threshold, the weight of a label's predictions not above it."""
+        return self._by_threshold(self._histogram[:-1, label].cumsum(axis=0))
+
+    def _by_threshold(self, sums: Array) -> Array:
+        sums = sums[self._places]
+        return sums if self.multi_label else sums[:, 0]
+
+    @property
+    def true_positives(self) -> Array:
+        """The weight of true labels predicted as such, at each threshold."""
+        return self._above(1)
+
+    @property
+    def false_positives(self) -> Array:
+        """The weight of false labels predicted as true, at each threshold."""
+        return self._above(0)
+
+    @property
+    def true_negatives(self) -> Array:
+        """The weight of false labels predicted as such, at each threshold."""
+        return self._below(0)
+
+    @property
+    def false_negatives(self) -> Array:
+        """The weight of true labels predicted as false, at each threshold."""
+        return self._below(1)
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        self._histogram = np.zeros((self._number + 1, 2, 1))
+
+
+def as_thresholds(thresholds: Any, default: float) -> list[float]:
+    """Return one threshold or several as a list, the default where there is None.
+
+    Raises:
+        TypeError: If they are no numbers.
+        ValueError: If there is none, or one lies outside [0, 1].
+    """
+    if thresholds is None:
+        return [default]
+    try:
+        array = np.atleast_1d(np.asarray(thresholds, float))
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"thresholds must be a number or a list of them. Received: thresholds={thresholds!r}"
+        ) from None
+    if array.ndim != 1 or not array.size or not ((array >= 0) & (array <= 1)).all():
+        raise ValueError(
+            "thresholds must be one number in [0, 1], or a list of at least one. "
+            f"Received: thresholds={thresholds!r}"
+        )
+    check_size("the number of thresholds", len(array), 1)
+    return array.tolist()
+
+
+def optional_index(name: str, value: Any) -> int | None:
+    """Return ``value`` as an integer of at least 0, or None as None; raises as `check_count`."""
+    return None if value is None else check_count(name, value, 0)
+
+
+def _are_even(thresholds: Sequence[float]) -> bool:
+    """Return whether thresholds are, but for rounding, evenly spaced over [0, 1]."""
+    even = np.linspace(0, 1, len(thresholds))
+    return np.allclose(thresholds, even, atol=1e-7)
+
+
+def _only_largest(y_pred: Array, k: int) -> Array:
+    """Return predictions with all but the k largest of the last axis sent below any threshold."""
+    if k > y_pred.shape[-1]:
+        raise ValueError(f"top_k={k} is more than there are outputs. Received: {y_pred.shape}")
+    largest = np.argsort(-y_pred, axis=-1, kind="stable")[..., :k]  # of equal ones, the first
+    result = np.full_like(y_pred, -np.inf)
+    np.put_along_axis(result, largest, np.take_along_axis(y_pred, largest, -1), -1)
+    return result
