@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.callbacks import Callback, CallbackList
-from nnlite.checks import as_features, check_count, check_finite, optional_count
-from nnlite.data import ArrayBatches
+from nnlite.checks import as_features, check_finite, optional_count
+from nnlite.data.arrays import Samples
+from nnlite.data.blocks import StoredSamples
+from nnlite.data.epochs import Epochs
+from nnlite.data.sources import IterableSamples, holds_batches, is_stored, open_stored, unpacked
 from nnlite.layers.layer import Layer, Shape, fits
 from nnlite.progress import Progress, check_verbose
 from nnlite.structure import per_structure
@@ -50,42 +52,44 @@ class Predictor(Layer):
             TypeError: If ``x`` is not numeric.
             ValueError: If its shape is not the model's, or an entry is not finite.
         """
-        x = self._input_door("x", x)
         check_verbose(verbose)
         size = optional_count("batch_size", batch_size)
-        if steps is not None:
-            steps = check_count("steps", steps, 1)
-            size = size or BATCH_SIZE
-            if steps > -(-len(x) // size):
-                warnings.warn(
-                    f"The data ended before steps={steps}: there are {-(-len(x) // size)} batches.",
-                    stacklevel=2,
-                )
-            x = x[: steps * size]
-        if callbacks is None and len(x) <= (size or BATCH_SIZE):
-            return self._predict_batch(x)
+        steps = optional_count("steps", steps)
+        if type(x) is np.ndarray or not (is_stored(x) or holds_batches(x)):
+            x = self._input_door("x", x)
+            if callbacks is None and steps is None and len(x) <= (size or BATCH_SIZE):
+                return self._predict_batch(x)
+            inputs: Any = Samples(x, None, None, self.dtype, self.dtype)
+        else:
+            inputs = self._inputs(x, size)
         hooks = CallbackList(callbacks, None, self, {"verbose": verbose})
-        if not self.built:
-            self.build((None, *x.shape[1:]))
         bar = Progress(verbose, 1, delay=0.5)
-        batches = ArrayBatches([(x, self.dtype)], size or self._rows_at_once())
-        output: Array | None = None
+        if not self.built:
+            self.build((None, *inputs.shape[1:]))
+        size = size or (self._rows_at_once() if steps is None else BATCH_SIZE)
+        batches = Epochs(inputs.batches(size), steps, "steps")
+        rows = inputs.shape[0]
+        if rows is not None and steps is not None:
+            rows = min(rows, steps * size)
+        parts: list[Array] = []
         start = 0
         hooks.call("on_predict_begin")
         with np.errstate(under="ignore"), bar as progress:
-            progress.begin_epoch(0, len(batches))
-            for step, (batch,) in enumerate(batches):
+            progress.begin_epoch(0, batches.length)
+            for step, (batch, *_) in enumerate(batches):
                 hooks.call("on_predict_batch_begin", step)
                 part = self.forward(batch)
-                if output is None:
-                    output = np.empty((len(x), *part.shape[1:]), part.dtype)
-                output[start : start + len(part)] = part
-                start += len(part)
+                if rows is None:
+                    parts.append(part.copy() if np.may_share_memory(part, batch) else part)
+                else:
+                    if not parts:
+                        parts.append(np.empty((rows, *part.shape[1:]), part.dtype))
+                    parts[0][start : start + len(part)] = part
+                    start += len(part)
                 hooks.call("on_predict_batch_end", step, logs={"outputs": part})
                 progress.step(dict)
         hooks.call("on_predict_end")
-        assert output is not None  # x is not empty
-        return output
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict_on_batch(self, x: Any) -> Array:
         """Return the output for ``x`` as one batch; as `predict`, without its options."""
@@ -110,6 +114,30 @@ class Predictor(Layer):
     def build(self, input_shape: Any = None) -> None:
         """Make the weights of all layers; see `Sequential.build`."""
         raise NotImplementedError
+
+    def _inputs(self, x: Any, batch_size: int | None) -> StoredSamples | IterableSamples:
+        """Return what is stored, or comes in batches, as samples without targets."""
+        if not is_stored(x):
+            if batch_size is not None:
+                raise ValueError("x gives batches of its own: give no batch_size.")
+
+            def admit_batch(batch: Any) -> tuple[Array]:
+                array = self._input_door("x", unpacked(batch, targets=False)[0])
+                return (array.astype(self.dtype, copy=False),)
+
+            samples = IterableSamples(x, admit_batch)
+            admit_batch(samples.first)
+            return samples
+
+        def admit_rows(parts: Any, row: int) -> None:
+            self._input_door(f"x[{row}:]", parts[0])
+
+        opener = open_stored(x, None, None, targets=False)
+        with opener() as columns:
+            rows, shape = len(columns[0]), columns[0].shape[1:]
+            admit_rows([columns[0][:1]], 0)
+        shapes, dtypes = (shape, None, None), (np.dtype(self.dtype), None, None)
+        return StoredSamples(opener, (0, rows), shapes, dtypes, admit_rows)
 
     def _input_door(self, name: str, x: Any, like: tuple[int, ...] | None = None) -> Array:
         """Return ``x`` as an array that the model can take; ``like`` is a shape it will take."""

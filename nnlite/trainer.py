@@ -13,18 +13,17 @@ from nnlite import losses, optimizers
 from nnlite.blas import ALWAYS_ONE, threads_for
 from nnlite.callbacks import Callback, CallbackList, History
 from nnlite.checks import (
-    as_numeric,
     check_count,
-    check_finite,
     check_fraction,
     optional_count,
-    sample_weights,
 )
-from nnlite.data import Epochs, Samples, class_weights
+from nnlite.data.epochs import Epochs
+from nnlite.data.sources import holds_batches, is_stored
+from nnlite.door import AnySamples, Door
 from nnlite.layers.layer import Layer, ReusingArrays
 from nnlite.metrics import CompiledMetrics, Mean
-from nnlite.objective import Objective, default_loss
-from nnlite.predictor import BATCH_SIZE, Predictor
+from nnlite.objective import Objective
+from nnlite.predictor import BATCH_SIZE
 from nnlite.progress import Progress
 from nnlite.random import new_generator
 from nnlite.structure import per_structure, structure
@@ -42,19 +41,16 @@ _PREDICT_ENTRIES = (
 _NO_CONTEXT = nullcontext()
 
 
-class Trainer(Predictor):
+class Trainer(Door):
     """A model that can be trained: what `Sequential` inherits its fit from."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.optimizer: optimizers.Optimizer | None = None
-        self.loss: losses.Loss | None = None  # what compile was given, or the last fit chose
-        self._chooses_loss = True
         self.stop_training = False
         self.history: History | None = None
         self._metrics = CompiledMetrics([], [])
         self._vector: WeightVector | None = None
-        self._objective: Objective | None = None
         self._arrays: dict[Layer, dict[Any, Array]] = {}
         self._laid_out = -1  # the structure for which _lay_out was last called
 
@@ -172,17 +168,23 @@ class Trainer(Predictor):
         validation_size = optional_count("validation_batch_size", validation_batch_size) or size
         evaluates = _epochs_to_evaluate(validation_freq)
         progress = Progress(verbose, epochs)
-        data, objective = self._door(x, y, sample_weight, class_weight)
-        held: Samples | None = None
+        data, objective = self._data_door(x, y, sample_weight, class_weight, batch_size)
+        held: AnySamples | None = None
         if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            if is_stored(validation_data) or holds_batches(validation_data):
+                validation_data = (validation_data,)
+            elif not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (
+                2,
+                3,
+            ):
                 raise ValueError(
                     "validation_data must be (x, y) or (x, y, sample_weight). "
                     f"Received: {type(validation_data).__name__}"
                 )
-            names = ("validation x", "validation y", "validation sample_weight")
-            vx, vy, vw = (*validation_data, None)[:3]
-            held, _ = self._door(vx, vy, vw, None, names, objective.loss, data.x.shape)
+            vx, vy, vw = (*validation_data, None, None)[:3]
+            held, _ = self._data_door(
+                vx, vy, vw, None, validation_batch_size, "validation ", objective.loss, data.shape
+            )
         elif validation_split:
             data, held = data.split(check_fraction("validation_split", validation_split))
         held_batches = None
@@ -193,11 +195,11 @@ class Trainer(Predictor):
         history = History()
         params = {"epochs": epochs, "verbose": verbose}
         hooks = CallbackList(callbacks, history, self, params)
-        self._prepare(data.x, objective, training=True)
+        self._prepare(data.shape, objective, training=True)
         assert self.optimizer is not None
         order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch)
-        params["steps"] = len(batches)
+        params["steps"] = batches.length
         self.history = history
         self.stop_training = False
         logs: dict[str, float] = {}
@@ -208,6 +210,8 @@ class Trainer(Predictor):
                 for epoch in range(initial_epoch, epochs):
                     hooks.call("on_epoch_begin", epoch)
                     logs = self._run_epoch(epoch, batches, hooks, progress)
+                    if not batches.taken:  # an iterator that has come to its end
+                        break
                     if held_batches is not None and evaluates(epoch):
                         scores = self._run_evaluation(held_batches, hooks)
                         logs.update({f"val_{name}": value for name, value in scores.items()})
@@ -230,7 +234,7 @@ class Trainer(Predictor):
         def logs() -> dict[str, float]:
             return {"loss": mean.result(), **metrics.results()}
 
-        progress.begin_epoch(epoch, len(batches))
+        progress.begin_epoch(epoch, batches.length)
         begins, ends = hooks.wants("on_train_batch_begin"), hooks.wants("on_train_batch_end")
         for step, (x, y, weight) in enumerate(batches):
             if begins:
@@ -285,7 +289,7 @@ class Trainer(Predictor):
             ValueError: As `fit`.
         """
         data, objective = self._door(x, y, sample_weight, class_weight)
-        self._prepare(data.x, objective, training=True)
+        self._prepare(data.shape, objective, training=True)
         self._metrics.reset_state()
         batch = self._blas_threads(len(data.x))
         with np.errstate(under="ignore"), batch, self._reusing_arrays(self._arrays):
@@ -325,11 +329,11 @@ class Trainer(Predictor):
             ValueError: As `fit`.
         """
         size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
-        data, objective = self._door(x, y, sample_weight, None)
+        data, objective = self._data_door(x, y, sample_weight, None, batch_size)
         bar = Progress(verbose, 1, delay=0.5)
         batches = Epochs(data.batches(size), optional_count("steps", steps), "steps")
-        hooks = CallbackList(callbacks, None, self, {"steps": len(batches), "verbose": verbose})
-        self._prepare(data.x, objective)
+        hooks = CallbackList(callbacks, None, self, {"steps": batches.length, "verbose": verbose})
+        self._prepare(data.shape, objective)
         with np.errstate(under="ignore"), self._blas_threads(size), bar as progress:
             return _results(self._run_evaluation(batches, hooks, progress), return_dict)
 
@@ -341,7 +345,7 @@ class Trainer(Predictor):
         metrics.reset_state()
         batches.rewind()
         if progress:
-            progress.begin_epoch(0, len(batches))
+            progress.begin_epoch(0, batches.length)
 
         def logs() -> dict[str, float]:
             return {"loss": mean.result(), **metrics.results()}
@@ -372,7 +376,7 @@ class Trainer(Predictor):
     ) -> Any:
         """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
         data, objective = self._door(x, y, sample_weight, None)
-        self._prepare(data.x, objective)
+        self._prepare(data.shape, objective)
         self._metrics.reset_state()
         with np.errstate(under="ignore"):
             loss = self._test_step(*data.whole())
@@ -380,52 +384,14 @@ class Trainer(Predictor):
 
     # ---- what it all rests on -------------------------------------------------------------
 
-    def _door(
-        self,
-        x: Any,
-        y: Any,
-        sample_weight: Any,
-        class_weight: Any,
-        names: tuple[str, str, str] = ("x", "y", "sample_weight"),
-        loss: losses.Loss | None = None,
-        like: tuple[int, ...] | None = None,
-    ) -> tuple[Samples, Objective]:
-        """Check all that a step is given, and return it as arrays, with what to minimise."""
-        x = self._input_door(names[0], x, like)
-        y = as_numeric(names[1], y)
-        if y.ndim == 0 or len(y) != len(x):
-            raise ValueError(
-                f"{names[0]} and {names[1]} must have the same number of samples. Received: "
-                f"{names[0]} of shape {x.shape}, {names[1]} of shape {y.shape}"
-            )
-        check_finite(names[1], y, self.dtype)
-        output = (len(x), *self._sample_shape(x.shape[1:]))
-        loss = loss or self._loss_for(y, output)
-        y = loss.check_targets(names[1], y, output)
-        samples = loss.samples_shape(output)
-        weight = sample_weights(names[2], sample_weight, samples, self.dtype)
-        if class_weight is not None:
-            if sample_weight is not None:
-                raise ValueError("Give class_weight or sample_weight, not both.")
-            weight = class_weights(class_weight, y)
-        data = Samples(x, y, weight, self.dtype, np.intp if loss.takes_indices else self.dtype)
-        if self._objective is not None and self._objective.loss is loss:
-            return data, self._objective
-        return data, Objective(loss, self)
-
-    def _loss_for(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
-        """Return the compiled loss, or without one what fits the last layer and the targets."""
-        if self.loss is not None and not self._chooses_loss:
-            return self.loss
-        fitting = default_loss(self.final_activation, y, output_shape)
-        return self.loss if self.loss is not None and type(self.loss) is type(fitting) else fitting
-
-    def _prepare(self, x: Array, objective: Objective, training: bool = False) -> None:
+    def _prepare(
+        self, shape: tuple[Any, ...], objective: Objective, training: bool = False
+    ) -> None:
         """Build the model; for training, lay out its weights and the optimizer's state too."""
         optimizer = self.optimizer or optimizers.SGD()
         optimizer.check_owner(self)
         if not self.built:
-            self.build((None, *x.shape[1:]))
+            self.build((None, *shape[1:]))
         self._objective = objective
         objective.settle()
         if training:

@@ -62,7 +62,7 @@ class ArrayBatches:
 
     >>> x = np.arange(5.0)[:, None]
     >>> batches = ArrayBatches([(x, np.dtype("float32")), (None, None)], batch_size=2)
-    >>> len(batches)
+    >>> batches.count
     3
     >>> [batch.ravel().tolist() for batch, _ in batches]
     [[0.0, 1.0], [2.0, 3.0], [4.0]]
@@ -82,7 +82,9 @@ class ArrayBatches:
         self._shuffle = shuffle if batch_size < self.rows else None
         self._order = None if self._shuffle is None else np.arange(self.rows)
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """The number of batches of a pass."""
         return -(-self.rows // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
@@ -102,16 +104,17 @@ class Samples:
 
     Args:
         x: The inputs.
-        y: The targets.
+        y: The targets, or None for a pass that needs none.
         weight: The weight of each sample, or None.
         dtype: The type that inputs and weights are computed in.
         target_dtype: The type that the loss takes targets in.
     """
 
     def __init__(
-        self, x: Array, y: Array, weight: Array | None, dtype: Any, target_dtype: Any
+        self, x: Array, y: Array | None, weight: Array | None, dtype: Any, target_dtype: Any
     ) -> None:
         self.x = x
+        self.shape = x.shape
         self.columns: list[tuple[Array | None, Any]] = [
             (x, np.dtype(dtype)),
             (y, np.dtype(target_dtype)),
@@ -135,15 +138,22 @@ class Samples:
         Raises:
             ValueError: If that leaves none on one side.
         """
-        at = int(len(self.x) * (1 - fraction))
-        if not 0 < at < len(self.x):
-            raise ValueError(
-                f"validation_split={fraction} of {len(self.x)} samples leaves none on one side."
-            )
+        at = split_at(len(self.x), fraction)
         return self._part(slice(0, at)), self._part(slice(at, None))
 
     def _part(self, rows: slice) -> Samples:
         x, y, weight = [None if array is None else array[rows] for array, _ in self.columns]
-        assert x is not None  # these two are always there
-        assert y is not None
+        assert x is not None  # it is always there
         return Samples(x, y, weight, self.columns[0][1], self.columns[1][1])
+
+
+def split_at(rows: int, fraction: float) -> int:
+    """Return the number of rows that are left when the last ``fraction`` of them is taken off.
+
+    Raises:
+        ValueError: If that leaves none on one side.
+    """
+    at = int(rows * (1 - fraction))
+    if not 0 < at < rows:
+        raise ValueError(f"validation_split={fraction} of {rows} samples leaves none on one side.")
+    return at

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
-from numpy.typing import NDArray
+__all__ = ["Batches", "Epochs"]
 
-from nnlite.data.arrays import ArrayBatches
 
-__all__ = ["Epochs"]
+class Batches(Protocol):
+    """What an epoch is made of: each iteration over it is one pass."""
 
-Array = NDArray[Any]
+    @property
+    def count(self) -> int | None:
+        """The number of batches of a pass, or None where it is not known."""
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 class Epochs:
@@ -22,44 +26,54 @@ class Epochs:
     epoch, that epoch ends early with a warning, as in Keras, and the next one starts anew.
 
     Args:
-        batches: What to pass over; iterating it is one pass.
+        batches: What to pass over.
         steps: The number of batches of an epoch, or None for all.
         name: What the argument is called that gave ``steps``.
 
     >>> import numpy as np
+    >>> from nnlite.data.arrays import ArrayBatches
     >>> epochs = Epochs(ArrayBatches([(np.arange(3.0), np.dtype(float))], batch_size=1), steps=2)
     >>> next(iter(epochs))
     (array([0.]),)
     """
 
-    def __init__(
-        self, batches: ArrayBatches, steps: int | None, name: str = "steps_per_epoch"
-    ) -> None:
+    def __init__(self, batches: Batches, steps: int | None, name: str = "steps_per_epoch") -> None:
         self.batches = batches
         self.steps = steps
         self.name = name
-        self._pass: Iterator[tuple[Array, ...]] | None = None
-        self._taken = 0
+        self._pass: Iterator[Any] | None = None
+        self._counted: int | None = None
+        self.taken = 0  # batches of the epoch so far
 
-    def __len__(self) -> int:
-        return len(self.batches) if self.steps is None else self.steps
+    @property
+    def length(self) -> int | None:
+        """The number of batches of an epoch, once it is known."""
+        if self.steps is not None:
+            return self.steps
+        return self._counted if self.batches.count is None else self.batches.count
 
-    def __iter__(self) -> Iterator[tuple[Array, ...]]:
-        if self.steps is None:
-            yield from self.batches
-            return
-        for step in range(self.steps):
-            if self._pass is None or (step == 0 and self._taken == len(self.batches)):
-                self._pass, self._taken = iter(self.batches), 0
-            if self._taken == len(self.batches):
+    def __iter__(self) -> Iterator[Any]:
+        self.taken = 0
+        while self.steps is None or self.taken < self.steps:
+            fresh = self._pass is None
+            if self._pass is None:
+                self._pass = iter(self.batches)
+            batch = next(self._pass, None)
+            if batch is not None:
+                self.taken += 1
+                yield batch
+                continue
+            self._pass = None
+            if self.steps is None and self.taken:
+                self._counted = self.taken
+                return
+            if fresh or self.taken:
+                asked = "" if self.steps is None else f" of {self.name}={self.steps}"
                 warnings.warn(
-                    f"The data ended after {step} of {self.name}={self.steps} steps: there are "
-                    f"{len(self.batches)} batches. The epoch ends early.",
+                    f"The data ended after {self.taken}{asked} steps. The epoch ends early.",
                     stacklevel=2,
                 )
                 return
-            self._taken += 1
-            yield next(self._pass)
 
     def rewind(self) -> None:
         """Begin the next epoch at the first batch."""

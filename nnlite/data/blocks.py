@@ -1,0 +1,258 @@
+"""Batches of rows that are read in blocks, ahead of the network, and shuffled within a window."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.data.arrays import Column, split_at
+
+__all__ = ["BlockBatches", "StoredSamples"]
+
+Array = NDArray[Any]
+Rows = Sequence["Array | None"]
+
+_BLOCK = 2**20  # bytes read in one piece, at least: rows that stay together when blocks are mixed
+_WINDOW = 2**25  # bytes in memory at a time, twice: rows that are mixed one by one
+
+
+class BlockBatches:
+    """Batches of what ``open`` gives, each pass over it one epoch.
+
+    A pass reads whole blocks (of whole chunks, where the data are stored in chunks) into a window,
+    on a thread of its own, while the network computes on the window before. Shuffled, the blocks
+    come in a new order, and the rows of a window in a new order again: every row once an epoch.
+
+    Args:
+        open_columns: Returns a context that yields x, y and weight: arrays or datasets of equal
+            length, or None.
+        rows: The first and the last row but one to take.
+        row_shapes: For x, y and weight, the shape of one row as its batches have it.
+        dtypes: For each, the type that its batches are converted to.
+        admit: Called with the rows of a block of each, and the first one's number, when the block
+            is first read; raises where they are no valid samples.
+        weigh: Computes the weights from a block of y, where there is no column of them.
+        batch_size: The number of rows of a batch; the last one has what is left.
+        shuffle: Draws the orders; None takes the rows as they stand.
+    """
+
+    def __init__(
+        self,
+        open_columns: Callable[[], AbstractContextManager[Sequence[Any]]],
+        rows: tuple[int, int],
+        row_shapes: Sequence[tuple[int, ...] | None],
+        dtypes: Sequence[Any],
+        admit: Callable[[Rows, int], None],
+        weigh: Callable[[Array], Array] | None,
+        batch_size: int,
+        shuffle: np.random.Generator | None,
+    ) -> None:
+        self._open = open_columns
+        self._first, self._last = rows
+        self._row_shapes = row_shapes
+        self._dtypes = dtypes
+        self._admit = admit
+        self._weigh = weigh
+        self.batch_size = batch_size
+        self._shuffle = shuffle
+        with self._open() as columns:
+            self._stored = [None if column is None else column.dtype for column in columns]
+            row_bytes = sum(_row_bytes(column) for column in columns if column is not None)
+            chunk = max((getattr(column, "chunks", None) or (1,))[0] for column in columns[:1])
+        self._block = chunk * max(1, round(_BLOCK / (row_bytes * chunk)))
+        self._blocks_in_window = max(1, _WINDOW // (row_bytes * self._block))
+        self._admitted: set[int] = set()
+
+    @property
+    def count(self) -> int:
+        """The number of batches of a pass."""
+        return -(-(self._last - self._first) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Array | None, ...]]:
+        windows = self._windows()
+        drawn = None
+        if self._shuffle is not None:
+            drawn = np.random.Generator(np.random.SFC64(int(self._shuffle.integers(2**63))))
+        longest = max(sum(stop - start for start, stop in window) for window in windows)
+        spare = self.batch_size  # room before the rows of a window for those left of the last
+        buffers = [self._buffer(spare + longest) for _ in windows[:2]]
+        with _Reader(self, windows, buffers, spare) as reader:
+            left: list[Array | None] = []
+            count = 0
+            for number in range(len(windows)):
+                buffer, end = reader.next()
+                begin = spare - count
+                for column, rest in zip(buffer, left, strict=False):
+                    if column is not None and rest is not None:
+                        column.array[begin:spare] = rest
+                order = None
+                if drawn is not None:
+                    order = drawn.permutation(np.arange(begin, end))
+                total = end - begin
+                last = number == len(windows) - 1
+                whole = total if last else total - total % self.batch_size
+                for start in range(0, whole, self.batch_size):
+                    stop = min(start + self.batch_size, whole)
+                    if order is None:
+                        yield tuple([c and c.slice(begin + start, begin + stop) for c in buffer])  # type: ignore[misc]
+                    else:
+                        yield tuple([c and c.take(order[start:stop]) for c in buffer])  # type: ignore[misc]
+                rows: Any = slice(begin + whole, end) if order is None else order[whole:]
+                left = [None if c is None else c.array[rows].copy() for c in buffer]
+                count = total - whole
+                reader.release(buffer)
+
+    def _windows(self) -> list[list[tuple[int, int]]]:
+        """Return the blocks of each window of a pass, as pairs of first row and end."""
+        edges = [*range(self._first - self._first % self._block, self._last, self._block)]
+        blocks = [(max(e, self._first), min(e + self._block, self._last)) for e in edges]
+        if self._shuffle is not None:
+            blocks = [blocks[number] for number in self._shuffle.permutation(len(blocks))]
+        size = self._blocks_in_window
+        return [blocks[start : start + size] for start in range(0, len(blocks), size)]
+
+    def _buffer(self, rows: int) -> list[Column | None]:
+        """Return memory for so many rows of each column, of the types they are stored in."""
+        stored = list(self._stored)
+        if self._weigh is not None:
+            stored[2] = np.dtype(self._dtypes[2])
+        return [
+            None if kind is None else Column(np.empty((rows, *(shape or ())), kind), dtype, size)
+            for kind, shape, dtype, size in zip(
+                stored, self._row_shapes, self._dtypes, [self.batch_size] * 3, strict=True
+            )
+        ]
+
+    def fill(
+        self, columns: Sequence[Any], blocks: Any, buffer: list[Column | None], at: int
+    ) -> int:
+        """Read ``blocks`` of the columns into ``buffer`` from row ``at``; return the end."""
+        for start, stop in blocks:
+            end = at + stop - start
+            parts: list[Array | None] = []
+            for source, column in zip(columns, buffer, strict=True):
+                if source is None or column is None:
+                    parts.append(None)
+                    continue
+                rows = column.array[at:end].reshape(stop - start, *source.shape[1:])
+                if hasattr(source, "read_direct"):
+                    source.read_direct(rows, np.s_[start:stop])
+                else:
+                    rows[...] = source[start:stop]
+                parts.append(rows)
+            if start not in self._admitted:
+                self._admit(parts, start)
+                self._admitted.add(start)
+            weights = buffer[2]
+            if self._weigh is not None and weights is not None and parts[1] is not None:
+                weights.array[at:end] = self._weigh(parts[1])
+            at = end
+        return at
+
+
+class _Reader:
+    """A thread that fills one buffer while the other is in use."""
+
+    def __init__(
+        self,
+        batches: BlockBatches,
+        windows: list[list[tuple[int, int]]],
+        buffers: list[list[Column | None]],
+        spare: int,
+    ) -> None:
+        self._batches = batches
+        self._windows = windows
+        self._spare = spare
+        self._stopped = False
+        self._free: queue.SimpleQueue[list[Column | None]] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for buffer in buffers:
+            self._free.put(buffer)
+        self._thread = threading.Thread(target=self._run, name="nnlite reads ahead", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            with self._batches._open() as columns:
+                for blocks in self._windows:
+                    buffer = self._free.get()
+                    if self._stopped:
+                        return
+                    end = self._batches.fill(columns, blocks, buffer, self._spare)
+                    self._ready.put((buffer, end))
+        except BaseException as error:  # it is raised where the batch is asked for
+            self._ready.put(error)
+
+    def next(self) -> tuple[list[Column | None], int]:
+        """Return the next window's buffer, and the end of its rows."""
+        done = self._ready.get()
+        if isinstance(done, BaseException):
+            raise done
+        return done
+
+    def release(self, buffer: list[Column | None]) -> None:
+        """Give a buffer back to be filled again."""
+        self._free.put(buffer)
+
+    def __enter__(self) -> _Reader:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stopped = True
+        self._free.put([])
+        self._thread.join()
+
+
+def _row_bytes(column: Any) -> int:
+    return max(1, math.prod(column.shape[1:]) * column.dtype.itemsize)
+
+
+class StoredSamples:
+    """Samples that stay where they are stored, and what it takes to make batches of them.
+
+    Args:
+        open_columns: As for `BlockBatches`.
+        rows: As for `BlockBatches`.
+        row_shapes: As for `BlockBatches`.
+        dtypes: As for `BlockBatches`.
+        admit: As for `BlockBatches`.
+        weigh: As for `BlockBatches`.
+    """
+
+    def __init__(
+        self,
+        open_columns: Callable[[], AbstractContextManager[Sequence[Any]]],
+        rows: tuple[int, int],
+        row_shapes: Sequence[tuple[int, ...] | None],
+        dtypes: Sequence[Any],
+        admit: Callable[[Rows, int], None],
+        weigh: Callable[[Array], Array] | None = None,
+    ) -> None:
+        self._rows = rows
+        self._rest = (row_shapes, dtypes, admit, weigh)
+        self._open = open_columns
+        self.shape = (rows[1] - rows[0], *(row_shapes[0] or ()))
+
+    def batches(self, batch_size: int, shuffle: np.random.Generator | None = None) -> BlockBatches:
+        """Return the samples in batches."""
+        return BlockBatches(self._open, self._rows, *self._rest, batch_size, shuffle)
+
+    def split(self, fraction: float) -> tuple[StoredSamples, StoredSamples]:
+        """Return the first samples, and the last ``fraction`` of them.
+
+        Raises:
+            ValueError: If that leaves none on one side.
+        """
+        first, last = self._rows
+        at = first + split_at(last - first, fraction)
+        return (
+            StoredSamples(self._open, (first, at), *self._rest),
+            StoredSamples(self._open, (at, last), *self._rest),
+        )

@@ -1,0 +1,82 @@
+"""Samples in an HDF5 file that need not fit in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nnlite.registry import Configurable
+
+__all__ = ["HDF5"]
+
+
+class HDF5(Configurable):
+    """Samples in an HDF5 file, read a block at a time: ``model.fit(HDF5("train.h5", x="images"))``.
+
+    The file is opened for each pass over it and closed after, so that the object can be pickled and
+    used in other processes. Nothing but the named datasets is read.
+
+    Args:
+        path: The file.
+        x: The name of the dataset of inputs, of shape (m, ...), of integers or floats.
+        y: That of the targets; `predict` does not ask for it.
+        sample_weight: That of the samples' weights, where there are any.
+
+    Raises:
+        TypeError: If ``path`` or a name is of another kind.
+
+    >>> import tempfile, h5py, numpy as np
+    >>> from nnlite import Sequential
+    >>> from nnlite.layers import Dense
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with h5py.File(f"{folder.name}/train.h5", "w") as file:
+    ...     file["x"], file["y"] = np.ones((100, 3), np.uint8), np.zeros(100)
+    >>> data = HDF5(f"{folder.name}/train.h5")
+    >>> history = Sequential([Dense(1)]).fit(data, epochs=2, verbose=0)
+    >>> len(history.history["loss"])
+    2
+    >>> folder.cleanup()
+    """
+
+    def __init__(
+        self, path: Any, x: str = "x", y: str = "y", sample_weight: str | None = None
+    ) -> None:
+        self.path = os.fspath(path)
+        for name, value in [("x", x), ("y", y), ("sample_weight", sample_weight)]:
+            if not isinstance(value, str) and not (name == "sample_weight" and value is None):
+                raise TypeError(f"{name} must be the name of a dataset. Received: {value!r}")
+        self.x = x
+        self.y = y
+        self.sample_weight = sample_weight
+
+    @contextmanager
+    def open(self, targets: bool = True) -> Iterator[list[Any]]:
+        """Open the file and yield the datasets of x, y and weight, None for one that is not there.
+
+        Args:
+            targets: Whether there must be a y.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            OSError: If it is no HDF5 file.
+            ValueError: If a dataset is missing.
+        """
+        import h5py  # only those who read files pay for it
+
+        with h5py.File(self.path, "r") as file:
+            names = [self.x, self.y if targets else None, self.sample_weight if targets else None]
+            missing = [name for name in names if name and not _is_dataset(file.get(name))]
+            if missing:
+                found: list[str] = []
+                file.visititems(lambda key, item: found.append(key) if _is_dataset(item) else None)
+                raise ValueError(
+                    f"{self.path} has no dataset {missing[0]!r}. It has: "
+                    f"{', '.join(sorted(found)) or 'none'}."
+                )
+            yield [None if name is None else file[name] for name in names]
+
+
+def _is_dataset(item: Any) -> bool:
+    return hasattr(item, "read_direct")

@@ -1,0 +1,122 @@
+"""Which kind of data a user has handed in, and the samples that are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.data.hdf5 import HDF5
+from nnlite.data.iterables import IterableBatches, first_batch
+
+__all__ = ["IterableSamples", "holds_batches", "is_stored", "open_stored", "unpacked"]
+
+Array = NDArray[Any]
+
+
+def is_stored(*values: Any) -> bool:
+    """Return whether one of ``values`` is a dataset in a file, to be read a part at a time."""
+    return any(isinstance(value, HDF5) or hasattr(value, "read_direct") for value in values)
+
+
+def holds_batches(value: Any) -> bool:
+    """Return whether ``value`` gives batches: a generator, an iterable, a Keras sequence."""
+    if isinstance(value, (np.ndarray, str, bytes, dict)) or hasattr(value, "__array__"):
+        return False
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(isinstance(v, tuple) and len(v) in (2, 3) for v in value)
+    return hasattr(value, "__iter__") or (
+        hasattr(value, "__len__") and hasattr(value, "__getitem__")
+    )
+
+
+def open_stored(
+    x: Any, y: Any, sample_weight: Any, targets: bool = True
+) -> Callable[[], AbstractContextManager[Sequence[Any]]]:
+    """Return what opens the columns of stored data, each time it is called.
+
+    Raises:
+        ValueError: If an `HDF5`, which names its own targets, comes with others, or the columns
+            are of different lengths, empty, or of no numeric type.
+    """
+    if isinstance(x, HDF5):
+        if y is not None or sample_weight is not None:
+            raise ValueError(
+                "HDF5 names its own y and sample_weight, HDF5(path, x=..., y=..., "
+                "sample_weight=...): give no others."
+            )
+        hdf5 = x
+
+        def opener() -> AbstractContextManager[Sequence[Any]]:
+            return hdf5.open(targets)
+
+    else:
+        given = [c if c is None or is_stored(c) else np.asarray(c) for c in (x, y, sample_weight)]
+
+        def opener() -> AbstractContextManager[Sequence[Any]]:
+            return nullcontext(given)
+
+    with opener() as columns:
+        for name, column in zip(("x", "y", "sample_weight"), columns, strict=True):
+            if column is None:
+                continue
+            if np.dtype(column.dtype).kind not in "fiub" or not len(column.shape):
+                raise TypeError(
+                    f"{name} must hold rows of real numbers. Received: a dataset of type "
+                    f"{column.dtype} and shape {column.shape}"
+                )
+            if column.shape[0] != columns[0].shape[0] or 0 in column.shape:
+                raise ValueError(
+                    "x, y and sample_weight must have the same number of samples, at least one. "
+                    f"Received: x of shape {columns[0].shape}, {name} of shape {column.shape}"
+                )
+    return opener
+
+
+def unpacked(batch: Any, targets: bool = True) -> tuple[Any, Any, Any]:
+    """Return x, y and weight of one batch of an iterable.
+
+    Raises:
+        ValueError: If it is no ``(x, y)`` and no ``(x, y, sample_weight)``.
+    """
+    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
+        return (*batch, None)[:3]
+    if not targets:
+        return (batch[0] if isinstance(batch, tuple) and len(batch) == 1 else batch), None, None
+    shown = f"{len(batch)} things" if isinstance(batch, (tuple, list)) else type(batch).__name__
+    raise ValueError(f"A batch must be (x, y) or (x, y, sample_weight). Received: {shown}")
+
+
+class IterableSamples:
+    """Samples that come as ready-made batches.
+
+    Args:
+        source: What gives them.
+        admit: Makes of one of its batches what a step takes, or raises.
+    """
+
+    def __init__(self, source: Any, admit: Callable[[Any], Any]) -> None:
+        first, self._source = first_batch(source)
+        self._admit = admit
+        self.shape: tuple[Any, ...] = (None, *np.shape(unpacked(first, targets=False)[0])[1:])
+        self.first = first
+
+    def batches(
+        self, batch_size: int, shuffle: np.random.Generator | None = None
+    ) -> IterableBatches:
+        """Return the batches as they come; a sequence's in a new order each epoch."""
+        return IterableBatches(self._source, self._admit, shuffle)
+
+    def split(self, fraction: float) -> Any:
+        """Refuse to be split.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            f"validation_split={fraction} needs arrays or an HDF5 file. With batches, give "
+            "validation_data."
+        )

@@ -1,0 +1,159 @@
+"""The door to training: what a user hands to fit and evaluate, checked and made into samples."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import losses
+from nnlite.checks import as_numeric, check_finite, sample_weights
+from nnlite.data.arrays import Samples
+from nnlite.data.blocks import StoredSamples
+from nnlite.data.sources import IterableSamples, holds_batches, is_stored, open_stored, unpacked
+from nnlite.data.weights import class_weights
+from nnlite.objective import Objective, default_loss
+from nnlite.predictor import Predictor
+
+__all__ = ["Door"]
+
+Array = NDArray[Any]
+AnySamples = Samples | StoredSamples | IterableSamples
+
+
+class Door(Predictor):
+    """A model that takes inputs and targets from a user: what `Trainer` builds on."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.loss: losses.Loss | None = None  # what compile was given, or the last fit chose
+        self._chooses_loss = True
+        self._objective: Objective | None = None
+
+    def _data_door(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        batch_size: int | None,
+        part: str = "",
+        loss: losses.Loss | None = None,
+        like: tuple[Any, ...] | None = None,
+    ) -> tuple[AnySamples, Objective]:
+        """Check data of any kind, and return it as samples, with what to minimise.
+
+        Arrays are checked whole; what is stored or comes in batches, as it is read.
+
+        Args:
+            x: The inputs, or an `HDF5`, or what gives batches.
+            y: The targets.
+            sample_weight: The weight of each sample.
+            class_weight: The weight of each class.
+            batch_size: What the user asked for.
+            part: What the data are called in errors, such as ``"validation "``.
+            loss: The loss that the targets are for; None for the model's own.
+            like: A shape that ``x`` is to have.
+        """
+        names = (f"{part}x", f"{part}y", f"{part}sample_weight")
+        if is_stored(x, y, sample_weight):
+            return self._stored_door(x, y, sample_weight, class_weight, names, loss, like)
+        if y is None and holds_batches(x):
+            if sample_weight is not None or batch_size is not None:
+                raise ValueError(
+                    f"{names[0]} gives batches of its own. Give no batch_size, and weights as "
+                    "(x, y, sample_weight)."
+                )
+            return self._batches_door(x, class_weight, names, loss, like)
+        return self._door(x, y, sample_weight, class_weight, names, loss, like)
+
+    def _door(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        names: tuple[str, str, str] = ("x", "y", "sample_weight"),
+        loss: losses.Loss | None = None,
+        like: tuple[Any, ...] | None = None,
+    ) -> tuple[Samples, Objective]:
+        """Check all that a step is given, and return it as arrays, with what to minimise."""
+        x = self._input_door(names[0], x, like)
+        y = as_numeric(names[1], y)
+        if y.ndim == 0 or len(y) != len(x):
+            raise ValueError(
+                f"{names[0]} and {names[1]} must have the same number of samples. Received: "
+                f"{names[0]} of shape {x.shape}, {names[1]} of shape {y.shape}"
+            )
+        check_finite(names[1], y, self.dtype)
+        output = (len(x), *self._sample_shape(x.shape[1:]))
+        loss = loss or self._loss_for(y, output)
+        y = loss.check_targets(names[1], y, output)
+        samples = loss.samples_shape(output)
+        weight = sample_weights(names[2], sample_weight, samples, self.dtype)
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValueError("Give class_weight or sample_weight, not both.")
+            weight = class_weights(class_weight, y)
+        data = Samples(x, y, weight, self.dtype, np.intp if loss.takes_indices else self.dtype)
+        if self._objective is not None and self._objective.loss is loss:
+            return data, self._objective
+        return data, Objective(loss, self)
+
+    def _stored_door(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        names: tuple[str, str, str],
+        loss: losses.Loss | None,
+        like: tuple[Any, ...] | None,
+    ) -> tuple[StoredSamples, Objective]:
+        """Check the first row of stored data, and return what checks the rest as it is read."""
+        opener = open_stored(x, y, sample_weight)
+        with opener() as columns:
+            rows = len(columns[0])
+            first = [None if column is None else column[:1] for column in columns]
+        samples, objective = self._door(
+            first[0], first[1], first[2], class_weight, names, loss, like
+        )
+        shapes, dtypes = zip(
+            *[(None if a is None else a.shape[1:], dtype) for a, dtype in samples.columns],
+            strict=True,
+        )
+
+        def admit(parts: Any, row: int) -> None:
+            at = (f"{names[0]}[{row}:]", f"{names[1]}[{row}:]", f"{names[2]}[{row}:]")
+            self._door(parts[0], parts[1], parts[2], None, at, objective.loss, like)
+
+        weigh = None if class_weight is None else partial(class_weights, class_weight)
+        return StoredSamples(opener, (0, rows), shapes, dtypes, admit, weigh), objective
+
+    def _batches_door(
+        self,
+        source: Any,
+        class_weight: Any,
+        names: tuple[str, str, str],
+        loss: losses.Loss | None,
+        like: tuple[Any, ...] | None,
+    ) -> tuple[IterableSamples, Objective]:
+        """Check the first batch, and return what checks the others as they come."""
+
+        def admit(batch: Any) -> Any:
+            return self._door(*unpacked(batch), class_weight, names, objective.loss, like)[
+                0
+            ].whole()
+
+        data = IterableSamples(source, admit)
+        _, objective = self._door(*unpacked(data.first), class_weight, names, loss, like)
+        return data, objective
+
+    def _loss_for(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
+        """Return the compiled loss, or without one what fits the last layer and the targets."""
+        if self.loss is not None and not self._chooses_loss:
+            return self.loss
+        fitting = default_loss(self.final_activation, y, output_shape)
+        return self.loss if self.loss is not None and type(self.loss) is type(fitting) else fitting
