@@ -11,6 +11,7 @@
 """
 
 from nnlite import (
+    backend,
     callbacks,
     config,
     constraints,
@@ -22,6 +23,7 @@ from nnlite import (
     optimizers,
     random,
     regularizers,
+    utils,
 )
 from nnlite.layers import Input
 from nnlite.random import set_random_seed
@@ -30,6 +32,7 @@ from nnlite.sequential import Sequential
 __all__ = [
     "Input",
     "Sequential",
+    "backend",
     "callbacks",
     "config",
     "constraints",
@@ -43,6 +46,7 @@ __all__ = [
     "random",
     "regularizers",
     "set_random_seed",
+    "utils",
 ]
 
 __version__ = "0.1.0"

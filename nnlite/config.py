@@ -7,12 +7,23 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["epsilon", "floatx", "set_floatx"]
+from nnlite.checks import check_number
+
+__all__ = ["backend", "epsilon", "floatx", "set_epsilon", "set_floatx"]
 
 _FLOAT_TYPES = ("float32", "float64")
-_EPSILON = 1e-7
 
 _floatx = "float32"
+_epsilon = 1e-7
+
+
+def backend() -> str:
+    """Return what computes: ``"numpy"``.
+
+    >>> backend()
+    'numpy'
+    """
+    return "numpy"
 
 
 def floatx() -> str:
@@ -43,12 +54,35 @@ def set_floatx(dtype: str) -> None:
 
 
 def epsilon() -> float:
-    """Return the small number, 1e-7, that keeps probabilities off 0 and 1 and divisors off 0.
+    """Return the small number that keeps probabilities off 0 and 1 and divisors off 0.
 
     >>> epsilon()
     1e-07
     """
-    return _EPSILON
+    return _epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Set the small number that `epsilon` returns, 1e-7 unless it was changed.
+
+    Args:
+        value: A number greater than 0 and less than 0.5. What is less than about 6e-8 keeps no
+            float32 probability off 1.
+
+    Raises:
+        TypeError: If ``value`` is no number.
+        ValueError: If it lies outside.
+
+    >>> set_epsilon(1e-5)
+    >>> epsilon()
+    1e-05
+    >>> set_epsilon(1e-7)
+    """
+    global _epsilon
+    number = check_number("epsilon", value)
+    if not 0 < number < 0.5:
+        raise ValueError(f"epsilon must lie between 0 and 0.5. Received: {value!r}")
+    _epsilon = number
 
 
 def float_type(dtype: Any) -> np.dtype[Any]:
