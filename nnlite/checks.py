@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 __all__ = [
     "as_features",
     "as_numeric",
+    "check_axis",
     "check_count",
     "check_finite",
     "check_fraction",
     "check_number",
+    "check_positive",
     "optional_count",
     "sample_weights",
 ]
@@ -144,6 +146,25 @@ def check_number(name: str, value: Any, minimum: float = 0.0) -> float:
     if not (math.isfinite(result) and result >= minimum):
         raise ValueError(f"{name} must be a finite number >= {minimum:g}. Received: {value!r}")
     return result
+
+
+def check_positive(name: str, value: Any) -> float:
+    """Return ``value`` as a finite number above 0; raises as `check_number`."""
+    result = check_number(name, value)
+    if not result:
+        raise ValueError(f"{name} must be positive. Received: {name}={value!r}")
+    return result
+
+
+def check_axis(axis: Any) -> int:
+    """Return ``axis`` as an integer.
+
+    Raises:
+        TypeError: If it is none.
+    """
+    if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
+        raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
+    return int(axis)
 
 
 def sample_weights(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,12 @@ __all__ = ["Activation", "Dense", "Input", "InputLayer"]
 
 Array = NDArray[Any]
 
+# The types of data that an Input may state beside the float types.
+_COUNTS = [
+    np.dtype(bool),
+    *(np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)),
+]
+
 
 @registry.register()
 class InputLayer(Layer):
@@ -25,38 +31,50 @@ class InputLayer(Layer):
     Args:
         shape: The shape of one sample, such as ``(4,)``.
         batch_size: The number of samples of every batch, where it is fixed.
-        dtype: ``"float32"`` or ``"float64"``.
+        dtype: The type of the data: ``"float32"``, ``"float64"``, or one of integers or booleans,
+            which the model takes as its own float type in any case.
+        batch_shape: In the place of the first two: the shape with the batch axis first.
         name: Its name.
-        batch_shape: In the place of the two: the shape with the batch axis first.
+        **kwargs: ``sparse``, ``ragged`` and ``optional``, which are False.
 
     Raises:
-        ValueError: If no shape is given, or it is no shape.
+        TypeError: If a keyword is unknown.
+        ValueError: If no shape is given, or it is no shape, or ``dtype`` is another type.
 
     >>> Input((4,))
     InputLayer(shape=(4,))
     """
+
+    fixed_config: ClassVar[Mapping[str, Any]] = {
+        "sparse": False,
+        "ragged": False,
+        "optional": False,
+    }
 
     def __init__(
         self,
         shape: Any = None,
         batch_size: int | None = None,
         dtype: Any = None,
-        name: str | None = None,
         *,
         batch_shape: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(name=name, dtype=dtype)
-        if (shape is None) == (batch_shape is None):
+        counted = isinstance(dtype, (str, type, np.dtype)) and dtype in _COUNTS
+        super().__init__(name=name, dtype=None if counted else dtype, **kwargs)
+        self.data_type = np.dtype(dtype).name if counted else self.dtype
+        if (shape is None) == (batch_shape is None) or None not in (batch_size, batch_shape):
             raise ValueError(
                 "Input takes either shape=(features,) or batch_shape=(None, features). "
-                f"Received: shape={shape!r}, batch_shape={batch_shape!r}"
+                f"Received: shape={shape!r}, batch_size={batch_size!r}, batch_shape={batch_shape!r}"
             )
         if batch_shape is not None:
             batch_size, *shape = as_shape("batch_shape", batch_shape)
         self.shape = as_shape("shape", shape)
         self.batch_size = None if batch_size is None else check_count("batch_size", batch_size, 1)
-        self.batch_shape = None
-        self.declared_shape = (self.batch_size, *self.shape)
+        self.batch_shape: Shape = (self.batch_size, *self.shape)
+        self.declared_shape = self.batch_shape
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return ``x``."""
@@ -69,6 +87,16 @@ class InputLayer(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""
         return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the shape of a batch, the type of the data, and the name."""
+        own = {"batch_shape": self.batch_shape, "dtype": self.data_type, "name": self.name}
+        return {**self.fixed_config, **own}
+
+    def _shown(self) -> dict[str, Any]:
+        shown = super()._shown()
+        shown.pop("batch_shape")
+        return shown | ({} if self.data_type == self.dtype else {"dtype": self.data_type})
 
 
 Input = InputLayer
@@ -109,6 +137,8 @@ class Dense(Layer):
 
     input_gradient_optional = True
 
+    fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
+
     def __init__(
         self,
         units: int,
@@ -126,7 +156,8 @@ class Dense(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = check_count("units", units, 1)
         self.activation = activations.get(activation, self.dtype)
-        if self.activation.compute_output_shape((None, self.units)) != (None, self.units):
+        shape = self.activation.compute_output_shape((None, self.units))
+        if shape != (None, self.units) and not isinstance(self.activation, activations.GLU):
             raise ValueError(
                 f"activation must keep the shape of what it takes, (batch, {self.units}). "
                 f"Received: activation={self.activation!r}"
@@ -163,7 +194,7 @@ class Dense(Layer):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
-        self.activation.ensure_built(self.compute_output_shape(input_shape))
+        self.activation.ensure_built((*input_shape[:-1], self.units))
 
     def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
         """Return g(x W + b), or x W + b where only the ``logits`` are asked for."""
@@ -196,8 +227,8 @@ class Dense(Layer):
         return np.dot(d, self.kernel.value.T, out=out).reshape(shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` with ``units`` as its last size."""
-        return (*input_shape[:-1], self.units)
+        """Return ``input_shape`` with ``units`` as its last size (by a `GLU`, half of them)."""
+        return self.activation.compute_output_shape((*input_shape[:-1], self.units))
 
     @property
     def final_activation(self) -> Layer | None:
@@ -247,8 +278,8 @@ class Activation(Layer):
         return gradient if from_logits else self.activation.backward(gradient)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+        """Return the shape of what the activation puts out: ``input_shape``, but for a `GLU`."""
+        return self.activation.compute_output_shape(input_shape)
 
     @property
     def final_activation(self) -> Layer | None:

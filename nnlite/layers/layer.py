@@ -56,7 +56,8 @@ class Layer(Configurable):
 
     Raises:
         TypeError: If a keyword is unknown.
-        ValueError: If ``dtype`` is no supported type.
+        ValueError: If ``dtype`` is no supported type, or an option of Keras's that its layer has
+            but nnlite's has not is anything but off.
 
     >>> class Scale(Layer):
     ...     def build(self, input_shape):
@@ -97,6 +98,12 @@ class Layer(Configurable):
         input_shape = kwargs.pop("input_shape", None)
         if "input_dim" in kwargs:
             input_shape = (kwargs.pop("input_dim"),)
+        for option, supported in self.fixed_config.items():
+            if (given := kwargs.pop(option, supported)) != supported:
+                raise ValueError(
+                    f"{type(self).__name__} supports {option}={supported!r} only. "
+                    f"Received: {option}={given!r}"
+                )
         if kwargs:
             known = ", ".join([*self._parameters(), "input_shape", "input_dim"])
             raise TypeError(

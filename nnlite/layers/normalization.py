@@ -1,14 +1,15 @@
-"""Normalization: layers that give their inputs mean 0 and variance 1."""
+"""Normalization over the batch: BatchNormalization gives each feature mean 0 and variance 1."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
-from nnlite.checks import check_fraction, check_number
+from nnlite.checks import check_axis, check_fraction, check_positive
 from nnlite.layers.layer import Layer, Shape, ones, registry
 from nnlite.variables import Variable
 
@@ -32,7 +33,7 @@ class BatchNormalization(Layer):
     Internal Covariate Shift", 2015, algorithms 1 and 2 and the derivatives of section 3.
 
     Args:
-        axis: The axis of the features; all others count as the batch.
+        axis: The axis of the features, an integer or a list of one; all others count as the batch.
         momentum: The share that the moving averages keep of themselves, in [0, 1].
         epsilon: Keeps the divisor off 0.
         center: Whether there is a beta.
@@ -45,7 +46,7 @@ class BatchNormalization(Layer):
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
-        **kwargs: As for `Layer`.
+        **kwargs: As for `Layer`; and ``renorm`` and ``synchronized``, which are False.
 
     Raises:
         TypeError: If ``axis`` is no integer.
@@ -57,9 +58,18 @@ class BatchNormalization(Layer):
            [ 1.]], dtype=float32)
     """
 
+    input_gradient_optional = True
+
+    fixed_config: ClassVar[Mapping[str, Any]] = {
+        "renorm": False,
+        "renorm_clipping": None,
+        "renorm_momentum": 0.99,
+        "synchronized": False,
+    }
+
     def __init__(
         self,
-        axis: int = -1,
+        axis: int | Sequence[int] = -1,
         momentum: float = 0.99,
         epsilon: float = 1e-3,
         center: bool = True,
@@ -75,15 +85,11 @@ class BatchNormalization(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(axis, int):
-            raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
-        self.axis = axis
+        if isinstance(axis, (list, tuple)) and len(axis) == 1:
+            (axis,) = axis  # as old files have it
+        self.axis = check_axis(axis)
         self.momentum = check_fraction("momentum", momentum, including_one=True)
-        self.epsilon = check_number("epsilon", epsilon)
-        if not self.epsilon:
-            raise ValueError(
-                "epsilon must be positive: a batch may hold one value only. Received: epsilon=0"
-            )
+        self.epsilon = check_positive("epsilon", epsilon)  # a batch may hold one value only
         self.center = bool(center)
         self.scale = bool(scale)
         self.beta_initializer = initializers.get(beta_initializer)
@@ -153,7 +159,7 @@ class BatchNormalization(Layer):
             y += self.beta.value
         return self._like(y, x)
 
-    def backward(self, gradient: Array) -> Array:
+    def backward(self, gradient: Array, *, input_gradient: bool = True) -> Array:
         """Fill dJ/dgamma and dJ/dbeta and return dJ/dx."""
         centered, spread, factor = self.cache
         g = self._rows(gradient)
@@ -163,6 +169,8 @@ class BatchNormalization(Layer):
             np.multiply(mean_gn, len(g), out=self.gamma.gradient)
         if self.beta is not None:
             np.multiply(mean_g, len(g), out=self.beta.gradient)
+        if not input_gradient:
+            return gradient
         if not self._trainable:  # the moving averages do not depend on x
             return self._like(np.multiply(g, factor, out=dx), gradient)
         np.multiply(centered, mean_gn / spread, out=dx)
