@@ -1,9 +1,46 @@
 """Layers: each one owns its forward pass, its way back, and its weights."""
 
-from nnlite.layers.activations import Identity, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from nnlite.layers.activations import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    ActivationLayer,
+    Exponential,
+    HardShrink,
+    HardSigmoid,
+    HardSiLU,
+    HardTanh,
+    Identity,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    SoftShrink,
+    Softsign,
+    Sparsemax,
+    SparsePlus,
+    SparseSigmoid,
+    Squareplus,
+    Tanh,
+    TanhShrink,
+    Threshold,
+)
 from nnlite.layers.core import Activation, Dense, Input, InputLayer
 from nnlite.layers.layer import Layer, registry
+from nnlite.layers.layer_normalization import (
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from nnlite.layers.normalization import BatchNormalization
+from nnlite.layers.prelu import PReLU
 from nnlite.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -15,35 +52,66 @@ from nnlite.layers.regularization import (
     SpatialDropout3D,
 )
 from nnlite.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from nnlite.layers.scaling import Normalization, Rescaling
 from nnlite.serialization import serialize_keras_object as serialize
 
 deserialize = registry.deserialize
 
 __all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
     "Activation",
+    "ActivationLayer",
     "ActivityRegularization",
     "AlphaDropout",
     "BatchNormalization",
     "Dense",
     "Dropout",
+    "Exponential",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "HardShrink",
+    "HardSiLU",
+    "HardSigmoid",
+    "HardTanh",
     "Identity",
     "Input",
     "InputLayer",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "Normalization",
+    "PReLU",
     "Permute",
+    "RMSNormalization",
     "ReLU",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
+    "SiLU",
     "Sigmoid",
+    "SoftShrink",
     "Softmax",
+    "Softplus",
+    "Softsign",
+    "SparsePlus",
+    "SparseSigmoid",
+    "Sparsemax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "Squareplus",
     "Tanh",
+    "TanhShrink",
+    "Threshold",
+    "UnitNormalization",
     "deserialize",
     "serialize",
 ]

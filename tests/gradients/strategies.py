@@ -5,36 +5,74 @@ from hypothesis import strategies as st
 
 from nnlite import losses
 from nnlite.layers import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
     Activation,
     ActivityRegularization,
     AlphaDropout,
     BatchNormalization,
     Dense,
     Dropout,
+    Exponential,
     Flatten,
     GaussianDropout,
     GaussianNoise,
+    HardShrink,
+    HardSigmoid,
+    HardSiLU,
+    HardTanh,
     Identity,
     InputLayer,
+    LayerNormalization,
     LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    Normalization,
     Permute,
+    PReLU,
     ReLU,
     RepeatVector,
+    Rescaling,
     Reshape,
+    RMSNormalization,
     Sigmoid,
+    SiLU,
     Softmax,
+    Softplus,
+    SoftShrink,
+    Softsign,
+    Sparsemax,
+    SparsePlus,
+    SparseSigmoid,
     SpatialDropout1D,
     SpatialDropout2D,
     SpatialDropout3D,
+    Squareplus,
     Tanh,
+    TanhShrink,
+    Threshold,
+    UnitNormalization,
     activations,
 )
 
-NAMES = sorted(activations.registry)
+# One name for each activation that can be made by name, and takes an axis of any size.
+_MAKERS = {name: activations.registry.lookup(name) for name in sorted(activations.registry)}
+NAMES = sorted(
+    {
+        (getattr(make, "func", make), *getattr(make, "keywords", {}).items()): name
+        for name, make in _MAKERS.items()
+        if getattr(make, "func", make) not in (GLU, Threshold)
+    }.values()
+)
 
 sizes = st.integers(1, 4)
 sample_shapes = st.lists(sizes, min_size=1, max_size=3).map(tuple)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+sample_axes = st.sampled_from([-1, 1, 2, [1], [2, -1], [3, 1], [-3, -2, -1]])
 DTYPES = st.sampled_from(["float32", "float64"])
 
 KINDS = {
@@ -50,10 +88,69 @@ def values(generator, shape, kind="ordinary"):
     return KINDS[kind](generator, shape)
 
 
-activation_names = st.none() | st.sampled_from(NAMES)
+def inputs(layer, generator, shape, kind="ordinary"):
+    """Return values for a layer; the exponential of many would be beyond the largest number."""
+    x = values(generator, shape, kind)
+    last = getattr(layer, "activation", layer)
+    return np.clip(x, -10, 10) if isinstance(last, Exponential) else x
+
+
+activation_names = st.none() | st.sampled_from([name for name in NAMES if name != "exponential"])
+
+_one_axis = st.one_of(
+    st.tuples(st.just({}), sample_shapes),
+    st.tuples(st.sampled_from([1, 2, -2]).map(lambda axis: {"axis": axis}), st.just((3, 2))),
+)
+_thresholds = st.tuples(
+    st.sampled_from([0.25, 0.5, 1.0]).map(lambda threshold: {"threshold": threshold}), sample_shapes
+)
 
 # The arguments of each public layer, and the shape of a sample of its input.
 LAYERS = {
+    **dict.fromkeys(
+        [
+            Exponential,
+            HardSiLU,
+            HardSigmoid,
+            HardTanh,
+            LogSigmoid,
+            Mish,
+            SELU,
+            SiLU,
+            Softplus,
+            Softsign,
+            SparsePlus,
+            SparseSigmoid,
+            TanhShrink,
+        ],
+        st.tuples(st.just({}), sample_shapes),
+    ),
+    CELU: st.tuples(
+        st.sampled_from([0.25, 1.0, 2.0]).map(lambda alpha: {"alpha": alpha}), sample_shapes
+    ),
+    ELU: st.tuples(
+        st.sampled_from([0.0, 0.5, 2.0]).map(lambda alpha: {"alpha": alpha}), sample_shapes
+    ),
+    GELU: st.tuples(
+        st.booleans().map(lambda approximate: {"approximate": approximate}), sample_shapes
+    ),
+    GLU: st.sampled_from(
+        [({}, (4,)), ({}, (3, 2)), ({"axis": 1}, (2, 3)), ({"axis": -2}, (6, 1)), ({}, (1, 2, 2))]
+    ),
+    HardShrink: _thresholds,
+    LogSoftmax: _one_axis,
+    SoftShrink: _thresholds,
+    Sparsemax: _one_axis,
+    Squareplus: st.tuples(st.sampled_from([0, 0.5, 4]).map(lambda b: {"b": b}), sample_shapes),
+    Threshold: st.tuples(
+        st.fixed_dictionaries(
+            {
+                "threshold": st.sampled_from([-0.5, 0.0, 0.5]),
+                "default_value": st.sampled_from([-2.0, 0.0, 3.0]),
+            }
+        ),
+        sample_shapes,
+    ),
     Activation: st.tuples(st.fixed_dictionaries({"activation": activation_names}), sample_shapes),
     ActivityRegularization: st.tuples(st.just({"l1": 0.1, "l2": 0.2}), sample_shapes),
     AlphaDropout: st.one_of(
@@ -73,7 +170,8 @@ LAYERS = {
     Dense: st.tuples(
         st.fixed_dictionaries(
             {"units": sizes, "activation": activation_names, "use_bias": st.booleans()}
-        ),
+        )
+        | st.just({"units": 4, "activation": "glu", "use_bias": True}),
         sample_shapes,
     ),
     Dropout: st.one_of(
@@ -115,8 +213,37 @@ LAYERS = {
         ),
         sample_shapes,
     ),
+    LayerNormalization: st.tuples(
+        st.fixed_dictionaries(
+            {"center": st.booleans(), "scale": st.booleans(), "axis": sample_axes},
+            optional={"epsilon": st.sampled_from([1e-5, 0.5]), "trainable": st.just(False)},
+        ),
+        st.just((3, 2, 2)),
+    ),
+    Normalization: st.tuples(
+        st.fixed_dictionaries(
+            {"axis": st.none() | sample_axes, "invert": st.booleans()},
+            optional={"mean": st.just(2.0), "variance": st.just(3.0)},
+        ).filter(lambda arguments: len(arguments) != 3),
+        st.just((3, 2, 2)),
+    ),
+    PReLU: st.tuples(
+        st.fixed_dictionaries({"shared_axes": st.sampled_from([None, 1, [2], [1, 3]])}),
+        st.just((3, 2, 2)),
+    ),
     Permute: st.permutations([1, 2, 3]).map(lambda dims: ({"dims": dims}, (2, 3, 4))),
+    RMSNormalization: st.tuples(
+        st.fixed_dictionaries({"axis": sample_axes, "epsilon": st.sampled_from([1e-6, 0.5])}),
+        st.just((3, 2, 2)),
+    ),
     RepeatVector: st.tuples(sizes.map(lambda n: {"n": n}), sizes.map(lambda size: (size,))),
+    Rescaling: st.tuples(
+        st.fixed_dictionaries(
+            {"scale": st.sampled_from([0.5, -2, [1.0, 3.0], np.full((3, 1), 7)])},
+            optional={"offset": st.sampled_from([0.5, -2, [1.0, 3.0], np.ones((3, 2))])},
+        ),
+        st.just((3, 2)),
+    ),
     Reshape: st.sampled_from([(12,), (3, 4), (-1,), (2, None, 2), (3, -1, 4)]).map(
         lambda shape: ({"target_shape": shape}, (2, 6))
     ),
@@ -135,6 +262,7 @@ LAYERS = {
         lambda order: ({"rate": 0.5, "data_format": order}, (2, 3, 1, 2))
     ),
     Tanh: st.tuples(st.just({}), sample_shapes),
+    UnitNormalization: st.tuples(st.fixed_dictionaries({"axis": sample_axes}), st.just((3, 2, 2))),
 }
 
 # Those that draw at random in training, with the argument that says how much.
@@ -154,7 +282,7 @@ def build(layer, shape, generator):
     layer.ensure_built((None, *shape))
     for weight in layer.weights:
         value = generator.standard_normal(weight.shape)
-        weight.assign(np.abs(value) if weight.name == "moving_variance" else value)
+        weight.assign(np.abs(value) if weight.name.endswith("variance") else value)
     return layer
 
 

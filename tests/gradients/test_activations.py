@@ -18,7 +18,7 @@ from nnlite.layers import (
     activations,
 )
 
-from .strategies import DTYPES, NAMES, build, generators, kinds, sample_shapes, sizes, values
+from .strategies import DTYPES, NAMES, build, generators, inputs, kinds, sample_shapes, sizes
 
 EVERY_NAME = pytest.mark.parametrize("name", NAMES)
 
@@ -31,7 +31,8 @@ def named(name, **kwargs):
 @given(sizes, sample_shapes, generators, kinds)
 @settings(max_examples=25)
 def test_the_derivative_is_the_slope(name, samples, shape, generator, kind):
-    check_layer(named(name), values(generator, (samples, *shape), kind))
+    layer = named(name)
+    check_layer(layer, inputs(layer, generator, (samples, *shape), kind))
 
 
 FORMULAS = [
@@ -59,7 +60,7 @@ def test_the_value_is_that_of_the_formula(layer, formula):
 @settings(max_examples=15)
 def test_the_derivative_is_the_slope_within_dense(name, samples, units, generator, kind):
     layer = build(Dense(units, activation=name), (3,), generator)
-    check_layer(layer, values(generator, (samples, 3), kind))
+    check_layer(layer, inputs(layer, generator, (samples, 3), kind))
 
 
 @EVERY_NAME
@@ -72,7 +73,7 @@ def test_dense_with_it_equals_dense_and_it_to_the_last_bit(
     first = Dense(units, dtype=dtype)
     first.ensure_built((None, *shape))
     first.set_weights(one.get_weights())
-    x = values(generator, (samples, *shape), kind).astype(dtype)
+    x = inputs(one, generator, (samples, *shape), kind).astype(dtype)
     for then in (named(name, dtype=dtype), Activation(name, dtype=dtype)):
         y = one.forward(x, training=True).copy()
         np.testing.assert_array_equal(then.forward(first.forward(x, training=True), True), y)
@@ -87,8 +88,10 @@ def test_dense_with_it_equals_dense_and_it_to_the_last_bit(
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @EVERY_NAME
 def test_no_finite_input_overflows(name, dtype):
-    largest = np.finfo(dtype).max / 2  # so that a difference is finite too
+    largest = np.finfo(dtype).max
     x = np.array([[largest, -largest, 0, 1, 1e30, -1e30, np.finfo(dtype).tiny]], dtype)
+    if "max" in name:
+        x /= 2  # so that the difference of two is finite too
     layer = named(name, dtype=dtype)
     with np.errstate(all="raise", under="ignore"):
         y = layer.forward(x, training=True)

@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from nnlite import layers
 from nnlite.gradcheck import check_layer
-from nnlite.layers import Dense, Dropout, Layer
+from nnlite.layers import ActivationLayer, Dense, Dropout, Layer
 
-from .strategies import KINDS, LAYERS, NOISE, build, generators, kinds, sizes, values
+from .strategies import KINDS, LAYERS, NOISE, build, generators, inputs, kinds, sizes
 
 EVERY_LAYER = pytest.mark.parametrize("cls", LAYERS, ids=lambda cls: cls.__name__)
 
 
 def test_every_public_layer_has_a_strategy():
     public = {vars(layers)[name] for name in layers.__all__}
-    classes = {thing for thing in public if inspect.isclass(thing)} - {Layer}
+    classes = {thing for thing in public if inspect.isclass(thing)} - {Layer, ActivationLayer}
     assert [cls.__name__ for cls in classes - set(LAYERS)] == []
 
 
@@ -28,7 +28,7 @@ def test_backward_is_the_slope_of_forward(cls, data, samples, generator, kind):
     if cls is Dense and not arguments["use_bias"]:
         kind = "ordinary"  # without a bias, an x of zeros puts all units at their kinks at once
     layer = build(cls(**arguments), shape, generator)
-    check_layer(layer, values(generator, (samples, *shape), kind))
+    check_layer(layer, inputs(layer, generator, (samples, *shape), kind))
 
 
 @EVERY_LAYER
@@ -38,7 +38,7 @@ def test_finite_input_raises_no_warning_in_either_type(cls, data, samples, gener
     arguments, shape = data.draw(LAYERS[cls])
     for dtype in ("float32", "float64"):
         layer = build(cls(**arguments, dtype=dtype), shape, generator)
-        x = values(generator, (samples, *shape), kind).astype(dtype)
+        x = inputs(layer, generator, (samples, *shape), kind).astype(dtype)
         with np.errstate(all="raise", under="ignore"):
             y = layer.forward(x, training=True)
             gradient = layer.backward(np.ones_like(y))
@@ -63,7 +63,7 @@ def test_float32_gives_the_gradients_of_float64(cls, data, samples, generator, k
     double.set_weights(single.get_weights())
     if cls is Dense:
         kind = "ordinary"  # a rounded sum may come to lie on the other side of a kink
-    x = values(generator, (samples, *shape), kind).astype("float32")
+    x = inputs(single, generator, (samples, *shape), kind).astype("float32")
     R = generator.standard_normal(single.forward(x, training=True).shape).astype("float32")
     double.forward(x.astype(float), training=True)
     pairs = [(single.backward(R), double.backward(R.astype(float)))]
@@ -82,7 +82,9 @@ def test_in_reused_arrays_a_step_computes_what_it_does_by_hand(kind):
             continue
         arguments, shape = FIXED.get(cls, ({}, (3, 2)))
         layer = build(cls(**arguments), shape, generator)
-        batches = [values(generator, (n, *shape), kind).astype("float32") for n in (4, 2, 5, 2)]
+        batches = [
+            inputs(layer, generator, (n, *shape), kind).astype("float32") for n in (4, 2, 5, 2)
+        ]
 
         def step(x, layer=layer):
             y = layer.forward(x, training=True).copy()
@@ -101,7 +103,11 @@ FIXED = {
     layers.Dense: ({"units": 4, "activation": "softmax"}, (3, 2)),
     layers.Flatten: ({"data_format": "channels_first"}, (3, 2)),
     layers.InputLayer: ({"shape": (3, 2)}, (3, 2)),
+    layers.Threshold: ({"threshold": 0.5, "default_value": -1.0}, (3, 2)),
     layers.Permute: ({"dims": (2, 1)}, (3, 2)),
+    layers.LayerNormalization: ({"axis": 1}, (3, 2)),
+    layers.PReLU: ({"shared_axes": 1}, (3, 2)),
+    layers.Rescaling: ({"scale": [2.0, 3.0]}, (3, 2)),
     layers.RepeatVector: ({"n": 3}, (4,)),
     layers.Reshape: ({"target_shape": (2, -1)}, (3, 2)),
     layers.ReLU: ({"max_value": 1.0, "negative_slope": 0.1}, (3, 2)),

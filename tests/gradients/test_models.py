@@ -5,15 +5,13 @@ from hypothesis import strategies as st
 
 from nnlite import Sequential, losses, regularizers
 from nnlite.gradcheck import check_model
-from nnlite.layers import Activation, Dense, Dropout, Flatten, ReLU, Softmax, activations
+from nnlite.layers import Activation, Dense, Dropout, Flatten, ReLU, Softmax
 from nnlite.registry import snake_case
 
 from .strategies import LOSSES, generators, sizes, values
 
-# One name for each activation; leaky_relu is LeakyReLU with another slope.
-ACTIVATIONS = sorted(
-    {snake_case(type(activations.get(n, "float32")).__name__) for n in activations.registry}
-)
+# Those that losses are joined with, and some of each other kind; test_activations.py has them all.
+ACTIVATIONS = ["linear", "leaky_relu", "relu", "sigmoid", "softmax", "tanh", "gelu", "selu"]
 PENALTIES = [
     snake_case(name) for name in regularizers.__all__ if name not in ("Regularizer", "get")
 ]

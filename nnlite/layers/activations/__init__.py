@@ -1,0 +1,173 @@
+"""Activations: one class each, the function beside its derivative.
+
+An activation is a layer. `Dense` holds one for its ``activation`` argument; standing alone in a
+model it computes the same, to the last bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nnlite.layers.activations.base import ActivationLayer, registry
+from nnlite.layers.activations.gated import GELU, GLU, Mish, SiLU
+from nnlite.layers.activations.hard import (
+    HardShrink,
+    HardSigmoid,
+    HardSiLU,
+    HardTanh,
+    SoftShrink,
+    SparsePlus,
+    SparseSigmoid,
+    Threshold,
+)
+from nnlite.layers.activations.rectified import CELU, ELU, SELU, LeakyReLU, ReLU
+from nnlite.layers.activations.smooth import (
+    Exponential,
+    Identity,
+    LogSigmoid,
+    Sigmoid,
+    Softplus,
+    Softsign,
+    Squareplus,
+    Tanh,
+    TanhShrink,
+)
+from nnlite.layers.activations.softmaxes import LogSoftmax, Softmax, Sparsemax
+from nnlite.layers.layer import Layer
+from nnlite.layers.layer import registry as layer_registry
+from nnlite.serialization import get_registered_object, serialize_keras_object
+
+__all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
+    "ActivationLayer",
+    "Exponential",
+    "HardShrink",
+    "HardSiLU",
+    "HardSigmoid",
+    "HardTanh",
+    "Identity",
+    "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "SoftShrink",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "SparsePlus",
+    "SparseSigmoid",
+    "Sparsemax",
+    "Squareplus",
+    "Tanh",
+    "TanhShrink",
+    "Threshold",
+]
+
+_OF_YOUR_OWN = (
+    " A function of your own needs its derivative: subclass nnlite.layers.ActivationLayer, define "
+    "apply(x, out), which writes f(x) into out and returns it, and chain(gradient, x, y, out), "
+    "which does so with gradient * f'(x), and give the class."
+)
+
+#: The functions of ``nnlite.activations``, each with the name of its layer.
+functions: dict[Callable[..., Any], str] = {}
+
+
+def get(identifier: Any, dtype: str) -> Layer:
+    """Return an activation layer of its own for whatever says which; None is the identity.
+
+    Args:
+        identifier: A name such as ``"relu"``, a function of ``nnlite.activations``, a layer class,
+            a layer, of which a copy is made, or one of these as data, in Keras's form.
+        dtype: The float type that it computes in.
+
+    Raises:
+        ValueError: If the name is unknown, or the layer computes in another type.
+        TypeError: If it is nothing of the kind.
+    """
+    if isinstance(identifier, Mapping) and identifier.get("class_name") == "function":
+        identifier = identifier.get("config")
+    if isinstance(identifier, str):
+        identifier = get_registered_object(identifier) or identifier
+    if isinstance(identifier, Layer):
+        layer = copy.deepcopy(identifier)
+    elif isinstance(identifier, Mapping):
+        layer = layer_registry.deserialize(identifier)
+    else:
+        layer = _made(identifier, dtype)
+    if layer.dtype != dtype:
+        raise ValueError(
+            f"activation {layer!r} computes in {layer.dtype}, its layer in {dtype}. "
+            "One model has one dtype."
+        )
+    return layer
+
+
+def _made(identifier: Any, dtype: str) -> Layer:
+    """Return a layer for a name, a function, a class or None."""
+    make: Callable[..., Layer]
+    if identifier is None:
+        make = Identity
+    elif isinstance(identifier, str):
+        make = registry.lookup(identifier)
+    elif inspect.isfunction(identifier) and identifier in functions:
+        make = registry.lookup(functions[identifier])
+    elif isinstance(identifier, type) and issubclass(identifier, Layer):
+        make = identifier
+    else:
+        raise TypeError(
+            "activation must be a name such as 'relu', a function of nnlite.activations, or a "
+            f"layer such as ReLU(). Received: activation={identifier!r}."
+            + (_OF_YOUR_OWN if callable(identifier) else "")
+        )
+    try:
+        return make(dtype=dtype)
+    except TypeError as error:
+        raise TypeError(
+            f"activation={identifier!r} cannot be made without arguments ({error}). "
+            "Give a layer object."
+        ) from None
+
+
+def serialize(layer: Layer) -> Any:
+    """Return what Keras's configurations call an activation: its function's name if it has one.
+
+    Args:
+        layer: The activation.
+
+    Returns:
+        The name, or the serialized layer where it is no function of Keras's by its defaults.
+
+    >>> serialize(ReLU()), serialize(ReLU(max_value=6)), serialize(LeakyReLU(0.2))
+    ('relu', 'relu6', 'leaky_relu')
+    >>> serialize(LeakyReLU(0.3))["config"]["negative_slope"]
+    0.3
+    """
+    name = function_name(layer)
+    return serialize_keras_object(layer) if name is None else name
+
+
+def function_name(layer: Layer) -> str | None:
+    """Return the name of Keras's function that an activation equals, or None.
+
+    >>> function_name(GELU()), function_name(GELU(approximate=True))
+    ('gelu', None)
+    """
+    for name in (getattr(layer, "function_name", None), "relu6"):
+        if name is not None and type(layer) is not Threshold:
+            twin = registry.lookup(name)(
+                name=layer.name, trainable=layer.trainable, dtype=layer.dtype
+            )
+            if type(twin) is type(layer) and twin.get_config() == layer.get_config():
+                return name
+    return None

@@ -1,0 +1,123 @@
+"""What an activation is, and the names by which one is asked for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.layers.layer import Layer, Shape
+from nnlite.layers.layer import registry as layer_registry
+from nnlite.registry import Registry
+
+__all__ = ["ActivationLayer", "activation", "registry"]
+
+Array = NDArray[Any]
+C = TypeVar("C", bound="type[Any]")
+
+
+class ActivationLayer(Layer):
+    """A function of each input: ``apply`` computes it, ``chain`` its derivative.
+
+    An activation of your own defines these two, and can then be a layer of a model or the
+    ``activation`` of another layer. Where the derivative is written with x, and not with
+    y = f(x) alone, it says so by ``needs_input = True``: else f(x) may take the place of x.
+    ``nnlite.gradcheck.check_layer`` tells whether the two fit.
+
+    Args:
+        **kwargs: As for `Layer`.
+
+    >>> class Square(ActivationLayer):
+    ...     needs_input = True
+    ...
+    ...     def apply(self, x, out):
+    ...         return np.multiply(x, x, out=out)
+    ...
+    ...     def chain(self, gradient, x, y, out):
+    ...         np.multiply(gradient, x, out=out)
+    ...         return np.add(out, out, out=out)
+    >>> Square()(np.array([[-1.0, 3.0]]))
+    array([[1., 9.]], dtype=float32)
+    >>> from nnlite.layers import Dense
+    >>> Dense(2, activation=Square)
+    Dense(units=2, activation=Square())
+    """
+
+    #: Whether `chain` reads x.
+    needs_input = False
+
+    #: Keras's name of the function.
+    function_name: ClassVar[str | None] = None
+
+    def apply(self, x: Array, out: Array) -> Array:
+        """Write f(x) into ``out``, which may be ``x`` itself, and return it."""
+        raise NotImplementedError(f"{type(self).__name__} does not define apply(x, out)")
+
+    def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
+        """Write ``gradient`` times f'(x) into ``out``, no other array, and return it; y is f(x)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define chain(gradient, x, y, out)"
+        )
+
+    def forward(
+        self, x: Array, training: bool = False, *, logits: bool = False, in_place: bool = False
+    ) -> Array:
+        """Return f(x), of the shape of ``x``.
+
+        Args:
+            x: The batch.
+            training: Whether to keep what `backward` needs.
+            logits: Whether to stop before the function and return ``x``.
+            in_place: Whether nobody else reads ``x``, so that f(x) may take its place.
+        """
+        if logits:
+            return x
+        if not training:
+            return self.apply(x, x if in_place else np.empty_like(x))
+        in_place = in_place and not self.needs_input
+        y = self.apply(x, x if in_place else self.scratch("output", x.shape))
+        self.cache = (x, y)
+        return y
+
+    def backward(self, gradient: Array, *, from_logits: bool = False) -> Array:
+        """Return ``gradient`` times f'(x), or as it is where it is ``from_logits`` already."""
+        if from_logits:
+            return gradient
+        x, y = self.cache
+        return self.chain(gradient, x, y, self.scratch("input_gradient", gradient.shape))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``: an activation keeps it."""
+        return input_shape
+
+    @property
+    def final_activation(self) -> Layer | None:
+        """This activation."""
+        return self
+
+
+registry: Registry[Layer] = Registry("activation", Layer)
+
+
+def activation(name: str, *aliases: str, **arguments: Any) -> Callable[[C], C]:
+    """Return a class decorator that registers an activation, as such and as a layer.
+
+    Args:
+        name: Keras's name of the function.
+        *aliases: Its other names.
+        **arguments: What makes the class that function, where its own defaults do not.
+    """
+
+    def add(cls: C) -> C:
+        cls.function_name = name
+        make: Callable[..., Layer] = cls
+        layer_registry.register()(cls)
+        registry.register()(cls)
+        for known in (name, *aliases):
+            registry.add(known, functools.partial(make, **arguments))
+        return cls
+
+    return add

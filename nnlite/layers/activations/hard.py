@@ -1,0 +1,258 @@
+"""Functions in straight pieces: the hard ones, the shrinkages, and the sparse ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.checks import check_number
+from nnlite.layers.activations.base import ActivationLayer, activation
+
+__all__ = [
+    "HardShrink",
+    "HardSiLU",
+    "HardSigmoid",
+    "HardTanh",
+    "SoftShrink",
+    "SparsePlus",
+    "SparseSigmoid",
+    "Threshold",
+]
+
+Array = NDArray[Any]
+
+
+def _clip(x: Array, low: float, high: float, out: Array) -> Array:
+    """Write ``x``, kept from low to high, into ``out``: quicker than np.clip on small arrays."""
+    np.maximum(x, low, out=out)
+    return np.minimum(out, high, out=out)
+
+
+def _hard_sigmoid(x: Array, out: Array) -> Array:
+    np.add(x, 3, out=out)
+    _clip(out, 0, 6, out)
+    return np.divide(out, 6, out=out)
+
+
+@activation("hard_sigmoid")
+class HardSigmoid(ActivationLayer):
+    """Hard sigmoid: a(z) = z / 6 + 1/2, kept from 0 to 1, with a'(z) = 1/6 where 0 < a(z) < 1.
+
+    Source: Howard et al., "Searching for MobileNetV3", 2019, section 5.2.
+
+    >>> HardSigmoid()(np.array([[-4.0, 0.0, 1.5, 4.0]]))
+    array([[0.  , 0.5 , 0.75, 1.  ]], dtype=float32)
+    """
+
+    def apply(self, x: Array, out: Array) -> Array:
+        """Write the function of ``x`` into ``out``."""
+        return _hard_sigmoid(x, out)
+
+    def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
+        """Write gradient / 6 into ``out``, or 0 where the unit is saturated."""
+        np.divide(gradient, 6, out=out)
+        return np.multiply(out, (y > 0) & (y < 1), out=out)
+
+
+@activation("hard_silu", "hard_swish")
+class HardSiLU(ActivationLayer):
+    """Hard SiLU, or hard swish: a(z) = z h(z) with the hard sigmoid h.
+
+    Its derivative is h(z) + z / 6 between -3 and 3, and h(z) elsewhere.
+
+    Source: Howard et al., "Searching for MobileNetV3", 2019, section 5.2.
+
+    >>> HardSiLU()(np.array([[-4.0, -1.5, 0.0, 4.0]]))
+    array([[-0.   , -0.375,  0.   ,  4.   ]], dtype=float32)
+    """
+
+    needs_input = True
+
+    def apply(self, x: Array, out: Array) -> Array:
+        """Write x h(x) into ``out``."""
+        return np.multiply(x, _hard_sigmoid(x, np.empty_like(x)), out=out)
+
+    def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
+        """Write gradient (h + x h') into ``out``."""
+        h = _hard_sigmoid(x, np.empty_like(x))
+        np.divide(x, 6, out=out)
+        out *= np.abs(x) < 3
+        out += h
+        return np.multiply(out, gradient, out=out)
+
+
+@activation("hard_tanh")
+class HardTanh(ActivationLayer):
+    """Hard tanh: a(z) = z, kept from -1 to 1, with a'(z) = 1 where -1 <= z <= 1, else 0.
+
+    Source: Collobert, "Large Scale Machine Learning", 2004.
+
+    >>> HardTanh()(np.array([[-4.0, 0.5, 4.0]]))
+    array([[-1. ,  0.5,  1. ]], dtype=float32)
+    """
+
+    needs_input = True
+
+    def apply(self, x: Array, out: Array) -> Array:
+        """Write ``x``, kept from -1 to 1, into ``out``."""
+        return _clip(x, -1, 1, out)
+
+    def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
+        """Write the gradient into ``out``, or 0 where the unit is saturated."""
+        return np.multiply(gradient, x == y, out=out)
+
+
+class _Shrinkage(ActivationLayer):
+    """0 where |z| is up to ``threshold``; elsewhere z or z moved, of slope 1 either way."""
+
+    def __init__(self, threshold: float = 0.5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.threshold = check_number("threshold", threshold)
+
+    def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
+        """Write the gradient into ``out``, or 0 where the output is."""
+        return np.multiply(gradient, y != 0, out=out)
+
+
+@activation("hard_shrink")
+class HardShrink(_Shrinkage):
+    """Hard shrinkage: a(z) = z where |z| > threshold, else 0, with a'(z) = 1 where a(z) is not 0.
+
+    Source: Donoho and Johnstone, "Ideal Spatial Adaptation by Wavelet Shrinkage", 1994.
+
+    Args:
+        threshold: Up to where inputs are taken as 0.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If ``threshold`` is no number.
+        ValueError: If it is negative or not finite.
+
+    >>> HardShrink()(np.array([[-1.0, 0.25, 2.0]]))
+    array([[-1.,  0.,  2.]], dtype=float32)
+    """
+
+    def apply(self, x: Array, out: Array) -> Array:
+        """Write ``x`` into ``out``, or 0 where it is small."""
+        return np.multiply(x, np.abs(x) > self.threshold, out=out)
+
+
+@activation("soft_shrink")
+class SoftShrink(_Shrinkage):
+    """Soft shrinkage: a(z) = sign(z) max(|z| - threshold, 0), with a'(z) = 1 where a(z) is not 0.
+
+    Source: Donoho and Johnstone, "Ideal Spatial Adaptation by Wavelet Shrinkage", 1994.
+
+    Args:
+        threshold: By how much inputs are moved towards 0.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If ``threshold`` is no number.
+        ValueError: If it is negative or not finite.
+
+    >>> SoftShrink()(np.array([[-1.0, 0.25, 2.0]]))
+    array([[-0.5,  0. ,  1.5]], dtype=float32)
+    """
+
+    def apply(self, x: Array, out: Array) -> Array:
+        """Write ``x``, moved towards 0, into ``out``."""
+        near = _clip(x, -self.threshold, self.threshold, np.empty_like(x))
+        return np.subtract(x, near, out=out)
+
+
+@activation("threshold")
+class Threshold(ActivationLayer):
+    """Threshold: a(z) = z where z > threshold, else default_value, with a'(z) = 1, else 0.
+
+    Args:
+        threshold: Above which inputs are kept.
+        default_value: What takes the place of others.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If an argument is no number.
+        ValueError: If one is not finite.
+
+    >>> Threshold(0.5, -1.0)(np.array([[-1.0, 0.5, 2.0]]))
+    array([[-1., -1.,  2.]], dtype=float32)
+    """
+
+    needs_input = True
+
+    def __init__(self, threshold: float, default_value: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.threshold = check_number("threshold", threshold, -math.inf)
+        self.default_value = check_number("default_value", default_value, -math.inf)
+
+    def apply(self, x: Array, out: Array) -> Array:
+        """Write ``x`` into ``out``, or the default value."""
+        out[...] = np.where(x > self.threshold, x, x.dtype.type(self.default_value))
+        return out
+
+    def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
+        """Write the gradient into ``out``, or 0 where x was replaced."""
+        return np.multiply(gradient, x > self.threshold, out=out)
+
+
+@activation("sparse_plus")
+class SparsePlus(ActivationLayer):
+    """Sparse softplus: a(z) = 0 up to -1, (z + 1)^2 / 4 up to 1, and z from there.
+
+    Its derivative is (z + 1) / 2, kept from 0 to 1: the sparse sigmoid.
+
+    Source: Blondel, Martins and Niculae, "Learning Classifiers with Fenchel-Young Losses:
+    Generalized Entropies, Margins, and Algorithms", 2019.
+
+    >>> SparsePlus()(np.array([[-2.0, 0.0, 2.0]]))
+    array([[0.  , 0.25, 2.  ]], dtype=float32)
+    """
+
+    needs_input = True
+
+    def apply(self, x: Array, out: Array) -> Array:
+        """Write the function of ``x`` into ``out``."""
+        half = _sparse_sigmoid(x, np.empty_like(x))
+        out[...] = np.where(x < 1, half * half, x)
+        return out
+
+    def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
+        """Write gradient times the sparse sigmoid into ``out``."""
+        _sparse_sigmoid(x, out)
+        return np.multiply(out, gradient, out=out)
+
+
+@activation("sparse_sigmoid")
+class SparseSigmoid(ActivationLayer):
+    """Sparse sigmoid: a(z) = (z + 1) / 2, kept from 0 to 1, with a'(z) = 1/2 where |z| < 1, else 0.
+
+    At -1 and 1, where two slopes meet, it is the mean of the two, 1/4.
+
+    Source: Blondel, Martins and Niculae, "Learning Classifiers with Fenchel-Young Losses:
+    Generalized Entropies, Margins, and Algorithms", 2019.
+
+    >>> SparseSigmoid()(np.array([[-2.0, 0.0, 2.0]]))
+    array([[0. , 0.5, 1. ]], dtype=float32)
+    """
+
+    needs_input = True
+
+    def apply(self, x: Array, out: Array) -> Array:
+        """Write the function of ``x`` into ``out``."""
+        return _sparse_sigmoid(x, out)
+
+    def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
+        """Write gradient a' into ``out``."""
+        np.abs(x, out=out)
+        sides = np.add(out < 1, out <= 1, dtype=x.dtype)
+        sides *= 0.25
+        return np.multiply(gradient, sides, out=out)
+
+
+def _sparse_sigmoid(x: Array, out: Array) -> Array:
+    np.add(x, 1, out=out)
+    _clip(out, 0, 2, out)
+    return np.multiply(out, 0.5, out=out)
