@@ -184,6 +184,8 @@ class Accuracy(MeanMetricWrapper):
     0.75
     """
 
+    direction = "up"
+
     def __init__(self, name: str | None = "accuracy", dtype: Any = None) -> None:
         super().__init__(accuracy, name, dtype)
 
@@ -205,6 +207,8 @@ class BinaryAccuracy(MeanMetricWrapper):
     0.5
     """
 
+    direction = "up"
+
     def __init__(
         self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
     ) -> None:
@@ -224,6 +228,8 @@ class CategoricalAccuracy(MeanMetricWrapper):
     0.5
     """
 
+    direction = "up"
+
     def __init__(self, name: str | None = "categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(categorical_accuracy, name, dtype)
 
@@ -239,6 +245,8 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
     >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.4, 0.6]])
     0.5
     """
+
+    direction = "up"
 
     def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(sparse_categorical_accuracy, name, dtype)
@@ -260,6 +268,8 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     >>> TopKCategoricalAccuracy(k=2)([[0, 1, 0], [1, 0, 0]], [[0.1, 0.4, 0.5], [0.1, 0.4, 0.5]])
     0.5
     """
+
+    direction = "up"
 
     def __init__(
         self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
@@ -285,6 +295,8 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     >>> SparseTopKCategoricalAccuracy(k=2)([1, 0], [[0.1, 0.4, 0.5], [0.1, 0.4, 0.5]])
     0.5
     """
+
+    direction = "up"
 
     def __init__(
         self,

@@ -59,6 +59,8 @@ class AUC(ThresholdMetric):
     0.75
     """
 
+    direction = "up"
+
     left_out_if_none = ("thresholds",)
 
     _labels: int | None  # how many there have been so far

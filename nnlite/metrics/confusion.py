@@ -186,6 +186,8 @@ class OfClass(AtThresholds):
         dtype: As for `Metric`.
     """
 
+    direction = "up"
+
     def __init__(
         self,
         thresholds: Thresholds = None,
@@ -261,6 +263,8 @@ class BestAt(ThresholdMetric):
         name: As for `Metric`.
         dtype: As for `Metric`.
     """
+
+    direction = "up"
 
     def __init__(
         self,

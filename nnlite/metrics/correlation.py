@@ -93,6 +93,8 @@ class Correlation(MeanMetricWrapper):
         axis: The axis, or axes, to correlate along.
     """
 
+    direction = "up"
+
     def __init__(self, fn: Any, name: str | None, dtype: Any, axis: Any) -> None:
         given = axis if isinstance(axis, (list, tuple)) else [axis]
         if not given or not all(type(one) is int for one in given):

@@ -45,6 +45,8 @@ class FBetaScore(Metric):
     array([0.5556, 0.8333])
     """
 
+    direction = "up"
+
     _counts: Array  # true positives, predicted positive, true, by class
 
     def __init__(

@@ -45,6 +45,8 @@ class IoU(Metric):
     0.3333
     """
 
+    direction = "up"
+
     _counts: Array  # true, predicted, and both, by class
 
     def __init__(

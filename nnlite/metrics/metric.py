@@ -63,6 +63,9 @@ class Metric(Configurable):
     0.0
     """
 
+    #: Whether better is ``"up"`` or ``"down"``, for callbacks with ``mode="auto"``; None: unknown.
+    direction: str | None = None
+
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name = name or self.default_name()
         self.dtype = self.type_name(dtype)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnlite import losses
 from nnlite.checks import as_numeric
+from nnlite.losses import functions
 from nnlite.metrics.metric import Metric, as_weights, registry
 from nnlite.serialization import custom_object
 
@@ -19,7 +20,9 @@ Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: The functions that a configuration may name.
-FUNCTIONS: dict[str, Callable[..., Any]] = {}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    name: vars(functions)[name] for name in functions.__all__
+}
 
 
 def named(function: F) -> F:
@@ -158,6 +161,11 @@ class MeanMetricWrapper(Mean):
         self.fn = fn
         self._kwargs = kwargs
         self._each = fn
+        if self.direction is None and (
+            isinstance(fn, losses.Loss)
+            or getattr(fn, "__module__", None) == losses.functions.__name__
+        ):
+            self.direction = "down"
         if isinstance(fn, losses.Loss) and fn.reduction != "none":
             self._each = type(fn).from_config({**fn.get_config(), "reduction": "none"})
 

@@ -56,6 +56,8 @@ class RootMeanSquaredError(MeanMetricWrapper):
     5.0
     """
 
+    direction = "down"
+
     def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(_squared_error, name, dtype)
 
@@ -132,6 +134,8 @@ class CosineSimilarity(LossMetric):
     0.5
     """
 
+    direction = "up"
+
     def __init__(
         self, name: str | None = "cosine_similarity", dtype: Any = None, axis: int = -1
     ) -> None:
@@ -184,6 +188,8 @@ class R2Score(Metric):
     >>> R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]])
     0.5714285714285714
     """
+
+    direction = "up"
 
     _samples: int
     _shift: Array
