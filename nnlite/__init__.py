@@ -11,6 +11,7 @@
 """
 
 from nnlite import (
+    activations,
     backend,
     callbacks,
     config,
@@ -32,6 +33,7 @@ from nnlite.sequential import Sequential
 __all__ = [
     "Input",
     "Sequential",
+    "activations",
     "backend",
     "callbacks",
     "config",

@@ -71,6 +71,11 @@ __all__ = [
     "Tanh",
     "TanhShrink",
     "Threshold",
+    "function_name",
+    "functions",
+    "get",
+    "registry",
+    "serialize",
 ]
 
 _OF_YOUR_OWN = (

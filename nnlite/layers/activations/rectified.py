@@ -58,8 +58,10 @@ class ReLU(ActivationLayer):
         """Write the rectified ``x`` into ``out``."""
         if not self.needs_input:
             return np.maximum(x, self._zero, out=out)
-        below = np.minimum(x, self.threshold) - self.threshold
-        y = np.where(x > self.threshold, x, self.negative_slope * below)
+        below = self._zero
+        if self.negative_slope:
+            below = self.negative_slope * (np.minimum(x, self.threshold) - self.threshold)
+        y = np.where(x > self.threshold, x, below)
         return np.minimum(y, np.inf if self.max_value is None else self.max_value, out=out)
 
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
