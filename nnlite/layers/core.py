@@ -113,7 +113,8 @@ class Dense(Layer):
 
     Args:
         units: The number of outputs.
-        activation: g, as a name or a layer; None for the identity.
+        activation: g, as a name, a layer, or a function of `nnlite.activations`; None for the
+            identity.
         use_bias: Whether there is a b.
         kernel_initializer: How W, of shape (inputs, units), begins.
         bias_initializer: How b, of shape (units,), begins.
@@ -239,6 +240,10 @@ class Dense(Layer):
         """Return the activation."""
         return (self.activation,)
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as plain data, the activation by its name where it has one."""
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
     def _shown(self) -> dict[str, Any]:
         shown = super()._shown()
         if isinstance(self.activation, activations.Identity):
@@ -251,7 +256,7 @@ class Activation(Layer):
     """An activation as a layer, by name: ``Activation("relu")`` computes as ``ReLU()`` does.
 
     Args:
-        activation: A name or an activation layer.
+        activation: A name, an activation layer, or a function of `nnlite.activations`.
         **kwargs: As for `Layer`.
 
     Raises:
@@ -289,3 +294,7 @@ class Activation(Layer):
     def sublayers(self) -> Sequence[Layer]:
         """Return the activation."""
         return (self.activation,)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as plain data, the activation by its name where it has one."""
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
