@@ -1,9 +1,8 @@
-"""What the gradient tests draw from: arrays, and for each public layer and loss its arguments."""
+"""What the gradient tests draw from: arrays, and for each public layer its arguments."""
 
 import numpy as np
 from hypothesis import strategies as st
 
-from nnlite import losses
 from nnlite.layers import (
     CELU,
     ELU,
@@ -284,76 +283,3 @@ def build(layer, shape, generator):
         value = generator.standard_normal(weight.shape)
         weight.assign(np.abs(value) if weight.name.endswith("variance") else value)
     return layer
-
-
-# ---- losses -------------------------------------------------------------------------------------
-
-reductions = st.sampled_from(
-    ["sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None]
-)
-
-
-def _distributions(generator, shape, axis):
-    y = generator.dirichlet(np.ones(shape[axis]), [n for i, n in enumerate(shape) if i != axis])
-    return np.moveaxis(y, -1, axis)
-
-
-def _probabilities(generator, shape, kind):
-    """Return numbers in (0, 1), of which some have come to 0 or 1 where they are not ordinary."""
-    p = generator.uniform(0.01, 0.99, shape)
-    if kind == "ordinary":
-        return p
-    if kind == "tiny":
-        return p * 10 ** generator.uniform(-6, 0, shape)
-    return np.where(
-        generator.random(shape) < 0.4, generator.choice([0, 1e-30, 1 - 1e-9, 1], shape), p
-    )
-
-
-@st.composite
-def _regression(draw, cls, **arguments):
-    generator, shape = draw(generators), (draw(sizes), *draw(sample_shapes))
-    loss = cls(reduction=draw(reductions), **{key: draw(value) for key, value in arguments.items()})
-    kind = draw(kinds)
-    return loss, values(generator, shape, kind), values(generator, shape, kind)
-
-
-@st.composite
-def _crossentropy(draw, cls):
-    generator, kind = draw(generators), draw(kinds)
-    shape = draw(st.sampled_from([(1, 1), (3, 1), (1, 4), (3, 2), (4, 5), (2, 3, 2), (2, 1, 3)]))
-    arguments = {
-        "from_logits": draw(st.booleans()),
-        "axis": draw(st.sampled_from([-1, len(shape) - 1, 1])),
-        "reduction": draw(reductions),
-    }
-    axis = arguments["axis"] % len(shape)
-    classes = shape[axis]
-    if cls is losses.SparseCategoricalCrossEntropy:
-        arguments["ignore_class"] = draw(st.sampled_from([None, 0, -1]))
-        low = -1 if arguments["ignore_class"] == -1 else 0
-        y_true = generator.integers(low, classes, [n for i, n in enumerate(shape) if i != axis])
-    else:
-        arguments["label_smoothing"] = draw(st.sampled_from([0, 0.1, 1]))
-        if cls is losses.BinaryCrossEntropy:
-            y_true = np.round(generator.random(shape), draw(st.sampled_from([0, 1])))
-        else:
-            y_true = _distributions(generator, shape, axis) * draw(st.sampled_from([1, 0.7]))
-    if arguments["from_logits"]:
-        y_pred = values(generator, shape, kind)
-    else:
-        y_pred = _probabilities(generator, shape, kind)
-        if cls is not losses.BinaryCrossEntropy:
-            y_pred += 1e-3 * (y_pred.sum(axis=axis, keepdims=True) < 1e-3)
-    return cls(**arguments), y_true, y_pred
-
-
-# For each public loss, an object with targets and predictions for it.
-LOSSES = {
-    losses.BinaryCrossEntropy: _crossentropy(losses.BinaryCrossEntropy),
-    losses.CategoricalCrossEntropy: _crossentropy(losses.CategoricalCrossEntropy),
-    losses.SparseCategoricalCrossEntropy: _crossentropy(losses.SparseCategoricalCrossEntropy),
-    losses.Huber: _regression(losses.Huber, delta=st.sampled_from([0.5, 1.0, 30.0])),
-    losses.MeanAbsoluteError: _regression(losses.MeanAbsoluteError),
-    losses.MeanSquaredError: _regression(losses.MeanSquaredError),
-}

@@ -9,7 +9,8 @@ from nnlite import losses
 from nnlite.gradcheck import check_loss
 from nnlite.losses import Loss
 
-from .strategies import LOSSES, generators
+from .loss_strategies import LOSSES
+from .strategies import generators
 
 EVERY_LOSS = pytest.mark.parametrize("cls", LOSSES, ids=lambda cls: cls.__name__)
 
@@ -23,7 +24,7 @@ def weights(loss, y_pred, generator, kind):
     """Return sample weights of one of the shapes that a loss takes, some of them 0."""
     if kind == "none":
         return None
-    shape = [n for i, n in enumerate(y_pred.shape) if i != loss.axis % y_pred.ndim]
+    shape = loss.samples_shape(y_pred.shape)
     weight = generator.choice([0.0, 0.5, 1.0, 3.0], shape)
     return weight[tuple([slice(None)] + [0] * (len(shape) - 1))] if kind == "samples" else weight
 

@@ -8,10 +8,22 @@ from nnlite.gradcheck import check_model
 from nnlite.layers import Activation, Dense, Dropout, Flatten, ReLU, Softmax
 from nnlite.registry import snake_case
 
-from .strategies import LOSSES, generators, sizes, values
+from .strategies import generators, sizes, values
 
 # Those that losses are joined with, and some of each other kind; test_activations.py has them all.
 ACTIVATIONS = ["linear", "leaky_relu", "relu", "sigmoid", "softmax", "tanh", "gelu", "selu"]
+# Those that activations are joined with, and some of each other kind; test_losses.py has them all.
+LOSSES = [
+    losses.BinaryCrossEntropy,
+    losses.BinaryFocalCrossEntropy,
+    losses.CategoricalCrossEntropy,
+    losses.CategoricalFocalCrossEntropy,
+    losses.SparseCategoricalCrossEntropy,
+    losses.CosineSimilarity,
+    losses.Huber,
+    losses.MeanAbsoluteError,
+    losses.MeanSquaredError,
+]
 PENALTIES = [
     snake_case(name) for name in regularizers.__all__ if name not in ("Regularizer", "get")
 ]
@@ -61,7 +73,7 @@ def a_loss(cls, activation, draw):
     arguments = {"reduction": draw(st.sampled_from(["mean", "sum", "mean_with_sample_weight"]))}
     if issubclass(cls, losses.CategoricalCrossEntropy) and activation not in ("softmax", "sigmoid"):
         arguments["from_logits"] = True  # of numbers of both signs a distribution cannot be made
-    if cls in (losses.BinaryCrossEntropy, losses.CategoricalCrossEntropy):
+    if hasattr(cls(), "label_smoothing") and cls is not losses.SparseCategoricalCrossEntropy:
         arguments["label_smoothing"] = draw(st.sampled_from([0, 0.2]))
     return cls(**arguments)
 
@@ -119,7 +131,9 @@ def joined(activation, loss, outputs=3, **kwargs):
     ("activation", "loss"),
     [
         ("sigmoid", "binary_crossentropy"),
+        ("sigmoid", "binary_focal_crossentropy"),
         ("softmax", "categorical_crossentropy"),
+        ("softmax", "categorical_focal_crossentropy"),
         ("softmax", "sparse_categorical_crossentropy"),
     ],
 )
