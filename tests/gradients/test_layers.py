@@ -27,6 +27,8 @@ def test_backward_is_the_slope_of_forward(cls, data, samples, generator, kind):
     arguments, shape = data.draw(LAYERS[cls])
     if cls is Dense and not arguments["use_bias"]:
         kind = "ordinary"  # without a bias, an x of zeros puts all units at their kinks at once
+    if cls is layers.UnitNormalization:
+        kind = "ordinary"  # within 1e-12 of 0 it turns too sharply for any step
     layer = build(cls(**arguments), shape, generator)
     check_layer(layer, inputs(layer, generator, (samples, *shape), kind))
 
