@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from nnlite.callbacks.callback import Callback, Logs
 
 __all__ = ["CSVLogger"]
@@ -31,6 +29,7 @@ class CSVLogger(Callback):
         OSError: In training, if the file cannot be written.
 
     >>> import pathlib, tempfile
+    >>> import numpy as np
     >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense
     >>> model = Sequential([Dense(1, kernel_initializer="zeros")])
@@ -77,6 +76,7 @@ class CSVLogger(Callback):
 
 def _text(value: Any) -> Any:
     """Return a value as it is written: a list in brackets, as Keras writes it."""
-    if isinstance(value, Iterable) and not isinstance(value, str) and np.ndim(value):  # type: ignore[arg-type]
+    several = getattr(value, "ndim", 1) > 0  # a single number as an array can be no row
+    if isinstance(value, Iterable) and not isinstance(value, str) and several:
         return f'"[{", ".join(map(str, value))}]"'
     return value
