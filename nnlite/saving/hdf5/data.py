@@ -93,7 +93,7 @@ def _type(data: bytes) -> np.dtype[Any] | _Text:
         return np.dtype(order + _FLOATS[form])
     if kind == 3 and size:
         return _Text(size)
-    if kind == 8 and size == 1 and data[8] & 15 == 0 and data[20:].startswith(_BOOLEANS):
+    if kind == 8 and size == 1 and data[20:].startswith(_BOOLEANS):
         return np.dtype(bool)
     if kind == 9 and bits & 15 == 1:
         return _Text(None)
@@ -204,15 +204,14 @@ def _decoded(data: bytes, size: int, item_size: int, filters: list[int]) -> byte
     """Return what a chunk of ``size`` bytes was before its filters."""
     for number in reversed(filters):
         if number == _DEFLATE:
-            stream = zlib.decompressobj()
             try:
-                data = stream.decompress(data, size + 1)
+                data = zlib.decompressobj().decompress(data, size + 1)
             except zlib.error as error:
                 raise ValueError(f"a chunk cannot be decompressed: {error}") from None
         elif len(data) == size:
             data = np.frombuffer(data, np.uint8).reshape(item_size, -1).T.tobytes()
     if len(data) != size:
-        raise ValueError(f"a chunk has {len(data)} bytes or more instead of {size}")
+        raise ValueError(f"a chunk does not unpack to its {size} bytes")
     return data
 
 
@@ -287,14 +286,13 @@ class Dataset:
             if self._layout.data is not None:
                 data[:] = np.frombuffer(self._layout.data, np.uint8)
             for address, _ in self._chunks.values():
-                self._source.read_into(address, data)
+                self._source.data_into(address, data)
             return _native(data, dtype).reshape(self.shape)
         result = np.empty(self.shape, dtype.newbyteorder("="))
         *sides, item_size = self._layout.chunk
         for offset, (address, size) in self._chunks.items():
-            raw = np.empty(size, np.uint8)
-            self._source.read_into(address, raw)
-            part = _decoded(raw.tobytes(), math.prod(self._layout.chunk), item_size, self._filters)
+            packed = self._source.data(address, size)
+            part = _decoded(packed, math.prod(self._layout.chunk), item_size, self._filters)
             inside = tuple(slice(at, at + side) for at, side in zip(offset, sides, strict=True))
             block = result[inside]
             whole = _native(np.frombuffer(part, np.uint8), dtype).reshape(sides)

@@ -227,7 +227,7 @@ def read_hdf5(source: Source, name: str) -> Node:
         start = superblock_at(source)
         if start is None:
             raise ValueError("it is no HDF5 file")
-        source = source.part(start)
+        source = source.part(start, source.size - start)
         address = _first_group(source)
         messages = objects.header(source, address)
         if not objects.is_group(messages):
@@ -273,13 +273,13 @@ def _open_below(root: Node, address: int) -> None:
         for key, address in members:
             path = _join(group.name, key)
             with _naming(file.name, path):
+                if len(path) > objects.MAX_PATH or path.count("/") > _MAX_DEPTH:
+                    raise ValueError(f"it lies deeper than {_MAX_DEPTH}, or its name is too long")
                 if address in seen:
                     raise ValueError(f"it is the same object as {seen[address]}")
                 seen[address] = path
                 messages = objects.header(file.source, address)
                 if objects.is_group(messages):
-                    if path.count("/") > _MAX_DEPTH:
-                        raise ValueError(f"groups are nested deeper than {_MAX_DEPTH}")
                     below = group._members[key] = Node(file, path, messages)
                     groups.append(below)
                     continue

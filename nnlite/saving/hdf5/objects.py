@@ -21,6 +21,7 @@ _KNOWN = {
     *(_CONTINUATION, SYMBOL_TABLE, _ATTRIBUTE_INFO),
     *_IGNORED,
 }
+MAX_PATH = 1024  # bytes; each thing in the file keeps its own path
 _SHARED = 2  # the flag of a message that stands elsewhere, as a named type does
 
 Message = tuple[int, int, bytes]  # type, flags, what it says
@@ -54,6 +55,7 @@ def header(source: Source, address: int) -> list[Message]:
             block.expect(b"OCHK")
             block.data = block.data[:-4]  # without the checksum
         for kind, own, data in _messages(block, version, flags):
+            source.spend(0)
             if kind not in _KNOWN:
                 raise ValueError(f"an object has a message of the unknown type {kind}")
             if kind == _CONTINUATION:
@@ -118,7 +120,7 @@ def links(source: Source, messages: list[Message]) -> list[tuple[str, int]]:
             heap, names = info.number(8), info.number(8)
             if heap != UNDEFINED:
                 store = FractalHeap(source, heap)
-                found += [_link(store.get(record[4:])) for record in tree_v2(source, names, 5)]
+                found += [_link(store.get(record[4:])) for record in tree_v2(source, names, 5, 11)]
     found.sort()
     names_seen: set[str] = set()
     for _, name, _ in found:
@@ -137,13 +139,13 @@ def _symbols(source: Source, message: bytes) -> Iterator[tuple[int, str, int]]:
         start = Cursor(source.read(address, 8), "a group's node")
         start.expect(b"SNOD\1\0")
         count = start.number(2)
-        node = Cursor(source.read(address + 8, 40 * count), "a group's node")
+        node = Cursor(source.read(address + 8, 40 * count, count), "a group's node")
         for _ in range(count):
             offset, target, cache = node.number(8), node.number(8), node.number(4)
             node.take(20)
-            end = names.find(b"\0", offset) if offset < len(names) else -1
+            end = names.find(b"\0", offset, offset + MAX_PATH)
             if end < 0:
-                raise ValueError("a group's node points outside of its names")
+                raise ValueError("a group's node points to no name, or to one too long")
             name = Cursor(names[offset:end], "a group").text(end - offset)
             if cache == 2:
                 raise ValueError(f"{name!r} is a soft link, which is not followed")
@@ -186,7 +188,7 @@ def attribute_messages(source: Source, messages: list[Message]) -> Iterator[byte
             heap, names = info.number(8), info.number(8)
             if heap != UNDEFINED:
                 store = FractalHeap(source, heap)
-                for record in tree_v2(source, names, 8):
+                for record in tree_v2(source, names, 8, 17):
                     if record[8] & _SHARED:
                         raise ValueError("it has a shared attribute, which is not read")
                     yield store.get(record[:8])

@@ -1,8 +1,9 @@
 """Where the bytes of a file come from, under a budget, and how fields are taken from them.
 
 Every look-up in a file's structure goes through `Source.read`, which never reads beyond the file
-and stops when more was asked for than any model's file needs. Thus whatever a file says, following
-it ends soon, and no loop over its structure needs a limit of its own.
+and makes every byte and entry be paid for, until more was asked for than any model's file needs.
+Thus whatever a file says, following it ends soon and takes little memory, and no loop over its
+structure needs a limit of its own.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Cursor", "Source"]
 
-_BUDGET = 24 << 20  # bytes of structure; a file of 10,000 weights takes some 15 MiB
-_READ_COST = 64  # a read of one byte takes time too
+_BUDGET = 24 << 20  # bytes of structure; a file of 10,000 weights takes some 12 MiB
+_ENTRY_COST = 64  # what an entry takes of time and memory here, beyond its bytes in the file
 
 
 class Source:
@@ -32,19 +33,36 @@ class Source:
         self.size = file.seek(0, 2) - start if size is None else size
         self._budget = _BUDGET
 
-    def part(self, start: int) -> Source:
-        """Return the bytes from ``start`` on as a source of their own."""
-        return Source(self._file, self._start + start, self.size - start)
+    def part(self, start: int, size: int) -> Source:
+        """Return ``size`` bytes from ``start`` on as a source of their own, of its own budget."""
+        return Source(self._file, self._start + start, size)
 
-    def read(self, offset: int, count: int) -> bytes:
-        """Return ``count`` bytes of structure.
+    def spend(self, count: int, entries: int = 1) -> None:
+        """Take ``count`` bytes and so many entries from the budget.
+
+        Raises:
+            ValueError: If it is spent.
+        """
+        self._budget -= count + entries * _ENTRY_COST
+        if self._budget < 0:
+            raise ValueError("there is more structure than the file of a model can have")
+
+    def read(self, offset: int, count: int, entries: int = 1) -> bytes:
+        """Return ``count`` bytes of structure, which hold so many entries.
 
         Raises:
             ValueError: If they are not all there, or the budget is spent.
         """
-        self._budget -= count + _READ_COST
-        if self._budget < 0:
-            raise ValueError("there is more structure than the file of a model can have")
+        self.check(offset, count)
+        self.spend(count, entries)
+        return self.data(offset, count)
+
+    def data(self, offset: int, count: int) -> bytes:
+        """Return ``count`` bytes of content, which cost nothing.
+
+        Raises:
+            ValueError: If they are not all there.
+        """
         self.check(offset, count)
         self._file.seek(self._start + offset)
         data = self._file.read(count)
@@ -52,16 +70,12 @@ class Source:
             raise ValueError(f"the file ended while {count} bytes were read at {offset}")
         return data
 
-    def read_into(self, offset: int, array: NDArray[np.uint8]) -> None:
-        """Fill the array with the bytes at ``offset``; raises as `read`, but for the budget."""
+    def data_into(self, offset: int, array: NDArray[np.uint8]) -> None:
+        """Fill the array with the bytes of content at ``offset``; raises as `data`."""
         self.check(offset, array.size)
         self._file.seek(self._start + offset)
-        view, done = array.data, 0
-        while done < len(view):
-            count = self._file.readinto(view[done:])  # type: ignore[attr-defined]
-            if not count:
-                raise ValueError(f"the file ended while {array.size} bytes were read at {offset}")
-            done += count
+        if self._file.readinto(array.data) != array.size:  # type: ignore[attr-defined]
+            raise ValueError(f"the file ended while {array.size} bytes were read at {offset}")
 
     def check(self, offset: int, count: int) -> None:
         """Raise a ValueError if ``count`` bytes at ``offset`` are not all there."""

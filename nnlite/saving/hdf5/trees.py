@@ -28,7 +28,7 @@ def tree_v1(source: Source, address: int, kind: int, key_size: int) -> Iterator[
         level, count = node.number(1), node.number(2)
         if wanted not in (None, level):
             raise ValueError(f"a B-tree node stands on level {level} instead of {wanted}")
-        entries = Cursor(source.read(address + 24, count * (key_size + 8)), "a B-tree node")
+        entries = Cursor(source.read(address + 24, count * (key_size + 8), count), "a B-tree node")
         children = [(entries.take(key_size), entries.number(8)) for _ in range(count)]
         if level:
             nodes.extend((child, level - 1) for _, child in reversed(children))
@@ -36,23 +36,22 @@ def tree_v1(source: Source, address: int, kind: int, key_size: int) -> Iterator[
             yield from children
 
 
-def tree_v2(source: Source, address: int, kind: int) -> Iterator[bytes]:
-    """Yield the records of a B-tree of version 2 (III.A.2), of links or attributes.
+def tree_v2(source: Source, address: int, kind: int, record: int) -> Iterator[bytes]:
+    """Yield the records, ``record`` bytes each, of a B-tree of version 2 (III.A.2).
 
     Raises:
         ValueError: If it is damaged.
     """
     header = Cursor(source.read(address, 38), "a B-tree header")
     header.expect(b"BTHD\0" + bytes([kind]))
-    node_size, record, depth = header.number(4), header.number(2), header.number(2)
+    node_size, found, depth = header.number(4), header.number(2), header.number(2)
     header.take(2)
     root, count = header.number(8), header.number(2)
     if root == UNDEFINED:
         return
-    if depth > 8 or not 0 < record < node_size:
+    if depth > 8 or found != record or node_size < 2 * record:
         raise ValueError(
-            f"a B-tree header declares depth {depth}, node and record sizes "
-            f"{node_size} and {record}"
+            f"a B-tree header declares depth {depth}, node and record sizes {node_size} and {found}"
         )
     # The sizes of a pointer's two counters follow from how many records can stand below it.
     most = (node_size - 10) // record
@@ -68,7 +67,7 @@ def tree_v2(source: Source, address: int, kind: int) -> Iterator[bytes]:
         address, count, level = nodes.pop()
         pointer = 8 + count_size + total_sizes[level - 1] if level else 0
         size = 6 + count * record + (count + 1) * pointer
-        node = Cursor(source.read(address, size), "a B-tree node")
+        node = Cursor(source.read(address, size, count), "a B-tree node")
         node.expect((b"BTIN\0" if level else b"BTLF\0") + bytes([kind]))
         for _ in range(count):
             yield node.take(record)
@@ -127,7 +126,8 @@ class FractalHeap:
         if rows > 64:
             raise ValueError(f"a fractal heap has {rows} rows of blocks")
         table = Cursor(
-            source.read(root, 13 + self._offset_size + 8 * rows * width), "a heap's table"
+            source.read(root, 13 + self._offset_size + 8 * rows * width, rows * width),
+            "a heap's table",
         )
         table.expect(b"FHIB\0")
         table.take(8 + self._offset_size)
