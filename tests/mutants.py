@@ -22,7 +22,8 @@ ROOT = Path(__file__).parent.parent
 # The tests that each part's mutants are put before; a survivor has passed them all.
 TESTS = {
     "layers": "gradients/test_layers.py gradients/test_activations.py gradients/test_models.py",
-    "losses": "test_losses.py gradients/test_losses.py gradients/test_models.py",
+    "losses": "test_losses.py test_loss_functions.py gradients/test_losses.py "
+    "gradients/test_models.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
     "sequential.py": "gradients/test_models.py",
     "objective.py": "gradients/test_models.py",

@@ -257,6 +257,7 @@ HUGE = 1e30
         ),
         ("cosine_similarity", [1, 0], [0, 0], 0, [-1e7, 0]),
         ("cosine_similarity", [0, 0], [3, 4], 0, [0, 0]),
+        ("cosine_similarity", [1, 0], [3e-8, 4e-8], -0.3, [-1e7, 0]),
         ("kl_divergence", [0, 1], [1, 0], 16.118094, [-1e-7, 0]),
         ("poisson", [0, 3], [0, 0], 24.177143, [0.5, 0.5 - 1.5e7]),
         # Below 0 Keras says NaN; here the loss goes on along its tangent.
