@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 __all__ = ["Progress", "say"]
 
 _REFRESH = 0.1  # seconds between two drawings of a bar
@@ -136,13 +138,21 @@ def say(message: str) -> None:
         tqdm.tqdm.write(message)
 
 
-def text(logs: dict[str, float]) -> str:
+def text(logs: dict[str, Any]) -> str:
     """Return values as one line.
 
     >>> text({"loss": 0.69314, "accuracy": 0.5})
     'loss: 0.6931 - accuracy: 0.5000'
     """
-    return " - ".join(
-        f"{name}: {value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{name}: {value:.4e}"
-        for name, value in logs.items()
-    )
+    return " - ".join(f"{name}: {number(value)}" for name, value in logs.items())
+
+
+def number(value: Any) -> str:
+    """Return a number, or an array of them shortened to its ends, as people read it.
+
+    >>> number(1e-5), number(np.array([0.5, 1.0]))
+    ('1.0000e-05', '[0.5 1. ]')
+    """
+    if isinstance(value, np.ndarray):  # a metric may have a value for each class
+        return " ".join(np.array2string(value, precision=4, threshold=8, edgeitems=2).split())
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.4e}"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.callbacks.callback import Callback, Logs
+from nnlite.progress import number
 
 __all__ = ["History"]
 
@@ -72,5 +73,5 @@ class History(Callback):
         return axes[0].figure
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items())
+        last = ", ".join(f"{name}={number(values[-1])}" for name, values in self.history.items())
         return f"<History of {len(self.epoch)} epochs: {last}>"

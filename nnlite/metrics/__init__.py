@@ -92,7 +92,6 @@ from nnlite.metrics.reduction import (
     Mean,
     MeanMetricWrapper,
     Sum,
-    named,
 )
 from nnlite.metrics.regression import (
     CosineSimilarity,
@@ -184,23 +183,3 @@ __all__ = [
     "squared_hinge",
     "top_k_categorical_accuracy",
 ]
-
-for function in (
-    binary_crossentropy,
-    binary_focal_crossentropy,
-    categorical_crossentropy,
-    categorical_focal_crossentropy,
-    categorical_hinge,
-    hinge,
-    huber,
-    kl_divergence,
-    log_cosh,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    mean_squared_error,
-    mean_squared_logarithmic_error,
-    poisson,
-    sparse_categorical_crossentropy,
-    squared_hinge,
-):
-    named(function)
