@@ -21,9 +21,11 @@ from nnlite import (
     layers,
     losses,
     metrics,
+    models,
     optimizers,
     random,
     regularizers,
+    saving,
     utils,
 )
 from nnlite.layers import Input
@@ -44,9 +46,11 @@ __all__ = [
     "layers",
     "losses",
     "metrics",
+    "models",
     "optimizers",
     "random",
     "regularizers",
+    "saving",
     "set_random_seed",
     "utils",
 ]

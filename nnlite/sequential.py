@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -383,6 +384,46 @@ class Sequential(Trainer):
         if shape is not None and layers and not model.built:
             model.build(shape)
         return model
+
+    # ---- as files -------------------------------------------------------------------------
+
+    def save(
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **options: Any,
+    ) -> None:
+        """Write the model to a ``.keras`` or ``.h5`` file; see `nnlite.saving.save_model`."""
+        from nnlite.saving.writing import save_model
+
+        save_model(self, filepath, overwrite, zipped, **options)
+
+    def save_weights(
+        self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any
+    ) -> None:
+        """Write the weights to a ``.weights.h5`` file; see `nnlite.saving.save_weights`."""
+        from nnlite.saving.writing import save_weights
+
+        save_weights(self, filepath, overwrite, **options)
+
+    def load_weights(
+        self, filepath: str | os.PathLike[str], skip_mismatch: bool = False, **options: Any
+    ) -> None:
+        """Copy weights out of a file; see `nnlite.saving.load_weights`."""
+        from nnlite.saving.reading import load_weights
+
+        load_weights(self, filepath, skip_mismatch, **options)
+
+    def to_json(self, **options: Any) -> str:
+        """Return the model without its weights as JSON, for `nnlite.models.model_from_json`.
+
+        Args:
+            **options: Those of ``json.dumps``.
+        """
+        from nnlite.saving.writing import model_json
+
+        return model_json(self, **options)
 
     # ---- to look at -----------------------------------------------------------------------
 

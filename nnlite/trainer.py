@@ -50,6 +50,7 @@ class Trainer(Door):
         self.stop_training = False
         self.history: History | None = None
         self._metrics = CompiledMetrics([], [])
+        self.compile_arguments: dict[str, Any] = {}  # what compile was given
         self._vector: WeightVector | None = None
         self._arrays: dict[Layer, dict[Any, Array]] = {}
         self._laid_out = -1  # the structure for which _lay_out was last called
@@ -97,10 +98,37 @@ class Trainer(Door):
         if new_loss is not None and new_loss.reduction in ("none", None):
             raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
         self._metrics = CompiledMetrics(metrics, weighted_metrics)
+        self.compile_arguments = {
+            "loss": loss,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
         self.optimizer, self.loss = new_optimizer, new_loss
         self._chooses_loss = new_loss is None
         self._laid_out = -1
         self._objective = None
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Return what `compile` was given as plain data in Keras's form; {} if it was not called.
+
+        Raises:
+            TypeError: If a part of it, such as a lambda, cannot be written as data.
+        """
+        from nnlite.saving.compiling import compile_config
+
+        return compile_config(self)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile the model as the one that ``config`` is from; what is unknown is warned of."""
+        from nnlite.saving.compiling import compile_from
+        from nnlite.saving.notes import Notes
+
+        notes = Notes()
+        compile_from(self, config, notes)
+        notes.warn("the compile config")
 
     @property
     def metrics(self) -> list[Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +19,43 @@ if TYPE_CHECKING:
     from nnlite.constraints import Constraint
     from nnlite.regularizers import Regularizer
 
-__all__ = ["Variable", "WeightVector"]
+__all__ = ["Variable", "WeightVector", "array_for_file", "weights_from_file"]
 
 Array = NDArray[Any]
+
+_left_in_file: ContextVar[int | None] = ContextVar("_left_in_file", default=None)
+
+
+@contextmanager
+def weights_from_file(elements: int) -> Iterator[None]:
+    """Within it, layers make their weights for a file to fill: zeros, and no more than it has.
+
+    Args:
+        elements: How many numbers the file holds.
+    """
+    token = _left_in_file.set(elements)
+    try:
+        yield
+    finally:
+        _left_in_file.reset(token)
+
+
+def array_for_file(what: str, shape: Sequence[int], dtype: Any) -> Array | None:
+    """Return zeros for a weight that comes from a file, or None outside of `weights_from_file`.
+
+    Raises:
+        ValueError: If the file does not hold so many numbers.
+    """
+    left = _left_in_file.get()
+    if left is None:
+        return None
+    count = math.prod(shape)
+    if count > left:
+        raise ValueError(
+            f"{what} has {count} numbers by its shape {tuple(shape)}, more than the file holds"
+        )
+    _left_in_file.set(left - count)
+    return np.zeros(tuple(shape), dtype)
 
 
 class Variable:

@@ -17,7 +17,7 @@ from nnlite.checks import as_features
 from nnlite.config import float_type, floatx
 from nnlite.registry import Configurable, Registry
 from nnlite.structure import per_structure, restructured, without_memo
-from nnlite.variables import Variable
+from nnlite.variables import Variable, array_for_file
 
 __all__ = ["Layer", "registry"]
 
@@ -196,14 +196,17 @@ class Layer(Configurable):
                 f"Layer {self.name!r} cannot make weight {name!r} of shape {tuple(shape)}: "
                 "every size must be known. Give the model's input shape in full."
             )
-        draw = initializers.get(initializer)
-        value = np.asarray(draw(tuple(shape), dtype=self.dtype), self.dtype)
-        if not isinstance(draw, initializers.Initializer):
-            value = value.copy()  # a function of the user's may keep what it returns
+        what = f"weight {name!r} of layer {self.name!r}"
+        value = array_for_file(what, shape, self.dtype)  # type: ignore[arg-type]
+        if value is None:
+            draw = initializers.get(initializer)
+            value = np.asarray(draw(tuple(shape), dtype=self.dtype), self.dtype)
+            if not isinstance(draw, initializers.Initializer):
+                value = value.copy()  # a function of the user's may keep what it returns
         if value.shape != tuple(shape):
             raise ValueError(
-                f"The initializer of weight {name!r} of layer {self.name!r} was asked for shape "
-                f"{tuple(shape)}. It returned shape {value.shape}"
+                f"The initializer of {what} was asked for shape {tuple(shape)}. "
+                f"It returned shape {value.shape}"
             )
         variable = Variable(
             value,

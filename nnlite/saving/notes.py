@@ -1,0 +1,63 @@
+"""What a reader has to say of a file: what it left out, and what it cannot do without."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["Notes", "naming_file"]
+
+
+class Notes:
+    """Collects what is met on the way through a file, to be said once, at the end.
+
+    Attributes:
+        version: The version of Keras that wrote the file, such as ``"2.15.0"``; empty if unknown.
+        skipped: What training or predicting can do without.
+        missing: What predicting cannot do without, each with its place in the model.
+        faults: What else is wrong with the model.
+    """
+
+    def __init__(self, version: str = "") -> None:
+        self.version = version
+        self.skipped: list[str] = []
+        self.missing: list[str] = []
+        self.faults: list[str] = []
+
+    def skip(self, what: str) -> None:
+        """Note something that is left out; the same thing only once."""
+        if what not in self.skipped:
+            self.skipped.append(what)
+
+    def refuse(self) -> None:
+        """Raise a ValueError that names all that is missing, or else the first fault, if any."""
+        if self.missing:
+            raise ValueError(
+                f"the model needs what nnlite does not have: {'; '.join(self.missing)}. If it is "
+                "yours, pass it in custom_objects={'name': ...} or register it with "
+                "@nnlite.saving.register_keras_serializable()."
+            )
+        if self.faults:
+            raise ValueError(self.faults[0])
+
+    def warn(self, file: str, stacklevel: int = 3) -> None:
+        """Warn once of all that was skipped, if anything was."""
+        if self.skipped:
+            what = "; ".join(self.skipped)
+            warnings.warn(f"{file}: read without this: {what}.", stacklevel=stacklevel + 1)
+
+
+@contextmanager
+def naming_file(file: str) -> Iterator[None]:
+    """Make a ValueError that names the file of whatever its content causes inside.
+
+    What the operating system has to say of the file itself stays an OSError.
+    """
+    try:
+        yield
+    except (OSError, Warning):
+        raise
+    except Exception as error:
+        text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(text if text.startswith(file) else f"{file}: {text}") from error

@@ -1,0 +1,283 @@
+"""Models and weights out of Keras's files. A file is data: it chooses among names, no more."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from nnlite import optimizers
+from nnlite.layers.layer import Layer, registry
+from nnlite.saving.archive import kind_of, read_archive
+from nnlite.saving.compiling import compile_from, restore_state
+from nnlite.saving.hdf5 import Node, open_hdf5
+from nnlite.saving.jsons import parse_json
+from nnlite.saving.legacy import is_model, model_config, plain, settle_dtype
+from nnlite.saving.notes import Notes, naming_file
+from nnlite.saving.weights import (
+    Assignment,
+    Tree,
+    assign,
+    by_class,
+    by_name,
+    by_order,
+    is_legacy,
+    legacy_root,
+)
+from nnlite.sequential import Sequential
+from nnlite.serialization import CustomObjectScope
+from nnlite.variables import weights_from_file
+
+__all__ = ["load_model", "load_weights", "model_from_data"]
+
+
+def load_model(
+    filepath: str | os.PathLike[str],
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,  # noqa: A002  Keras's name
+    safe_mode: bool = True,
+) -> Sequential:
+    """Return the model in a ``.keras`` file, or in a whole-model ``.h5`` file.
+
+    Sequential models are read, nested ones too, and functional ones that are one plain chain, as
+    Keras 1.2 to 3.15 and tf.keras wrote them. The file's content counts, not its name. What it
+    holds beyond what nnlite knows and predicting needs is left out, with one warning.
+
+    Args:
+        filepath: The file.
+        custom_objects: Layers, losses, ... of yours that it names, by their names there.
+        compile: Whether to compile the model as it was, and to take over the optimizer's state.
+        safe_mode: As in Keras; code in a file is never run, whatever it says.
+
+    Raises:
+        ValueError: If the file is damaged or no model's, or needs what nnlite does not have; all
+            such layers are named.
+        OSError: If it cannot be opened.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from nnlite.layers import Dense, Input
+    >>> model = Sequential([Input((2,)), Dense(3, activation="tanh"), Dense(1)])
+    >>> x = np.array([[0.5, -1.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/model.keras")
+    ...     again = load_model(f"{folder}/model.keras")
+    >>> bool((again.predict(x) == model.predict(x)).all())
+    True
+    """
+    path = os.fspath(filepath)
+    with naming_file(path), CustomObjectScope(custom_objects):
+        if kind_of(path) == "keras":
+            with read_archive(path) as archive:
+                version = archive.metadata.get("keras_version")
+                notes = Notes(version if isinstance(version, str) else "")
+                model = _from_archive(archive.config, archive.weights, notes, compile)
+        else:
+            with open_hdf5(path, path) as root:
+                version = root.attribute("keras_version")
+                notes = Notes(version if isinstance(version, str) else "")
+                model = _from_hdf5(root, path, notes, compile)
+    notes.warn(path)
+    return model
+
+
+def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> Sequential:
+    """Return the model of a ``.keras`` file."""
+    translated, model = _model(config, weights, notes)
+    if is_legacy(weights):
+        assign(by_order(model, legacy_root(weights)))
+    else:
+        assign(by_class(model, weights, translated))
+    settings = config.get("compile_config") if compiled else None
+    if isinstance(settings, dict):
+        with _state(weights) as (name, stored):
+            named = None
+            if "optimizer" not in settings and name in optimizers.registry:
+                named = optimizers.get(name)
+                notes.skip(f"settings of the optimizer (its variables are those of {named!r})")
+            if compile_from(model, settings, notes, named) and stored:
+                restore_state(model, stored, notes)
+    return model
+
+
+def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Sequential:
+    """Return the model of a whole-model ``.h5`` file."""
+    text = root.attribute("model_config")
+    if text is None:
+        if is_legacy(root) or "layers" in root.groups():
+            raise ValueError(
+                "the file holds weights without a model. Make the model, and call "
+                f"model.load_weights({path!r})"
+            )
+        raise ValueError("the file holds no model: it has no model_config")
+    if not isinstance(text, str):
+        raise ValueError("model_config is no text")  # noqa: TRY004  data, not a caller's mistake
+    config = parse_json(text, "model_config")
+    weights = root.group("model_weights") if "model_weights" in root.groups() else root
+    _, model = _model(config, weights, notes)
+    found = by_order(model, weights)
+    assign(found)
+    text = root.attribute("training_config")
+    if compiled and isinstance(text, str):
+        settings = parse_json(text, "training_config")
+        if compile_from(model, settings, notes) and "optimizer_weights" in root.groups():
+            group = root.group("optimizer_weights")
+            stored = [(name, group.array(name)) for name in group.text_list("weight_names")]
+            pairs = [zip(one.variables, one.keys, strict=True) for one in found]
+            restore_state(model, stored, notes, dict(itertools.chain(*pairs)))
+    return model
+
+
+def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Sequential]:
+    """Return a model, its weights zero, and the configuration that it was made of."""
+    translated = translate(config, notes)
+    with weights_from_file(weights.total_elements()):
+        model = registry.deserialize(translated)
+        assert isinstance(model, Sequential)  # translate saw to it
+        if not model.built:
+            model.build(_input_shape(model, weights))
+    return translated, model
+
+
+def translate(config: Any, notes: Notes) -> dict[str, Any]:
+    """Return a model's configuration in the form that a registry takes.
+
+    Raises:
+        ValueError: If it is no model's, or the model needs what nnlite does not have.
+    """
+    config = plain(config)
+    if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
+        raise ValueError(f"expected the configuration of a model. Received: {config!r:.200}")
+    if not is_model(config):
+        notes.missing.append(f"a model of class {config['class_name']!r:.200}")
+        notes.refuse()
+    translated = model_config(config, notes)
+    notes.refuse()
+    settle_dtype(translated, notes)
+    return translated
+
+
+def _input_shape(model: Sequential, weights: Node) -> tuple[int | None, ...]:
+    """Return the input's shape by the first array, where the file does not tell it.
+
+    TensorFlow 2.0 and 2.1 did not, for models that were built by their first data.
+    """
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind in ("Dense", "BatchNormalization", "LayerNormalization"):
+            shape = _first_array(weights, layer.name)
+            if shape:
+                return (None, shape[0])
+        if kind not in ("Activation", "Dropout", "Flatten"):
+            break
+    raise ValueError("the file does not tell the shape of the model's input")
+
+
+def _first_array(weights: Node, layer: str) -> tuple[int, ...]:
+    if layer not in weights.groups():
+        return ()
+    names = weights.group(layer).text_list("weight_names")
+    return weights.group(layer).shape(names[0]) if names else ()
+
+
+@contextmanager
+def _state(weights: Node) -> Iterator[tuple[Any, list[tuple[str, Any]]]]:
+    """Give the optimizer's name and variables in a file of nested groups."""
+    tree = Tree(weights).filled().children.get("optimizer")
+    # One for mixed precision stands around the one that counts.
+    tree = tree.children.get("inner_optimizer", tree) if tree else None
+    keys = tree.keys() if tree else []
+    if tree is None or not keys:
+        yield None, []
+        return
+    node = tree.children["vars"].node
+    yield node.attribute("name"), [(key, node.array(key)) for key in keys]
+
+
+# ---- weights alone ------------------------------------------------------------------------
+
+
+def load_weights(
+    model: Sequential,
+    filepath: str | os.PathLike[str],
+    skip_mismatch: bool = False,
+    by_name: bool | None = None,
+    objects_to_skip: Collection[Layer] | None = None,
+) -> None:
+    """Copy weights out of a file into a built model: all, or on an error none.
+
+    Args:
+        model: The model.
+        filepath: A ``.weights.h5``, ``.keras`` or older ``.h5`` file; its content counts.
+        skip_mismatch: Whether to leave out, with a warning, the layers whose weights do not fit.
+        by_name: For older ``.h5`` files: whether to take layers by their names, and leave the
+            others as they are, in the place of by their order.
+        objects_to_skip: For ``.weights.h5`` files: layers to leave as they are.
+
+    Raises:
+        ValueError: If the model is not built, the file is damaged, or its weights do not fit.
+        OSError: If it cannot be opened.
+    """
+    path = os.fspath(filepath)
+    if not model.built:
+        raise ValueError(
+            f"Model {model.name!r} has no weights yet. Give the input shape (Input((features,)) as "
+            "the first layer) or call build((None, features)) before load_weights."
+        )
+    notes = Notes()
+    with naming_file(path):
+        if kind_of(path) == "keras":
+            if objects_to_skip is not None:
+                raise ValueError("objects_to_skip is for .weights.h5 files")
+            with read_archive(path) as archive:
+                _load(model, archive.weights, notes, skip_mismatch, by_name, ())
+        else:
+            with open_hdf5(path, path) as root:
+                _load(model, root, notes, skip_mismatch, by_name, objects_to_skip)
+    notes.warn(path)
+
+
+def _load(
+    model: Sequential,
+    root: Node,
+    notes: Notes,
+    skip_mismatch: bool,
+    named: bool | None,
+    skip: Collection[Layer] | None,
+) -> None:
+    if is_legacy(root):
+        if skip:
+            raise ValueError("objects_to_skip is for .weights.h5 files of Keras 3")
+        found: list[Assignment] = (by_name if named else by_order)(model, legacy_root(root))
+        assign(found, skip_mismatch)
+        return
+    if named is not None:
+        raise ValueError("by_name is for .h5 files of Keras 2: this one does not hold names")
+    assign(by_class(model, root, None, skip or ()), skip_mismatch)
+    if model.optimizer is not None:
+        with _state(root) as (_, stored):
+            if stored:
+                restore_state(model, stored, notes)
+
+
+def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Sequential:
+    """Return a model, with fresh weights, from a configuration of any version of Keras.
+
+    Args:
+        config: What JSON or ``get_config`` say of the model, its class's name included.
+        custom_objects: Classes of yours that it names.
+
+    Raises:
+        ValueError: If it is no model's, or the model needs what nnlite does not have.
+    """
+    notes = Notes()
+    with CustomObjectScope(custom_objects):
+        model = registry.deserialize(translate(config, notes))
+        assert isinstance(model, Sequential)
+        settings = config.get("compile_config")
+        if isinstance(settings, dict):
+            compile_from(model, settings, notes)
+    notes.warn("the configuration")
+    return model
