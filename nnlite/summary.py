@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from nnlite.layers.layer import Layer, Shape
-from nnlite.predictor import Predictor
 
 __all__ = ["print_summary"]
 
 
 def print_summary(
-    model: Predictor,
+    model: Any,
     line_length: int | None = None,
     positions: Sequence[float] | None = None,
     print_fn: Callable[[str], Any] | None = None,
@@ -29,14 +28,11 @@ def print_summary(
     import shutil  # it brings compression libraries along, which nothing else here needs
 
     shape = model.input_shape if model.built else model.declared_input_shape()
-    rows = list(_rows(model, shape, expand_nested))
-    if layer_range is not None:
-        rows = _within(rows, layer_range)
+    rows = list(_rows(model, shape, expand_nested, _within(model, layer_range)))
     header = ["Layer (type)", "Output Shape", "Param #"]
-    table = [row[1:4] for row in rows]
     if show_trainable:
         header.append("Trainable")
-        table = [[*cells, row[4]] for cells, row in zip(table, rows, strict=True)]
+    table = [row[: len(header)] for row in rows]
     width = line_length or min(shutil.get_terminal_size().columns, 100)
     widths = [max(len(row[i]) for row in [header, *table]) for i in range(len(header))]
     if positions is not None:
@@ -59,52 +55,67 @@ def print_summary(
     rule = "+" + "+".join("-" * (size + 2) for size in widths) + "+"
     lines = [f'Model: "{model.name}"', rule, line(header), rule, *map(line, table), rule]
     if model.built:
-        total = model.count_params()
-        trainable = sum(variable.size for variable in model.trainable_weights)
-        size = sum(variable.value.nbytes for variable in model.weights)
-        lines += [
-            f"Total params: {total:,} ({_bytes(size)})",
-            f"Trainable params: {trainable:,}",
-            f"Non-trainable params: {total - trainable:,}",
-        ]
+        counts = {
+            "Trainable": [variable.value for variable in model.trainable_weights],
+            "Non-trainable": [variable.value for variable in model.non_trainable_weights],
+        }
+        if model.optimizer is not None and model.optimizer.built:
+            counts["Optimizer"] = [array for _, array in model.optimizer.state_arrays()]
+        lines.append(_count("Total", [array for part in counts.values() for array in part]))
+        lines += [_count(what, arrays) for what, arrays in counts.items()]
     else:
         lines.append("Not built yet: the number of weights follows from the input shape.")
     (print_fn or print)("\n".join(lines))
 
 
-def _rows(model: Any, shape: Shape | None, expand: bool, indent: str = "") -> Iterator[list[str]]:
-    """Yield name, then the cells of each layer's row."""
-    for layer in model.layers:
+def _rows(
+    model: Any, shape: Shape | None, expand: bool, shown: range, indent: str = ""
+) -> Iterator[list[str]]:
+    """Yield the cells of each layer's row."""
+    for index, layer in enumerate(model.layers):
         shape = layer.compute_output_shape(shape) if shape is not None else None
+        if index not in shown:
+            continue
         yield [
-            layer.name,
             f"{indent}{layer.name} ({type(layer).__name__})",
             "?" if shape is None else str(shape),
             f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
             _trained(layer),
         ]
         if expand and hasattr(layer, "layers"):
-            yield from _rows(layer, layer.input_shape, expand, indent + "  ")
+            every = range(len(layer.layers))
+            yield from _rows(layer, layer.input_shape, expand, every, indent + "  ")
 
 
 def _trained(layer: Layer) -> str:
-    if layer.built and not layer.all_variables():
+    if not layer.all_variables():
         return "-"
     return "Y" if layer.trainable else "N"
 
 
-def _within(rows: list[list[str]], layer_range: tuple[str, str]) -> list[list[str]]:
-    """Keep the rows from the first to the last layer of the range."""
-    first, last = (
-        [i for i, row in enumerate(rows) if re.fullmatch(pattern, row[0])]
+def _within(model: Any, layer_range: tuple[str, str] | None) -> range:
+    """Return where the layers from the first to the last of the range stand."""
+    names = [layer.name for layer in model.layers]
+    if layer_range is None:
+        return range(len(names))
+    ends = [
+        [i for i, name in enumerate(names) if re.fullmatch(pattern, name)]
         for pattern in layer_range
-    )
-    if not first or not last:
+    ]
+    if len(ends) != 2 or not all(ends):
         raise ValueError(
             f"layer_range must name two layers. Received: {layer_range!r}, among layers "
-            f"{', '.join(row[0] for row in rows)}"
+            f"{', '.join(names)}"
         )
-    return rows[first[0] : last[-1] + 1]
+    if ends[0][0] > ends[1][-1]:  # given the other way round
+        ends.reverse()
+    return range(ends[0][0], ends[1][-1] + 1)
+
+
+def _count(what: str, arrays: list[Any]) -> str:
+    """Return how many numbers arrays hold, and the memory that they take, as a line."""
+    numbers = sum(array.size for array in arrays)
+    return f"{what} params: {numbers:,} ({_bytes(sum(array.nbytes for array in arrays))})"
 
 
 def _bytes(size: float) -> str:

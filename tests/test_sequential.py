@@ -387,8 +387,8 @@ Model: "net"
 | dense (Dense)     | (None, 3)    |      63 |
 +-------------------+--------------+---------+
 Total params: 163 (652.00 B)
-Trainable params: 63
-Non-trainable params: 100
+Trainable params: 63 (252.00 B)
+Non-trainable params: 100 (400.00 B)
 """
 
 
@@ -436,10 +436,41 @@ def test_the_summary_shows_nested_layers_and_what_is_trained(capsys):
     assert [row[-4] for row in rows] == ["15", "15", "0", "8"]
 
 
+def test_the_summary_counts_what_the_optimizer_keeps(capsys):
+    model = Sequential([Input((4,)), Dense(3)])
+    model.compile("adam", "mse")
+    model.summary()
+    assert "Optimizer" not in capsys.readouterr().out
+    model.fit(np.zeros((2, 4)), np.zeros((2, 3)), verbose=0)
+    model.summary()
+    # Two moments of each weight in float32, the count in 8 bytes and the rate in 4.
+    assert capsys.readouterr().out.splitlines()[-4:] == [
+        "Total params: 47 (192.00 B)",
+        "Trainable params: 15 (60.00 B)",
+        "Non-trainable params: 0 (0.00 B)",
+        "Optimizer params: 32 (132.00 B)",
+    ]
+
+
 def test_a_range_of_layers(capsys):
     model = Sequential([Input((4,)), *(Dense(2, name=name) for name in "abcd")])
     model.summary(layer_range=("b", "c"))
     shown = capsys.readouterr().out
     assert [name for name in "abcd" if f"| {name} (Dense)" in shown] == ["b", "c"]
+    model.summary(layer_range=("c", "[bc]"))
+    assert capsys.readouterr().out.count("(Dense)") == 1
+    model.summary(layer_range=("d", "b"))
+    assert capsys.readouterr().out.count("(Dense)") == 3
     with pytest.raises(ValueError, match=r"layer_range must name two layers.*'b', 'z'"):
         model.summary(layer_range=("b", "z"))
+    with pytest.raises(ValueError, match=r"layer_range must name two layers.*\('b',\)"):
+        model.summary(layer_range=("b",))
+
+
+def test_a_range_of_layers_takes_nested_ones_whole(capsys):
+    inner = Sequential([Dense(3, name="b"), Dense(3, name="c")], name="inner")
+    Sequential([Input((4,)), Dense(4, name="a"), inner]).summary(
+        expand_nested=True, layer_range=("inner", "inner")
+    )
+    shown = [line.split()[1] for line in capsys.readouterr().out.splitlines() if "(None" in line]
+    assert shown == ["inner", "b", "c"]
