@@ -21,7 +21,8 @@ from nnlite import layers
 from nnlite.checks import as_numeric
 from nnlite.config import floatx
 from nnlite.layers import Layer
-from nnlite.layers.activations import functions, registry
+from nnlite.layers.activations import functions
+from nnlite.registry import Registry
 from nnlite.serialization import KINDS, get_registered_object, serialize_keras_object
 
 __all__ = [
@@ -403,7 +404,11 @@ def threshold(x: Any, threshold: float, default_value: float) -> Array:
 
 # ---- names and data -----------------------------------------------------------------------------
 
-_BY_NAME = {name: globals()[name] for name in [*functions.values(), "hard_swish", "swish"]}
+_known: Registry[Any] = Registry("activation", object)
+for _function, _name in functions.items():
+    _known.add(_name, _function)
+_known.add("hard_swish", hard_silu)
+_known.add("swish", silu)
 
 
 def serialize(activation: Any) -> Any:
@@ -420,6 +425,8 @@ def serialize(activation: Any) -> Any:
     """
     if callable(activation) and activation in functions:
         return functions[activation]
+    if not callable(activation):
+        raise TypeError(f"{activation!r} is no activation: no function, and no layer.")
     return serialize_keras_object(activation)
 
 
@@ -448,8 +455,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
             f"An activation as data is a name, or a dict. Received: {config!r} "
             f"(of type {type(config).__name__})"
         )
-    found = get_registered_object(config, custom_objects, _BY_NAME)
-    return registry.lookup(config, _BY_NAME) if found is None else found
+    own = get_registered_object(config, custom_objects)
+    return _known.lookup(config) if own is None else own
 
 
 def get(identifier: Any) -> Any:
