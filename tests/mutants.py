@@ -24,6 +24,7 @@ TESTS = {
     "layers": "gradients/test_layers.py gradients/test_activations.py gradients/test_models.py",
     "losses": "test_losses.py test_loss_functions.py gradients/test_losses.py "
     "gradients/test_models.py",
+    "metrics": "test_metrics.py test_metrics_counts.py test_metrics_values.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
     "sequential.py": "gradients/test_models.py",
     "objective.py": "gradients/test_models.py",

@@ -62,7 +62,7 @@ from nnlite.metrics.fscore import (
     F1Score,
     FBetaScore,
 )
-from nnlite.metrics.hinge import (
+from nnlite.metrics.hinges import (
     CategoricalHinge,
     Hinge,
     SquaredHinge,

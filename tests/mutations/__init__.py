@@ -1,5 +1,11 @@
 """The mistakes that the tests must notice: a sign, a factor, an axis."""
 
-from mutations import activations, layers, losses, model
+from mutations import activations, layers, losses, metrics, model
 
-MUTANTS = {**activations.MUTANTS, **layers.MUTANTS, **losses.MUTANTS, **model.MUTANTS}
+MUTANTS = {
+    **activations.MUTANTS,
+    **layers.MUTANTS,
+    **losses.MUTANTS,
+    **metrics.MUTANTS,
+    **model.MUTANTS,
+}
