@@ -268,6 +268,8 @@ HUGE = 1e30
         ("dice", [0, 0], [0, 0], 1, [0, 0]),
         ("binary_focal_crossentropy", [0, 1], [0, 1], 0, [0, 0]),
         ("binary_focal_crossentropy", [1, 1], [0, 0], 16.118095, [-16.118095, -16.118095]),
+        # Keras clips the cross-entropy but not what it is weighted by; here both are flat.
+        ("binary_focal_crossentropy", [1, 1], [-0.5, -0.5], 16.118095, [0, 0]),
         ("categorical_focal_crossentropy", [1, 0], [0, 1], 4.0295229, [0, 0]),
         ("categorical_focal_crossentropy", [1, 0], [0, 0], 4.0295229, [0, 0]),
     ],

@@ -169,8 +169,7 @@ class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
         alpha = np.asarray(self.alpha, p.dtype)
         weight = alpha.reshape(alpha.shape + (1,) * (p.ndim - 1) * alpha.ndim) * y
         weight = weight * rest**self.gamma
-        # p log(p) / (1 - p) comes to -1 where p comes to 1.
-        relative = np.where(rest > 0, p * log_p / np.where(rest > 0, rest, 1), -1)
+        relative = p * log_p / np.where(rest > 0, rest, 1)
         h = weight * (self.gamma * relative - 1) * inside
         d = h - p * h.sum(axis=0) if self.from_logits else (h / p - h.sum(axis=0)) / total
         return -(weight * log_p).sum(axis=0), axis_last(d, self.axis)

@@ -177,7 +177,7 @@ MUTANTS = {
         ("weight = weight * rest**self.gamma", "weight = weight * p**self.gamma"),
         ("weight * (self.gamma * relative - 1)", "weight * (self.gamma * relative + 1)"),
         ("weight * (self.gamma * relative - 1)", "weight * (relative - 1)"),
-        ("np.where(rest > 0, rest, 1), -1)", "np.where(rest > 0, rest, 1), 0)"),
+        ("relative = p * log_p / np.where", "relative = log_p / np.where"),
         ("d = h - p * h.sum(axis=0) if", "d = h - h.sum(axis=0) if"),
         ("(h / p - h.sum(axis=0)) / total", "h / p / total"),
         ("return -(weight * log_p).sum(axis=0)", "return -(weight * log_p).mean(axis=0)"),
