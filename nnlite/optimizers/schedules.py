@@ -386,6 +386,6 @@ class CosineDecayRestarts(LearningRateSchedule):
             return (p**i - 1) / (p - 1)
 
         i = int(math.log1p(time * (p - 1)) / math.log(p))
-        # The logarithms may round to the wrong side of a whole number.
-        i += (time >= start(i + 1)) - (time < start(i))
-        return i, (time - start(i)) / p**i
+        # Where a decay ends on a whole step, rounding must not put that step before the end.
+        i += time * (1 + 1e-12) >= start(i + 1)
+        return i, max(0.0, (time - start(i)) / p**i)
