@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from helpers import SERIES, TARGETS, Play, small
 
-from nnlite.callbacks import Callback, CallbackList, CSVLogger, ModelCheckpoint
+from nnlite import optimizers
+from nnlite.callbacks import Callback, CallbackList, CSVLogger, ModelCheckpoint, SwapEMAWeights
+from nnlite.models import load_model
 
 X, Y = SERIES, TARGETS
 
@@ -175,6 +177,38 @@ def test_a_name_that_is_not_in_the_logs_is_an_error_that_lists_them(saved):
     with pytest.raises(KeyError, match="names 'val_loss', which is none of epoch, loss"):
         model.fit(X, Y, verbose=0, callbacks=ModelCheckpoint("{val_loss:.2f}.keras"))
     assert calls == []
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5", ".weights.h5"])
+def test_the_best_of_a_run_is_in_its_file(tmp_path, ending):
+    path = tmp_path / f"best{ending}"
+    only_weights = ending == ".weights.h5"
+    save = ModelCheckpoint(path, save_best_only=True, save_weights_only=only_weights)
+    model = small()
+    model.fit(X, Y, epochs=3, verbose=0, callbacks=[Play([2, 1, 3]), save])
+    if only_weights:
+        best = small()
+        best.build((None, 3))
+        best.load_weights(path)
+    else:
+        best = load_model(path)
+    # Play writes the epoch into the last bias.
+    np.testing.assert_array_equal(best.get_weights()[-1], [1, 1])
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("averaging", [False, True])
+def test_training_goes_on_from_a_checkpoint_as_if_never_ended(tmp_path, averaging):
+    model = small()
+    model.compile(optimizers.Adam(0.05, use_ema=averaging), "mse")
+    swap = [SwapEMAWeights(swap_on_epoch=True)] if averaging else []
+    save = ModelCheckpoint(tmp_path / "{epoch}.keras")
+    model.fit(X, Y, 8, 2, 0, [*swap, save], shuffle=False)
+    again = load_model(tmp_path / "2.keras")
+    for each in (model, again):
+        each.fit(X, Y, 8, 4, 0, swap, shuffle=False, initial_epoch=2)
+    for mine, wanted in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=1e-6)
 
 
 def test_a_folder_is_not_overwritten(saved, tmp_path):
