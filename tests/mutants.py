@@ -21,13 +21,17 @@ ROOT = Path(__file__).parent.parent
 
 # The tests that each part's mutants are put before; a survivor has passed them all.
 TESTS = {
-    "layers": "gradients/test_layers.py gradients/test_activations.py gradients/test_models.py",
+    "callbacks": "test_callbacks.py test_callbacks_files.py test_callbacks_rates.py",
+    "layers": "test_layers_normalization.py test_layers_prelu.py test_layers_regularization.py "
+    "test_layers_reshaping.py test_layers_scaling.py gradients/test_layers.py "
+    "gradients/test_activations.py gradients/test_models.py",
     "losses": "test_losses.py test_loss_functions.py gradients/test_losses.py "
     "gradients/test_models.py",
     "metrics": "test_metrics.py test_metrics_counts.py test_metrics_values.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
     "sequential.py": "gradients/test_models.py",
     "objective.py": "gradients/test_models.py",
+    "utils.py": "test_utils.py",
 }
 TESTS["numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
 

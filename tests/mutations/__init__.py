@@ -1,9 +1,10 @@
 """The mistakes that the tests must notice: a sign, a factor, an axis."""
 
-from mutations import activations, layers, losses, metrics, model
+from mutations import activations, callbacks, layers, losses, metrics, model
 
 MUTANTS = {
     **activations.MUTANTS,
+    **callbacks.MUTANTS,
     **layers.MUTANTS,
     **losses.MUTANTS,
     **metrics.MUTANTS,

@@ -1,0 +1,58 @@
+"""One mistake for each rule of the callbacks and utilities: the file, the rule, the mistake."""
+
+MUTANTS = {
+    "callbacks/monitor.py": [
+        ("operator.gt if self._more_is_better(logs)", "operator.lt if self._more_is_better(logs)"),
+        ('return direction == "up"', 'return direction != "up"'),
+        ('self.monitor.removeprefix("val_")', "self.monitor"),
+        ("else -self.min_delta", "else self.min_delta"),
+        ("value + margin, reference", "value - margin, reference"),
+        ("self._warned = True", "self._warned = False"),
+    ],
+    "callbacks/early_stopping.py": [
+        ("elif self.wait >= self.patience", "elif self.wait > self.patience"),
+        ("epoch < self.start_from_epoch", "epoch <= self.start_from_epoch"),
+        ("self._is_improvement(value, self.baseline)", "True"),
+        ("self.best_weights is None:", "False:"),
+    ],
+    "callbacks/reduce_lr_on_plateau.py": [
+        ("self.wait >= self.patience", "self.wait > self.patience"),
+        ("max(rate * self.factor, self.min_lr)", "rate * self.factor"),
+        ("rate > self.min_lr", "rate >= self.min_lr"),
+        ("self.cooldown_counter -= 1", "self.cooldown_counter -= 2"),
+        ("self.cooldown_counter = self.cooldown", "self.cooldown_counter = 0"),
+    ],
+    "callbacks/model_checkpoint.py": [
+        ('"epoch": self._epoch + 1, **place', '"epoch": self._epoch, **place'),
+        ('{"batch": batch + 1}', '{"batch": batch}'),
+        ("            self._batches = 0\n", ""),
+        ("self.best = value", "pass"),
+        ("if self.save_weights_only:", "if not self.save_weights_only:"),
+    ],
+    "callbacks/swap_ema_weights.py": [
+        ("if not self._aside:", "if True:"),
+        ("np.copyto(weight.value, value)", "pass"),
+        ("weight, weight.numpy()", "weight, weight.value"),
+        ("        self._aside = []  # those of a run", "        # those of a run"),
+    ],
+    "callbacks/callback_list.py": [
+        ('for hook in (name, name.replace("on_train_batch", "on_batch")):', "for hook in (name,):"),
+        ("            return function\n", "            return None\n"),
+    ],
+    "callbacks/csv_logger.py": [
+        ('"a" if self.append else "w"', '"a"'),
+        ("if file.tell() == 0:", "if True:"),
+        ("self.keys = sorted(logs)", "self.keys = list(logs)"),
+    ],
+    "callbacks/learning_rate_scheduler.py": [
+        ("        return 1\n", "        return 2\n"),
+        ("(epoch, optimizer.learning_rate)", "(epoch + 1, optimizer.learning_rate)"),
+    ],
+    "utils.py": [
+        ("int(labels.max()) + 1", "int(labels.max()) + 2"),
+        ("order, axis=axis, keepdims=True", "2, axis=axis, keepdims=True"),
+        ("order[total - right :]", "order[:right]"),
+        ('length - len(kept) if padding == "pre" else 0', "0"),
+        ('row[-length:] if truncating == "pre"', 'row[:length] if truncating == "pre"'),
+    ],
+}
