@@ -8,7 +8,17 @@ import pytest
 
 from nnlite import Sequential, optimizers
 from nnlite.layers import Dense, Layer
-from nnlite.optimizers import SGD, Adam, RMSprop
+from nnlite.optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    Nadam,
+    RMSprop,
+)
 
 STEPS = 20
 SHAPES = {"kernel": (3, 4), "bias": (4,), "scale": (2,)}
@@ -101,6 +111,65 @@ def rmsprop(w, gradients, a=0.001, r=0.9, p=0.0, e=1e-7, centered=False):
         yield w
 
 
+def adamw(w, gradients, a=0.001, d=0.004, **arguments):
+    """Loshchilov and Hutter 2019, algorithm 2, at a constant rate: all decay, then Adam's steps."""
+    steps = np.diff([np.zeros_like(w), *adam(np.zeros_like(w), gradients, a, **arguments)], axis=0)
+    for change in steps:
+        w = w * (1 - a * d) + change
+        yield w
+
+
+def adamax(w, gradients, a=0.001, b1=0.9, b2=0.999, e=1e-7):
+    """Kingma and Ba 2015, algorithm 2."""
+    m = u = np.zeros_like(w)
+    for t, g in enumerate(gradients, 1):
+        m = b1 * m + (1 - b1) * g
+        u = np.maximum(b2 * u, np.abs(g))
+        w = w - a / (1 - b1**t) * m / (u + e)
+        yield w
+
+
+def nadam(w, gradients, a=0.001, b1=0.9, b2=0.999, e=1e-7):
+    """Dozat 2016, algorithm 2, with mu_t = b1 (1 - 0.96^t / 2)."""
+    mu = [b1 * (1 - 0.5 * 0.96**t) for t in range(1, len(gradients) + 2)]
+    m = v = np.zeros_like(w)
+    for t, g in enumerate(gradients, 1):
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        ahead = mu[t] * m / (1 - np.prod(mu[: t + 1]))
+        ahead = ahead + (1 - mu[t - 1]) * g / (1 - np.prod(mu[:t]))
+        w = w - a * ahead / (np.sqrt(v / (1 - b2**t)) + e)
+        yield w
+
+
+def adagrad(w, gradients, a=0.001, s=0.1, e=1e-7):
+    """Duchi et al. 2011."""
+    for g in gradients:
+        s = s + g**2
+        w = w - a * g / np.sqrt(s + e)
+        yield w
+
+
+def adadelta(w, gradients, a=0.001, r=0.95, e=1e-7):
+    """Zeiler 2012, algorithm 1."""
+    s = u = np.zeros_like(w)
+    for g in gradients:
+        s = r * s + (1 - r) * g**2
+        change = -np.sqrt(u + e) / np.sqrt(s + e) * g
+        u = r * u + (1 - r) * change**2
+        w = w + a * change
+        yield w
+
+
+def lion(w, gradients, a=0.001, b1=0.9, b2=0.99):
+    """Chen et al. 2023, algorithm 2."""
+    m = np.zeros_like(w)
+    for g in gradients:
+        w = w - a * np.sign(b1 * m + (1 - b1) * g)
+        m = b2 * m + (1 - b2) * g
+        yield w
+
+
 RULES = [
     (SGD(), sgd, {}),
     (SGD(0.3), sgd, {"a": 0.3}),
@@ -122,6 +191,22 @@ RULES = [
         rmsprop,
         {"a": 0.1, "p": 0.8, "centered": True},
     ),
+    (AdamW(), adamw, {}),
+    (AdamW(0.1, 0.5, beta_2=0.9), adamw, {"a": 0.1, "d": 0.5, "b2": 0.9}),
+    (AdamW(0.1, amsgrad=True, beta_2=0.5), adamw, {"a": 0.1, "b2": 0.5, "amsgrad": True}),
+    (Adamax(), adamax, {}),
+    (Adamax(0.1, beta_1=0.8, beta_2=0.7), adamax, {"a": 0.1, "b1": 0.8, "b2": 0.7}),
+    (Adamax(0.1, epsilon=0.3), adamax, {"a": 0.1, "e": 0.3}),
+    (Nadam(), nadam, {}),
+    (Nadam(0.1, beta_1=0.8, beta_2=0.7), nadam, {"a": 0.1, "b1": 0.8, "b2": 0.7}),
+    (Nadam(0.1, epsilon=0.3), nadam, {"a": 0.1, "e": 0.3}),
+    (Adagrad(), adagrad, {}),
+    (Adagrad(0.1, 0.0, 0.3), adagrad, {"a": 0.1, "s": 0.0, "e": 0.3}),
+    (Adadelta(), adadelta, {}),
+    (Adadelta(1.0, rho=0.7, epsilon=0.3), adadelta, {"a": 1.0, "r": 0.7, "e": 0.3}),
+    (Lion(), lion, {}),
+    (Lion(0.1, beta_1=0.6, beta_2=0.8), lion, {"a": 0.1, "b1": 0.6, "b2": 0.8}),
+    (Lion(0.1, beta_1=1.0, beta_2=0.0), lion, {"a": 0.1, "b1": 1.0, "b2": 0.0}),
 ]
 
 
@@ -144,7 +229,7 @@ def test_every_optimizer_has_a_rule():
     assert classes - {optimizers.Optimizer} == {type(optimizer) for optimizer, _, _ in RULES}
 
 
-@pytest.mark.parametrize(("optimizer", "rule", "arguments"), RULES[::2], ids=repr)
+@pytest.mark.parametrize(("optimizer", "rule", "arguments"), RULES[2::3], ids=repr)
 def test_a_weight_of_many_slices_moves_like_small_ones(optimizer, rule, arguments):
     steps = 3
     shapes = {"first": (7,), "large": (300, 301), "last": (5,)}
@@ -211,7 +296,7 @@ def test_a_norm_neither_overflows_nor_divides_by_zero(way, size):
     np.testing.assert_allclose(path[1]["kernel"], 1 - min(0.5, size))
 
 
-@pytest.mark.parametrize("excluded", ["nothing", "var_list", "var_names"])
+@pytest.mark.parametrize("excluded", ["nothing", "var_list", "var_names", "pattern"])
 def test_weight_decay_shrinks_before_the_rule(excluded):
     weights, gradients = draw()
     optimizer = SGD(0.1, momentum=0.9, weight_decay=0.2)
@@ -219,7 +304,9 @@ def test_weight_decay_shrinks_before_the_rule(excluded):
     if excluded == "var_list":
         optimizer.exclude_from_weight_decay(var_list=[model.layers[0].own["bias"]])
     elif excluded == "var_names":
-        optimizer.exclude_from_weight_decay(var_names=["bia"])
+        optimizer.exclude_from_weight_decay(var_names=["gamma", "bia"])
+    elif excluded == "pattern":
+        optimizer.exclude_from_weight_decay(var_names=["^b.*s$"])
     for _ in range(STEPS):
         step(model)
     for name, got in zip(weights, model.get_weights(), strict=True):
@@ -349,7 +436,13 @@ def test_compiling_anew_with_the_same_optimizer_keeps_its_state():
 
 @pytest.mark.parametrize(
     ("name", "cls"),
-    [("sgd", SGD), ("SGD", SGD), ("adam", Adam), ("Adam", Adam), ("rmsprop", RMSprop)],
+    [
+        *((name, SGD) for name in ("sgd", "SGD", "Sgd")),
+        *((name, RMSprop) for name in ("rmsprop", "RMSprop", "RMSProp", "rm_sprop")),
+        *((name, AdamW) for name in ("adamw", "AdamW", "adam_w", "ADAMW")),
+        *((cls.__name__, cls) for cls in (Adam, Adamax, Nadam, Adagrad, Adadelta, Lion)),
+        *((cls.__name__.lower(), cls) for cls in (Adam, Adamax, Nadam, Adagrad, Adadelta, Lion)),
+    ],
 )
 def test_names_find_their_class(name, cls):
     assert type(optimizers.get(name)) is cls
@@ -358,9 +451,15 @@ def test_names_find_their_class(name, cls):
 
 @pytest.mark.parametrize("optimizer", [rule[0] for rule in RULES], ids=repr)
 def test_the_configuration_makes_the_same_optimizer(optimizer):
-    other = type(optimizer).from_config(optimizer.get_config())
-    assert other.get_config() == optimizer.get_config()
-    assert repr(other) == repr(optimizer)
+    data = optimizers.serialize(optimizer)
+    assert data["module"] == "keras.optimizers"
+    for other in (
+        type(optimizer).from_config(optimizer.get_config()),
+        optimizers.deserialize(data),
+        optimizers.get(data),
+    ):
+        assert other.get_config() == optimizer.get_config()
+        assert repr(other) == repr(optimizer)
 
 
 def test_keras_defaults():
@@ -372,8 +471,18 @@ def test_keras_defaults():
         "clipnorm": None,
         "clipvalue": None,
         "global_clipnorm": None,
+        "use_ema": False,
+        "ema_momentum": 0.99,
+        "ema_overwrite_frequency": None,
+        "loss_scale_factor": None,
+        "gradient_accumulation_steps": None,
         "name": "sgd",
     }
     assert repr(Adam()) == "Adam()"
     assert Adam().get_config()["epsilon"] == 1e-7
     assert RMSprop().get_config()["rho"] == 0.9
+    assert AdamW().get_config()["weight_decay"] == 0.004
+    assert Adagrad().get_config()["initial_accumulator_value"] == 0.1
+    assert Adadelta().get_config()["rho"] == 0.95
+    assert Lion().get_config()["beta_2"] == 0.99
+    assert Adamax().get_config()["beta_2"] == Nadam().get_config()["beta_2"] == 0.999

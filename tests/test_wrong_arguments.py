@@ -20,7 +20,7 @@ BAD_COMPILE = [
     ({"loss": 5}, TypeError, "loss.*Received: 5"),
     ({"loss": losses.MeanSquaredError(reduction="none")}, ValueError, "reduction.*'none'"),
     ({"optimizer": "addam"}, ValueError, "Unknown optimizer: 'addam'. Did you mean 'adam'"),
-    ({"optimizer": "Sgd"}, ValueError, "Unknown optimizer: 'Sgd'. Did you mean '(SGD|sgd)'"),
+    ({"optimizer": "Sdg"}, ValueError, "Unknown optimizer: 'Sdg'. Did you mean '(SGD|sgd)'"),
     ({"optimizer": None}, TypeError, "optimizer.*Received: None"),
     ({"optimizer": 0.01}, TypeError, "optimizer.*Received: 0.01"),
     ({"optimizer": losses.Huber()}, TypeError, "optimizer.*Received: Huber"),
