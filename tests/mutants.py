@@ -28,6 +28,8 @@ TESTS = {
     "losses": "test_losses.py test_loss_functions.py gradients/test_losses.py "
     "gradients/test_models.py",
     "metrics": "test_metrics.py test_metrics_counts.py test_metrics_values.py",
+    "optimizers": "test_optimizers.py test_optimizer_state.py test_optimizer_steps.py "
+    "test_schedules.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
     "sequential.py": "gradients/test_models.py",
     "objective.py": "gradients/test_models.py",

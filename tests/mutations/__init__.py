@@ -1,6 +1,6 @@
 """The mistakes that the tests must notice: a sign, a factor, an axis."""
 
-from mutations import activations, callbacks, layers, losses, metrics, model
+from mutations import activations, callbacks, layers, losses, metrics, model, optimizers
 
 MUTANTS = {
     **activations.MUTANTS,
@@ -9,4 +9,5 @@ MUTANTS = {
     **losses.MUTANTS,
     **metrics.MUTANTS,
     **model.MUTANTS,
+    **optimizers.MUTANTS,
 }

@@ -1,0 +1,82 @@
+"""One mistake for each formula of the optimizers: the file, the formula, the mistake."""
+
+MUTANTS = {
+    "optimizers/sgd.py": [
+        ("v -= scratch", "v += scratch"),
+        ("np.multiply(v, self.momentum, out=scratch)", "np.multiply(v, 1.0, out=scratch)"),
+    ],
+    "optimizers/adam.py": [
+        (
+            'scratch *= self._step_size\n        w -= scratch\n\n\n@registry.register("adamw")',
+            'scratch *= self._step_size\n        w += scratch\n\n\n@registry.register("adamw")',
+        ),
+        ("math.sqrt(1 - self.beta_2**t) / (1 -", "math.sqrt(1 - self.beta_2**t) * (1 -"),
+        ("np.maximum(v_hat[0], v, out=v_hat[0])", "np.minimum(v_hat[0], v, out=v_hat[0])"),
+        ('"velocity": v, "velocity_hat": v}', '"velocity": v}'),
+        ("correction * (1 - self.beta_1) / root", "correction * (1 - self.beta_1)"),
+        ("np.maximum(u, scratch, out=u)", "np.add(u, scratch, out=u)"),
+        ("np.abs(g, out=scratch)", "np.square(g, out=scratch)"),
+        ("/ (1 - self.beta_1**self.iterations)", ""),
+        ("self.beta_1 * (1 - 0.96**step / 2)", "self.beta_1 * (1 + 0.96**step / 2)"),
+        ("for step in (t, t + 1)", "for step in (t - 1, t)"),
+        ("self.u_product *= now", "self.u_product *= after"),
+        ("rate * (1 - now) / (1 - self.u_product)", "rate * (1 - now)"),
+        ("(1 - self.u_product * after)", "(1 - self.u_product)"),
+        ("math.sqrt((1 - self.beta_2) / (1 - self.beta_2**t))", "math.sqrt(1 - self.beta_2)"),
+    ],
+    "optimizers/adaptive.py": [
+        ("np.multiply(g, 1 - self.rho, out=scratch)", "np.multiply(g, self.rho, out=scratch)"),
+        ("np.maximum(scratch, 0, out=scratch)", "pass"),
+        ("v += scratch\n            w -= v", "v -= scratch\n            w -= v"),
+        ('self.initial = {"accumulator": self.initial_accumulator_value}', "pass"),
+        ("u += scratch\n        g *= self.rate", "u += scratch"),
+        ("max(self.epsilon, TINY) / (1 - self.rho)", "max(self.epsilon, TINY)"),
+        ("dict.fromkeys(self.slots, 1 - self.rho)", "{}"),
+        ("np.add(u, e, out=scratch)", "np.add(s, e, out=scratch)"),
+    ],
+    "optimizers/lion.py": [
+        ("self.beta_1 * (1 - self.beta_2), out", "self.beta_1, out"),
+        ("g *= 1 - self.beta_1", "g *= self.beta_1"),
+        ("np.sign(scratch, out=scratch)", "pass"),
+    ],
+    "optimizers/optimizer.py": [
+        ("keep = 1 - self.weight_decay * self.rate", "keep = 1 - self.weight_decay"),
+        ("np.divide(total, self.gradient_accumulation_steps, out", "np.divide(total, 1, out"),
+        ("total.fill(0)", "pass"),
+        ("before = (self._batches - 1) //", "before = self._batches //"),
+        ("np.multiply(w, 1 - momentum, out=scratch)", "np.multiply(w, momentum, out=scratch)"),
+        ("self.ema_momentum if before else 0.0", "self.ema_momentum"),
+        ("(before + 1) % self.ema_overwrite", "before % self.ema_overwrite"),
+        ("np.copyto(average, scratch)", "pass"),
+        ("gradient *= limit / norm", "gradient *= norm / limit"),
+        (
+            "self.rate = self.learning_rate  # a schedule counts the batches before this one\n"
+            "        self._batches += 1",
+            "self._batches += 1\n        self.rate = self.learning_rate",
+        ),
+        ("self.gradient_accumulation_steps is None or self._accumulate(", "bool("),
+        ("self._clip(vector)\n        if", "if"),
+    ],
+    "optimizers/state.py": [
+        ("else view * scale)", "else view / scale)"),
+        ("converted = (array / scale)", "converted = (array * scale)"),
+        (
+            "for name, variable, part in weights\n            for slot in group",
+            "for slot in group\n            for name, variable, part in weights",
+        ),
+        ('"average": vector.values, ', ""),
+    ],
+    "optimizers/schedules.py": [
+        ("self.decay_rate**periods", "self.decay_rate * periods"),
+        ("bisect_left(self.boundaries, step)", "bisect_left(self.boundaries, step + 1)"),
+        ("max(1, math.ceil(periods))", "max(1, math.floor(periods))"),
+        ("(1 - fraction) ** self.power", "1 - fraction**self.power"),
+        ("(1 + self.decay_rate * periods)", "(self.decay_rate + periods)"),
+        ("(1 + math.cos(math.pi * fraction)) / 2", "math.cos(math.pi * fraction / 2)"),
+        ("begun - self.warmup_steps", "begun"),
+        ("start * ((1 - self.alpha) * wave + self.alpha)", "start * max(wave, self.alpha)"),
+        ("self.m_mul**restarts", "self.m_mul"),
+        ("i += time * (1 + 1e-12) >= start(i + 1)", "pass"),
+        ("(time - start(i)) / p**i)", "time - start(i))"),
+    ],
+}
