@@ -88,6 +88,7 @@ FORMULAS = [
     (ReLU(), lambda z: (z + abs(z)) / 2),
     (ReLU(2.0, 0.1, 0.5), lambda z: 0.1 * (z - 0.5) if z < 0.5 else min(z, 2.0)),
     (ReLU(threshold=1.0), lambda z: z if z > 1 else 0),
+    (activations.registry.lookup("relu6")(), lambda z: min(max(z, 0), 6)),
     (LeakyReLU(0.3), lambda z: z if z > 0 else 0.3 * z),
     (
         SELU(),
@@ -107,7 +108,7 @@ FORMULAS = [
     (TanhShrink(), lambda z: z - math.tanh(z)),
     (Threshold(-0.5, 7.0), lambda z: z if z > -0.5 else 7.0),
 ]
-Z = [-2.0, -0.5, 0.0, 0.25, 1.0, 3.0]
+Z = [-2.0, -0.5, 0.0, 0.25, 1.0, 3.0, 5.5, 7.0]
 
 
 @pytest.mark.parametrize(
@@ -154,13 +155,14 @@ def double(layer):
     return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
 
 
-# What the derivative is where two slopes meet, as (layer, x, derivative).
+# What the derivative is where two slopes meet (and next to it), as (layer, x, derivative).
 KINKS = [
     (ReLU(), 0.0, 0.0),
     (ReLU(6.0), 6.0, 0.0),
     (ReLU(threshold=0.5), 0.5, 0.0),
     (ReLU(negative_slope=0.2), 0.0, 1.0),
     (ReLU(negative_slope=0.2, threshold=0.5), 0.5, 1.0),
+    (ReLU(negative_slope=0.2, threshold=0.5), 0.25, 0.2),
     (LeakyReLU(0.2), 0.0, 1.0),
     (ELU(0.5), 0.0, 0.5),
     (SELU(), 0.0, 1.0507009873554805 * 1.6732632423543772),
