@@ -112,6 +112,14 @@ def test_areas_under_curves(arguments, expected):
     assert metric([0, 0, 1, 1], [0, 0.5, 0.3, 0.9]) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("thresholds", [None, [0.3]])
+def test_predictions_of_0_and_1_lie_between_the_outermost_thresholds(thresholds):
+    metric = metrics.AUC(3, thresholds=thresholds)
+    assert metric([0, 1], [0.0, 1.0]) == 1.0
+    np.testing.assert_array_equal(metric.true_positives, [1, 1, 0])
+    np.testing.assert_array_equal(metric.false_positives, [1, 0, 0])
+
+
 def test_the_roc_area_is_how_often_a_true_sample_is_ranked_above_a_false_one():
     g = np.random.default_rng(0)
     y, p = g.integers(0, 2, 300), g.random(300)

@@ -46,7 +46,9 @@ class AtThresholds(ThresholdMetric):
         ValueError: If one lies outside [0, 1].
     """
 
-    def __init__(self, thresholds: Thresholds, name: str | None, dtype: Any) -> None:
+    def __init__(
+        self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None
+    ) -> None:
         super().__init__(dtype, name)
         self.thresholds = thresholds.tolist() if isinstance(thresholds, np.ndarray) else thresholds
         chosen = as_thresholds(thresholds, 0.5 if self.top_k is None else -np.inf)
@@ -84,11 +86,6 @@ class TruePositives(AtThresholds):
     2.0
     """
 
-    def __init__(
-        self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None
-    ) -> None:
-        super().__init__(thresholds, name, dtype)
-
     def result(self) -> float | Array:
         """Return TP: a float, or an array, one for each of several thresholds."""
         return as_result(self.true_positives)
@@ -110,11 +107,6 @@ class TrueNegatives(AtThresholds):
     >>> TrueNegatives()([0, 1, 0, 0], [1, 1, 0, 0])
     2.0
     """
-
-    def __init__(
-        self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None
-    ) -> None:
-        super().__init__(thresholds, name, dtype)
 
     def result(self) -> float | Array:
         """Return TN: a float, or an array, one for each of several thresholds."""
@@ -138,11 +130,6 @@ class FalsePositives(AtThresholds):
     2.0
     """
 
-    def __init__(
-        self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None
-    ) -> None:
-        super().__init__(thresholds, name, dtype)
-
     def result(self) -> float | Array:
         """Return FP: a float, or an array, one for each of several thresholds."""
         return as_result(self.false_positives)
@@ -164,11 +151,6 @@ class FalseNegatives(AtThresholds):
     >>> FalseNegatives()([0, 1, 1, 1], [0, 1, 0, 0])
     2.0
     """
-
-    def __init__(
-        self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None
-    ) -> None:
-        super().__init__(thresholds, name, dtype)
 
     def result(self) -> float | Array:
         """Return FN: a float, or an array, one for each of several thresholds."""

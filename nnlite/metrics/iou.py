@@ -151,7 +151,7 @@ class IoU(Metric):
         """As `Metric.type_name`; integers do too, and None and ``"int"`` are int32."""
         try:
             found = np.dtype("int32" if dtype in (None, "int") else dtype)
-        except TypeError:
+        except (TypeError, ValueError):
             found = np.dtype(object)
         if found.kind not in "iuf":
             raise ValueError(f"dtype must be an integer or a float type. Received: dtype={dtype!r}")

@@ -20,11 +20,12 @@ ROWS = 8  # of every batch: JAX compiles each operation anew for each shape
 
 @pytest.fixture(autouse=True)
 def floatx(request, monkeypatch):
-    """Both sides compute in one type; Keras's mean on JAX would be float32 of float64 too."""
+    """Both sides compute in one type; Keras's means on JAX would be float32 of float64 too."""
     dtype = getattr(request, "param", "float32")
     keras.config.set_floatx(dtype)
     nnlite.config.set_floatx(dtype)
     monkeypatch.setattr(backend.numpy, "mean", jnp.mean)
+    monkeypatch.setattr(backend.numpy, "var", jnp.var)
     yield dtype
     keras.config.set_floatx("float32")
     nnlite.config.set_floatx("float32")
@@ -449,6 +450,7 @@ TASKS = {
 
 def evaluations(task, make, weighted=None, weight=None):
     """Return what evaluate gives on both sides, for metrics made of either module."""
+    keras.utils.clear_session()  # which numbers names over the whole process
     units, activation, loss, y = TASKS[task]
     there = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units, activation=activation)])
     here = nnlite.Sequential([Dense(units, activation)])
