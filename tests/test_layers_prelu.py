@@ -43,7 +43,7 @@ def test_a_shared_axis_has_one_slope():
 
 def test_it_learns_the_slopes_of_a_line():
     x = np.linspace(-1, 1, 64)[:, None]
-    for layers in ([PReLU()], [Dense(1, activation=PReLU(), trainable=True)]):
+    for layers in ([PReLU()], [Dense(1, activation=PReLU(), kernel_initializer="ones")]):
         model = Sequential([Input((1,)), *layers])
         model.compile("sgd", "mse")
         model.optimizer.learning_rate = 0.5

@@ -321,10 +321,9 @@ class AlphaDropout(MaskLayer):
     def backward(self, gradient: Array) -> Array:
         """Return ``gradient`` times a where the input was kept, else 0."""
         (kept,) = self.cache
-        out = self.scratch("input_gradient", gradient.shape)
-        np.multiply(gradient, kept, out=out)
-        out *= self._factor
-        return out
+        dx = np.multiply(gradient, kept, out=self.scratch("input_gradient", gradient.shape))
+        dx *= self._factor
+        return dx
 
 
 @registry.register()
