@@ -79,8 +79,9 @@ def sigmoid(x: Array) -> Array:
     array([0. , 0.5, 1. ])
     """
     e = np.exp(-np.abs(x))
-    top = np.where(x > 0, x.dtype.type(1), e)
     e += 1
+    top = np.minimum(x, 0)  # a second exp is quicker than choosing by np.where
+    np.exp(top, out=top)
     top /= e
     return top
 
@@ -161,4 +162,5 @@ def normal_cdf(x: Array) -> Array:
     a *= a
     a *= -0.5
     tail *= np.exp(a, out=a)
-    return np.where(x > 0, 1 - tail, tail)
+    np.subtract(x > 0, tail, out=tail)
+    return np.abs(tail, out=tail)

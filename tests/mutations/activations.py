@@ -35,14 +35,14 @@ MUTANTS = {
         # ELU and SELU
         ("below *= self._scale * self._alpha", "below *= self._alpha"),
         ("np.minimum(out, np.finfo(x.dtype).max / x.dtype.type(self._scale), out=out)", "pass"),
-        ("np.add(y, self._scale * self._alpha, out=out)", "np.add(y, self._alpha, out=out)"),
-        ("slope = np.where(y > 0, y", "slope = np.where(y >= 0, y"),
+        ("out += self._scale * self._alpha\n", "out += self._alpha\n"),
+        ("np.multiply(y > 0, above)", "np.multiply(y >= 0, above)"),
         ("_scale = 1.0507009873554805", "_scale = 1.05"),
         # CELU
         ("np.clip(x, -40 * self.alpha, 0)", "np.clip(x, -4 * self.alpha, 0)"),
         ("below /= self.alpha", "below /= 1"),
         ("out += 1\n", "out -= 1\n"),
-        ("np.minimum(y, 0, out=out)", "np.maximum(y, 0, out=out)"),
+        ("np.minimum(y, 0, out=out)\n        out /=", "np.maximum(y, 0, out=out)\n        out /="),
     ],
     "layers/activations/smooth.py": [
         # Sigmoid
@@ -75,7 +75,8 @@ MUTANTS = {
         ("np.divide(x, np.abs(x) + 1, out=out)", "np.divide(x, np.abs(x) + 2, out=out)"),
         ("np.reciprocal(out, out=out)\n        np.multiply", "np.multiply"),
         # Squareplus
-        ("np.hypot(x, x.dtype.type(self.b**0.5))", "np.hypot(x, x.dtype.type(self.b))"),
+        ("root += self.b\n", "root += 2 * self.b\n"),
+        ("np.maximum(root, a, out=root)", "pass"),
         ("self.b / 4 / half", "self.b / 2 / half"),
         ("np.divide(y, self._root(x), out=out)", "np.divide(y, 2 * self._root(x), out=out)"),
         # Exponential

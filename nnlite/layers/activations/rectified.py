@@ -138,9 +138,12 @@ class _ExponentialBelow(ActivationLayer):
 
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
         """Write the gradient, times the slope, into ``out``."""
-        np.add(y, self._scale * self._alpha, out=out)
-        slope = np.where(y > 0, y.dtype.type(self._scale), out)
-        return np.multiply(gradient, slope, out=out)
+        np.minimum(y, 0, out=out)
+        out += self._scale * self._alpha
+        above = y.dtype.type(self._scale * (1 - self._alpha))
+        if above:
+            out += np.multiply(y > 0, above)
+        return np.multiply(out, gradient, out=out)
 
 
 @activation("elu")

@@ -189,7 +189,7 @@ class Softsign(ActivationLayer):
 class Squareplus(ActivationLayer):
     """Squareplus: a(z) = (z + r) / 2 for r = sqrt(z^2 + b), with a'(z) = a(z) / r.
 
-    For z < 0 it is computed as b / (r - z) / 2, in which nothing cancels.
+    It is computed as max(z, 0) + b / (|z| + r) / 2, in which nothing cancels.
 
     Source: Barron, "Squareplus: A Softplus-Like Algebraic Rectifier", 2021, equation 1.
 
@@ -212,15 +212,20 @@ class Squareplus(ActivationLayer):
         self.b = check_number("b", b)
 
     def _root(self, x: Array) -> Array:
-        """Return r; by hypot, as z^2 may overflow."""
-        root = np.hypot(x, x.dtype.type(self.b**0.5))
+        """Return r; where z^2 might overflow it is |z|."""
+        a = np.abs(x)
+        root = np.minimum(a, np.finfo(x.dtype).max ** 0.5 / 4)
+        root *= root
+        root += self.b
+        np.sqrt(root, out=root)
+        np.maximum(root, a, out=root)
         return np.maximum(root, np.finfo(x.dtype).tiny, out=root)
 
     def apply(self, x: Array, out: Array) -> Array:
         """Write (x + sqrt(x^2 + b)) / 2 into ``out``."""
         half = np.abs(x) / 2 + self._root(x) / 2
-        out[...] = np.where(x > 0, half, self.b / 4 / half)
-        return out
+        np.maximum(x, 0, out=out)
+        return np.add(out, self.b / 4 / half, out=out)
 
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
         """Write gradient a / r into ``out``."""
