@@ -197,7 +197,7 @@ def check_model(
     """
     twin = _float64_copy(model)
     data, objective = twin._door(x, y, sample_weight, None)
-    twin._prepare(data.x, objective, training=True)
+    twin._prepare(data.shape, objective, training=True)
     x, y, weight = data.whole()
     x = np.array(x, order="C")
     what = f"model {model.name!r}"

@@ -48,9 +48,9 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         self._close()
 
-    def begin_epoch(self, epoch: int, steps: int | None) -> None:
-        """Begin to count ``steps`` steps, or None where their number is not known."""
-        self._epoch, self._total, self._steps = epoch, steps, 0
+    def begin_epoch(self, epoch: int, steps: int | None, done: int = 0) -> None:
+        """Begin to count ``steps`` steps (None: of an unknown number), of which some are done."""
+        self._epoch, self._total, self._steps = epoch, steps, done
         self._began = time.perf_counter()
         self._due = self._began + (self._delay or _REFRESH)
 
@@ -77,7 +77,7 @@ class Progress:
             # The epoch's last line is printed whole, where a bar that moves must fit the terminal.
             bar = tqdm.format_meter(
                 self._steps,
-                self._total,
+                self._total,  # type: ignore[arg-type]  None where it is not known
                 seconds,
                 prefix=self._title(),
                 bar_format=_COUNT if self._total is None else _FORMAT,

@@ -40,6 +40,11 @@ def set_random_seed(seed: int) -> None:
     _root = np.random.default_rng(int(seed))
 
 
+def root() -> np.random.Generator:
+    """Return the root itself, whose state a run that is resumed takes up."""
+    return _root
+
+
 def new_seed() -> int:
     """Draw a fresh seed from the root.
 

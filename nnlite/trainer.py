@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -22,10 +23,12 @@ from nnlite.data.sources import holds_batches, is_stored
 from nnlite.door import AnySamples, Door
 from nnlite.layers.layer import Layer, ReusingArrays
 from nnlite.metrics import CompiledMetrics, Mean
+from nnlite.nonfinite import diagnosis
 from nnlite.objective import Objective
 from nnlite.predictor import BATCH_SIZE
 from nnlite.progress import Progress
 from nnlite.random import new_generator
+from nnlite.run import Run
 from nnlite.structure import per_structure, structure
 from nnlite.variables import WeightVector
 
@@ -33,12 +36,10 @@ __all__ = ["Trainer"]
 
 Array = NDArray[Any]
 
-_PREDICT_ENTRIES = (
-    131_072  # predict takes so many rows at once that the widest layer has about these
-)
-
-
 _NO_CONTEXT = nullcontext()
+
+# A step tells by its loss and gradient whether anything has overflowed.
+_ERRORS: Any = {"under": "ignore", "over": "ignore", "invalid": "ignore"}
 
 
 class Trainer(Door):
@@ -49,7 +50,8 @@ class Trainer(Door):
         self.optimizer: optimizers.Optimizer | None = None
         self.stop_training = False
         self.history: History | None = None
-        self._metrics = CompiledMetrics([], [])
+        self.run: Run | None = None  # the fit that is under way
+        self.compiled_metrics = CompiledMetrics([], [])
         self.compile_arguments: dict[str, Any] = {}  # what compile was given
         self._vector: WeightVector | None = None
         self._arrays: dict[Layer, dict[Any, Array]] = {}
@@ -97,7 +99,7 @@ class Trainer(Door):
         new_loss = None if loss is None else losses.get(loss)
         if new_loss is not None and new_loss.reduction in ("none", None):
             raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
-        self._metrics = CompiledMetrics(metrics, weighted_metrics)
+        self.compiled_metrics = CompiledMetrics(metrics, weighted_metrics)
         self.compile_arguments = {
             "loss": loss,
             "metrics": metrics,
@@ -133,7 +135,7 @@ class Trainer(Door):
     @property
     def metrics(self) -> list[Any]:
         """The metrics of `compile`, once they have met data."""
-        return self._metrics.all
+        return self.compiled_metrics.all
 
     # ---- fit ------------------------------------------------------------------------------
 
@@ -187,6 +189,8 @@ class Trainer(Door):
         Raises:
             TypeError: If an argument is of the wrong kind.
             ValueError: If a value, a shape or a combination is wrong.
+            FloatingPointError: If a loss or gradient is not finite; it says where that arose. The
+                weights are then those before that batch. `TerminateOnNaN` ends quietly instead.
         """
         size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
         epochs = check_count("epochs", epochs, 0)
@@ -224,70 +228,42 @@ class Trainer(Door):
         params = {"epochs": epochs, "verbose": verbose}
         hooks = CallbackList(callbacks, history, self, params)
         self._prepare(data.shape, objective, training=True)
-        assert self.optimizer is not None
         order = new_generator() if shuffle else None
-        batches = Epochs(data.batches(size, order), steps_per_epoch)
+        batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
         params["steps"] = batches.length
         self.history = history
         self.stop_training = False
-        logs: dict[str, float] = {}
+        span = (initial_epoch, epochs)
+        self.run = Run(self, batches, held_batches, evaluates, hooks, progress, span)
         arrays = self._reusing_arrays({})
-        with np.errstate(under="ignore"), self._blas_threads(size), arrays, progress:
-            hooks.call("on_train_begin")
-            try:
-                for epoch in range(initial_epoch, epochs):
-                    hooks.call("on_epoch_begin", epoch)
-                    logs = self._run_epoch(epoch, batches, hooks, progress)
-                    if not batches.taken:  # an iterator that has come to its end
-                        break
-                    if held_batches is not None and evaluates(epoch):
-                        scores = self._run_evaluation(held_batches, hooks)
-                        logs.update({f"val_{name}": value for name, value in scores.items()})
-                    hooks.call("on_epoch_end", epoch, logs=logs)
-                    progress.end_epoch(epoch, logs, self.stop_training)
-                    if self.stop_training:
-                        break
-            finally:  # after an interruption too, as in Keras
-                self.optimizer.finalize_variable_values()
-            hooks.call("on_train_end", logs=logs)
+        try:
+            with np.errstate(**_ERRORS), self._blas_threads(size), arrays, progress:
+                self.run.go()
+        finally:
+            self.run = None
         return history
 
-    def _run_epoch(
-        self, epoch: int, batches: Epochs, hooks: CallbackList, progress: Progress
-    ) -> dict[str, float]:
-        """Train on every batch once and return the epoch's means."""
-        mean, metrics = Mean("loss"), self._metrics
-        metrics.reset_state()
+    def train_step(self, x: Array, y: Array, weight: Array | None) -> float:
+        """Go forward, back and down: one batch. Returns its loss before the update.
 
-        def logs() -> dict[str, float]:
-            return {"loss": mean.result(), **metrics.results()}
-
-        progress.begin_epoch(epoch, batches.length)
-        begins, ends = hooks.wants("on_train_batch_begin"), hooks.wants("on_train_batch_end")
-        for step, (x, y, weight) in enumerate(batches):
-            if begins:
-                hooks.call("on_train_batch_begin", step)
-            mean.add(self._train_step(x, y, weight), len(x))
-            if ends:
-                hooks.call("on_train_batch_end", step, logs=logs())
-            progress.step(logs)
-            if self.stop_training:
-                break
-        return logs()
-
-    def _train_step(self, x: Array, y: Array, weight: Array | None) -> float:
-        """Go forward, back and down: one batch. Returns its loss before the update."""
+        Raises:
+            FloatingPointError: If the loss or the gradient is not finite; no weight has changed.
+        """
         objective, optimizer = self._objective, self.optimizer
         assert objective is not None  # _prepare came first
         assert optimizer is not None
         if self._laid_out != structure():  # a callback may have frozen a layer
-            self._lay_out(objective, optimizer)
+            self.lay_out()
         output = objective.forward(x, training=True)
         value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
-        if self._metrics.wanted:
-            self._metrics.update(y, objective.predictions(output), weight)
+        if self.compiled_metrics.wanted:
+            self.compiled_metrics.update(y, objective.predictions(output), weight)
         objective.backward(gradient)
         value += objective.regularize()
+        if not (math.isfinite(value) and self._vector.has_finite_gradients()):  # type: ignore[union-attr]
+            if self.run is not None and self.run.ends_on_nan:
+                return math.nan if math.isfinite(value) else value
+            raise FloatingPointError(diagnosis(self, value, x, y))
         optimizer.update()
         objective.constrain()
         return value
@@ -318,11 +294,11 @@ class Trainer(Door):
         """
         data, objective = self._door(x, y, sample_weight, class_weight)
         self._prepare(data.shape, objective, training=True)
-        self._metrics.reset_state()
+        self.compiled_metrics.reset_state()
         batch = self._blas_threads(len(data.x))
-        with np.errstate(under="ignore"), batch, self._reusing_arrays(self._arrays):
-            loss = self._train_step(*data.whole())
-        return _results({"loss": loss, **self._metrics.results()}, return_dict)
+        with np.errstate(**_ERRORS), batch, self._reusing_arrays(self._arrays):
+            loss = self.train_step(*data.whole())
+        return _results({"loss": loss, **self.compiled_metrics.results()}, return_dict)
 
     # ---- evaluate -------------------------------------------------------------------------
 
@@ -363,13 +339,13 @@ class Trainer(Door):
         hooks = CallbackList(callbacks, None, self, {"steps": batches.length, "verbose": verbose})
         self._prepare(data.shape, objective)
         with np.errstate(under="ignore"), self._blas_threads(size), bar as progress:
-            return _results(self._run_evaluation(batches, hooks, progress), return_dict)
+            return _results(self.run_evaluation(batches, hooks, progress), return_dict)
 
-    def _run_evaluation(
+    def run_evaluation(
         self, batches: Epochs, hooks: CallbackList, progress: Progress | None = None
     ) -> dict[str, float]:
         """Return the means of loss and metrics over all batches."""
-        mean, metrics = Mean("loss"), self._metrics
+        mean, metrics = Mean("loss"), self.compiled_metrics
         metrics.reset_state()
         batches.rewind()
         if progress:
@@ -395,8 +371,8 @@ class Trainer(Door):
         assert objective is not None  # _prepare came first
         output = objective.forward(x, training=False)
         value, _ = objective.loss_in_use.value_and_gradient(y, output, weight)
-        if self._metrics.wanted:
-            self._metrics.update(y, objective.predictions(output), weight)
+        if self.compiled_metrics.wanted:
+            self.compiled_metrics.update(y, objective.predictions(output), weight)
         return value + objective.penalty(x)
 
     def test_on_batch(
@@ -405,10 +381,10 @@ class Trainer(Door):
         """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
         data, objective = self._door(x, y, sample_weight, None)
         self._prepare(data.shape, objective)
-        self._metrics.reset_state()
+        self.compiled_metrics.reset_state()
         with np.errstate(under="ignore"):
             loss = self._test_step(*data.whole())
-        return _results({"loss": loss, **self._metrics.results()}, return_dict)
+        return _results({"loss": loss, **self.compiled_metrics.results()}, return_dict)
 
     # ---- what it all rests on -------------------------------------------------------------
 
@@ -425,15 +401,17 @@ class Trainer(Door):
         if training:
             self.optimizer, self.loss = optimizer, objective.loss
             if self._laid_out != structure():
-                self._lay_out(objective, optimizer)
+                self.lay_out()
 
-    def _lay_out(self, objective: Objective, optimizer: optimizers.Optimizer) -> None:
+    def lay_out(self) -> None:
         """Gather the weights that learn in the model's vector, and the optimizer's state beside."""
-        objective.settle()
+        assert self._objective is not None  # _prepare came first
+        assert self.optimizer is not None
+        self._objective.settle()
         learning = self.learning_variables()
         if self._vector is None or not self._vector.holds(learning):
             self._vector = WeightVector(learning, np.dtype(self.dtype), self)
-        optimizer.build(self._vector)
+        self.optimizer.build(self._vector)
         self._laid_out = structure()
 
     def _blas_threads(self, batch_size: int) -> AbstractContextManager[None]:
@@ -457,6 +435,7 @@ class Trainer(Door):
             "_objective": None,
             "_arrays": {},
             "history": None,
+            "run": None,
         }
         return {**super().__getstate__(), **fresh}
 

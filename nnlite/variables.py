@@ -229,3 +229,9 @@ class WeightVector:
             new is old and new.value.base is self.values
             for new, old in zip(variables, self.variables, strict=True)
         )
+
+    def has_finite_gradients(self) -> bool:
+        """Return whether no gradient is NaN or infinite."""
+        # One pass at the speed of memory; only where the sum of squares overflows a second one.
+        g = self.gradients
+        return math.isfinite(np.dot(g, g)) or bool(np.isfinite(g).all())

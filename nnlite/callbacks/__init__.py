@@ -1,5 +1,6 @@
 """Callbacks: what a user has called along the way of fit, evaluate and predict."""
 
+from nnlite.callbacks.backup_and_restore import BackupAndRestore
 from nnlite.callbacks.callback import Callback
 from nnlite.callbacks.callback_list import CallbackList as CallbackList
 from nnlite.callbacks.csv_logger import CSVLogger
@@ -13,6 +14,7 @@ from nnlite.callbacks.swap_ema_weights import SwapEMAWeights
 from nnlite.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "EarlyStopping",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["Callback", "Logs"]
 
@@ -29,6 +29,9 @@ class Callback:
     """
 
     model: Any = None
+    #: Whether it is called after all others, whatever its place in the list.
+    comes_last: ClassVar[bool] = False
+
     params: Logs = {}  # noqa: RUF012  replaced, never changed, by set_params
 
     def set_params(self, params: Logs) -> None:

@@ -40,19 +40,24 @@ class CallbackList:
                 raise TypeError(
                     f"callbacks must be Callback objects. Received: {callback!r}.{hint}"
                 )
-        self._callbacks = [*given, *([history] if history else [])]
-        for callback in self._callbacks:
+        ordered = [*given, *([history] if history else [])]
+        self.callbacks = sorted(ordered, key=lambda callback: callback.comes_last)
+        for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)
         self._hooks: dict[str, list[Callable[..., None]]] = {
             name: [
                 function
-                for callback in self._callbacks
+                for callback in self.callbacks
                 if (function := _override(callback, name)) is not None
             ]
             for name in vars(Callback)
             if name.startswith("on_")
         }
+
+    def has(self, kind: type[Callback]) -> bool:
+        """Whether any callback is of a kind."""
+        return any(isinstance(callback, kind) for callback in self.callbacks)
 
     def wants(self, hook: str) -> bool:
         """Whether any callback overrides ``hook``."""

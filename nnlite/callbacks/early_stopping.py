@@ -77,9 +77,6 @@ class EarlyStopping(MonitorCallback):
         if value is None or epoch < self.start_from_epoch:
             return
         self.wait += 1
-        if self.restore_best_weights and self.best_weights is None:
-            self.best_weights = self.model.get_weights()
-            self.best_epoch = epoch
         if self._is_improvement(value, self.best):
             self.best = value
             self.best_epoch = epoch

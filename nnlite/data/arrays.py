@@ -80,7 +80,6 @@ class ArrayBatches:
         self.rows = next(len(array) for array, _ in columns if array is not None)
         self.batch_size = batch_size
         self._shuffle = shuffle if batch_size < self.rows else None
-        self._order = None if self._shuffle is None else np.arange(self.rows)
 
     @property
     def count(self) -> int:
@@ -88,14 +87,13 @@ class ArrayBatches:
         return -(-self.rows // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
-        if self._shuffle is not None and self._order is not None:
-            self._shuffle.shuffle(self._order)
+        order = None if self._shuffle is None else self._shuffle.permutation(self.rows)
         for start in range(0, self.rows, self.batch_size):
             stop = min(start + self.batch_size, self.rows)
-            if self._order is None:
+            if order is None:
                 yield tuple([c and c.slice(start, stop) for c in self._columns])  # type: ignore[misc]
             else:
-                rows = self._order[start:stop]
+                rows = order[start:stop]
                 yield tuple([c and c.take(rows) for c in self._columns])  # type: ignore[misc]
 
 

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import numpy as np
+
 __all__ = ["Batches", "Epochs"]
 
 
@@ -28,22 +30,32 @@ class Epochs:
     Args:
         batches: What to pass over.
         steps: The number of batches of an epoch, or None for all.
+        order: What draws the order of each pass, where one does.
         name: What the argument is called that gave ``steps``.
 
-    >>> import numpy as np
     >>> from nnlite.data.arrays import ArrayBatches
     >>> epochs = Epochs(ArrayBatches([(np.arange(3.0), np.dtype(float))], batch_size=1), steps=2)
     >>> next(iter(epochs))
     (array([0.]),)
     """
 
-    def __init__(self, batches: Batches, steps: int | None, name: str = "steps_per_epoch") -> None:
+    def __init__(
+        self,
+        batches: Batches,
+        steps: int | None,
+        name: str = "steps_per_epoch",
+        order: np.random.Generator | None = None,
+    ) -> None:
         self.batches = batches
+        self._order = order
+        self._began: Any = None  # the state of ``order`` when the pass began
+        self._passed = 0  # batches of the pass so far
         self.steps = steps
         self.name = name
         self._pass: Iterator[Any] | None = None
         self._counted: int | None = None
         self.taken = 0  # batches of the epoch so far
+        self._resumed = 0  # those that were taken before an interruption
 
     @property
     def length(self) -> int | None:
@@ -53,14 +65,16 @@ class Epochs:
         return self._counted if self.batches.count is None else self.batches.count
 
     def __iter__(self) -> Iterator[Any]:
-        self.taken = 0
+        self.taken, self._resumed = self._resumed, 0
         while self.steps is None or self.taken < self.steps:
             fresh = self._pass is None
             if self._pass is None:
-                self._pass = iter(self.batches)
+                self._begin_pass()
+                assert self._pass is not None
             batch = next(self._pass, None)
             if batch is not None:
                 self.taken += 1
+                self._passed += 1
                 yield batch
                 continue
             self._pass = None
@@ -74,6 +88,35 @@ class Epochs:
                     stacklevel=2,
                 )
                 return
+
+    def _begin_pass(self) -> None:
+        self._began = None if self._order is None else self._order.bit_generator.state
+        self._pass = iter(self.batches)
+        self._passed = 0
+
+    def state(self) -> dict[str, Any]:
+        """Return where in the data the next batch stands, for `restore`."""
+        if self._pass is None:
+            began = None if self._order is None else self._order.bit_generator.state
+            return {"order": began, "passed": None, "taken": self.taken}
+        return {"order": self._began, "passed": self._passed, "taken": self.taken}
+
+    def restore(self, state: dict[str, Any], within_epoch: bool) -> None:
+        """Go on where `state` was taken, passing over the batches before.
+
+        Args:
+            state: What `state` returned.
+            within_epoch: Whether the epoch it was taken in goes on, or the next one begins.
+        """
+        if self._order is not None:
+            self._order.bit_generator.state = state["order"]
+        self._resumed = state["taken"] if within_epoch else 0
+        if state["passed"] is not None:
+            self._begin_pass()
+            assert self._pass is not None
+            for _ in range(state["passed"]):
+                next(self._pass)
+                self._passed += 1
 
     def rewind(self) -> None:
         """Begin the next epoch at the first batch."""

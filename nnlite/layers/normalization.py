@@ -149,9 +149,10 @@ class BatchNormalization(Layer):
         centered = np.subtract(rows, mean, out=self.scratch("centered", rows.shape))
         y = self.scratch("output", rows.shape)
         variance = self._mean(np.square(centered, out=y))
-        for moving, new in [(self.moving_mean, mean), (self.moving_variance, variance)]:
-            moving.value *= self.momentum
-            moving.value += (1 - self.momentum) * new
+        if np.isfinite(variance).all():  # else the step fails, and leaves no trace
+            for moving, new in [(self.moving_mean, mean), (self.moving_variance, variance)]:
+                moving.value *= self.momentum
+                moving.value += (1 - self.momentum) * new
         factor = self._factor(variance)
         self.cache = (centered, self._spread(variance), factor)
         np.multiply(centered, factor, out=y)

@@ -135,7 +135,8 @@ class CompiledMetrics:
                     if isinstance(one, str):
                         known.name = one
                 self._asked.append((known, weighted))
-        self._shapes: Any = None
+        #: The shapes of a sample's targets and predictions, once they are known.
+        self.shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self._used: dict[str, tuple[Metric, bool]] = {}
 
     @property
@@ -151,20 +152,23 @@ class CompiledMetrics:
     def update(self, y_true: Array, y_pred: Array, sample_weight: Array | None) -> None:
         """Take in one batch."""
         shapes = (y_true.shape[1:], y_pred.shape[1:])
-        if shapes != self._shapes:
-            self._shapes = shapes
-            self._used = self._choose(y_true, y_pred)
+        if shapes != self.shapes:
+            self.settle(shapes)
         for metric, weighted in self._used.values():
             if weighted:
                 metric.update_state(y_true, y_pred, sample_weight)
             else:
                 metric.update_state(y_true, y_pred)
 
-    def _choose(self, y_true: Array, y_pred: Array) -> dict[str, tuple[Metric, bool]]:
-        """Return the metrics by their names in logs, which are made to differ."""
+    def settle(self, shapes: tuple[tuple[int, ...], tuple[int, ...]] | None) -> None:
+        """Choose the forms that fit the shapes of a sample, and the names in logs, which differ."""
+        self.shapes = shapes
         used: dict[str, tuple[Metric, bool]] = {}
+        if shapes is None:
+            self._used = used
+            return
         for one, weighted in self._asked:
-            metric = fitting(one, y_true.shape, y_pred.shape) if _follows_from_data(one) else one
+            metric = fitting(one, *shapes) if _follows_from_data(one) else one
             name = base = metric.name
             if weighted and name in used:
                 name = base = f"weighted_{base}"
@@ -174,7 +178,7 @@ class CompiledMetrics:
                 name = f"{base}_{number}"
             metric.reset_state()  # it may have been used before, by hand or by another compile
             used[name] = (metric, weighted)
-        return used
+        self._used = used
 
     def results(self) -> dict[str, Any]:
         """Return each metric's result by name: a float, or an array of its own."""
@@ -202,7 +206,7 @@ def _follows_from_data(identifier: Any) -> bool:
 
 
 def fitting(name: str, y_true: tuple[int, ...], y_pred: tuple[int, ...]) -> Metric:
-    """Return the form of a metric that fits the shapes of targets and predictions."""
+    """Return the form of a metric that fits the shapes of a sample's target and prediction."""
     binary, sparse, categorical = _BY_SHAPE[name.lower()]
     if y_pred[-1] == 1:
         return binary(name=name)

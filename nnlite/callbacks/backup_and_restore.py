@@ -1,0 +1,150 @@
+"""BackupAndRestore: a run that was killed goes on as if it had not been."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+from nnlite.callbacks.callback import Callback, Logs
+from nnlite.checks import check_count
+from nnlite.progress import say
+
+__all__ = ["BackupAndRestore"]
+
+
+class BackupAndRestore(Callback):
+    """Backs a run up along the way; the same `fit`, called again, goes on from there.
+
+    The backup holds all that the next step depends on: weights, the optimizer's state, the place
+    in the data and their order, every random generator, running means, the history, and what the
+    callbacks keep in plain attributes. So the run ends in the same bits as one that was never
+    interrupted. (Data from a generator must come the same again; the batches that were done are
+    passed over.) It is written whole or not at all, by a rename, and deleted when `fit` ends.
+
+    Args:
+        backup_dir: The folder of the backup, for this run alone; it is made if need be.
+        save_freq: ``"epoch"``, or a number of batches.
+        double_checkpoint: Whether to keep the backup before the last one too, for the case that
+            the last one cannot be read.
+        delete_checkpoint: Whether to delete the backup when training has ended.
+        on_error: ``"raise"`` where a backup cannot be written (a full disk, a folder that is
+            read-only), or ``"warn"`` to go on training without; the last good one stays.
+
+    Raises:
+        ValueError: If an argument is none of the above; in training, if the backup is that of
+            another model or damaged.
+        OSError: In training, if it cannot be written.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from nnlite import Sequential
+    >>> from nnlite.callbacks import LambdaCallback
+    >>> from nnlite.layers import Dense
+    >>> def fail(epoch, logs):
+    ...     if epoch == 2:
+    ...         raise RuntimeError("The power fails.")
+    >>> model, x = Sequential([Dense(1)]), np.ones((8, 2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:
+    ...         backup = [BackupAndRestore(folder), LambdaCallback(on_epoch_begin=fail)]
+    ...         _ = model.fit(x, x[:, 0], epochs=5, verbose=0, callbacks=backup)
+    ...     except RuntimeError as error:
+    ...         print(error)
+    ...     backup = [BackupAndRestore(folder), LambdaCallback()]
+    ...     history = model.fit(x, x[:, 0], epochs=5, verbose=0, callbacks=backup)
+    The power fails.
+    Going on at epoch 3.
+    >>> len(history.history["loss"])
+    5
+    """
+
+    comes_last = True
+
+    def __init__(
+        self,
+        backup_dir: str | os.PathLike[str],
+        save_freq: str | int = "epoch",
+        double_checkpoint: bool = False,
+        delete_checkpoint: bool = True,
+        *,
+        on_error: str = "raise",
+    ) -> None:
+        self.backup_dir = os.fspath(backup_dir)
+        if not self.backup_dir:
+            raise ValueError("backup_dir must name a folder. Received: backup_dir=''")
+        if on_error not in ("raise", "warn"):
+            raise ValueError(f"on_error must be 'raise' or 'warn'. Received: {on_error!r}")
+        if isinstance(save_freq, str) and save_freq != "epoch":
+            raise ValueError(
+                f"save_freq must be 'epoch' or a number of batches. Received: {save_freq!r}"
+            )
+        self.save_freq = save_freq
+        self.double_checkpoint = bool(double_checkpoint)
+        self.delete_checkpoint = bool(delete_checkpoint)
+        self.on_error = on_error
+        self._latest = os.path.join(self.backup_dir, "latest.npz")
+        self._previous = os.path.join(self.backup_dir, "previous.npz")
+        self._batches = 0  # since the last backup
+        if not isinstance(save_freq, str):
+            self.save_freq = check_count("save_freq", save_freq, 1)
+            # The hook is there only if it has something to do: fit gathers logs for it.
+            self.on_train_batch_end = self._count_batch  # type: ignore[method-assign]
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Put the run where the backup was made, if there is one."""
+        from nnlite.saving.backup import restore
+
+        found = self._read()
+        if found is not None:
+            path, state = found
+            restore(self.model.run, state, path)
+            at = f", batch {state['step'] + 1}" if state["step"] else ""
+            say(f"Going on at epoch {state['epoch'] + 1}{at}.")
+
+    def _read(self) -> tuple[str, dict[str, Any]] | None:
+        """Return the newest backup that can be read, and its file's path."""
+        from nnlite.saving.backup import read_backup
+
+        try:
+            return self._latest, read_backup(self._latest)
+        except (FileNotFoundError, ValueError) as error:
+            if os.path.exists(self._previous):
+                if isinstance(error, ValueError):
+                    warnings.warn(f"{error}. The backup before it is taken.", stacklevel=2)
+                return self._previous, read_backup(self._previous)
+            if isinstance(error, ValueError):
+                raise
+        return None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Back up, if it is done by epochs."""
+        if self.save_freq == "epoch":
+            self._write(epoch + 1, 0)
+
+    def _count_batch(self, batch: int, logs: Logs | None = None) -> None:
+        self._batches += 1
+        if self._batches == self.save_freq:
+            self._batches = 0
+            self._write(self.model.run.epoch, self.model.run.step)
+
+    def _write(self, epoch: int, step: int) -> None:
+        from nnlite.saving.backup import write_backup
+
+        try:
+            os.makedirs(self.backup_dir, exist_ok=True)
+            if self.double_checkpoint and os.path.exists(self._latest):
+                os.replace(self._latest, self._previous)
+            write_backup(self._latest, self.model.run, epoch, step)
+        except OSError as error:
+            message = f"The backup in {self.backup_dir} cannot be written: {error}"
+            if self.on_error == "raise":
+                raise type(error)(error.errno, message) from error
+            warnings.warn(f"{message}. Training goes on; the last good one stays.", stacklevel=2)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Delete the backup, if that was asked for."""
+        if self.delete_checkpoint:
+            for path in (self._latest, self._previous):
+                if os.path.exists(path):
+                    os.unlink(path)

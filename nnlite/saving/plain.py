@@ -1,0 +1,66 @@
+"""Any nest of numbers, text, lists, dicts, arrays and random generators as JSON beside arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["NotPlainError", "decoded", "encoded"]
+
+Array = NDArray[Any]
+
+
+class NotPlainError(TypeError):
+    """A value that is no data, such as a function or an open file."""
+
+
+def encoded(value: Any, arrays: list[Array]) -> Any:
+    """Return ``value`` as what JSON can hold, and append the arrays in it to ``arrays``.
+
+    Raises:
+        NotPlainError: If it holds anything else.
+
+    >>> arrays = []
+    >>> encoded({"best": (1, np.float32(0.5))}, arrays), arrays
+    ({'dict': [['best', {'tuple': [1, {'scalar': 0}]}]]}, [array(0.5, dtype=float32)])
+    """
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if type(value) is list:
+        return [encoded(part, arrays) for part in value]
+    if type(value) is tuple:
+        return {"tuple": [encoded(part, arrays) for part in value]}
+    if type(value) is dict:
+        return {"dict": [[encoded(k, arrays), encoded(v, arrays)] for k, v in value.items()]}
+    if isinstance(value, np.random.Generator):
+        return {"generator": encoded(value.bit_generator.state, arrays)}
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiubU":
+        arrays.append(np.array(value))
+        return {"scalar" if isinstance(value, np.generic) else "array": len(arrays) - 1}
+    raise NotPlainError(f"{value!r} is no plain data")
+
+
+def decoded(value: Any, arrays: list[Array]) -> Any:
+    """Return what `encoded` was given; a generator as a new one.
+
+    >>> decoded({"tuple": [1, {"array": 0}]}, [np.ones(2)])
+    (1, array([1., 1.]))
+    """
+    if isinstance(value, list):
+        return [decoded(part, arrays) for part in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, inner),) = value.items()
+    if kind == "tuple":
+        return tuple(decoded(part, arrays) for part in inner)
+    if kind == "dict":
+        return {decoded(k, arrays): decoded(v, arrays) for k, v in inner}
+    if kind == "generator":
+        state = decoded(inner, arrays)
+        kinds = {cls.__name__: cls for cls in (np.random.SFC64, np.random.PCG64, np.random.MT19937)}
+        generator = np.random.Generator(kinds[state["bit_generator"]]())
+        generator.bit_generator.state = state
+        return generator
+    return arrays[inner][()] if kind == "scalar" else arrays[inner].copy()
