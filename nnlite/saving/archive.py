@@ -266,10 +266,7 @@ def _weights(source: Source, member: _Member) -> Source:
 
 _BEGINNINGS = {
     b"version https://git-lfs": "a git-lfs pointer in the place of the file: run 'git lfs pull'",
-    b"\x80\x02": "a pickle, which is never read: it may run any program",
-    b"\x80\x03": "a pickle, which is never read: it may run any program",
-    b"\x80\x04": "a pickle, which is never read: it may run any program",
-    b"\x80\x05": "a pickle, which is never read: it may run any program",
+    b"\x80": "a pickle, which is never read: it may run any program",
     b"\x1f\x8b": "compressed by gzip: unpack it first",
     b"\x93NUMPY": "a NumPy array: read it with numpy.load",
     b"<": "a web page or XML, perhaps saved in the place of the file",
@@ -305,12 +302,8 @@ def kind_of(path: str | os.PathLike[str]) -> str:
                 return "keras"
             if superblock_at(source) is not None:
                 return "hdf5"
-        for beginning, what in _BEGINNINGS.items():
-            if start.startswith(beginning):
-                found = what
-                break
-        else:
-            found = f"a file that begins with {start!r}" if start else "an empty file"
+        known = (what for beginning, what in _BEGINNINGS.items() if start.startswith(beginning))
+        found = next(known, f"a file that begins with {start!r}" if start else "an empty file")
     raise ValueError(
         f"{os.fspath(path)}: expected a model file of Keras (.keras, .h5). Received: {found}"
     )

@@ -124,9 +124,11 @@ def _layout(message: bytes) -> _Layout:
     if version not in (3, 4, 5):
         raise ValueError(f"it is stored in a layout of the unknown version {version}")
     if kind == 0:
-        return _Layout(data=place.take(place.number(2)))
+        data = place.take(place.number(2))
+        return _Layout(size=len(data), data=data)
     if kind == 1:
-        return _Layout(place.number(8), place.number(8))
+        address, size = place.number(8), place.number(8)
+        return _Layout(address, size if address != UNDEFINED else 0)
     if kind == 2 and version == 3:
         rank, address = place.number(1), place.number(8)
         if not 2 <= rank <= _MAX_RANK + 1:
@@ -260,8 +262,10 @@ class Dataset:
             declared = len(parts) * math.prod(place.chunk)
             if place.chunk[-1] != item_size or (not pipeline and stored != declared):
                 raise ValueError("its chunks do not fit its type")
-        elif (there := len(place.data) if place.data is not None else place.size) != declared:
-            raise ValueError(f"its shape {shape} takes {declared} bytes, but {there} are stored")
+        elif place.size != declared:
+            raise ValueError(
+                f"its shape {shape} takes {declared} bytes, but {place.size} are stored"
+            )
         elif place.data is None:
             parts = {(): (place.address, declared)} if declared else {}
         for address, size in parts.values():

@@ -272,7 +272,7 @@ def _open_below(root: Node, address: int) -> None:
             members = objects.links(file.source, group._messages)
         for key, address in members:
             path = _join(group.name, key)
-            with _naming(file.name, path):
+            with _naming(file.name, path[: objects.MAX_PATH]):
                 if len(path) > objects.MAX_PATH or path.count("/") > _MAX_DEPTH:
                     raise ValueError(f"it lies deeper than {_MAX_DEPTH}, or its name is too long")
                 if address in seen:

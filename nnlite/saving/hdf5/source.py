@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Cursor", "Source"]
 
-_BUDGET = 24 << 20  # bytes of structure; a file of 10,000 weights takes some 12 MiB
-_ENTRY_COST = 64  # what an entry takes of time and memory here, beyond its bytes in the file
+_BUDGET = 16 << 20  # bytes of structure; 5,000 groups of one weight each take some 11 MiB
+_ENTRY_COST = 96  # what an entry takes of time and memory here, beyond its bytes in the file
 
 
 class Source:
