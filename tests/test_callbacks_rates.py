@@ -133,6 +133,9 @@ def test_a_reduction_is_told_when_asked(capsys):
     reduce = ReduceLROnPlateau(patience=1, verbose=1)
     small().fit(X, Y, epochs=3, verbose=0, callbacks=[Play([1, 1, 0.5]), reduce])
     assert capsys.readouterr().out == "Epoch 2: the learning rate is reduced to 0.01.\n"
+    at_its_least = ReduceLROnPlateau(patience=1, verbose=1, min_lr=0.1)
+    small().fit(X, Y, epochs=3, verbose=0, callbacks=[Play([1, 1, 1]), at_its_least])
+    assert capsys.readouterr().out == ""
 
 
 def test_every_run_begins_to_watch_anew():
@@ -375,17 +378,30 @@ def test_weights_come_back_after_predictions_and_evaluations():
     np.testing.assert_array_equal(model.get_weights()[-1], moved[-1])
 
 
-def test_weights_of_a_run_that_failed_stay_out_of_the_next():
-    class Bomb(Callback):
-        def on_test_batch_end(self, batch, logs=None):
-            raise KeyError("boom")
+class Bomb(Callback):
+    def on_test_batch_end(self, batch, logs=None):
+        raise KeyError("boom")
 
+
+def test_weights_come_back_with_the_next_evaluation_after_one_that_failed():
+    model, swap = averaging(), SwapEMAWeights()
+    model.fit(X, Y, epochs=2, verbose=0)
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    moved = model.get_weights()
+    with pytest.raises(KeyError, match="boom"):
+        model.evaluate(X, Y, verbose=0, callbacks=[swap, Bomb()])
+    model.evaluate(X, Y, verbose=0, callbacks=swap)
+    for mine, wanted in zip(model.get_weights(), moved, strict=True):
+        np.testing.assert_array_equal(mine, wanted)
+
+
+def test_weights_of_a_run_that_failed_stay_out_of_the_next():
     model, swap = averaging(), SwapEMAWeights()
     with pytest.raises(KeyError, match="boom"):
-        model.fit(X, Y, 22, 3, 0, [swap, Bomb()], validation_data=(X, Y))
+        model.fit(X, Y, 11, 3, 0, [swap, Bomb()], validation_data=(X, Y))
     twin = averaging()
     with pytest.raises(KeyError, match="boom"):
-        twin.fit(X, Y, 22, 3, 0, Bomb(), validation_data=(X, Y))
+        twin.fit(X, Y, 11, 3, 0, Bomb(), validation_data=(X, Y))
     for each in (model, twin):
         each.fit(X, Y, 22, 2, 0, [swap] if each is model else None, shuffle=False)
     assert_same_weights(model, twin)

@@ -13,7 +13,7 @@ MUTANTS = {
         ("elif self.wait >= self.patience", "elif self.wait > self.patience"),
         ("epoch < self.start_from_epoch", "epoch <= self.start_from_epoch"),
         ("self._is_improvement(value, self.baseline)", "True"),
-        ("self.best_weights is None:", "False:"),
+        ("self.best_weights = self.model.get_weights()", "pass"),
     ],
     "callbacks/reduce_lr_on_plateau.py": [
         ("self.wait >= self.patience", "self.wait > self.patience"),
