@@ -60,8 +60,8 @@ def test_no_step_divides_by_zero_without_an_epsilon(rule, dtype, gradient):
 
 
 def test_a_centered_mean_square_is_never_negative():
-    """After many equal gradients s - mean^2 is rounded to below -epsilon in float32."""
-    ends = [once(RMSprop(0.001, rho=rho, centered=True), 30.1, 200) for rho in (0.9, 0.5, 0.3)]
+    """After many equal gradients s - mean^2 is rounded to as little as -4 in float32."""
+    ends = [once(RMSprop(0.001, rho=rho, centered=True), 7777.7, 200) for rho in (0.9, 0.5, 0.3)]
     assert np.isfinite(ends).all()
     assert max(ends) < -0.1
 
