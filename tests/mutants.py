@@ -27,7 +27,7 @@ TESTS = {
     "gradients/test_activations.py gradients/test_models.py",
     "losses": "test_losses.py test_loss_functions.py gradients/test_losses.py "
     "gradients/test_models.py",
-    "metrics": "test_metrics.py test_metrics_counts.py test_metrics_values.py",
+    "metrics": "test_metrics_values.py test_metrics.py test_metrics_counts.py",
     "optimizers": "test_optimizers.py test_optimizer_state.py test_optimizer_steps.py "
     "test_schedules.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
