@@ -234,6 +234,8 @@ def test_epsilon_is_what_it_is_set_to_wherever_it_is_used(value):
     certain = np.array([[1.0]])
     wrong = losses.BinaryCrossentropy()(np.array([[0.0]]), certain)
     np.testing.assert_allclose(wrong, -np.log(value), rtol=1e-12)
+    apart = losses.Dice()(np.array([[1.0, 0.0]]), np.array([[0.5, 0.0]]))
+    np.testing.assert_allclose(apart, 1 - 1 / (1.5 + value), rtol=1e-12)
     kernel = constraints.UnitNorm()(np.array([[3.0], [4.0]]))
     np.testing.assert_allclose(kernel, np.array([[3.0], [4.0]]) / (5 + value), rtol=1e-12)
 

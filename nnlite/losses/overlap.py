@@ -44,7 +44,7 @@ class Tversky(Loss):
     0.5
     """
 
-    _least = epsilon()  # what the divisor has at least
+    _epsilons = 1.0  # how many of them keep the divisor off 0
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Tversky(Loss):
 
         shared = total(y_true * y_pred)
         divisor = shared + self.alpha * total(y_true * (1 - y_pred))
-        divisor += self.beta * total(y_pred * (1 - y_true)) + self._least
+        divisor += self.beta * total(y_pred * (1 - y_true)) + self._epsilons * epsilon()
         divisor = np.where(divisor == 0, 1, divisor)  # as it can be where some p are negative
         return shared / divisor, divisor
 
@@ -109,7 +109,7 @@ class Dice(Tversky):
     0.5
     """
 
-    _least = epsilon() / 2
+    _epsilons = 0.5
 
     def __init__(
         self,
