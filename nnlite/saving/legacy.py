@@ -163,8 +163,13 @@ def _layer(config: Any, notes: Notes, place: str) -> tuple[Config, Any]:
         )
     inner = dict(inner)
     shape = inner.pop("batch_input_shape", None)
-    if _own_class(config) is not None:
+    if (own := _own_class(config)) is not None:
         dtype_is_a_name(inner, notes)
+        if isinstance(own, type) and issubclass(own, Layer):
+            # What a layer of Keras's writes of itself, and one of ours does not take.
+            for key in ("autocast", "dynamic", "stateful"):
+                if key not in own._parameters():
+                    inner.pop(key, None)
         known = {"registered_name": config.get("registered_name"), "own": True}
         return {"class_name": written, "config": inner, **known}, shape
     name = _RENAMED.get(written, written)
@@ -321,11 +326,11 @@ def keras_1_dense(config: Config, notes: Notes) -> None:
 
 
 def _keras_1_object(value: Any) -> Any:
-    """Return Keras 1's ``{"name": "L1L2Regularizer", "l1": ...}`` in the form of later ones."""
+    """Return Keras 1's ``{"name": "WeightRegularizer", "l1": ...}`` in the form of later ones."""
     if isinstance(value, dict) and "name" in value and "class_name" not in value:
         rest = {key: part for key, part in value.items() if key != "name"}
-        name = str(value["name"]).replace("Regularizer", "")
-        return {"class_name": name, "config": rest}
+        penalizes = {"l1", "l2"} & rest.keys()
+        return {"class_name": "L1L2" if penalizes else value["name"], "config": rest}
     return value
 
 

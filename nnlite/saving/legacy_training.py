@@ -157,8 +157,8 @@ def _function(value: Any) -> Any:
     return value
 
 
-def _loss(value: Any, notes: Notes) -> losses.Loss | None:
-    """Return the one loss; it may stand in a list, or in a dict by the name of its output."""
+def _loss(value: Any, notes: Notes) -> Any:
+    """Return the one loss, a name as it is; it may stand in a list or in a dict by its output."""
     given = list(_flat(value))
     if len(given) != 1:
         if given:
@@ -174,7 +174,8 @@ def _loss(value: Any, notes: Notes) -> losses.Loss | None:
             if one["class_name"] == "LossFunctionWrapper":
                 return losses.get(_function(inner.get("fn")))
             one = _made(losses.registry, {**one, "config": inner}, notes)
-        return losses.get(one)
+        made = losses.get(one)
+        return one if isinstance(one, str) else made
     except _FAULTS as error:
         notes.skip(f"the loss {_shown(given[0])} ({error})")
         return None
@@ -192,7 +193,8 @@ def _metric(value: Any, notes: Notes) -> Any:
         if isinstance(one, str) and one.lower() in ("accuracy", "acc", "crossentropy", "ce"):
             return one
         if not isinstance(one, dict):
-            return metrics.get(one)
+            made = metrics.get(one)
+            return one if isinstance(one, str) else made
         inner = dict(one["config"]) if isinstance(one.get("config"), dict) else {}
         inner.pop("dtype", None)
         if one["class_name"] == "MeanMetricWrapper":  # what a name in compile was made into

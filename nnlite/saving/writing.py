@@ -11,12 +11,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.layers import activations
+from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
 from nnlite.registry import snake_case
 from nnlite.saving.atomic import atomic_write
 from nnlite.saving.compiling import built_optimizer, compile_config
 from nnlite.saving.weights import attributes, in_legacy_order
 from nnlite.sequential import Sequential
+from nnlite.serialization import PUBLIC, serialize_keras_object
 
 __all__ = ["KERAS_VERSION", "model_data", "model_json", "save_model", "save_weights"]
 
@@ -34,10 +37,36 @@ def model_data(model: Sequential) -> dict[str, Any]:
     Raises:
         TypeError: If a part of it cannot be written as data.
     """
-    data = model.serialized()
+    data = _serialized(model)
     if model.optimizer is not None:
         data["compile_config"] = compile_config(model)
     return data
+
+
+def _serialized(layer: Layer) -> dict[str, Any]:
+    """Return a layer as plain data, an activation that is no layer in Keras as an `Activation`."""
+    data = layer.serialized()
+    if isinstance(layer, Sequential):
+        entries = data["config"]["layers"]
+        entries[len(entries) - len(layer.layers) :] = map(_serialized, layer.layers)
+    elif class_name(layer) == "Activation" and not isinstance(layer, Activation):
+        kept = {key: data["config"][key] for key in ("name", "trainable", "dtype")}
+        name = activations.function_name(layer)
+        data.update(class_name="Activation", config={**kept, "activation": name})
+    return data
+
+
+#: The activations that are layers in Keras too; the others are functions there.
+_LAYERS = ("ELU", "Identity", "LeakyReLU", "ReLU", "Softmax")
+
+
+def class_name(layer: Layer) -> str:
+    """Return the name of the class that a layer has in files."""
+    name = layer.keras_name or type(layer).__name__
+    own = PUBLIC.get(type(layer)) is not None and name in activations.registry
+    if own and name not in _LAYERS and activations.function_name(layer) is not None:
+        return "Activation"
+    return name
 
 
 def model_json(model: Sequential, **options: Any) -> str:
@@ -171,7 +200,7 @@ def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
         below = group.create_group("layers")
         used: dict[str, int] = {}
         for part in layer.layers:
-            base = snake_case(part.keras_name or type(part).__name__)
+            base = snake_case(class_name(part))
             number = used[base] = used.get(base, -1) + 1
             if part not in skip:
                 name = f"{base}_{number}" if number else base
@@ -220,6 +249,8 @@ def _write_hdf5(model: Sequential, file: BinaryIO, include_optimizer: bool) -> N
             return
         training = {key: _legacy(value) for key, value in compiled.items() if key != "optimizer"}
         training["optimizer_config"] = _legacy(compiled["optimizer"])
+        if model.loss is not None:  # Keras 3 does not read short names such as "mse" here
+            training["loss"] = _legacy(serialize_keras_object(model.loss))
         root.attrs["training_config"] = json.dumps(training)
         optimizer = built_optimizer(model)
         state = [(f"{optimizer.name}/{name}", array) for name, array in optimizer.state_arrays()]
