@@ -212,7 +212,7 @@ def test_weights_by_name(tmp_path):
 
 
 def test_by_name_is_refused_where_there_are_no_names(tmp_path):
-    with pytest.raises(ValueError, match="by_name is for .h5 files of Keras 2"):
+    with pytest.raises(ValueError, match=r"by_name is for .h5 files of Keras 2"):
         fresh().load_weights(write_weights(tmp_path, "new"), by_name=True)
 
 
@@ -223,7 +223,7 @@ def test_layers_to_skip(tmp_path):
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
     np.testing.assert_array_equal(model.get_weights()[2], CHAIN[1][0])
     for kind in ("old", "archive"):
-        with pytest.raises(ValueError, match="objects_to_skip is for .weights.h5"):
+        with pytest.raises(ValueError, match=r"objects_to_skip is for .weights.h5"):
             model.load_weights(write_weights(tmp_path, kind), objects_to_skip=[model.layers[0]])
 
 
@@ -256,7 +256,7 @@ def test_another_number_of_layers_is_refused(tmp_path):
     model = Sequential([Input((4,)), Dense(3), BatchNormalization(), Dense(2)])
     with pytest.raises(ValueError, match=r"3 layers with weights .*the file 2 \(dense, dense_1\)"):
         model.load_weights(write_weights(tmp_path, "old"))
-    with pytest.raises(ValueError, match="'batch_normalization' has 4 weights .* has 0 for it"):
+    with pytest.raises(ValueError, match=r"'batch_normalization' has 4 weights .* has 0 for it"):
         model.load_weights(write_weights(tmp_path, "new"))
 
 

@@ -236,7 +236,7 @@ def test_batch_normalization_by_all_its_names_and_axes(path, name, axis):
 
 
 def test_renorm_is_refused(path):
-    with pytest.raises(ValueError, match="supports renorm=False only. Received: True"):
+    with pytest.raises(ValueError, match=r"supports renorm=False only. Received: True"):
         after_dense(
             path,
             {"class_name": "BatchNormalization", "config": {**BN, "renorm": True}},
@@ -319,7 +319,7 @@ def test_initializers_of_all_years(path, initializer):
 
 def test_objects_of_training_that_are_unknown_are_left_out_with_one_warning(path):
     own = {"class_name": "Mine", "config": {"rate": 1}}
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="read without this") as caught:
         model = assert_reads_config(
             path,
             sequential(
