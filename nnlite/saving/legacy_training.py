@@ -201,7 +201,9 @@ def _metric(value: Any, notes: Notes) -> Any:
             made = metrics.get(_function(inner.get("fn")))
             made.name = inner["name"] if isinstance(inner.get("name"), str) else made.name
             return made
-        return metrics.get(_made(metrics.registry, {**one, "config": inner}, notes))
+        a_loss = str(one.get("module")).endswith("losses")  # a loss may be watched like a metric
+        kind: Registry[Any] = losses.registry if a_loss else metrics.registry
+        return metrics.get(_made(kind, {**one, "config": inner}, notes))
     except _FAULTS as error:
         notes.skip(f"the metric {_shown(value)} ({error})")
         return None
