@@ -17,6 +17,7 @@ from nnlite.data.sources import IterableSamples, holds_batches, is_stored, open_
 from nnlite.layers.layer import Layer, Shape, fits
 from nnlite.progress import Progress, check_verbose
 from nnlite.structure import per_structure
+from nnlite.turns import Turns
 
 __all__ = ["Predictor"]
 
@@ -29,6 +30,10 @@ _ENTRIES = 131_072  # about how many a layer's output has when predict fills the
 class Predictor(Layer):
     """A model that takes its inputs from a user: what `Trainer` and `Sequential` build on."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.turns = Turns()
+
     def predict(
         self,
         x: Any,
@@ -39,7 +44,8 @@ class Predictor(Layer):
     ) -> Array:
         """Return the output for every sample of ``x``, a new array.
 
-        Many threads may predict on one model at once, as long as none trains it.
+        Many threads may predict on one model at once; where one trains it meanwhile, each batch is
+        predicted with the weights as they are between two steps.
 
         Args:
             x: The inputs, as for `fit`.
@@ -78,7 +84,11 @@ class Predictor(Layer):
             progress.begin_epoch(0, batches.length)
             for step, (batch, *_) in enumerate(batches):
                 hooks.call("on_predict_batch_begin", step)
-                part = self.forward(batch)
+                self.turns.begin_reading()
+                try:
+                    part = self.forward(batch)
+                finally:
+                    self.turns.end_reading()
                 if rows is None:
                     parts.append(part.copy() if np.may_share_memory(part, batch) else part)
                 else:
@@ -99,8 +109,13 @@ class Predictor(Layer):
         if not self.built:
             self.build((None, *x.shape[1:]))
         x = x.astype(self.dtype, copy=False)
-        with np.errstate(under="ignore"):
-            output = self.forward(x)
+        turns = self.turns
+        turns.begin_reading()
+        try:
+            with np.errstate(under="ignore"):
+                output = self.forward(x)
+        finally:
+            turns.end_reading()
         return output.copy() if np.may_share_memory(output, x) else output
 
     def _rows_at_once(self) -> int:

@@ -77,7 +77,7 @@ class Progress:
             # The epoch's last line is printed whole, where a bar that moves must fit the terminal.
             bar = tqdm.format_meter(
                 self._steps,
-                self._total,  # type: ignore[arg-type]  None where it is not known
+                self._total,  # type: ignore[arg-type]
                 seconds,
                 prefix=self._title(),
                 bar_format=_COUNT if self._total is None else _FORMAT,

@@ -30,6 +30,7 @@ from nnlite.progress import Progress
 from nnlite.random import new_generator
 from nnlite.run import Run
 from nnlite.structure import per_structure, structure
+from nnlite.turns import one_thread
 from nnlite.variables import WeightVector
 
 __all__ = ["Trainer"]
@@ -139,6 +140,7 @@ class Trainer(Door):
 
     # ---- fit ------------------------------------------------------------------------------
 
+    @one_thread
     def fit(
         self,
         x: Any = None,
@@ -252,22 +254,27 @@ class Trainer(Door):
         objective, optimizer = self._objective, self.optimizer
         assert objective is not None  # _prepare came first
         assert optimizer is not None
-        if self._laid_out != structure():  # a callback may have frozen a layer
-            self.lay_out()
-        output = objective.forward(x, training=True)
-        value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
-        if self.compiled_metrics.wanted:
-            self.compiled_metrics.update(y, objective.predictions(output), weight)
-        objective.backward(gradient)
-        value += objective.regularize()
-        if not (math.isfinite(value) and self._vector.has_finite_gradients()):  # type: ignore[union-attr]
-            if self.run is not None and self.run.ends_on_nan:
-                return math.nan if math.isfinite(value) else value
-            raise FloatingPointError(diagnosis(self, value, x, y))
-        optimizer.update()
-        objective.constrain()
+        self.turns.begin_step()
+        try:
+            if self._laid_out != structure():  # a callback may have frozen a layer
+                self.lay_out()
+            output = objective.forward(x, training=True)
+            value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
+            if self.compiled_metrics.wanted:
+                self.compiled_metrics.update(y, objective.predictions(output), weight)
+            objective.backward(gradient)
+            value += objective.regularize()
+            if not (math.isfinite(value) and self._vector.has_finite_gradients()):  # type: ignore[union-attr]
+                if self.run is not None and self.run.ends_on_nan:
+                    return math.nan if math.isfinite(value) else value
+                raise FloatingPointError(diagnosis(self, value, x, y))
+            optimizer.update()
+            objective.constrain()
+        finally:
+            self.turns.end_step()
         return value
 
+    @one_thread
     def train_on_batch(
         self,
         x: Any,
@@ -302,6 +309,7 @@ class Trainer(Door):
 
     # ---- evaluate -------------------------------------------------------------------------
 
+    @one_thread
     def evaluate(
         self,
         x: Any = None,
@@ -375,6 +383,7 @@ class Trainer(Door):
             self.compiled_metrics.update(y, objective.predictions(output), weight)
         return value + objective.penalty(x)
 
+    @one_thread
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
