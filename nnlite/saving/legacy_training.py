@@ -192,21 +192,30 @@ def _metric(value: Any, notes: Notes) -> Any:
     try:
         if isinstance(one, str) and one.lower() in ("accuracy", "acc", "crossentropy", "ce"):
             return one
-        if not isinstance(one, dict):
-            made = metrics.get(one)
-            return one if isinstance(one, str) else made
-        inner = dict(one["config"]) if isinstance(one.get("config"), dict) else {}
-        inner.pop("dtype", None)
-        if one["class_name"] == "MeanMetricWrapper":  # what a name in compile was made into
-            made = metrics.get(_function(inner.get("fn")))
+        if isinstance(one, dict) and one["class_name"] == "MeanMetricWrapper":
+            # What a name in compile was made into.
+            inner = dict(one["config"]) if isinstance(one.get("config"), dict) else {}
+            made = metrics.get(_watched(_function(inner.get("fn")), notes))
             made.name = inner["name"] if isinstance(inner.get("name"), str) else made.name
             return made
-        a_loss = str(one.get("module")).endswith("losses")  # a loss may be watched like a metric
-        kind: Registry[Any] = losses.registry if a_loss else metrics.registry
-        return metrics.get(_made(kind, {**one, "config": inner}, notes))
+        watched = _watched(one, notes)
+        made = metrics.get(watched)
+        return made if callable(one) else watched
     except _FAULTS as error:
         notes.skip(f"the metric {_shown(value)} ({error})")
         return None
+
+
+def _watched(value: Any, notes: Notes) -> Any:
+    """Return a metric, or a loss that is watched like one, from its data; else the value itself."""
+    if not isinstance(value, dict):
+        return value
+    inner = dict(value["config"]) if isinstance(value.get("config"), dict) else {}
+    inner.pop("dtype", None)
+    kind: Registry[Any] = metrics.registry
+    if str(value.get("module")).endswith("losses"):
+        kind = losses.registry
+    return _made(kind, {**value, "config": inner}, notes)
 
 
 def _shown(value: Any) -> str:
