@@ -19,8 +19,8 @@ from nnlite.saving.hdf5 import open_hdf5
 MEMORY = 100_000_000
 
 
-def small_hdf5(**options):
-    """Return a file as Keras's legacy format has it, with every structure that is read."""
+def small_hdf5(layers=1, **options):
+    """Return a file as Keras's legacy format has it; many layers are kept in other ways than few."""
     import h5py
 
     stream = io.BytesIO()
@@ -28,8 +28,10 @@ def small_hdf5(**options):
         file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {}})
         file.attrs["keras_version"] = b"2.9.0"
         group = file.create_group("model_weights")
-        group.attrs["layer_names"] = [b"dense", b"out"]
-        for name, units in (("dense", 3), ("out", 1)):
+        names = [*(f"dense_{number}" for number in range(layers)), "out"]
+        for number, name in enumerate(names):
+            units = 1 if name == "out" else 3
+            group.attrs[f"layer_names{number}"] = [name.encode()]
             layer = group.create_group(name)
             layer.attrs["weight_names"] = np.array(["kernel", "bias"], dtype=h5py.string_dtype())
             layer["kernel"] = np.arange(2 * units, dtype="float32").reshape(2, units)

@@ -134,6 +134,7 @@ def test_attributes_of_every_type_are_plain_objects(options):
         assert root.attribute("without data") is None
         assert root.attribute("missing") is None
         assert root.attribute("text") == found["text"], "the second reading differs"
+        assert root.attribute("number") == 0.5
     np.testing.assert_array_equal(found.pop("vector"), [1.0, 2.0])
     assert found.pop("none").shape == (0,)
     assert found == {
@@ -178,6 +179,14 @@ def test_names_keep_backslashes_and_keys_may_be_paths():
         node = root.group("layers\\dense/vars")
         assert (node.name, node.datasets(), node.groups()) == ("/layers\\dense/vars", ["0"], [])
         np.testing.assert_array_equal(root.array("layers\\dense/vars/0"), [1, 1])
+
+
+def test_a_long_text_may_be_asked_for_again_and_again():
+    def fill(file):
+        file.attrs["config"] = "x" * (1 << 20)
+
+    with opened(written(fill)) as root:
+        assert {len(root.attribute("config")) for _ in range(100)} == {1 << 20}
 
 
 def test_names_split_over_attributes_are_joined_in_order():
@@ -387,11 +396,10 @@ def test_groups_nested_too_deep_are_refused():
 
 def test_more_groups_than_any_model_has_are_refused():
     def fill(file):
-        for number in range(20_000):
+        for number in range(12_000):
             file.create_group(f"{number}/a")
 
     refused(fill, "more structure than the file of a model")
-    refused(fill, "more structure|a fractal heap is larger", libver="latest")
 
 
 def test_a_file_that_is_no_hdf5_is_refused():
@@ -434,7 +442,7 @@ def test_a_handmade_file_is_read():
 
 
 def test_a_header_of_more_messages_than_any_object_has_is_refused():
-    refused(file_of(header(LINK_INFO, message(12) * 300_000)), "more structure")
+    refused(file_of(header(LINK_INFO, message(12) * 200_000)), "more structure")
 
 
 def test_a_header_that_continues_in_itself_is_refused():

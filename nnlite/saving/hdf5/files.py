@@ -63,6 +63,7 @@ class Node:
         self._file, self.name, self._messages = file, name, messages
         self._members: dict[str, Node | data.Dataset] = {}
         self._attributes: dict[str, tuple[bytes, bytes, bytes]] | None = None
+        self._values: dict[str, data.Value | None] = {}
 
     def groups(self) -> list[str]:
         """Return the names of the groups in this one as created, if the file knows, else A to Z."""
@@ -123,9 +124,9 @@ class Node:
             if self._attributes is None:
                 found = objects.attribute_messages(self._file.source, self._messages)
                 self._attributes = dict(map(objects.parse_attribute, found))
-            if key not in self._attributes:
-                return None
-            return data.value(self._file.heap, *self._attributes[key])
+            if key in self._attributes and key not in self._values:
+                self._values[key] = data.value(self._file.heap, *self._attributes[key])
+            return self._values.get(key)
 
     def text_list(self, key: str) -> list[str]:
         """Return an attribute of names, joined if Keras split it into ``key0``, ``key1``, ...
