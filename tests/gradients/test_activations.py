@@ -130,6 +130,15 @@ def test_a_gated_linear_unit_is_one_half_times_the_sigmoid_of_the_other():
     for axis in (0, 1, -1):
         u, v = np.split(x, 2, axis)
         np.testing.assert_allclose(GLU(axis).forward(x), u / (1 + np.exp(-v)), rtol=1e-14)
+        if axis:  # that of the samples has no known size when a layer is built
+            check_layer(GLU(axis), x)
+
+
+@pytest.mark.parametrize(
+    "layer", [GELU(approximate=True), ReLU(2.0, 0.1, 0.5), CELU(0.5), ELU(2.0)]
+)
+def test_the_derivative_is_the_slope_whatever_the_arguments(layer):
+    check_layer(layer, np.random.default_rng(2).standard_normal((5, 4)))
 
 
 @given(generators, sizes, st.sampled_from([0.1, 1.0, 10.0]))
