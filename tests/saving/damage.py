@@ -20,7 +20,7 @@ MEMORY = 100_000_000
 
 
 def small_hdf5(layers=1, **options):
-    """Return a file as Keras's legacy format has it; many layers are kept in other ways than few."""
+    """Return a file as Keras's legacy format has it; many layers are kept otherwise than few."""
     import h5py
 
     stream = io.BytesIO()

@@ -487,25 +487,43 @@ def test_text_that_is_pointed_to_a_thousand_times_is_refused():
     refused(file_of(root, text), "'a': there is more structure", lambda root: root.attribute("a"))
 
 
+FLOAT32 = b"\x11\x20\x1f\0\4\0\0\0\0\0\x20\0\x17\x08\0\x17\x7f\0\0\0"
+
+
+def dataset(shape, address, size):
+    dimensions = b"\2" + bytes([len(shape)]) + b"\0\1" + struct.pack(f"<{len(shape)}Q", *shape)
+    place = struct.pack("<BBQQ", 3, 1, address, size)
+    return header(message(1, dimensions), message(3, FLOAT32), message(8, place))
+
+
+def link(name, address):
+    return message(6, b"\1\0\1" + name + struct.pack("<Q", address))
+
+
+def test_an_axis_longer_than_any_file_is_refused():
+    def file(*shape):
+        at = 48 + len(header(LINK_INFO, link(b"w", 0)))
+        return file_of(header(LINK_INFO, link(b"w", at)), dataset(shape, 0, 0))
+
+    with opened(file(0, 1 << 20)) as root:
+        assert root.array("w").shape == (0, 1 << 20)
+    refused(file(0, 1 << 63), "/w: a shape of .* is more than any file holds")
+    refused(file(*[0] * 17), "/w: a shape of version 2 has 17 axes .at most 16")
+    for shape in ((0, 1 << 48, 1 << 48), (0, *[1 << 47] * 15)):
+        refused(file(*shape), "/w: ", lambda root: root.array("w"))
+
+
 def test_datasets_over_each_others_bytes_are_refused():
-    float32 = b"\x11\x20\x1f\0\4\0\0\0\0\0\x20\0\x17\x08\0\x17\x7f\0\0\0"
-
-    def dataset(address):
-        parts = message(1, b"\2\1\0\1" + struct.pack("<Q", 1000)), message(3, float32)
-        return header(*parts, message(8, struct.pack("<BBQQ", 3, 1, address, 4000)))
-
-    size = len(dataset(0))
+    size = len(dataset((1000,), 0, 0))
 
     def file(count):
         def root(first):
-            links = (
-                message(6, b"\1\0\1" + bytes([97 + n]) + struct.pack("<Q", first + n * size))
-                for n in range(count)
-            )
+            links = (link(bytes([97 + n]), first + n * size) for n in range(count))
             return header(LINK_INFO, *links)
 
         first = 48 + len(root(0))
-        return file_of(root(first), dataset(first + count * size) * count + bytes(4000))
+        data = dataset((1000,), first + count * size, 4000) * count
+        return file_of(root(first), data + bytes(4000))
 
     with opened(file(1)) as root:
         np.testing.assert_array_equal(root.array("a"), np.zeros(1000, "float32"))

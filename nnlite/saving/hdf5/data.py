@@ -22,7 +22,7 @@ __all__ = ["Dataset", "Value", "value"]
 Array = NDArray[Any]
 Value = str | list[str] | int | float | bool | Array
 
-_MAX_RANK = 16
+_MAX_RANK, _MAX_LENGTH = 16, 1 << 48
 
 # ---- shapes and types ------------------------------------------------------------------------
 
@@ -42,7 +42,10 @@ def _shape(data: bytes) -> tuple[int, ...] | None:
         space.take(5)
     elif space.number(1) > 1:
         return None
-    return tuple(space.number(8) for _ in range(rank))
+    shape = tuple(space.number(8) for _ in range(rank))
+    if max(shape, default=0) > _MAX_LENGTH:  # even beside an axis of length 0
+        raise ValueError(f"a shape of {shape} is more than any file holds")
+    return shape
 
 
 @dataclass(frozen=True)
