@@ -99,8 +99,9 @@ class PReLU(Layer):
             total = total.sum(axis=axis - 1, keepdims=True)
         self.alpha.gradient[...] = total
         if input_gradient:
-            np.multiply(gradient, self.alpha.value, out=dx)
-            np.copyto(dx, gradient, where=x > 0)
+            np.multiply(x > 0, 1 - self.alpha.value, out=dx)  # quicker than copying where x > 0
+            dx += self.alpha.value
+            dx *= gradient
         return dx
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -90,7 +90,7 @@ MUTANTS = {
     "layers/layer_normalization.py": [
         ("c = np.subtract(rows, self._sums", "c = np.add(rows, self._sums"),
         ("[:, None] / n, out=v)", "[:, None], out=v)"),
-        ('np.einsum("ij,ij->i", c, c)', 'np.einsum("ij,ij->i", c, rows)'),
+        ('np.einsum("ij,ij->i", c, c)', 'np.einsum("ij,ij->i", rows, rows)'),
         ("y = np.divide(c, s[:, None], out=v)", "y = np.divide(rows, s[:, None], out=v)"),
         ("y = np.add(y, self._shift", "y = np.subtract(y, self._shift"),
         ("np.multiply(g, v, out=dx)", "np.multiply(g, -v, out=dx)"),
@@ -108,7 +108,7 @@ MUTANTS = {
         ("y += np.multiply(negative,", "y -= np.multiply(negative,"),
         ("dx = np.multiply(gradient, negative,", "dx = np.multiply(gradient, x,"),
         ("total.sum(axis=axis - 1,", "total.mean(axis=axis - 1,"),
-        ("where=x > 0", "where=x >= 0"),
+        ("np.multiply(x > 0, 1", "np.multiply(x >= 0, 1"),
         ("shape[axis - 1] = 1", "shape[axis - 2] = 1"),
     ],
     "layers/scaling.py": [
