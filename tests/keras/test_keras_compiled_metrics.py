@@ -1,0 +1,78 @@
+"""The metrics that compile makes beside Keras's: their names and values in evaluate."""
+
+import keras
+import numpy as np
+import pytest
+
+import nnlite
+from nnlite.layers import Dense
+
+# Keras's variables do not take NumPy 2's argument of __array__.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+X = np.random.default_rng(5).standard_normal((16, 4))
+LABELS = np.arange(16) % 3
+WEIGHT = np.random.default_rng(6).choice([0.5, 1.0, 2.0], 16)
+TASKS = {
+    "binary": (1, "sigmoid", "binary_crossentropy", (LABELS == 1).astype(float)),
+    "sparse": (3, "softmax", "sparse_categorical_crossentropy", LABELS),
+    "one hot": (3, "softmax", "categorical_crossentropy", np.eye(3)[LABELS]),
+    "numbers": (2, None, "mse", X[:, :2]),
+}
+
+
+def evaluations(task, make, weighted=None, weight=None):
+    """Return what evaluate gives on both sides, for metrics made of either module."""
+    keras.utils.clear_session()  # which numbers names over the whole process
+    units, activation, loss, y = TASKS[task]
+    there = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units, activation=activation)])
+    here = nnlite.Sequential([Dense(units, activation)])
+    here.build((None, 4))
+    here.set_weights(there.get_weights())
+    results = []
+    for model, module in [(here, nnlite), (there, keras)]:
+        chosen = weighted and weighted(module)
+        model.compile("sgd", loss, metrics=make(module), weighted_metrics=chosen)
+        logs = model.evaluate(X, y, batch_size=8, verbose=0, sample_weight=weight, return_dict=True)
+        results.append({name: np.asarray(value) for name, value in logs.items()})
+    return results
+
+
+@pytest.mark.parametrize(
+    ("task", "make"),
+    [
+        ("binary", lambda k: ["accuracy", "acc", "mse", "AUC", k.metrics.Precision()]),
+        ("binary", lambda k: [["accuracy"]]),
+        ("binary", lambda k: [k.metrics.Precision(thresholds=[0.2, 0.4]), k.metrics.Recall]),
+        ("binary", lambda k: {"out": ["mse", "mae"]}),
+        ("binary", lambda k: {"b": "mse", "a": "mae"}),
+        ("binary", lambda k: (k.metrics.BinaryAccuracy(), k.metrics.BinaryAccuracy(threshold=0.3))),
+        ("sparse", lambda k: ["Accuracy", "sparse_categorical_accuracy"]),
+        (
+            "sparse",
+            lambda k: ["sparse_top_k_categorical_accuracy", "SparseCategoricalCrossentropy"],
+        ),
+        ("one hot", lambda k: ["accuracy", k.metrics.F1Score(), k.metrics.F1Score("macro")]),
+        ("one hot", lambda k: [k.metrics.AUC(multi_label=True), "kl_divergence"]),
+        (
+            "numbers",
+            lambda k: ["mse", "MAE", "mape", "cosine_similarity", "msle", "MeanSquaredError"],
+        ),
+        ("numbers", lambda k: [k.metrics.mean_squared_error, k.metrics.R2Score()]),
+        ("numbers", lambda k: [k.metrics.R2Score(None), k.metrics.RootMeanSquaredError(name="r")]),
+    ],
+)
+def test_compile_names_and_computes_metrics_as_keras(task, make):
+    mine, theirs = evaluations(task, make)
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        np.testing.assert_allclose(mine[name], theirs[name], rtol=2e-5, atol=1e-6, err_msg=name)
+
+
+def test_weighted_metrics_are_those_of_keras():
+    asked = lambda k: ["mse", "mae", "mae", k.metrics.RootMeanSquaredError()]  # noqa: E731
+    mine, theirs = evaluations("numbers", asked, asked, WEIGHT)
+    assert mine.keys() == theirs.keys()
+    assert "weighted_mae" in mine
+    for name in mine:
+        np.testing.assert_allclose(mine[name], theirs[name], rtol=2e-5, err_msg=name)
