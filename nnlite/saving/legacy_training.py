@@ -85,6 +85,7 @@ _NO_MATTER = frozenset({"is_legacy_optimizer", "jit_compile", "fn", "dtype"})
 
 
 def _optimizer(value: Any, notes: Notes) -> optimizers.Optimizer | None:
+    value = _function(value)
     if isinstance(value, str):
         value = {"class_name": value, "config": {}}
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
@@ -199,8 +200,8 @@ def _metric(value: Any, notes: Notes) -> Any:
             made.name = inner["name"] if isinstance(inner.get("name"), str) else made.name
             return made
         watched = _watched(one, notes)
-        made = metrics.get(watched)
-        return made if callable(one) else watched
+        metrics.get(watched)
+        return watched
     except _FAULTS as error:
         notes.skip(f"the metric {_shown(value)} ({error})")
         return None
