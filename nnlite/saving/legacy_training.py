@@ -201,10 +201,10 @@ def _metric(value: Any, notes: Notes) -> Any:
             return made
         watched = _watched(one, notes)
         metrics.get(watched)
-        return watched
     except _FAULTS as error:
         notes.skip(f"the metric {_shown(value)} ({error})")
         return None
+    return watched
 
 
 def _watched(value: Any, notes: Notes) -> Any:

@@ -41,8 +41,8 @@ class Notes:
         if self.faults:
             raise ValueError(self.faults[0])
 
-    def warn(self, file: str, stacklevel: int = 3) -> None:
-        """Warn once of all that was skipped, if anything was."""
+    def warn(self, file: str, stacklevel: int = 2) -> None:
+        """Warn once of all that was skipped, if anything was; ``stacklevel`` as if it were here."""
         if self.skipped:
             what = "; ".join(self.skipped)
             warnings.warn(f"{file}: read without this: {what}.", stacklevel=stacklevel + 1)

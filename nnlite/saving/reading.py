@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -86,10 +86,12 @@ def load_model(
 def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> Sequential:
     """Return the model of a ``.keras`` file."""
     translated, model = _model(config, weights, notes)
-    if is_legacy(weights):
-        assign(by_order(model, legacy_root(weights)))
-    else:
-        assign(by_class(model, weights, translated))
+    legacy = is_legacy(weights)
+    found = (
+        by_order(model, legacy_root(weights)) if legacy else by_class(model, weights, translated)
+    )
+    assign(found)
+    _check_all_filled(model, found)
     settings = config.get("compile_config") if compiled else None
     if isinstance(settings, dict):
         with _state(weights) as (name, stored):
@@ -119,6 +121,7 @@ def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Sequentia
     _, model = _model(config, weights, notes)
     found = by_order(model, weights)
     assign(found)
+    _check_all_filled(model, found)
     text = root.attribute("training_config")
     if compiled and isinstance(text, str):
         settings = parse_json(text, "training_config")
@@ -139,6 +142,13 @@ def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Se
         if not model.built:
             model.build(_input_shape(model, weights))
     return translated, model
+
+
+def _check_all_filled(model: Sequential, found: Sequence[Assignment]) -> None:
+    """Raise a ValueError if the file has no array for a weight of a layer."""
+    filled = {variable for one in found for variable in one.variables}
+    if left := [variable.name for variable in model.all_variables() if variable not in filled]:
+        raise ValueError(f"the file has nothing for the weights {', '.join(map(repr, left))}")
 
 
 def translate(config: Any, notes: Notes) -> dict[str, Any]:
@@ -236,7 +246,7 @@ def load_weights(
         else:
             with open_hdf5(path, path) as root:
                 _load(model, root, notes, skip_mismatch, by_name, objects_to_skip)
-    notes.warn(path)
+    notes.warn(path, stacklevel=3)
 
 
 def _load(
@@ -279,5 +289,5 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
         settings = config.get("compile_config")
         if isinstance(settings, dict):
             compile_from(model, settings, notes)
-    notes.warn("the configuration")
+    notes.warn("the configuration", stacklevel=3)
     return model

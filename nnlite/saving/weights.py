@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,7 +109,7 @@ def assign(assignments: Sequence[Assignment], skip_mismatch: bool = False) -> No
                 raise
             skipped.append(str(error))
     if skipped:
-        warnings.warn(f"Weights that do not fit were left out: {'; '.join(skipped)}", stacklevel=4)
+        warnings.warn(f"Weights that do not fit were left out: {'; '.join(skipped)}", stacklevel=5)
     for variable, array in ready:
         variable.value[...] = array
 
@@ -199,38 +199,70 @@ def _of_layer(
         nested = written if written and "written_as" in written else None
         yield from _of_model(layer, tree, nested, skip, f"{shown}/")
         return
-    inner = {variable for part in layer.sublayers() for variable in part.all_variables()}
-    own = [variable for variable in layer.all_variables() if variable not in inner]
+    own = own_variables(layer)
     if own or tree is None:
-        # As Keras keeps them: those that training changes come first.
-        own.sort(key=lambda variable: not variable.trainable)
         keys = [] if tree is None else tree.keys()
         node = tree.children["vars"].node if tree and keys else (tree or parent).node
         yield Assignment(shown, node, keys, own)
     if tree is not None:
         for attribute, part in attributes(layer):
-            yield from _of_layer(part, tree.children.get(attribute), None, skip, f"{shown}/", tree)
+            below: Tree | None = tree
+            for name in attribute.split("/"):
+                below = below.children.get(name) if below else None
+            yield from _of_layer(part, below, None, skip, f"{shown}/", tree)
+
+
+def own_variables(layer: Layer) -> list[Variable]:
+    """Return the weights of a layer without those of the layers in it, as Keras keeps them.
+
+    Those that training changes come first, frozen or not.
+    """
+    inner = {variable for part in layer.sublayers() for variable in part.all_variables()}
+    own = [variable for variable in layer.all_variables() if variable not in inner]
+    return sorted(own, key=lambda variable: not variable.trainable)
 
 
 def attributes(layer: Layer) -> list[tuple[str, Layer]]:
-    """Return the layers that a layer keeps in attributes of its own, with the attributes' names."""
-    inner = layer.sublayers()
-    return [
-        (name, value)
-        for name, value in sorted(vars(layer).items())
-        if isinstance(value, Layer) and any(value is one for one in inner)
-    ]
+    """Return the layers that a layer keeps in its attributes, each with the path of its group.
+
+    That is the attribute's name, and for a list the class's name behind it, numbered in order.
+    """
+    inner = {id(part) for part in layer.sublayers()}
+    found: list[tuple[str, Layer]] = []
+    for name, value in sorted(vars(layer).items()):
+        if isinstance(value, Layer) and id(value) in inner:
+            found.append((name, value))
+        elif type(value) in (list, tuple):  # not a cache, whose iteration may be an error
+            parts = [part for part in value if isinstance(part, Layer) and id(part) in inner]
+            found += [(f"{name}/{key}", part) for key, part in numbered(parts, class_name)]
+    return found
+
+
+def class_name(layer: Layer) -> str:
+    """Return what Keras calls the class of a layer."""
+    return layer.keras_name or type(layer).__name__
+
+
+def numbered(
+    layers: Sequence[Layer], name_of: Callable[[Layer], str]
+) -> Iterator[tuple[str, Layer]]:
+    """Yield layers with the names of their groups: the class in snake case, and a number."""
+    used: dict[str, int] = {}
+    for layer in layers:
+        base = snake_case(name_of(layer))
+        number = used[base] = used.get(base, -1) + 1
+        yield f"{base}_{number}" if number else base, layer
 
 
 def _names(layer: Layer, written: Any) -> tuple[str, ...]:
     """Return the names that the group of a layer of this class may have, before the number."""
-    if isinstance(layer, Sequential):
+    if type(layer) is Sequential:
         return (written["written_as"].lower(),) if written else _MODELS
-    name = snake_case(layer.keras_name or type(layer).__name__)
+    name = class_name(layer)
     # Keras 3's own spelling differs from Keras 2's where digits follow a capital.
-    newer = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", layer.keras_name or type(layer).__name__)
+    newer = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     newer = re.sub(r"([a-z])([A-Z])", r"\1_\2", newer).lower()
-    return (name,) if name == newer else (name, newer)
+    return tuple(dict.fromkeys([snake_case(name), newer]))
 
 
 def _numbered(

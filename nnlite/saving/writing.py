@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 from nnlite.layers import activations
 from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
-from nnlite.registry import snake_case
 from nnlite.saving.atomic import atomic_write
 from nnlite.saving.compiling import built_optimizer, compile_config
-from nnlite.saving.weights import attributes, in_legacy_order
+from nnlite.saving.weights import (
+    attributes,
+    class_name,
+    in_legacy_order,
+    numbered,
+    own_variables,
+)
 from nnlite.sequential import Sequential
 from nnlite.serialization import PUBLIC, serialize_keras_object
 
@@ -49,7 +54,7 @@ def _serialized(layer: Layer) -> dict[str, Any]:
     if isinstance(layer, Sequential):
         entries = data["config"]["layers"]
         entries[len(entries) - len(layer.layers) :] = map(_serialized, layer.layers)
-    elif class_name(layer) == "Activation" and not isinstance(layer, Activation):
+    elif written_class(layer) == "Activation" and not isinstance(layer, Activation):
         kept = {key: data["config"][key] for key in ("name", "trainable", "dtype")}
         name = activations.function_name(layer)
         data.update(class_name="Activation", config={**kept, "activation": name})
@@ -60,9 +65,9 @@ def _serialized(layer: Layer) -> dict[str, Any]:
 _LAYERS = ("ELU", "Identity", "LeakyReLU", "ReLU", "Softmax")
 
 
-def class_name(layer: Layer) -> str:
+def written_class(layer: Layer) -> str:
     """Return the name of the class that a layer has in files."""
-    name = layer.keras_name or type(layer).__name__
+    name = class_name(layer)
     own = PUBLIC.get(type(layer)) is not None and name in activations.registry
     if own and name not in _LAYERS and activations.function_name(layer) is not None:
         return "Activation"
@@ -198,27 +203,13 @@ def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
         own[str(number)] = variable.value
     if isinstance(layer, Sequential):
         below = group.create_group("layers")
-        used: dict[str, int] = {}
-        for part in layer.layers:
-            base = snake_case(class_name(part))
-            number = used[base] = used.get(base, -1) + 1
+        for name, part in numbered(layer.layers, written_class):
             if part not in skip:
-                name = f"{base}_{number}" if number else base
                 _write_layer(below.create_group(name), part, skip)
         return
     for attribute, part in attributes(layer):
         if part.all_variables():
             _write_layer(group.create_group(attribute), part, skip)
-
-
-def own_variables(layer: Layer) -> list[Any]:
-    """Return the weights of a layer without those of the layers in it, as Keras keeps them.
-
-    Those that training changes come first, frozen or not.
-    """
-    inner = {variable for part in layer.sublayers() for variable in part.all_variables()}
-    own = [variable for variable in layer.all_variables() if variable not in inner]
-    return sorted(own, key=lambda variable: not variable.trainable)
 
 
 # ---- the older format ---------------------------------------------------------------------

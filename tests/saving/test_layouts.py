@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nnlite import Sequential
-from nnlite.layers import BatchNormalization, Dense, Dropout, Input
+from nnlite.layers import BatchNormalization, Dense, Dropout, Input, Layer
 from nnlite.models import load_model
 
 from .old_files import (
@@ -129,6 +129,69 @@ def test_an_activation_with_weights_of_its_own(tmp_path):
     groups = {**NEW_GROUPS, "layers/dense/activation": [alpha]}
     path = write_keras(tmp_path / "m.keras", sequential(layers), groups)
     assert_predicts(load_model(path), expected(lambda z: np.where(z > 0, z, alpha * z)))
+
+
+class Block(Layer):
+    """Layers in an attribute, in a list, and in a place that no file has a group for."""
+
+    def __init__(self, hidden=False, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = hidden
+        self.first = Dense(3, "tanh", name="f")
+        self.rest = [Dense(3, use_bias=False, name="r"), Dense(2, name="s")]
+        if hidden:
+            self.rest = {"rest": self.rest}
+
+    def sublayers(self):
+        return (self.first, *(self.rest["rest"] if self.hidden else self.rest))
+
+    def build(self, input_shape):
+        for layer in self.sublayers():
+            layer.ensure_built(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def forward(self, x, training=False):
+        for layer in self.sublayers():
+            x = layer.forward(x, training)
+        return x
+
+
+def test_layers_within_a_layer_of_the_programs_own(tmp_path):
+    (W, b), (V, c) = CHAIN
+    layers = [input_layer(), {"class_name": "Block", "config": {"name": "block"}}]
+    groups = {
+        "layers/block/first": [W, b],
+        "layers/block/rest/dense": [np.eye(3, dtype="float32")],
+        "layers/block/rest/dense_1": [V, c],
+    }
+    path = write_keras(tmp_path / "m.keras", sequential(layers), groups)
+    model = load_model(path, {"Block": Block})
+    assert_predicts(model)
+    model.save(tmp_path / "again.keras")
+    assert_predicts(load_model(tmp_path / "again.keras", {"Block": Block}))
+    model.save(tmp_path / "again.h5")
+    assert_predicts(load_model(tmp_path / "again.h5", {"Block": Block}))
+
+
+def test_a_weight_that_has_no_place_in_the_file_is_named(tmp_path):
+    config = {"name": "block", "hidden": True}
+    layers = [input_layer(), {"class_name": "Block", "config": config}]
+    groups = {"layers/block/first": CHAIN[0], "layers/other": [np.ones(100, "float32")]}
+    path = write_keras(tmp_path / "m.keras", sequential(layers), groups)
+    with pytest.raises(ValueError, match="nothing for the weights 'kernel', 'kernel', 'bias'"):
+        load_model(path, {"Block": Block})
+
+
+def test_the_group_of_a_models_subclass_bears_the_subclasses_name(tmp_path):
+    class MyChain(Sequential):
+        pass
+
+    inner = {**sequential(two_layers()), "class_name": "MyChain"}
+    groups = {f"layers/my_chain/{name}": pair for name, pair in NEW_GROUPS.items()}
+    path = write_keras(tmp_path / "m.keras", sequential([input_layer(), inner]), groups)
+    model = load_model(path, {"MyChain": MyChain})
+    assert isinstance(model.layers[0], MyChain)
+    assert_predicts(model)
 
 
 # ---- names in attributes -------------------------------------------------------------------
