@@ -16,6 +16,7 @@ from nnlite import (
     callbacks,
     config,
     constraints,
+    data,
     datasets,
     initializers,
     layers,
@@ -28,18 +29,32 @@ from nnlite import (
     saving,
     utils,
 )
-from nnlite.layers import Input
+from nnlite.initializers import Initializer
+from nnlite.layers import Input, Layer
+from nnlite.losses import Loss
+from nnlite.metrics import Metric
+from nnlite.optimizers import Optimizer
 from nnlite.random import set_random_seed
+from nnlite.regularizers import Regularizer
 from nnlite.sequential import Sequential
+from nnlite.variables import Variable
 
 __all__ = [
+    "Initializer",
     "Input",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
+    "Variable",
     "activations",
     "backend",
     "callbacks",
     "config",
     "constraints",
+    "data",
     "datasets",
     "gradcheck",
     "initializers",

@@ -138,6 +138,24 @@ class Trainer(Door):
         """The metrics of `compile`, once they have met data."""
         return self.compiled_metrics.all
 
+    @property
+    def metrics_names(self) -> list[str]:
+        """What `evaluate` returns, by name: the loss, then each metric once it has met data."""
+        return ["loss", *self.compiled_metrics.results()]
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Return each metric's result over the batches since they were last reset, by name."""
+        return self.compiled_metrics.results()
+
+    def reset_metrics(self) -> None:
+        """Make the metrics forget all batches."""
+        self.compiled_metrics.reset_state()
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the model has an optimizer: from `compile`, or from its first training."""
+        return self.optimizer is not None
+
     # ---- fit ------------------------------------------------------------------------------
 
     @one_thread

@@ -255,3 +255,17 @@ def test_a_metric_that_has_been_used_before_starts_anew_in_a_run():
         model = Sequential([Dense(1, kernel_initializer="zeros")])
         model.compile("sgd", "mse", metrics=[metric])
         assert model.fit(x, np.ones(4), 4, verbose=0).history["mean_squared_error"] == [1.0]
+
+
+def test_a_model_tells_of_its_metrics_between_epochs():
+    model = Sequential([Dense(1, kernel_initializer="zeros")])
+    assert not model.compiled
+    model.compile("sgd", "mse", metrics=["mae"])
+    assert model.compiled
+    assert model.metrics_names == ["loss"]
+    loss, error = model.test_on_batch(np.ones((4, 2)), np.full(4, 3.0))
+    assert (loss, error) == (9.0, 3.0)
+    assert model.metrics_names == ["loss", "mae"]
+    assert model.get_metrics_result() == {"mae": 3.0}
+    model.reset_metrics()
+    assert model.get_metrics_result() == {"mae": 0.0}

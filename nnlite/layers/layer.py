@@ -314,7 +314,9 @@ class Layer(Configurable):
     @per_structure
     def learning_variables(self) -> list[Variable]:
         """Return the weights made so far that an optimizer changes."""
-        own = [variable for variable in self._variables if variable.trainable and self._trainable]
+        if not self._trainable:  # nor what is within: layers that joined a frozen model later
+            return []
+        own = [variable for variable in self._variables if variable.trainable]
         return own + [v for layer in self.sublayers() for v in layer.learning_variables()]
 
     @property
@@ -331,6 +333,11 @@ class Layer(Configurable):
     def trainable_variables(self) -> list[Variable]:
         """Keras's other name of `trainable_weights`."""
         return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """Keras's other name of `non_trainable_weights`."""
+        return self.non_trainable_weights
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
