@@ -97,6 +97,13 @@ def test_compressed_weights_of_many_pieces_are_read():
         np.testing.assert_array_equal(archive.weights.array("layers/dense/vars/0"), array)
 
 
+def test_what_is_left_in_the_unpacker_after_the_last_piece_is_read():
+    for size in range(1 << 20, (1 << 20) + 300, 50):
+        members = {**MEMBERS, CONFIG: MEMBERS[CONFIG].ljust(size)}
+        with read_archive(io.BytesIO(zipped(members, zipfile.ZIP_DEFLATED))) as archive:
+            assert archive.config == {"class_name": "Sequential"}
+
+
 def test_an_archive_written_for_large_files_is_read():
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:

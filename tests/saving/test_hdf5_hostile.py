@@ -1,6 +1,7 @@
 """HDF5 files that no model needs: each refused by name, soon and within little memory."""
 
 import struct
+import zlib
 
 import h5py
 import numpy as np
@@ -91,6 +92,14 @@ def test_a_chunk_that_expands_beyond_its_size_is_refused():
         refused(
             other, f"/w: a chunk does not unpack to its {8 * size}", lambda root: root.array("w")
         )
+
+
+def test_a_chunk_that_is_a_bomb_is_refused():
+    def fill(file):
+        made = file.create_dataset("w", (64,), "f4", chunks=(64,), compression="gzip")
+        made.id.write_direct_chunk((0,), zlib.compress(bytes(1 << 28)))
+
+    refused(fill, "/w: a chunk does not unpack to its 256 bytes", lambda root: root.array("w"))
 
 
 def test_data_that_is_damaged_in_a_chunk_is_refused():

@@ -40,7 +40,7 @@ def test_brackets_inside_of_text_are_no_nesting():
     text = json.dumps(["[" * 5000, '\\"[[' * 100, "\\" * 7 + '"' + "{" * 200])
     assert parse_json(text, "text") == json.loads(text)
     refused('"\\\\' + '"[' * 150, "nested|delimiter|Extra data|Expecting")
-    refused('["\\\\"' + ",[" * 150, "nested 151 deep")
+    refused('["\\\\",' + "[" * 150 + '"', "nested 151 deep")
 
 
 def test_a_key_twice_in_one_object_is_refused():
