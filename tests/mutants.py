@@ -31,9 +31,12 @@ TESTS = {
     "optimizers": "test_optimizers.py test_optimizer_state.py test_optimizer_steps.py "
     "test_schedules.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
+    "saving": "saving/test_old_configs.py saving/test_layouts.py saving/test_old_training.py "
+    "saving/test_writing.py saving/test_hostile_models.py",
     "sequential.py": "gradients/test_models.py",
     "objective.py": "gradients/test_models.py",
     "utils.py": "test_utils.py",
+    "variables.py": "saving/test_hostile_models.py",
 }
 TESTS["numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
 

@@ -74,10 +74,8 @@ def _name(layer: Any) -> str:
 
 def _end(value: Any, what: str, by_name: dict[str, Config], place: str) -> str:
     """Return the name of the one layer at an end: ``["a", 0, 0]``, a list or a dict of that."""
-    if isinstance(value, dict) and len(value) == 1:
-        (value,) = value.values()
-    if isinstance(value, list) and len(value) == 1:
-        (value,) = value
+    while isinstance(value, (dict, list)) and len(value) == 1:
+        (value,) = value.values() if isinstance(value, dict) else value
     if isinstance(value, list) and value and isinstance(value[0], list):
         raise ValueError(
             f"the functional model {place}has {len(value)} {what}s: "

@@ -106,30 +106,31 @@ def _arrangements(
     arrays = [array for _, array in stored]
     arrays[:1] = map(_integral, arrays[:1])
     fresh = dict(optimizer.state_arrays())
-    counted = "learning_rate" in fresh
+    rate = [fresh["learning_rate"]] if "learning_rate" in fresh else []
+    bare = [
+        array
+        for name, array in zip(names, arrays, strict=True)
+        if array.ndim or name not in _SETTINGS
+    ]
     if not names or names[0] == "iteration" or names[0].isdigit():  # Keras 2.11 and later
         yield False, arrays
-        if counted:  # until 2.15 the rate was not among them
-            yield False, [*arrays[:1], fresh["learning_rate"], *arrays[1:]]
+        # Until 2.15 the rate was not among them, but momenta where the momentum was 0 were.
+        yield False, [*bare[:1], *rate, *bare[1:]][: len(fresh)]
         if all(array.ndim == 0 for array in arrays):  # saved before the first step
             yield False, [*arrays, *list(fresh.values())[len(arrays) :]]
         return
-    kept = zip(names, arrays, strict=True)
-    arrays = [array for name, array in kept if array.ndim or name not in _SETTINGS]
-    if not arrays or arrays[0].ndim:
-        arrays.insert(0, np.array(0))  # some optimizers of Keras 2.0 to 2.2 did not count
+    if not bare or bare[0].ndim:
+        bare.insert(0, np.array(0))  # some optimizers of Keras 2.0 to 2.2 did not count
     # Some had more than their settings need, such as momenta where the momentum is 0.
-    arrays = arrays[: len(fresh) - counted]
-    yield True, arrays
+    bare = bare[: len(fresh) - len(rate)]
+    yield True, bare
     # Keras 2.0 had the weights in each slot in the order of their names.
-    first = 1 + len(optimizer.scalars)
-    rank = {
-        place: at for at, place in enumerate(sorted(range(len(weights)), key=weights.__getitem__))
-    }
-    slots = range(first, len(arrays), max(1, len(weights)))
-    order = [start + rank[place] for start in slots for place in range(len(weights))]
-    if order and max(order) < len(arrays):
-        yield True, arrays[:first] + [arrays[place] for place in order]
+    first, count = 1 + len(optimizer.scalars), len(weights)
+    rank = {place: at for at, place in enumerate(sorted(range(count), key=weights.__getitem__))}
+    slots = range(first, len(bare), max(1, count))
+    order = [start + rank[place] for start in slots for place in range(count)]
+    if max(order, default=0) < len(bare):
+        yield True, bare[:first] + [bare[place] for place in order]
 
 
 #: Settings that some versions kept among the variables.

@@ -184,7 +184,8 @@ def _layer(config: Any, notes: Notes, place: str) -> tuple[Config, Any]:
             rule(inner, notes)
     if "activation" in inner:
         inner["activation"] = _activation(inner["activation"], notes, shown)
-    return {"class_name": name, "config": fitting(cls, inner, notes, f"layer {shown!r}")}, shape
+    kept = fitting(cls, inner, notes, f"layer {shown!r}")
+    return {"class_name": name, "config": kept, "was": written}, shape
 
 
 def _own_class(config: Config) -> Any:
@@ -298,6 +299,14 @@ def one_axis(config: Config, notes: Notes) -> None:
     """TensorFlow 1.13 to 2.15 wrote ``axis`` as a list of one."""
     if "axis" in config:
         config["axis"] = _single(config["axis"])
+
+
+@_rule("Normalization")
+def means_without_a_batch_axis(config: Config, notes: Notes) -> None:
+    """Numbers that were given as ``[[1.0, 2.0]]`` are those of ``[1.0, 2.0]``."""
+    for key in ("mean", "variance"):
+        while isinstance(inner := _single(config.get(key)), list) and inner is not config[key]:
+            config[key] = inner
 
 
 @_rule("LeakyReLU")

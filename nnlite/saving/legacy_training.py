@@ -172,6 +172,7 @@ def _loss(value: Any, notes: Notes) -> Any:
             # Keras 2's "auto" was the mean over the batch, which "none" became in training.
             if inner.get("reduction") in ("auto", "none", None):
                 inner.pop("reduction", None)
+            inner.pop("dtype", None)
             if one["class_name"] == "LossFunctionWrapper":
                 return losses.get(_function(inner.get("fn")))
             one = _made(losses.registry, {**one, "config": inner}, notes)

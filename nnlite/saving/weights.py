@@ -258,7 +258,7 @@ def _names(layer: Layer, written: Any) -> tuple[str, ...]:
     """Return the names that the group of a layer of this class may have, before the number."""
     if type(layer) is Sequential:
         return (written["written_as"].lower(),) if written else _MODELS
-    name = class_name(layer)
+    name = written["was"] if written and "was" in written else class_name(layer)
     # Keras 3's own spelling differs from Keras 2's where digits follow a capital.
     newer = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     newer = re.sub(r"([a-z])([A-Z])", r"\1_\2", newer).lower()

@@ -1,6 +1,6 @@
 """The mistakes that the tests must notice: a sign, a factor, an axis."""
 
-from mutations import activations, callbacks, layers, losses, metrics, model, optimizers
+from mutations import activations, callbacks, layers, losses, metrics, model, optimizers, saving
 
 MUTANTS = {
     **activations.MUTANTS,
@@ -10,4 +10,5 @@ MUTANTS = {
     **metrics.MUTANTS,
     **model.MUTANTS,
     **optimizers.MUTANTS,
+    **saving.MUTANTS,
 }

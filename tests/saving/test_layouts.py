@@ -64,6 +64,14 @@ def test_a_group_may_bear_the_name_of_another_layer(tmp_path):
     assert_predicts(model)
 
 
+def test_the_group_of_a_renamed_class_bears_the_old_name(tmp_path):
+    bn = {"class_name": "SyncBatchNormalization", "config": {"name": "bn", "epsilon": 0.0625}}
+    arrays = np.array([[2, 2], [1, 1], [0, 0], [3.9375, 3.9375]], "float32")
+    groups = {**NEW_GROUPS, "layers/sync_batch_normalization": arrays}
+    path = write_keras(tmp_path / "m.keras", sequential([*two_layers(), bn]), groups)
+    assert_predicts(load_model(path), expected() + 1)
+
+
 def test_numbers_sort_as_numbers(tmp_path):
     rng = np.random.default_rng(2)
     squares = [(rng.normal(size=(4, 4)) / 2, rng.normal(size=4)) for _ in range(12)]
@@ -93,6 +101,26 @@ def test_variables_of_a_layer_sort_as_numbers(tmp_path):
     path = write_keras(tmp_path / "m.keras", sequential(layers), {"layers/many": arrays})
     model = load_model(path, custom_objects={"Many": Many})
     assert [float(w.value) for w in model.weights[2:]] == list(vectors[2:])
+
+
+class Counted(Layer):
+    def build(self, input_shape):
+        self.seen = self.add_weight("seen", (2,), "zeros", trainable=False)
+        self.shift = self.add_weight("shift", (2,), "zeros")
+
+    def forward(self, x, training=False):
+        return x + self.shift.value
+
+
+def test_what_learns_comes_first_in_a_layers_group(tmp_path):
+    layers = [*two_layers(), {"class_name": "Counted", "config": {"name": "c"}}]
+    groups = {**NEW_GROUPS, "layers/counted": [np.ones(2, "float32"), np.zeros(2, "float32")]}
+    path = write_keras(tmp_path / "m.keras", sequential(layers), groups)
+    model = load_model(path, {"Counted": Counted})
+    assert_predicts(model, expected() + 1)
+    model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5") as file:
+        np.testing.assert_array_equal(file["layers/counted/vars/0"], np.ones(2))
 
 
 def test_states_of_seed_generators_are_left_alone(tmp_path):

@@ -256,7 +256,7 @@ def test_normalization_with_a_count(path):
 
 def test_normalization_with_its_numbers_in_the_config(path):
     array = {"class_name": "__numpy__", "config": {"value": [4.0, 9.0, 16.0], "dtype": "float32"}}
-    config = {"name": "n", "axis": [-1], "mean": [1.0, 2.0, 3.0], "variance": array}
+    config = {"name": "n", "axis": [-1], "mean": [[1.0, 2.0, 3.0]], "variance": array}
     y, _ = after_dense(path, {"class_name": "Normalization", "config": config})
     np.testing.assert_allclose(y, (Z - [1, 2, 3]) / [2, 3, 4], rtol=1e-4)
 
@@ -424,7 +424,9 @@ INPUT_GROUP = [("input_1", []), *TWO_GROUPS]
 
 @pytest.mark.parametrize("node", [old_node, new_node])
 @pytest.mark.parametrize("name", ["Functional", "Model"])
-@pytest.mark.parametrize("ends", [lambda n: [[n, 0, 0]], lambda n: [n, 0, 0]])
+@pytest.mark.parametrize(
+    "ends", [lambda n: [[n, 0, 0]], lambda n: [n, 0, 0], lambda n: {"x": [[n, 0, 0]]}]
+)
 def test_functional_chains(path, node, name, ends):
     model = assert_reads_config(path, functional(node, name, ends), groups=INPUT_GROUP)
     assert [layer.name for layer in model.layers] == ["dense", "dense_1"]

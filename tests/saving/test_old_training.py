@@ -391,6 +391,11 @@ STATES = {
         *by_numbers(sorted_by_name(M), 0),
         *by_numbers(sorted_by_name(V), 4),
     ],
+    "2.12": [
+        ("iteration:0", COUNT),
+        ("current_learning_rate:0", RATE),
+        *named(interleaved(), [f"Adam/{k}/{n}:0" for n in NAMES for k in "mv"]),
+    ],
     "2.11 to 2.15": [
         ("iteration:0", COUNT),
         *named(interleaved(), [f"Adam/{k}/{n}:0" for n in NAMES for k in "mv"]),
@@ -467,8 +472,9 @@ def test_variables_of_an_optimizer_that_the_settings_do_not_name(tmp_path):
 
 def test_momenta_that_no_momentum_needs_are_left(tmp_path):
     sgd = {"class_name": "SGD", "config": {"lr": 0.25, "momentum": 0.0, "decay": 0.0}}
-    state = [("SGD/iterations:0", COUNT), *by_numbers(M, 0)]
-    assert compiled(tmp_path, sgd, state=state).optimizer.iterations == 7
+    for count in ("SGD/iterations:0", "iteration:0"):
+        state = [(count, COUNT), *by_numbers(M, 0)]
+        assert compiled(tmp_path, sgd, state=state).optimizer.iterations == 7
 
 
 def test_an_optimizer_that_did_not_count(tmp_path):

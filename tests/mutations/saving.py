@@ -1,0 +1,65 @@
+"""One mistake in each rule by which files are read and written: the file, the rule, the mistake."""
+
+MUTANTS = {
+    "saving/legacy.py": [
+        (
+            'if "alpha" in config:\n        config["negative_slope"]',
+            'if "alpha" in config:\n        config["threshold"]',
+        ),
+        ('config.pop("theta", 1.0)', 'config.pop("theta", 1.0) + 1'),
+        ("found = found or {", "found = {"),
+        ("= max(found)", "= min(found)"),
+        ("[None, *shape[1:]]", "[None, *shape[:-1]]"),
+        ('inner["batch_shape"] = shape', 'inner["batch_shape"] = shape[::-1]'),
+        ('if "float16" in value or value == "half":', 'if value == "half":'),
+        ("if not layers and shape is not None", "if shape is not None"),
+        ('inner.get("trainable") is not False', 'inner.get("trainable") is False'),
+    ],
+    "saving/chains.py": [
+        ("list(chain.values())[::-1]", "list(chain.values())"),
+        ("output != 0", "output < 0"),
+        ("if len(nodes) > 1:", "if len(nodes) > 2:"),
+    ],
+    "saving/weights.py": [
+        (
+            "stored.sort(key=lambda pair: int(pair[0][1] or 0))",
+            "stored.sort(key=lambda pair: pair[1])",
+        ),
+        (
+            'return sorted(self.children["vars"].node.datasets(), key=natural)',
+            'return sorted(self.children["vars"].node.datasets())',
+        ),
+        ('name.split("\\\\")', 'name.split("|")'),
+        ("return learning + [", "return [*layer.all_variables()] or ["),
+        ("key=lambda variable: not variable.trainable", "key=lambda variable: variable.trainable"),
+        ("if len(filled) == len(holding):", "if False:"),
+        ("stored = [one for one in _stored(node) if one[2]]", "stored = _stored(node)"),
+        ("            skipped.append(str(error))", "            pass"),
+    ],
+    "saving/compiling.py": [
+        ("[*bare[:1], *rate, *bare[1:]]", "[*bare, *rate]"),
+        ("yield True, bare[:first] +", "yield False, bare[:first] +"),
+        ("bare.insert(0, np.array(0))", "bare.insert(0, np.array(1))"),
+        ("bare = bare[: len(fresh) - len(rate)]", "bare = bare[: len(fresh)]"),
+        ("sorted(range(count), key=weights.__getitem__)", "range(count)"),
+    ],
+    "saving/legacy_training.py": [
+        ("InverseTimeDecay(rate, 1, decay)", "InverseTimeDecay(rate, 2, decay)"),
+        ('or name.lower() == "nadam"', ""),
+        ('config.setdefault("learning_rate", config.pop("lr"))', 'config.pop("lr")'),
+        ('in ("auto", "none", None)', 'in ("auto", None)'),
+    ],
+    "saving/writing.py": [
+        ("parts = max(1, -(-data.nbytes // _ATTRIBUTE_LIMIT))", "parts = 1"),
+        ("if part not in skip:", "if part in skip:"),
+    ],
+    "saving/atomic.py": [
+        ("            os.fsync(file.fileno())\n", ""),
+        ("os.unlink(temporary)", "pass"),
+        ("if not overwrite and os.path.exists(name):", "if False:"),
+    ],
+    "variables.py": [
+        ("_left_in_file.set(left - count)", "_left_in_file.set(left)"),
+        ("if count > left:", "if count > 2 * left:"),
+    ],
+}
