@@ -132,7 +132,7 @@ def model_config(config: Any, notes: Notes, place: str = "") -> Config:
 
 def is_model(config: Any) -> bool:
     """Return whether a configuration is that of a model of layers that nnlite may know."""
-    own = _own_class(config)
+    own = _registered(config)
     if own is None:
         return config.get("class_name") in MODELS
     return isinstance(own, type) and issubclass(own, Sequential)
@@ -163,7 +163,7 @@ def _layer(config: Any, notes: Notes, place: str) -> tuple[Config, Any]:
         )
     inner = dict(inner)
     shape = inner.pop("batch_input_shape", None)
-    if (own := _own_class(config)) is not None:
+    if (own := _registered(config)) is not None:
         dtype_is_a_name(inner, notes)
         if isinstance(own, type) and issubclass(own, Layer):
             # What a layer of Keras's writes of itself, and one of ours does not take.
@@ -188,11 +188,13 @@ def _layer(config: Any, notes: Notes, place: str) -> tuple[Config, Any]:
     return {"class_name": name, "config": kept, "was": written}, shape
 
 
-def _own_class(config: Config) -> Any:
-    """Return the class that the program has registered for a layer, if it has."""
-    for key in ("registered_name", "class_name"):
-        found = get_registered_object(config.get(key))
-        if found is not None:
+def _registered(value: Any) -> Any:
+    """Return what the program has registered for a name, a class's or a function's, if it has."""
+    if not isinstance(value, dict):
+        return get_registered_object(value)
+    name = value.get("class_name")
+    for one in (value.get("registered_name"), value.get("config") if name == "function" else name):
+        if (found := get_registered_object(one)) is not None:
             return found
     return None
 
@@ -393,16 +395,14 @@ def _optional(value: Any, kind: Registry[Any], key: str, notes: Notes) -> Any:
         return None
     name, inner = value, None
     if isinstance(value, dict):
-        if get_registered_object(value.get("registered_name")) is not None:
-            return value
         name, inner = value.get("class_name"), value.get("config")
         if name == "function":
             name, inner = inner, None
+    if (own := _registered(value)) is not None:
+        return own if inner is None else value
     if not isinstance(name, str):
         notes.skip(f"{key}={value!r:.200}")
         return None
-    if get_registered_object(name) is not None:
-        return value
     # TensorFlow 1.13 to 2.0 numbered its initializers.
     name = name.removesuffix("V1").removesuffix("V2").rsplit(">", 1)[-1]
     if name not in kind:
@@ -430,11 +430,10 @@ _FUNCTIONS = {"softmax_v2": "softmax", "leaky_relu_v2": "leaky_relu", "swish_v2"
 def _activation(value: Any, notes: Notes, layer: str) -> Any:
     """Return an activation as a name or a layer's configuration."""
     if isinstance(value, dict) and value.get("class_name") == "function":
-        if get_registered_object(value.get("registered_name")) is not None:
-            return value
-        value = value.get("config")
-    if value is None:
-        return None
+        own = _registered(value)
+        value = value.get("config") if own is None else own
+    if value is None or callable(value):
+        return value
     if isinstance(value, dict):
         made, _ = _layer(value, notes, f"{layer}/")
         return made

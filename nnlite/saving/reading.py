@@ -180,7 +180,7 @@ def _input_shape(model: Sequential, weights: Node) -> tuple[int | None, ...]:
             shape = _first_array(weights, layer.name)
             if shape:
                 return (None, shape[0])
-        if kind not in ("Activation", "Dropout", "Flatten"):
+        if kind not in ("Activation", "Dropout"):
             break
     raise ValueError("the file does not tell the shape of the model's input")
 
@@ -213,7 +213,7 @@ def load_weights(
     model: Sequential,
     filepath: str | os.PathLike[str],
     skip_mismatch: bool = False,
-    by_name: bool | None = None,
+    by_name: bool = False,
     objects_to_skip: Collection[Layer] | None = None,
 ) -> None:
     """Copy weights out of a file into a built model: all, or on an error none.
@@ -254,7 +254,7 @@ def _load(
     root: Node,
     notes: Notes,
     skip_mismatch: bool,
-    named: bool | None,
+    named: bool,
     skip: Collection[Layer] | None,
 ) -> None:
     if is_legacy(root):
@@ -263,7 +263,7 @@ def _load(
         found: list[Assignment] = (by_name if named else by_order)(model, legacy_root(root))
         assign(found, skip_mismatch)
         return
-    if named is not None:
+    if named:
         raise ValueError("by_name is for .h5 files of Keras 2: this one does not hold names")
     assign(by_class(model, root, None, skip or ()), skip_mismatch)
     if model.optimizer is not None:

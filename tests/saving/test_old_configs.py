@@ -552,3 +552,65 @@ def test_custom_layers_by_custom_objects_or_registration(path):
 def test_names_with_a_suffix_of_any_kind_go_by_their_order(path):
     groups = [kernel_and_bias("dense", 0, "_57"), kernel_and_bias("dense_1", 1, "")]
     assert_reads_config(path, None, groups=groups)
+
+
+def ones_of_ours(shape, dtype=None):
+    return np.ones(shape, dtype)
+
+
+class Squared(layers.ActivationLayer):
+    needs_input = True
+
+    def apply(self, x, out):
+        return np.square(x, out=out)
+
+    def chain(self, gradient, x, y, out):
+        return np.multiply(gradient, 2 * x, out=out)
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_functions_and_activations_of_the_programs_own(path, registered):
+    function = {"class_name": "function", "config": "ones_of_ours", "registered_name": "function"}
+    square = {"class_name": "function", "config": "squared", "registered_name": "squared"}
+    if registered:
+        register_keras_serializable("tests_old_configs")(ones_of_ours)
+        register_keras_serializable("tests_old_configs", "squared")(Squared)
+        function["registered_name"] = "tests_old_configs>ones_of_ours"
+        square["registered_name"] = "tests_old_configs>squared"
+    config = sequential(two_layers(square, kernel_initializer=function))
+    own = {} if registered else {"ones_of_ours": ones_of_ours, "squared": Squared}
+    model = load_model(write_h5(path, config), custom_objects=own)
+    np.testing.assert_allclose(model.predict(X), expected(np.square), rtol=1e-5, atol=1e-5)
+    assert model.layers[0].kernel_initializer is ones_of_ours
+
+
+def test_settings_of_initializers_that_cannot_be_are_left_out(path):
+    for initializer, what in [
+        (
+            {"class_name": "RandomNormal", "config": {"stddev": "wide"}},
+            "initializer 'RandomNormal'",
+        ),
+        (3, "kernel_initializer=3"),
+        ({"class_name": ["a"], "config": {}}, "kernel_initializer="),
+    ]:
+        with pytest.warns(UserWarning, match=what):
+            assert_reads_config(path, sequential(two_layers(kernel_initializer=initializer)))
+
+
+def test_batch_normalization_of_keras_1(path):
+    config = {"name": "bn", "mode": 0, "axis": -1, "epsilon": 1e-3, "momentum": 0.9,
+              "beta_init": "zero", "gamma_init": "one"}  # fmt: skip
+    gamma, beta, mean, variance = np.arange(12, dtype="float32").reshape(4, 3) + 1
+    layer = {"class_name": "BatchNormalization", "config": config}
+    y, _ = after_dense(path, layer, gamma, beta, mean, variance)
+    np.testing.assert_allclose(y, gamma * (Z - mean) / np.sqrt(variance + 1e-3) + beta, rtol=1e-4)
+    config["mode"] = 2
+    with pytest.raises(ValueError, match="layer 'bn' has mode=2"):
+        after_dense(path, layer, gamma, beta, mean, variance)
+
+
+def test_two_layers_of_one_name_are_refused(path):
+    config = functional()
+    config["config"]["layers"].append(config["config"]["layers"][1])
+    with pytest.raises(ValueError, match="two layers of the functional model are named 'dense'"):
+        load_model(write_h5(path, config, INPUT_GROUP))

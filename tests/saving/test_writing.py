@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import zipfile
 
 import h5py
@@ -288,6 +290,26 @@ def test_what_is_no_model_is_said():
     ]:
         with pytest.raises(ValueError, match=message):
             models.model_from_json(text)
+
+
+def test_whoever_has_no_file_does_not_pay_for_files():
+    code = (
+        "import sys, nnlite; names = ('h5py', 'zipfile', 'json', 'nnlite.saving.reading', "
+        "'nnlite.saving.writing'); print([name for name in names if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_reading_needs_no_h5py(tmp_path):
+    trained().save(tmp_path / "m.keras")
+    code = (
+        "import sys; sys.modules['h5py'] = None\n"
+        "from nnlite.models import load_model; print(load_model(sys.argv[1]).count_params())"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "m.keras")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "35"
 
 
 def test_public_names():
