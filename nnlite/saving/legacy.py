@@ -30,6 +30,9 @@ _FUNCTIONAL = ("Functional", "Model")
 #: The classes that hold layers.
 MODELS = ("Sequential", *_FUNCTIONAL)
 
+#: How many layers are read: to put one more into a chain takes as long as the chain is.
+_MOST_LAYERS = 2_000
+
 _RULES: list[tuple[tuple[str, ...], Rule]] = []
 
 
@@ -106,6 +109,9 @@ def model_config(config: Any, notes: Notes, place: str = "") -> Config:
             f"{place or 'the model'}: a {written} without a list of layers"
         )
     order = inner["layers"]
+    notes.layers += len(order)
+    if notes.layers > _MOST_LAYERS:
+        raise ValueError(f"the model has more than {_MOST_LAYERS} layers")
     if written in _FUNCTIONAL:
         try:
             order = chained_layers(inner, place)

@@ -17,6 +17,7 @@ class Notes:
         skipped: What training or predicting can do without.
         missing: What predicting cannot do without, each with its place in the model.
         faults: What else is wrong with the model.
+        layers: How many layers were met so far.
     """
 
     def __init__(self, version: str = "") -> None:
@@ -24,6 +25,7 @@ class Notes:
         self.skipped: list[str] = []
         self.missing: list[str] = []
         self.faults: list[str] = []
+        self.layers = 0
 
     def skip(self, what: str) -> None:
         """Note something that is left out; the same thing only once."""

@@ -86,6 +86,13 @@ def test_a_fixed_batch_of_any_size_takes_no_memory(tmp_path, small):
     assert load_model(write_h5(tmp_path / "m.h5", sequential(chain))).predict(X).shape == (7, 2)
 
 
+def test_more_layers_than_a_chain_can_have(tmp_path):
+    relus = [{"class_name": "ReLU", "config": {"name": f"r{i}"}} for i in range(1_500)]
+    chain = [input_layer(), sequential(relus), sequential(relus)]
+    with pytest.raises(ValueError, match="more than 2000 layers"):
+        load_model(write_keras(tmp_path / "m.keras", sequential(chain)))
+
+
 def test_a_weight_may_have_what_is_left_in_the_file():
     with weights_from_file(10):
         assert not Variable(array_for_file("a", (2, 3), "float32"), "a").value.any()
