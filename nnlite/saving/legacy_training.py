@@ -77,6 +77,9 @@ def _made(kind: Registry[Any], value: Config, notes: Notes) -> Any:
     return kind.deserialize({"class_name": name, "config": kept})
 
 
+#: How many metrics are read: each unknown one is compared with all names.
+_MOST_METRICS = 100
+
 #: What changes nothing here: how TensorFlow ran it, and a loss's or metric's own function.
 _NO_MATTER = frozenset({"is_legacy_optimizer", "jit_compile", "fn", "dtype"})
 
@@ -184,7 +187,10 @@ def _loss(value: Any, notes: Notes) -> Any:
 
 
 def _metrics(value: Any, notes: Notes) -> list[Any] | None:
-    made = [_metric(one, notes) for one in _flat(value)]
+    given = list(_flat(value))
+    if len(given) > _MOST_METRICS:
+        notes.skip(f"{len(given) - _MOST_METRICS} of {len(given)} metrics")
+    made = [_metric(one, notes) for one in given[:_MOST_METRICS]]
     return [one for one in made if one is not None] or None
 
 

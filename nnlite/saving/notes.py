@@ -9,6 +9,9 @@ from contextlib import contextmanager
 __all__ = ["Notes", "naming_file"]
 
 
+_MOST_SAID = 50  # things that one warning names
+
+
 class Notes:
     """Collects what is met on the way through a file, to be said once, at the end.
 
@@ -22,15 +25,14 @@ class Notes:
 
     def __init__(self, version: str = "") -> None:
         self.version = version
-        self.skipped: list[str] = []
+        self.skipped: dict[str, None] = {}  # a set that keeps its order
         self.missing: list[str] = []
         self.faults: list[str] = []
         self.layers = 0
 
     def skip(self, what: str) -> None:
         """Note something that is left out; the same thing only once."""
-        if what not in self.skipped:
-            self.skipped.append(what)
+        self.skipped[what] = None
 
     def refuse(self) -> None:
         """Raise a ValueError that names all that is missing, or else the first fault, if any."""
@@ -46,7 +48,8 @@ class Notes:
     def warn(self, file: str, stacklevel: int = 2) -> None:
         """Warn once of all that was skipped, if anything was; ``stacklevel`` as if it were here."""
         if self.skipped:
-            what = "; ".join(self.skipped)
+            more = f"; and {len(self.skipped) - _MOST_SAID} more" * (len(self.skipped) > _MOST_SAID)
+            what = "; ".join([*self.skipped][:_MOST_SAID]) + more
             warnings.warn(f"{file}: read without this: {what}.", stacklevel=stacklevel + 1)
 
 

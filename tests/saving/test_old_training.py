@@ -303,6 +303,12 @@ def test_a_metric_that_is_unknown_is_left_out_with_a_warning(tmp_path, written, 
     assert list(model.evaluate(X, Y, verbose=0, return_dict=True)) == ["loss", "mae"]
 
 
+def test_of_many_metrics_the_first_hundred_are_read_and_fifty_named(tmp_path):
+    with pytest.warns(UserWarning, match="19900 of 20000 metrics.*; and 51 more") as caught:
+        compiled(tmp_path, metrics=[f"m{number}" for number in range(20_000)])
+    assert len(str(caught[0].message)) < 100_000
+
+
 def test_a_metric_function_of_the_programs_own(tmp_path):
     def rmse(y_true, y_pred):
         return np.sqrt(np.mean((y_true - y_pred) ** 2, axis=-1))
