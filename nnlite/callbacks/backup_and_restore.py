@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from nnlite.callbacks.callback import Callback, Logs
+from nnlite.callbacks.failing import check_on_error, going_on
 from nnlite.checks import check_count
 from nnlite.progress import say
 
@@ -73,8 +74,6 @@ class BackupAndRestore(Callback):
         self.backup_dir = os.fspath(backup_dir)
         if not self.backup_dir:
             raise ValueError("backup_dir must name a folder. Received: backup_dir=''")
-        if on_error not in ("raise", "warn"):
-            raise ValueError(f"on_error must be 'raise' or 'warn'. Received: {on_error!r}")
         if isinstance(save_freq, str) and save_freq != "epoch":
             raise ValueError(
                 f"save_freq must be 'epoch' or a number of batches. Received: {save_freq!r}"
@@ -82,9 +81,10 @@ class BackupAndRestore(Callback):
         self.save_freq = save_freq
         self.double_checkpoint = bool(double_checkpoint)
         self.delete_checkpoint = bool(delete_checkpoint)
-        self.on_error = on_error
+        self.on_error = check_on_error(on_error)
         self._latest = os.path.join(self.backup_dir, "latest.npz")
         self._previous = os.path.join(self.backup_dir, "previous.npz")
+        self._next = os.path.join(self.backup_dir, "next.npz")
         self._batches = 0  # since the last backup
         if not isinstance(save_freq, str):
             self.save_freq = check_count("save_freq", save_freq, 1)
@@ -93,8 +93,11 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Put the run where the backup was made, if there is one."""
+        from nnlite.saving.atomic import remove_leftovers
         from nnlite.saving.backup import restore
 
+        for path in (self._latest, self._next):
+            remove_leftovers(path)
         found = self._read()
         if found is not None:
             path, state = found
@@ -129,22 +132,26 @@ class BackupAndRestore(Callback):
             self._write(self.model.run.epoch, self.model.run.step)
 
     def _write(self, epoch: int, step: int) -> None:
+        from nnlite.saving.atomic import explaining
         from nnlite.saving.backup import write_backup
 
-        try:
-            os.makedirs(self.backup_dir, exist_ok=True)
-            if self.double_checkpoint and os.path.exists(self._latest):
-                os.replace(self._latest, self._previous)
-            write_backup(self._latest, self.model.run, epoch, step)
-        except OSError as error:
-            message = f"The backup in {self.backup_dir} cannot be written: {error}"
-            if self.on_error == "raise":
-                raise type(error)(error.errno, message) from error
-            warnings.warn(f"{message}. Training goes on; the last good one stays.", stacklevel=2)
+        with going_on(self.on_error):
+            with explaining(self.backup_dir):
+                os.makedirs(self.backup_dir, exist_ok=True)
+            if not self.double_checkpoint:
+                write_backup(self._latest, self.model.run, epoch, step)
+                return
+            write_backup(self._next, self.model.run, epoch, step)
+            with explaining(self.backup_dir):
+                if os.path.exists(self._latest):
+                    os.replace(self._latest, self._previous)
+                os.replace(self._next, self._latest)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Delete the backup, if that was asked for."""
-        if self.delete_checkpoint:
-            for path in (self._latest, self._previous):
-                if os.path.exists(path):
+        from nnlite.saving.atomic import explaining
+
+        for path in (self._latest, self._previous, self._next):
+            if self.delete_checkpoint and os.path.exists(path):
+                with going_on(self.on_error), explaining(path):
                     os.unlink(path)

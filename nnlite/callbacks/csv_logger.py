@@ -16,17 +16,18 @@ class CSVLogger(Callback):
 
     The columns are the epoch, counted from 0, and the names in the first epoch's logs, sorted;
     where none of them is of a validation, each once more as ``val_...``. What an epoch lacks
-    is ``NA``. The file is open only while a line is written, so that a run that fails leaves it
-    whole.
+    is ``NA``. The file is open only while a line is written, and a line that cannot be written
+    whole is taken back. A run that `BackupAndRestore` takes up goes on with its own file.
 
     Args:
         filename: The file's path; its folder must exist.
         separator: What stands between two values, one character.
-        append: Whether to go on at the end of a file that exists, rather than begin it anew.
+        append: Whether to go on at the end of a file that exists, rather than begin it anew with
+            the first line.
 
     Raises:
         TypeError: If ``filename`` is no path, or ``separator`` no character.
-        OSError: In training, if the file cannot be written.
+        OSError: In training, if the file cannot be written; the message says what to do.
 
     >>> import pathlib, tempfile
     >>> import numpy as np
@@ -52,26 +53,51 @@ class CSVLogger(Callback):
         self.sep = separator
         self.append = append
         self.keys: list[str] | None = None
+        self._end: int | None = None  # where the next line goes; None before the first one
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Begin the file anew, unless lines are to be appended to it."""
-        with open(self.filename, "a" if self.append else "w"):
-            self.keys = None
+        """See that the file can be written."""
+        from nnlite.saving.atomic import explaining
+
+        with explaining(self.filename), open(self.filename, "ab"):
+            self.keys = self._end = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the epoch's line, and before the file's first one the columns' names."""
-        import csv  # only who writes such a file needs it
+        import csv  # only who writes such a file needs these
+        import io
+
+        from nnlite.saving.atomic import explaining
 
         logs = logs or {}
-        with open(self.filename, "a", newline="") as file:
-            writer = csv.writer(file, delimiter=self.sep)
-            if self.keys is None:
-                self.keys = sorted(logs)
-                if not any(name.startswith("val_") for name in self.keys):
-                    self.keys += [f"val_{name}" for name in self.keys]
-                if file.tell() == 0:
-                    writer.writerow(["epoch", *self.keys])
+        if self.keys is None:
+            self.keys = sorted(logs)
+            if not any(name.startswith("val_") for name in self.keys):
+                self.keys += [f"val_{name}" for name in self.keys]
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=self.sep)
+        with explaining(self.filename), open(self.filename, "ab", buffering=0) as file:
+            end = file.tell()
+            if self._end is None:
+                self._end = end if self.append else 0
+            self._end = min(self._end, end)
+            file.truncate(self._end)  # what was written after the backup that a run goes on from
+            if self._end == 0:
+                writer.writerow(["epoch", *self.keys])
             writer.writerow([epoch, *(_text(logs.get(name, "NA")) for name in self.keys)])
+            rest = memoryview(text.getvalue().encode())
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+                self._end = file.tell()
+            except OSError:
+                file.truncate(self._end)
+                raise
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Empty the file, if there was no epoch and it was to begin anew."""
+        if self._end is None and not self.append:
+            os.truncate(self.filename, 0)
 
 
 def _text(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.callbacks.callback import Logs
+from nnlite.callbacks.failing import check_on_error, going_on
 from nnlite.callbacks.monitor import MonitorCallback
 from nnlite.checks import check_count
 from nnlite.progress import say
@@ -35,11 +36,13 @@ class ModelCheckpoint(MonitorCallback):
         save_freq: ``"epoch"``, or a number of batches. Between epochs' ends, the logs have no
             ``val_...``, and their means are of the epoch so far.
         initial_value_threshold: The value to get better than before the first save.
+        on_error: ``"raise"`` where the file cannot be written (a full disk, a folder that is
+            read-only), or ``"warn"`` to go on training; an older file of the name stays.
 
     Raises:
         TypeError: If an argument is of the wrong kind.
-        ValueError: If the path's ending, ``mode`` or ``save_freq`` is another one; in training,
-            if ``mode`` is ``"auto"`` and which way is better is not known.
+        ValueError: If the path's ending, ``mode``, ``save_freq`` or ``on_error`` is another one;
+            in training, if ``mode`` is ``"auto"`` and which way is better is not known.
         KeyError: In training, if the path names what is not in the logs.
         OSError: In training, if the file cannot be written.
 
@@ -64,6 +67,8 @@ class ModelCheckpoint(MonitorCallback):
         mode: str = "auto",
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
+        *,
+        on_error: str = "raise",
     ) -> None:
         super().__init__(monitor, mode, initial_value_threshold)
         self.filepath = os.fspath(filepath)
@@ -82,6 +87,7 @@ class ModelCheckpoint(MonitorCallback):
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
         self.initial_value_threshold = initial_value_threshold
+        self.on_error = check_on_error(on_error)
         self._epoch = 0
         self._batches = 0  # since the last save
         if not isinstance(save_freq, str):
@@ -107,7 +113,7 @@ class ModelCheckpoint(MonitorCallback):
     def _save_if_due(self, logs: Logs, place: dict[str, int]) -> None:
         """Save unless only the best is to be saved and this is not."""
         path = self._path({"epoch": self._epoch + 1, **place, **logs})
-        why = ""
+        why, best_now = "", self.best
         if self.save_best_only:
             value = self.get_monitor_value(logs)
             if np.ndim(value):
@@ -122,11 +128,13 @@ class ModelCheckpoint(MonitorCallback):
                     if self.verbose:
                         say(f"Epoch {self._epoch + 1}: {self.monitor} did not improve from {best}.")
                     return
-                self.best = value
+                best_now = value
                 why = f"{self.monitor} improved from {best} to {value:.5f}, "
         if self.verbose:
             say(f"Epoch {self._epoch + 1}: {why}saving to {path}")
-        self._write(path)
+        with going_on(self.on_error):
+            self._write(path)
+            self.best = best_now  # not before it is on the disk
 
     def _path(self, names: dict[str, Any]) -> str:
         """Return the path with the names in it filled in."""
@@ -142,7 +150,10 @@ class ModelCheckpoint(MonitorCallback):
             raise IsADirectoryError(f"filepath must be a file's. Received a folder's: {path}")
         folder = os.path.dirname(path)
         if folder:
-            os.makedirs(folder, exist_ok=True)
+            from nnlite.saving.atomic import explaining
+
+            with explaining(folder):
+                os.makedirs(folder, exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path, overwrite=True)
         else:

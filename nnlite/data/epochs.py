@@ -107,6 +107,9 @@ class Epochs:
         Args:
             state: What `state` returned.
             within_epoch: Whether the epoch it was taken in goes on, or the next one begins.
+
+        Raises:
+            ValueError: If the data end before that place.
         """
         if self._order is not None:
             self._order.bit_generator.state = state["order"]
@@ -115,7 +118,11 @@ class Epochs:
             self._begin_pass()
             assert self._pass is not None
             for _ in range(state["passed"]):
-                next(self._pass)
+                if next(self._pass, None) is None:
+                    raise ValueError(
+                        f"The data ended after {self._passed} batches, of which the run had taken "
+                        f"{state['passed']} when it was backed up. Give the same data again."
+                    )
                 self._passed += 1
 
     def rewind(self) -> None:

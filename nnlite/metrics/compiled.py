@@ -121,7 +121,8 @@ class CompiledMetrics:
     """
 
     def __init__(self, metrics: Any, weighted_metrics: Any) -> None:
-        self._asked: list[tuple[Any, bool]] = []
+        #: Metrics, or names whose metric follows from the data; with each, whether it is weighted.
+        self.asked: list[tuple[Any, bool]] = []
         for name, given, weighted in [
             ("metrics", metrics, False),
             ("weighted_metrics", weighted_metrics, True),
@@ -134,7 +135,7 @@ class CompiledMetrics:
                     known = get(one)
                     if isinstance(one, str):
                         known.name = one
-                self._asked.append((known, weighted))
+                self.asked.append((known, weighted))
         #: The shapes of a sample's targets and predictions, once they are known.
         self.shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self._used: dict[str, tuple[Metric, bool]] = {}
@@ -147,7 +148,7 @@ class CompiledMetrics:
     @property
     def wanted(self) -> bool:
         """Whether there is any metric."""
-        return bool(self._asked)
+        return bool(self.asked)
 
     def update(self, y_true: Array, y_pred: Array, sample_weight: Array | None) -> None:
         """Take in one batch."""
@@ -167,7 +168,7 @@ class CompiledMetrics:
         if shapes is None:
             self._used = used
             return
-        for one, weighted in self._asked:
+        for one, weighted in self.asked:
             metric = fitting(one, *shapes) if _follows_from_data(one) else one
             name = base = metric.name
             if weighted and name in used:

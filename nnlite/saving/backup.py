@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random as python_random
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import random
-from nnlite.saving.atomic import atomic_write
+from nnlite.metrics.metric import Metric, StateVariable
+from nnlite.saving.atomic import atomic_write, explaining
 from nnlite.saving.plain import NotPlainError, decoded, encoded
 
 __all__ = ["read_backup", "restore", "write_backup"]
@@ -32,8 +34,18 @@ def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
     """
     arrays: list[Array] = []
     state = json.dumps(encoded(_state(run, epoch, step), arrays))
+    members: dict[str, Any] = {str(i): array for i, array in enumerate(arrays)}
     with atomic_write(path) as file:
-        np.savez(file, state=np.array(state), **{str(i): a for i, a in enumerate(arrays)})  # type: ignore[arg-type]
+        np.savez(file, state=np.array(state), digest=np.array(_digest(state, arrays)), **members)
+
+
+def _digest(state: str, arrays: list[Array]) -> str:
+    """Return what changes with any bit of a backup: the sums of a zip file miss some of them."""
+    digest = hashlib.sha256(state.encode())
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def read_backup(path: str) -> dict[str, Any]:
@@ -41,16 +53,31 @@ def read_backup(path: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        OSError: If it cannot be opened.
         ValueError: If it is damaged.
     """
-    with open(path, "rb") as file:
+    with explaining(path):
+        file = open(path, "rb")  # noqa: SIM115  closed below
+    with file:
         try:
             with np.load(file, allow_pickle=False) as members:
-                arrays = [members[str(i)] for i in range(len(members.files) - 1)]
-                state: dict[str, Any] = decoded(json.loads(members["state"].item()), arrays)
+                arrays = [members[str(i)] for i in range(len(members.files) - 2)]
+                text = members["state"].item()
+                intact = members["digest"].item() == _digest(text, arrays)
+                state: dict[str, Any] = decoded(json.loads(text), arrays)
+        except OSError as error:
+            if error.errno is not None:  # the disk's own trouble, not the file's
+                raise
+            raise _damaged(path, error) from error
         except Exception as error:  # zipfile, zlib and NumPy have many ways to say it
-            raise ValueError(f"{path} is damaged, or no backup: {error}") from error
+            raise _damaged(path, error) from error
+    if not intact:
+        raise _damaged(path, "its content is not what was written")
     return state
+
+
+def _damaged(path: str, error: Exception | str) -> ValueError:
+    return ValueError(f"{path} is damaged, or no backup: {error}. Delete it to begin the run anew")
 
 
 def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
@@ -62,14 +89,12 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
         "stop_training": model.stop_training,
         "data": run.batches.state(),
         "mean": _plain(run.mean),
-        "metrics": {
-            "shapes": model.compiled_metrics.shapes,
-            "states": [_plain(metric) for metric in model.compiled_metrics.all],
-        },
+        "kinds": _kinds(run),
+        "shapes": model.compiled_metrics.shapes,
+        "metrics": [_plain(metric) for metric in model.compiled_metrics.all],
         "trainable": [layer.trainable for layer in model.all_layers()],
         "weights": [variable.value for variable in variables],
         "optimizer": {
-            "name": optimizer.name,
             "numbers": {name: getattr(optimizer, name) for name in _numbers(optimizer)},
             "state": optimizer.state,
             "resting": [
@@ -78,10 +103,7 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
                 if any(variable is own for own in variables)
             ],
         },
-        "callbacks": [
-            (type(one).__name__, {} if one.comes_last else _plain(one))
-            for one in run.hooks.callbacks
-        ],
+        "callbacks": [{} if one.comes_last else _plain(one) for one in run.hooks.callbacks],
         "layers": [
             {name: g for name, g in vars(layer).items() if isinstance(g, np.random.Generator)}
             for layer in model.all_layers()
@@ -90,6 +112,23 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
             "root": random.root(),
             "numpy": np.random.get_state(legacy=False),  # noqa: NPY002  users draw from it
             "python": python_random.getstate(),
+        },
+    }
+
+
+def _kinds(run: Any) -> dict[str, Any]:
+    """Return what a run must have in common with the one whose backup it takes."""
+    model, optimizer, batches = run.model, run.model.optimizer, run.batches
+    return {
+        "weights": [variable.shape for variable in model.all_variables()],
+        "layers": [type(layer).__name__ for layer in model.all_layers()],
+        "an optimizer": [optimizer.name, *_numbers(optimizer), *optimizer.state],
+        "metrics": [str(getattr(one, "name", one)) for one, _ in model.compiled_metrics.asked],
+        "callbacks": [type(one).__name__ for one in run.hooks.callbacks],
+        "data": {
+            "steps_per_epoch": batches.steps,
+            "batches": batches.batches.count,
+            "batch_size": getattr(batches.batches, "batch_size", None),
         },
     }
 
@@ -106,6 +145,9 @@ def _plain(thing: Any) -> dict[str, Any]:
     for name, value in vars(thing).items():
         if name in ("params", "model"):
             continue
+        if isinstance(value, Metric):  # some are made of others
+            found[name] = _plain(value)
+            continue
         try:
             encoded(value, [])
         except NotPlainError:
@@ -114,27 +156,36 @@ def _plain(thing: Any) -> dict[str, Any]:
     return found
 
 
+def _take(thing: Any, values: dict[str, Any]) -> None:
+    """Give an object the attributes that `_plain` found in another."""
+    for name, value in values.items():
+        own = vars(thing).get(name)
+        if isinstance(own, Metric):
+            _take(own, value)
+        elif isinstance(own, StateVariable):
+            own.assign(value)
+        else:
+            setattr(thing, name, value)
+
+
 def restore(run: Any, state: dict[str, Any], path: str) -> None:
     """Put a run where the one stood whose state was written.
 
     Raises:
-        ValueError: If it is that of another model, optimizer or list of callbacks. Nothing has
-            changed then.
+        ValueError: If it is that of another model, optimizer, data or list of callbacks, or the
+            data end before the place where it stood. Nothing has changed then.
     """
     model, optimizer = run.model, run.model.optimizer
     variables, layers = model.all_variables(), model.all_layers()
-    kinds = [kind for kind, _ in state["callbacks"]]
-    for what, own, stored in [
-        ("weights", [v.shape for v in variables], [w.shape for w in state["weights"]]),
-        ("layers", len(layers), len(state["trainable"])),
-        ("an optimizer", optimizer.name, state["optimizer"]["name"]),
-        ("callbacks", [type(one).__name__ for one in run.hooks.callbacks], kinds),
-    ]:
-        if own != stored:
+    own = _kinds(run)
+    for what, stored in state["kinds"].items():
+        if own[what] != stored:
             raise ValueError(
-                f"{path} is the backup of another run: it has {what} {stored}, this one {own}. "
-                "Delete it, or give another backup_dir."
+                f"{path} is the backup of another run: it has {what} {stored}, this one "
+                f"{own[what]}. Delete it, or give another backup_dir."
             )
+    # First of all, since a generator may draw from NumPy's global state on the way there.
+    run.batches.restore(state["data"], bool(state["step"]))
     for layer, trainable, generators in zip(
         layers, state["trainable"], state["layers"], strict=True
     ):
@@ -150,16 +201,15 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
     for slot, value in kept["state"].items():
         optimizer.state[slot][...] = value
     vars(optimizer).update(kept["numbers"])
-    vars(run.mean).update(state["mean"])
-    model.compiled_metrics.settle(state["metrics"]["shapes"])
-    for metric, values in zip(model.compiled_metrics.all, state["metrics"]["states"], strict=True):
-        vars(metric).update(values)
-    for one, (_, values) in zip(run.hooks.callbacks, state["callbacks"], strict=True):
-        vars(one).update(values)
+    _take(run.mean, state["mean"])
+    model.compiled_metrics.settle(state["shapes"])
+    for metric, values in zip(model.compiled_metrics.all, state["metrics"], strict=True):
+        _take(metric, values)
+    for one, values in zip(run.hooks.callbacks, state["callbacks"], strict=True):
+        _take(one, values)
     random.root().bit_generator.state = state["random"]["root"].bit_generator.state
     np.random.set_state(state["random"]["numpy"])  # noqa: NPY002
     python_random.setstate(state["random"]["python"])
     run.epoch, run.step = state["epoch"], state["step"]
     if state["stop_training"]:  # it was killed between its last epoch and its end
         run.epoch = run.end
-    run.batches.restore(state["data"], bool(run.step))

@@ -26,7 +26,7 @@ MUTANTS = {
         ('"epoch": self._epoch + 1, **place', '"epoch": self._epoch, **place'),
         ('{"batch": batch + 1}', '{"batch": batch}'),
         ("            self._batches = 0\n", ""),
-        ("self.best = value", "pass"),
+        ("self.best = best_now", "pass"),
         ("if self.save_weights_only:", "if not self.save_weights_only:"),
     ],
     "callbacks/swap_ema_weights.py": [
@@ -40,8 +40,8 @@ MUTANTS = {
         ("            return function\n", "            return None\n"),
     ],
     "callbacks/csv_logger.py": [
-        ('"a" if self.append else "w"', '"a"'),
-        ("if file.tell() == 0:", "if True:"),
+        ("end if self.append else 0", "end"),
+        ("if self._end == 0:", "if True:"),
         ("self.keys = sorted(logs)", "self.keys = list(logs)"),
     ],
     "callbacks/learning_rate_scheduler.py": [
