@@ -274,8 +274,14 @@ def _paths(layer: Layer, place: str) -> Iterator[tuple[Any, str]]:
 
 
 def _write_arrays(group: Any, arrays: list[tuple[str, Array]]) -> None:
-    _write_names(group, "weight_names", [name for name, _ in arrays])
+    """Write arrays by name; of those with one name, which layers in a layer may have, all."""
+    named: dict[str, Array] = {}
     for name, array in arrays:
+        while name in named:
+            name += "_"
+        named[name] = array
+    _write_names(group, "weight_names", list(named))
+    for name, array in named.items():
         group[name] = array
 
 

@@ -166,7 +166,7 @@ class Block(Layer):
         super().__init__(**kwargs)
         self.hidden = hidden
         self.first = Dense(3, "tanh", name="f")
-        self.rest = [Dense(3, use_bias=False, name="r"), Dense(2, name="s")]
+        self.rest = [Dense(3, use_bias=False, name="f"), Dense(2, name="s")]
         if hidden:
             self.rest = {"rest": self.rest}
 
