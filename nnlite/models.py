@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer
 from nnlite.sequential import Sequential
+from nnlite.structure import restructured
 
 if TYPE_CHECKING:
     from nnlite.saving.reading import load_model
@@ -70,7 +71,10 @@ def clone_model(
         input_tensors = InputLayer(batch_shape=shape, dtype=model.dtype)
     head = [] if input_tensors is None else [input_tensors]
     copies = [copy(layer) for layer in model.layers]
-    return type(model)([*head, *copies], name=model.name)
+    clone = type(model)([*head, *copies], name=model.name)
+    clone._trainable = model.trainable  # each layer has its own
+    restructured()
+    return clone
 
 
 def model_from_config(

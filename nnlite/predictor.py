@@ -89,8 +89,10 @@ class Predictor(Layer):
                     part = self.forward(batch)
                 finally:
                     self.turns.end_reading()
+                if np.may_share_memory(part, batch):  # what callbacks keep is theirs
+                    part = part.copy()
                 if rows is None:
-                    parts.append(part.copy() if np.may_share_memory(part, batch) else part)
+                    parts.append(part)
                 else:
                     if not parts:
                         parts.append(np.empty((rows, *part.shape[1:]), part.dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -114,6 +115,9 @@ class Configurable:
     def default_name(cls) -> str:
         """Return what an object is called that was given no ``name``."""
         return snake_case(cls.__name__)
+
+    def __copy__(self: T) -> T:
+        return copy.deepcopy(self)  # as in Keras: what shared its state would train the original
 
     def _shown(self) -> dict[str, Any]:
         """Return the arguments that differ from their defaults: what ``repr`` shows."""

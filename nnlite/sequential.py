@@ -158,6 +158,7 @@ class Sequential(Trainer):
         restructured()
         if not self._layers:
             self.built = False
+            self.input_shape = None
         return layer
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
@@ -375,11 +376,18 @@ class Sequential(Trainer):
             custom_objects: Classes of yours that it names, by their names there.
 
         Raises:
-            ValueError: If a layer is unknown, or its configuration does not fit.
+            ValueError: If there are no layers in it, a layer is unknown, or its configuration does
+                not fit.
         """
+        if not isinstance(config.get("layers"), (list, tuple)):
+            raise ValueError(  # noqa: TRY004  data, not a caller's mistake
+                f"A Sequential's config has a list of 'layers'. Received: {config!r}"
+            )
         with CustomObjectScope(custom_objects):
             layers = [registry.deserialize(layer) for layer in config["layers"]]
-        model = cls(layers, trainable=config.get("trainable", True), name=config.get("name"))
+        model = cls(layers, name=config.get("name"))
+        model._trainable = bool(config.get("trainable", True))  # each layer has its own
+        restructured()
         shape = config.get("build_input_shape")
         if shape is not None and layers and not model.built:
             model.build(shape)

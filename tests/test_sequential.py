@@ -16,6 +16,7 @@ from nnlite.layers import (
     Softmax,
     Tanh,
 )
+from nnlite.models import clone_model
 
 # ---- the chain ------------------------------------------------------------------------------
 
@@ -46,6 +47,15 @@ def test_add_and_pop_build_and_unbuild():
     assert not model.built
     model.add(Dense(1))
     assert model.count_params() == 5
+
+
+def test_an_emptied_model_forgets_the_shape_of_its_input():
+    model = Sequential([Dense(3)])
+    model.build((None, 4))
+    model.pop()
+    model.add(Dense(2))
+    assert not Sequential.from_config(model.get_config()).built
+    assert model.predict(X[:, :3]).shape == (12, 2)
 
 
 def test_an_unbuilt_model_takes_layers_until_it_meets_data():
@@ -289,6 +299,19 @@ def test_a_whole_model_can_be_frozen():
     assert all(layer.trainable for layer in model.layers)
     model.fit(X, Y, verbose=0)
     assert all(differ(model.get_weights(), before))
+
+
+def test_a_layer_that_learns_rests_within_a_frozen_model():
+    model = small()
+    model.trainable = False
+    model.layers[0].trainable = True
+    model.add(Dense(2))
+    for each in (model, Sequential.from_config(model.get_config()), clone_model(model)):
+        assert [layer.trainable for layer in each.layers] == [True, False, True]
+        assert not each.trainable
+        before = each.get_weights()
+        each.fit(X, Y, verbose=0)
+        assert_same(each.get_weights(), before)
 
 
 def test_frozen_and_free_layers_can_swap():

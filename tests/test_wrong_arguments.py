@@ -314,6 +314,12 @@ def test_an_empty_model_has_an_empty_summary_and_repr(capsys):
     assert model.layers == []
 
 
+@pytest.mark.parametrize("config", [{}, {"layers": None}, {"layers": "dense"}])
+def test_a_config_without_layers_is_refused(config):
+    with pytest.raises(ValueError, match=r"config has a list of 'layers'\. Received: "):
+        Sequential.from_config(config)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

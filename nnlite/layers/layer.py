@@ -200,9 +200,8 @@ class Layer(Configurable):
         value = array_for_file(what, shape, self.dtype)  # type: ignore[arg-type]
         if value is None:
             draw = initializers.get(initializer)
-            value = np.asarray(draw(tuple(shape), dtype=self.dtype), self.dtype)
-            if not isinstance(draw, initializers.Initializer):
-                value = value.copy()  # a function of the user's may keep what it returns
+            # A copy: an initializer of the user's may keep what it returns.
+            value = np.array(draw(tuple(shape), dtype=self.dtype), self.dtype)
         if value.shape != tuple(shape):
             raise ValueError(
                 f"The initializer of {what} was asked for shape {tuple(shape)}. "
