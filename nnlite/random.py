@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random as python_random
 
 import numpy as np
@@ -9,13 +10,16 @@ import numpy as np
 __all__ = ["new_generator", "new_seed", "set_random_seed"]
 
 _root = np.random.default_rng()
+_forks = 0  # how many processes were forked off since the seed was set
 
 
 def set_random_seed(seed: int) -> None:
     """Make everything random that follows repeat bit for bit.
 
     Seeds nnlite's own root, from which initializers, dropout and shuffling draw their seeds, and,
-    as Keras does, Python's ``random`` and NumPy's global state as well.
+    as Keras does, Python's ``random`` and NumPy's global state as well. A process that is forked
+    off then draws numbers of its own, which repeat too: they follow from the seed, what was drawn
+    before, and how many were forked before it. A spawned one is to call this itself.
 
     Args:
         seed: An integer in ``[0, 2**32 - 1]``.
@@ -30,7 +34,7 @@ def set_random_seed(seed: int) -> None:
     >>> first == new_generator().random()
     True
     """
-    global _root
+    global _root, _forks
     if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
         raise TypeError(f"seed must be an integer. Received: seed={seed!r}")
     if not 0 <= seed <= 2**32 - 1:
@@ -38,6 +42,23 @@ def set_random_seed(seed: int) -> None:
     python_random.seed(int(seed))
     np.random.seed(int(seed))  # noqa: NPY002  Keras's function seeds the legacy state too
     _root = np.random.default_rng(int(seed))
+    _forks = 0
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+def _part_ways() -> None:
+    """Draw, in a forked process, from another root than the parent and its other children do."""
+    global _root, _forks
+    _root = np.random.default_rng([new_seed(), _forks])
+    _forks = 0
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(before=_count_fork, after_in_child=_part_ways)
 
 
 def root() -> np.random.Generator:
