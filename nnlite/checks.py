@@ -17,11 +17,21 @@ __all__ = [
     "check_fraction",
     "check_number",
     "check_positive",
+    "is_sparse",
     "optional_count",
     "sample_weights",
 ]
 
 Array = NDArray[Any]
+
+# What to do with entries that are no numbers, by the kind of their type.
+_ADVICE = {
+    "U": "Text must become numbers first, for instance one column for each category",
+    "S": "Text must become numbers first, for instance one column for each category",
+    "M": "Dates must become numbers first, for instance days since the first of them",
+    "m": "Durations must become numbers first: divide by numpy.timedelta64(1, 's')",
+    "c": "Give real and imaginary parts as features of their own",
+}
 
 _CHUNK = 65_536  # entries looked at together: the check's temporaries stay in the cache
 
@@ -39,19 +49,50 @@ def as_numeric(name: str, value: Any) -> Array:
         raise TypeError(f"{name} is missing. Expected an array of numbers. Received: None")
     if isinstance(value, np.ma.MaskedArray) and value.mask.any():
         raise TypeError(f"{name} is a masked array with gaps. Fill them first: {name}.filled(0)")
+    if is_sparse(value):
+        raise TypeError(
+            f"{name} is a sparse {type(value).__name__}. Give {name}.toarray(), or where that does "
+            "not fit in memory, a generator of batches, each made dense."
+        )
     try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(
-            f"{name} must be a rectangular array of numbers: all rows of one length. "
-            f"Received: {type(value).__name__} ({error})"
-        ) from None
+        foreign = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")
+        array = np.from_dlpack(value) if foreign else np.asarray(value)
+    except MemoryError:
+        raise
+    except Exception as error:  # what other packages' arrays raise is theirs to choose
+        kind = type(value).__name__
+        ragged = isinstance(error, ValueError) and isinstance(value, (list, tuple))
+        if ragged:
+            raise ValueError(
+                f"{name} must be a rectangular array of numbers: all rows of one length. "
+                f"Received: {kind} ({error})"
+            ) from None
+        raise TypeError(
+            f"{name} must be an array of numbers. Convert it to a NumPy array of floats first. "
+            f"Received: {kind}, which says: {error}"
+        ) from error
+    if array.dtype.kind == "O" and array.ndim == 2 and hasattr(value, "columns"):
+        # A frame of columns of several types; each by itself may be numeric.
+        labels = list(value.columns)
+        if len(set(labels)) == len(labels):
+            columns = [as_numeric(f"{name}[{label!r}]", value[label]) for label in labels]
+            return np.column_stack(columns)
     if array.dtype.kind not in "fiub":
+        advice = _ADVICE.get(
+            array.dtype.kind, "Convert it first, for instance by .astype('float32')"
+        )
+        if array.dtype.names:
+            advice = "Make its fields columns: numpy.lib.recfunctions.structured_to_unstructured"
         raise TypeError(
             f"{name} must hold real numbers. Received: {type(value).__name__} of type "
-            f"{array.dtype}. Convert it first, for instance by .astype('float32')."
+            f"{array.dtype}. {advice}."
         )
     return array
+
+
+def is_sparse(value: Any) -> bool:
+    """Return whether ``value`` is a sparse matrix of SciPy's kind."""
+    return hasattr(value, "toarray") and hasattr(value, "nnz")
 
 
 def as_features(name: str, value: Any) -> Array:

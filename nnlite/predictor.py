@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ class Predictor(Layer):
         parts: list[Array] = []
         start = 0
         hooks.call("on_predict_begin")
-        with np.errstate(under="ignore"), bar as progress:
+        with np.errstate(under="ignore"), bar as progress, closing(batches):
             progress.begin_epoch(0, batches.length)
             for step, (batch, *_) in enumerate(batches):
                 hooks.call("on_predict_batch_begin", step)

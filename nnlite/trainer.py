@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import numpy as np
@@ -261,6 +261,7 @@ class Trainer(Door):
                 self.run.go()
         finally:
             self.run = None
+            batches.close()
         return history
 
     def train_step(self, x: Array, y: Array, weight: Array | None) -> float:
@@ -370,10 +371,9 @@ class Trainer(Door):
     def run_evaluation(
         self, batches: Epochs, hooks: CallbackList, progress: Progress | None = None
     ) -> dict[str, float]:
-        """Return the means of loss and metrics over all batches."""
+        """Return the means of loss and metrics over all batches; none, where there is no batch."""
         mean, metrics = Mean("loss"), self.compiled_metrics
         metrics.reset_state()
-        batches.rewind()
         if progress:
             progress.begin_epoch(0, batches.length)
 
@@ -381,15 +381,17 @@ class Trainer(Door):
             return {"loss": mean.result(), **metrics.results()}
 
         hooks.call("on_test_begin")
-        for step, (x, y, weight) in enumerate(batches):
-            hooks.call("on_test_batch_begin", step)
-            mean.add(self._test_step(x, y, weight), len(x))
-            if hooks.wants("on_test_batch_end"):
-                hooks.call("on_test_batch_end", step, logs=logs())
-            if progress:
-                progress.step(logs)
-        hooks.call("on_test_end", logs=logs())
-        return logs()
+        with closing(batches):
+            for step, (x, y, weight) in enumerate(batches):
+                hooks.call("on_test_batch_begin", step)
+                mean.add(self._test_step(x, y, weight), len(x))
+                if hooks.wants("on_test_batch_end"):
+                    hooks.call("on_test_batch_end", step, logs=logs())
+                if progress:
+                    progress.step(logs)
+        results = logs() if batches.taken else {}
+        hooks.call("on_test_end", logs=results)
+        return results
 
     def _test_step(self, x: Array, y: Array, weight: Array | None) -> float:
         """Return the loss of one batch, penalties included."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ class ArrayBatches:
         """The number of batches of a pass."""
         return -(-self.rows // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+    def __iter__(self) -> Generator[tuple[Array, ...], None, None]:
         order = None if self._shuffle is None else self._shuffle.permutation(self.rows)
         for start in range(0, self.rows, self.batch_size):
             stop = min(start + self.batch_size, self.rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -75,7 +75,7 @@ class BlockBatches:
         """The number of batches of a pass."""
         return -(-(self._last - self._first) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Array | None, ...]]:
+    def __iter__(self) -> Generator[tuple[Array | None, ...], None, None]:
         windows = self._windows()
         drawn = None
         if self._shuffle is not None:

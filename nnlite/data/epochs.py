@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ class Batches(Protocol):
     def count(self) -> int | None:
         """The number of batches of a pass, or None where it is not known."""
 
-    def __iter__(self) -> Iterator[Any]: ...
+    def __iter__(self) -> Generator[Any, None, None]: ...
 
 
 class Epochs:
@@ -52,7 +52,7 @@ class Epochs:
         self._passed = 0  # batches of the pass so far
         self.steps = steps
         self.name = name
-        self._pass: Iterator[Any] | None = None
+        self._pass: Generator[Any, None, None] | None = None
         self._counted: int | None = None
         self.taken = 0  # batches of the epoch so far
         self._resumed = 0  # those that were taken before an interruption
@@ -83,8 +83,9 @@ class Epochs:
                 return
             if fresh or self.taken:
                 asked = "" if self.steps is None else f" of {self.name}={self.steps}"
+                hint = "" if self.taken else " An iterator gives its batches only once."
                 warnings.warn(
-                    f"The data ended after {self.taken}{asked} steps. The epoch ends early.",
+                    f"The data ended after {self.taken}{asked} steps. The epoch ends early.{hint}",
                     stacklevel=2,
                 )
                 return
@@ -125,6 +126,8 @@ class Epochs:
                     )
                 self._passed += 1
 
-    def rewind(self) -> None:
-        """Begin the next epoch at the first batch."""
-        self._pass = None
+    def close(self) -> None:
+        """End the pass, and what reads for it; the next epoch begins at the first batch."""
+        if self._pass is not None:
+            self._pass.close()
+            self._pass = None

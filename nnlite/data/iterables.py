@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,10 @@ class _PutBack:
 
     def __init__(self, batch: Any, iterator: Iterator[Any], source: Iterable[Any]) -> None:
         self._begun: Iterator[Any] | None = itertools.chain([batch], iterator)
-        self._source = source
+        self._source: Any = source
+
+    def __len__(self) -> int:
+        return len(self._source)  # a TypeError where it has none
 
     def __iter__(self) -> Iterator[Any]:
         begun, self._begun = self._begun, None
@@ -73,9 +76,12 @@ class IterableBatches:
     @property
     def count(self) -> int | None:
         """The number of batches of a pass, or None where it is not known."""
-        return len(self._source) if is_sequence(self._source) else None
+        try:
+            return len(self._source)
+        except TypeError:
+            return None
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Generator[Any, None, None]:
         source = self._source
         if not is_sequence(source):
             yield from map(self._admit, source)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import as_numeric, is_sparse
 from nnlite.data.hdf5 import HDF5
 from nnlite.data.iterables import IterableBatches, first_batch
 
@@ -23,14 +24,34 @@ def is_stored(*values: Any) -> bool:
 
 
 def holds_batches(value: Any) -> bool:
-    """Return whether ``value`` gives batches: a generator, an iterable, a Keras sequence."""
-    if isinstance(value, (np.ndarray, str, bytes, dict)) or hasattr(value, "__array__"):
-        return False
+    """Return whether ``value`` gives batches: a generator, an iterable, a Keras sequence.
+
+    A list does if it holds pairs or triples whose first is an array of samples; lists and tuples of
+    numbers are samples themselves.
+    """
     if isinstance(value, (list, tuple)):
-        return bool(value) and all(isinstance(v, tuple) and len(v) in (2, 3) for v in value)
+        return bool(value) and all(
+            isinstance(batch, (list, tuple))
+            and len(batch) in (2, 3)
+            and len(getattr(batch[0], "shape", ())) > 1
+            for batch in value
+        )
+    if isinstance(value, (str, Mapping, Set, range)) or is_sparse(value) or _is_array(value):
+        return False
     return hasattr(value, "__iter__") or (
         hasattr(value, "__len__") and hasattr(value, "__getitem__")
     )
+
+
+def _is_array(value: Any) -> bool:
+    """Return whether ``value`` can be made an array without a look at its parts."""
+    if any(hasattr(value, name) for name in ("__array__", "__array_interface__", "__dlpack__")):
+        return True
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    return True
 
 
 def open_stored(
@@ -54,7 +75,10 @@ def open_stored(
             return hdf5.open(targets)
 
     else:
-        given = [c if c is None or is_stored(c) else np.asarray(c) for c in (x, y, sample_weight)]
+        given = [
+            column if column is None or is_stored(column) else as_numeric(name, column)
+            for name, column in [("x", x), ("y", y), ("sample_weight", sample_weight)]
+        ]
 
         def opener() -> AbstractContextManager[Sequence[Any]]:
             return nullcontext(given)

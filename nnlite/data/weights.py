@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_number
+from nnlite.checks import check_count, check_number
 
 __all__ = ["class_weights"]
 
@@ -18,7 +18,7 @@ def class_weights(weights: Any, y: Array) -> Array:
     """Return the weight of each sample by its class: its index, or the place of its largest target.
 
     Raises:
-        TypeError: If ``weights`` is no dict of numbers.
+        TypeError: If ``weights`` is no dict of numbers, by class index.
         ValueError: If a weight is negative, or the targets are not one class a sample.
 
     >>> class_weights({1: 2.0}, np.array([0, 1, 1]))
@@ -36,5 +36,6 @@ def class_weights(weights: Any, y: Array) -> Array:
     classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else np.rint(y.reshape(len(y)))
     result = np.ones(len(y))
     for label, weight in weights.items():
+        check_count("a key of class_weight", label, 0)
         result[classes == label] = check_number(f"class_weight[{label!r}]", weight)
     return result

@@ -263,16 +263,15 @@ def test_a_log_goes_on_with_the_run(tmp_path, append):
 # ---- damaged backups ----------------------------------------------------------------------------
 
 
-def a_backup(folder, **options):
+def a_backup(folder, units=1, **options):
     def fail():
         raise RuntimeError("killed")
 
-    model = Sequential([Input((6,)), Dense(1)])
+    model = Sequential([Input((6,)), Dense(units)])
     model.compile("adam", "mse")
     backup = BackupAndRestore(folder, **options)
     with pytest.raises(RuntimeError, match="killed"):
-        model.fit(X, Y, epochs=4, verbose=0, callbacks=[Fault(2, fail), backup])
-    return model
+        model.fit(X, Y.repeat(units, 1), epochs=4, verbose=0, callbacks=[Fault(2, fail), backup])
 
 
 def restored(folder, **options):
@@ -337,6 +336,17 @@ def test_damage_to_a_backup_is_noticed_or_means_nothing(tmp_path):
 @pytest.mark.slow
 def test_damage_to_a_backup_is_noticed_or_means_nothing_ten_thousand_times(tmp_path):
     assert damages(tmp_path, 10_000) > 5_000
+
+
+def test_an_array_that_claims_to_be_shorter_is_noticed(tmp_path):
+    """The archive's own sum of a member is looked at only where its end is read."""
+    a_backup(tmp_path, units=5000)
+    path = tmp_path / "latest.npz"
+    data = path.read_bytes()
+    assert data.count(b"(6, 5000)") == 1
+    path.write_bytes(data.replace(b"(6, 5000)", b"(5, 5000)"))
+    with pytest.raises(ValueError, match="its content is not what was written"):
+        read_backup(str(path))
 
 
 def test_a_damaged_backup_is_refused_or_the_one_before_it_is_taken(tmp_path):
