@@ -68,7 +68,16 @@ def test_a_models_methods_and_attributes_are_kerass(name):
 
 @pytest.mark.parametrize(
     "name",
-    "compile fit evaluate predict train_on_batch test_on_batch predict_on_batch summary".split(),
+    [
+        "compile",
+        "fit",
+        "evaluate",
+        "predict",
+        "train_on_batch",
+        "test_on_batch",
+        "predict_on_batch",
+        "summary",
+    ],
 )
 def test_a_methods_arguments_are_kerass_in_their_order(name):
     theirs = [*inspect.signature(getattr(keras.Sequential, name)).parameters]
