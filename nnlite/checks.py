@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 __all__ = [
     "as_features",
     "as_numeric",
+    "check_axes_count",
     "check_axis",
     "check_count",
     "check_finite",
+    "check_flag",
     "check_fraction",
     "check_number",
     "check_positive",
@@ -32,6 +35,8 @@ _ADVICE = {
     "m": "Durations must become numbers first: divide by numpy.timedelta64(1, 's')",
     "c": "Give real and imaginary parts as features of their own",
 }
+
+_MAX_AXES = 64  # of NumPy's arrays
 
 _CHUNK = 65_536  # entries looked at together: the check's temporaries stay in the cache
 
@@ -119,7 +124,7 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
     Raises:
         ValueError: With the first such entry and where it stands.
     """
-    if array.dtype.kind != "f":
+    if array.dtype.kind != "f" or not array.size:
         return
     narrows = array.dtype != dtype and array.dtype.itemsize > np.dtype(dtype).itemsize
     if array.size <= _CHUNK and not narrows and np.isfinite(array).all():
@@ -138,6 +143,26 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
                 f"Received: {name}[{', '.join(map(str, where))}] = {array[where]}. "
                 "Drop such rows, or fill the gaps, first."
             )
+
+
+def check_axes_count(name: str, sizes: Sequence[Any]) -> None:
+    """Raise a ValueError if there are more sizes than an array of NumPy's can have axes."""
+    if len(sizes) > _MAX_AXES:
+        raise ValueError(
+            f"{name} must have at most {_MAX_AXES} sizes, as NumPy's arrays. Received: {len(sizes)}"
+        )
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return ``value``, True or False, 1 or 0, as a boolean.
+
+    Raises:
+        TypeError: If it is anything else: a text is not what it says, and an array in its place
+            belongs to another argument.
+    """
+    if not (isinstance(value, (bool, np.bool_, int)) and value in (0, 1)):
+        raise TypeError(f"{name} must be True or False. Received: {name}={value!r}")
+    return bool(value)
 
 
 def check_count(name: str, value: Any, minimum: int) -> int:

@@ -195,9 +195,12 @@ class Registry(Generic[T]):
         import difflib  # only an error needs it
 
         names = sorted({key for key in known or self._makers if key == key.lower()})
-        near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        # A name out of a file may be of any length.
+        near = difflib.get_close_matches(name[:100].lower(), names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"Unknown {self.kind}: {name!r}.{hint} Known names: {', '.join(names)}.")
+        raise ValueError(
+            f"Unknown {self.kind}: {name!r:.200}.{hint} Known names: {', '.join(names)}."
+        )
 
     def get(self, identifier: Any) -> T:
         """Return an object for a name, a class, a serialized object, or one that is made already.
@@ -235,7 +238,8 @@ class Registry(Generic[T]):
             with_custom = get_registered_object(config, custom_objects)
             return self.get(config if with_custom is None else with_custom)
         name = config.get("class_name")
-        if not isinstance(name, str) or "config" not in config:
+        inner = config.get("config", "") if name == "function" else ""  # a function's is its name
+        if not isinstance(name, str) or "config" not in config or not isinstance(inner, str):
             raise ValueError(
                 f"A {self.kind} as data is {{'class_name': ..., 'config': ...}}. "
                 f"Received: {config!r}"

@@ -236,6 +236,8 @@ def deserialize_keras_object(
     if name in ("__numpy__", "__tensor__"):
         return _array(inner)
     if name == "DTypePolicy":
+        if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
+            raise ValueError(f"A DTypePolicy's config has a 'name'. Received: {inner!r:.200}")
         return inner["name"]
     custom = custom_object(config, custom_objects)
     if custom is not None:
@@ -293,7 +295,7 @@ def made_from(cls: Any, config: Mapping[str, Any], custom_objects: Any = None) -
     with CustomObjectScope(custom_objects):
         try:
             return cls.from_config(dict(inner))  # type: ignore[attr-defined]
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"The config of {config['class_name']!r} does not fit: {error}"
             ) from error
@@ -312,10 +314,19 @@ def revived(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _array(config: Any) -> np.ndarray[Any, Any]:
+    dtype = config.get("dtype") if isinstance(config, Mapping) else None
+    if dtype not in _NUMBERS:  # the types that NumPy reads out of other text may be of any size
+        known = ", ".join(_NUMBERS)
+        raise ValueError(f"An array's dtype is one of {known}. Received: {dtype!r:.200}")
     try:
-        array = np.array(config["value"], dtype=np.dtype(config["dtype"]))
+        return np.array(config["value"], dtype=dtype)
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise ValueError(f"An array's config does not fit: {error}") from error
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"An array of numbers was expected. Received: one of type {array.dtype}")
-    return array
+
+
+#: The types of numbers that an array in a configuration can have.
+_NUMBERS = (
+    "bool",
+    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    *("float16", "float32", "float64"),
+)

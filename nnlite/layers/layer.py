@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
-from nnlite.checks import as_features
+from nnlite.checks import as_features, check_axes_count
 from nnlite.config import float_type, floatx
 from nnlite.registry import Configurable, Registry
 from nnlite.structure import per_structure, restructured, without_memo
@@ -477,6 +477,7 @@ def as_shape(name: str, shape: Any) -> Shape:
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else shape
     listed = isinstance(sizes, Iterable) and not isinstance(sizes, (str, bytes))
     sizes = tuple(sizes) if listed else (0,)
+    check_axes_count(name, sizes)
     if not all(
         size is None
         or (isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_count
+from nnlite.checks import check_axes_count, check_count
 from nnlite.layers.layer import Layer, Shape, registry
 
 __all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
@@ -238,9 +238,11 @@ def _integers(name: str, values: Any, or_none: bool = False) -> tuple[Any, ...]:
 
     Raises:
         TypeError: If it is anything else.
+        ValueError: If there are too many.
     """
     listed = isinstance(values, Iterable) and not isinstance(values, (str, bytes))
     sizes = tuple(values) if listed else (values, "")
+    check_axes_count(name, sizes)
     if not all(
         (size is None and or_none)
         or (isinstance(size, (int, np.integer)) and not isinstance(size, bool))

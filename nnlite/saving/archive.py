@@ -24,6 +24,7 @@ __all__ = ["Archive", "is_archive", "kind_of", "read_archive"]
 
 _CONFIG, _METADATA, _WEIGHTS = MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _MAX_DIRECTORY = 1 << 20
+_MAX_METADATA = 1 << 16  # bytes; Keras's versions and the date take some 100
 _PIECE = 1 << 20
 _STORED, _DEFLATED = 0, 8
 _METHODS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 99: "AES"}
@@ -72,7 +73,8 @@ def _read(file: BinaryIO, name: str) -> Archive:
     source = Source(file)
     try:
         members = _members(source)
-        texts = [_text(source, members[key]) for key in (_CONFIG, _METADATA)]
+        texts = [_text(source, members[_CONFIG], MAX_JSON)]
+        texts.append(_text(source, members[_METADATA], _MAX_METADATA))
         weights = _weights(source, members[_WEIGHTS])
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
@@ -242,9 +244,9 @@ def _inflated(packed: Iterator[bytes]) -> Iterator[bytes]:
     yield stream.flush()
 
 
-def _text(source: Source, member: _Member) -> bytes:
-    if member.size > MAX_JSON:
-        raise member.fault(f"it declares {member.size} bytes; at most {MAX_JSON} are read")
+def _text(source: Source, member: _Member, most: int) -> bytes:
+    if member.size > most:
+        raise member.fault(f"it declares {member.size} bytes; at most {most} are read")
     return b"".join(_pieces(source, member))
 
 

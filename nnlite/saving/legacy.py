@@ -18,6 +18,7 @@ from nnlite.saving.chains import chained_layers
 from nnlite.saving.notes import Notes
 from nnlite.sequential import Sequential
 from nnlite.serialization import get_registered_object
+from nnlite.variables import weights_from_file
 
 __all__ = ["MODELS", "fitting", "is_model", "model_config", "plain", "settle_dtype"]
 
@@ -422,7 +423,8 @@ def _optional(value: Any, kind: Registry[Any], key: str, notes: Notes) -> Any:
         inner["distribution"] = "truncated_normal"
     made = {"class_name": name, "config": inner}
     try:
-        kind.deserialize(made)
+        with weights_from_file(0):  # it is no model with weights of its own
+            kind.deserialize(made)
     except (TypeError, ValueError, OverflowError) as error:
         notes.skip(f"the {kind.kind} {name!r} ({error})")
         return None

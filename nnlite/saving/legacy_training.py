@@ -13,6 +13,7 @@ from nnlite.optimizers import schedules
 from nnlite.registry import Registry
 from nnlite.saving.notes import Notes
 from nnlite.serialization import custom_object, get_registered_object, made_from
+from nnlite.variables import weights_from_file
 
 __all__ = ["compile_arguments"]
 
@@ -74,8 +75,15 @@ def _made(kind: Registry[Any], value: Config, notes: Notes) -> Any:
     for key, part in inner.items():
         if key not in takes and key not in _NO_MATTER and part not in (None, False, 0, ""):
             notes.skip(f"{key}={part!r:.200} of the {kind.kind} {name}")
-    return kind.deserialize({"class_name": name, "config": kept})
+    thresholds = kept.get("num_thresholds")
+    if isinstance(thresholds, int) and thresholds > _MOST_THRESHOLDS:
+        raise ValueError(f"num_thresholds={thresholds}; at most {_MOST_THRESHOLDS} are read")
+    with weights_from_file(0):  # no setting of training is a model with weights of its own
+        return kind.deserialize({"class_name": name, "config": kept})
 
+
+#: How many thresholds of one metric are read: their arrays are made at once.
+_MOST_THRESHOLDS = 20_000
 
 #: How many metrics are read: each unknown one is compared with all names.
 _MOST_METRICS = 100

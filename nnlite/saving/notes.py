@@ -10,6 +10,8 @@ __all__ = ["Notes", "naming_file"]
 
 
 _MOST_SAID = 50  # things that one warning names
+_LONGEST = 300  # characters of each
+_MOST_TEXT = 20_000  # characters of an error: some hundred layers are named
 
 
 class Notes:
@@ -32,18 +34,21 @@ class Notes:
 
     def skip(self, what: str) -> None:
         """Note something that is left out; the same thing only once."""
-        self.skipped[what] = None
+        self.skipped[_shortened(what, _LONGEST)] = None
 
     def refuse(self) -> None:
         """Raise a ValueError that names all that is missing, or else the first fault, if any."""
         if self.missing:
             raise ValueError(
-                f"the model needs what nnlite does not have: {'; '.join(self.missing)}. If it is "
+                f"the model needs what nnlite does not have: {self._named()}. If it is "
                 "yours, pass it in custom_objects={'name': ...} or register it with "
                 "@nnlite.saving.register_keras_serializable()."
             )
         if self.faults:
             raise ValueError(self.faults[0])
+
+    def _named(self) -> str:
+        return _shortened("; ".join(_shortened(one, _LONGEST) for one in self.missing), _MOST_TEXT)
 
     def warn(self, file: str, stacklevel: int = 2) -> None:
         """Warn once of all that was skipped, if anything was; ``stacklevel`` as if it were here."""
@@ -65,4 +70,10 @@ def naming_file(file: str) -> Iterator[None]:
         raise
     except Exception as error:
         text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise ValueError(text if text.startswith(file) else f"{file}: {text}") from error
+        text = text if text.startswith(file) else f"{file}: {text}"
+        raise ValueError(_shortened(text, _MOST_TEXT + 1_000)) from error
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return ``text``, which a file may make as long as it is itself, in ``most`` characters."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"

@@ -283,7 +283,7 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
         ValueError: If it is no model's, or the model needs what nnlite does not have.
     """
     notes = Notes()
-    with CustomObjectScope(custom_objects):
+    with naming_file("the configuration"), CustomObjectScope(custom_objects):
         model = registry.deserialize(translate(config, notes))
         assert isinstance(model, Sequential)
         settings = config.get("compile_config")

@@ -226,7 +226,7 @@ def test_bombs_are_refused():
     for name in (CONFIG, METADATA):
         data, _ = bomb(name, 1 << 28)
         refused(changed(data, name, SIZE, 1 << 28), f"{name}: it declares {1 << 28} bytes; at most")
-        refused(changed(data, name, SIZE, 1 << 20), f"{name}: it holds more than the {1 << 20}")
+        refused(changed(data, name, SIZE, 1 << 16), f"{name}: it holds more than the {1 << 16}")
 
 
 def test_a_directory_of_more_members_than_any_model_has_is_refused():

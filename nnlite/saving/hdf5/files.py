@@ -274,7 +274,10 @@ def _open_below(root: Node, address: int) -> None:
         for key, address in members:
             path = _join(group.name, key)
             with _naming(file.name, path[: objects.MAX_PATH]):
-                if len(path) > objects.MAX_PATH or path.count("/") > _MAX_DEPTH:
+                # To whoever reads the weights, a backslash parts two groups as well.
+                parts = path.count("/") + path.count("\\")
+                file.source.spend(0, parts)
+                if len(path) > objects.MAX_PATH or parts > _MAX_DEPTH:
                     raise ValueError(f"it lies deeper than {_MAX_DEPTH}, or its name is too long")
                 if address in seen:
                     raise ValueError(f"it is the same object as {seen[address]}")
