@@ -65,7 +65,9 @@ class BlockBatches:
         with self._open() as columns:
             self._stored = [None if column is None else column.dtype for column in columns]
             row_bytes = sum(_row_bytes(column) for column in columns if column is not None)
-            chunk = max((getattr(column, "chunks", None) or (1,))[0] for column in columns[:1])
+            chunk = (getattr(columns[0], "chunks", None) or (1,))[0]
+            if chunk * row_bytes > _WINDOW and not getattr(columns[0], "compression", None):
+                chunk = 1  # one can be read in part, unless it is compressed
         self._block = chunk * max(1, round(_BLOCK / (row_bytes * chunk)))
         self._blocks_in_window = max(1, _WINDOW // (row_bytes * self._block))
         self._admitted: set[int] = set()

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric, check_axis, check_finite, optional_count
+from nnlite.checks import as_numeric, check_axis, check_finite, is_sparse, optional_count
 from nnlite.config import epsilon
+from nnlite.data.hdf5 import HDF5
+from nnlite.data.iterables import is_sequence
 from nnlite.layers.layer import Layer, Shape, fits, registry
 from nnlite.variables import Variable
 
@@ -159,7 +161,7 @@ class Normalization(Layer):
                 f"Layer {self.name!r}: {name} must be a number, or fit the sizes {tuple(shape)} "
                 f"along axis={self.axis}. Received: {name} of shape {given.shape}"
             )
-        return np.broadcast_to(given, shape).astype(self.dtype)
+        return np.broadcast_to(given.astype(self.dtype), shape)  # one number takes no more memory
 
     def build(self, input_shape: Shape) -> None:
         """Make the weights mean, variance and count, unless mean and variance are given."""
@@ -227,8 +229,9 @@ class Normalization(Layer):
         Sample Variances", 1979, equations 2.1.
 
         Args:
-            data: An array of samples (one feature of many samples may be a vector), or an iterable
-                of such arrays, or of tuples whose first element is one.
+            data: An array of samples (one feature of many samples may be a vector), or a dataset
+                in a file or an `nnlite.data.HDF5`, which are read a part at a time, or an iterable
+                or a sequence of such arrays, or of tuples whose first element is one.
             batch_size: How many samples of an array to take at once; 32 with ``steps``, else as
                 many as suit the cache. The result does not depend on it.
             steps: How many batches to take; None takes all.
@@ -344,25 +347,41 @@ def _merged(one: Moments, other: Moments) -> Moments:
 
 
 def _batches(data: Any, size: int | None) -> Iterator[Any]:
-    """Return the batches of an array, or of an iterable of batches.
+    """Yield the batches of an array, a dataset in a file, an iterable or a sequence of batches.
 
     Raises:
-        TypeError: If ``data`` is neither.
+        TypeError: If ``data`` is none of these.
     """
+    if isinstance(data, HDF5):
+        with data.open(targets=False) as columns:
+            yield from _batches(columns[0], size)
+        return
+    if is_sparse(data):
+        as_numeric("data", data)  # which says what to do
     if hasattr(data, "shape"):
         if not data.shape:
-            return iter([data])
+            yield data
+            return
         rows = size or max(1, _ENTRIES // max(1, math.prod(data.shape[1:])))
-        return (data[start : start + rows] for start in range(0, len(data), rows))
-    if not isinstance(data, Iterable) or isinstance(data, (str, bytes, Mapping)):
+        chunk = (getattr(data, "chunks", None) or (1,))[0]  # each is read and unpacked once
+        rows = size or -(-rows // chunk) * chunk
+        for start in range(0, data.shape[0], rows):
+            yield data[start : start + rows]
+        return
+    if isinstance(data, (str, bytes, Mapping)) or not (
+        isinstance(data, Iterable) or is_sequence(data)
+    ):
         raise TypeError(
-            f"data must be an array, or an iterable of arrays. Received: {type(data).__name__}"
+            "data must be an array, or an iterable of arrays, or an HDF5 file. "
+            f"Received: {type(data).__name__}"
         )
-    return (_inputs(batch) for batch in data)
+    for batch in map(data.__getitem__, range(len(data))) if is_sequence(data) else data:
+        yield _inputs(batch)
 
 
 def _inputs(batch: Any) -> Any:
-    x = batch[0] if isinstance(batch, tuple) and batch else batch
+    several = isinstance(batch, (list, tuple)) and len(batch) > 0
+    x = batch[0] if several and (isinstance(batch, tuple) or hasattr(batch[0], "shape")) else batch
     if not hasattr(x, "shape"):
         raise TypeError(
             "data must be an array, or an iterable of arrays; a list counts as a list of batches. "
