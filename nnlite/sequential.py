@@ -379,17 +379,18 @@ class Sequential(Trainer):
             ValueError: If there are no layers in it, a layer is unknown, or its configuration does
                 not fit.
         """
-        if not isinstance(config.get("layers"), (list, tuple)):
+        layers = config.get("layers") if isinstance(config, Mapping) else None
+        if not isinstance(layers, (list, tuple)):
             raise ValueError(  # noqa: TRY004  data, not a caller's mistake
                 f"A Sequential's config has a list of 'layers'. Received: {config!r}"
             )
         with CustomObjectScope(custom_objects):
-            layers = [registry.deserialize(layer) for layer in config["layers"]]
-        model = cls(layers, name=config.get("name"))
+            made = [registry.deserialize(layer) for layer in layers]
+        model = cls(made, name=config.get("name"))
         model._trainable = bool(config.get("trainable", True))  # each layer has its own
         restructured()
         shape = config.get("build_input_shape")
-        if shape is not None and layers and not model.built:
+        if shape is not None and made and not model.built:
             model.build(shape)
         return model
 

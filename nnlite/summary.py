@@ -23,7 +23,8 @@ def print_summary(
     """Print the table; `Sequential.summary` says the arguments.
 
     Raises:
-        ValueError: If ``layer_range`` names no layers of the model.
+        ValueError: If ``layer_range`` names no layers of the model, or ``positions`` are not one a
+            column.
     """
     import shutil  # it brings compression libraries along, which nothing else here needs
 
@@ -37,6 +38,11 @@ def print_summary(
     widths = [max(len(row[i]) for row in [header, *table]) for i in range(len(header))]
     if positions is not None:
         ends = [int(width * end) for end in positions]
+        if len(ends) != len(header):
+            raise ValueError(
+                f"positions must hold {len(header)} fractions of the width, where each column "
+                f"ends. Received: positions={positions!r}"
+            )
         widths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     frame = 3 * len(header) + 1
     widths[0] = max(12, min(widths[0], width - frame - sum(widths[1:])))

@@ -15,6 +15,7 @@ from nnlite.blas import ALWAYS_ONE, threads_for
 from nnlite.callbacks import Callback, CallbackList, History
 from nnlite.checks import (
     check_count,
+    check_flag,
     check_fraction,
     optional_count,
 )
@@ -219,6 +220,7 @@ class Trainer(Door):
         validation_steps = optional_count("validation_steps", validation_steps)
         validation_size = optional_count("validation_batch_size", validation_batch_size) or size
         evaluates = _epochs_to_evaluate(validation_freq)
+        shuffle = check_flag("shuffle", shuffle)
         progress = Progress(verbose, epochs)
         data, objective = self._data_door(x, y, sample_weight, class_weight, batch_size)
         held: AnySamples | None = None
@@ -318,6 +320,7 @@ class Trainer(Door):
             TypeError: As `fit`.
             ValueError: As `fit`.
         """
+        return_dict = check_flag("return_dict", return_dict)
         data, objective = self._door(x, y, sample_weight, class_weight)
         self._prepare(data.shape, objective, training=True)
         self.compiled_metrics.reset_state()
@@ -360,6 +363,7 @@ class Trainer(Door):
             ValueError: As `fit`.
         """
         size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
+        return_dict = check_flag("return_dict", return_dict)
         data, objective = self._data_door(x, y, sample_weight, None, batch_size)
         bar = Progress(verbose, 1, delay=0.5)
         batches = Epochs(data.batches(size), optional_count("steps", steps), "steps")
@@ -408,6 +412,7 @@ class Trainer(Door):
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
+        return_dict = check_flag("return_dict", return_dict)
         data, objective = self._door(x, y, sample_weight, None)
         self._prepare(data.shape, objective)
         self.compiled_metrics.reset_state()

@@ -11,7 +11,7 @@ from helpers import (
 )
 
 from nnlite import Input, Sequential, callbacks, losses, metrics, optimizers
-from nnlite.layers import Activation, Dense, Dropout, Flatten, LeakyReLU, ReLU, Softmax
+from nnlite.layers import Activation, Dense, Dropout, Flatten, LeakyReLU, ReLU, Rescaling, Softmax
 
 BAD_COMPILE = [
     ({"loss": "binary_crossentrop"}, ValueError, "Unknown loss.*mean 'binary_crossentropy'"),
@@ -314,7 +314,20 @@ def test_an_empty_model_has_an_empty_summary_and_repr(capsys):
     assert model.layers == []
 
 
-@pytest.mark.parametrize("config", [{}, {"layers": None}, {"layers": "dense"}])
+def test_a_summary_needs_a_position_for_each_column():
+    for positions in ([], [0.5, 1.0]):
+        with pytest.raises(ValueError, match=r"positions must hold 3 fractions.*positions=\["):
+            Sequential([Dense(2)]).summary(positions=positions)
+
+
+def test_an_empty_scale_is_refused_when_it_meets_a_sample():
+    with pytest.raises(
+        ValueError, match=r"scale must be a number.*Received: scale of shape \(0,\)"
+    ):
+        Sequential([Input((3,)), Rescaling([])])
+
+
+@pytest.mark.parametrize("config", [None, [], {}, {"layers": None}, {"layers": "dense"}])
 def test_a_config_without_layers_is_refused(config):
     with pytest.raises(ValueError, match=r"config has a list of 'layers'\. Received: "):
         Sequential.from_config(config)

@@ -266,6 +266,8 @@ BAD_FIT = [
     ({"validation_split": 0.99}, ValueError, "validation_split=0.99 of 6 samples leaves none"),
     ({"validation_split": "0.2"}, TypeError, "validation_split must be a number.*'0.2'"),
     ({"validation_split": True}, TypeError, "validation_split must be a number.*True"),
+    ({"shuffle": "batch"}, TypeError, "shuffle must be True or False. Received: shuffle='batch'"),
+    ({"shuffle": X}, TypeError, "shuffle must be True or False. Received: shuffle=array"),
     ({"validation_freq": 0}, ValueError, "validation_freq must be at least 1"),
     ({"validation_freq": "all"}, TypeError, "validation_freq must be an integer.*'all'"),
     ({"validation_freq": 1.5}, TypeError, "validation_freq must be an integer.*1.5"),
@@ -321,3 +323,17 @@ def test_an_optimizer_serves_one_model():
     second.compile(first.optimizer, "mse")
     refuses(lambda: second.fit(X, X[:, :1], verbose=0), ValueError, "Adam.*belongs to", first)
     assert not second.built
+
+
+@pytest.mark.parametrize("state", ["unbuilt", "trained"])
+@pytest.mark.parametrize("way", ["train_on_batch", "test_on_batch", "evaluate"])
+@pytest.mark.parametrize("flag", [X, "no", None, 2])
+def test_an_argument_in_the_place_of_return_dict_is_refused(flag, way, state):
+    model = a_model(state=state)
+    refuses(
+        lambda: getattr(model, way)(X, X[:, :1], return_dict=flag),
+        TypeError,
+        "return_dict must be True or False. Received: return_dict=",
+        model,
+    )
+    assert set(getattr(model, way)(X, X[:, :1], return_dict=1)) == {"loss", "accuracy"}

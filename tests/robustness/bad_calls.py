@@ -56,11 +56,13 @@ BAD = {
             "steps_per_epoch": lambda m: m.fit(X, targets(m), steps_per_epoch=0),
             "verbose": lambda m: m.fit(X, targets(m), verbose="loud"),
             "unknown": lambda m: m.fit(X, targets(m), epoch=3),
+            "shuffle": lambda m: m.fit(X, targets(m), shuffle="batch"),
         },
         "train_on_batch": {
             "nan": lambda m: m.train_on_batch(NAN, targets(m)),
             "fewer targets": lambda m: m.train_on_batch(X, targets(m, 4)),
             "no targets": lambda m: m.train_on_batch(X),
+            "return_dict": lambda m: m.train_on_batch(X, targets(m), None, None, X),
         },
         "test_on_batch": {
             "nan": lambda m: m.test_on_batch(NAN, targets(m)),
@@ -70,6 +72,7 @@ BAD = {
             "nan": lambda m: m.evaluate(NAN, targets(m)),
             "fewer targets": lambda m: m.evaluate(X, targets(m, 4)),
             "batch_size": lambda m: m.evaluate(X, targets(m), batch_size=-2),
+            "return_dict": lambda m: m.evaluate(X, targets(m), return_dict="yes"),
             "steps": lambda m: m.evaluate(X, targets(m), steps=0),
             "callbacks": lambda m: m.evaluate(X, targets(m), callbacks=[3]),
             "weights": lambda m: m.evaluate(X, targets(m), sample_weight=["a"] * 5),
@@ -121,6 +124,7 @@ BAD = {
             "clone with a call": lambda m: models.clone_model(m, call_function=print),
             "config without layers": lambda m: Sequential.from_config({}),
             "config of words": lambda m: Sequential.from_config({"layers": ["nope"]}),
+            "a summary without columns": lambda m: m.summary(positions=[]),
             "a summary of words": lambda m: m.summary(line_length="wide"),
         },
     }.items()
