@@ -7,3 +7,5 @@ settings.register_profile(  # for tests/mutants.py, which asks only whether a te
     "first failure", settings.get_profile("repeatable"), phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("repeatable")
+
+collect_ignore = ["data/write.py"]  # it makes the files there, with Keras
