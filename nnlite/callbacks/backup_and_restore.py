@@ -93,9 +93,11 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Put the run where the backup was made, if there is one."""
-        from nnlite.saving.atomic import remove_leftovers
+        from nnlite.saving.atomic import explaining, remove_leftovers
         from nnlite.saving.backup import restore
 
+        with going_on(self.on_error), explaining(self.backup_dir):  # not only after an epoch
+            os.makedirs(self.backup_dir, exist_ok=True)
         for path in (self._latest, self._next):
             remove_leftovers(path)
         found = self._read()
@@ -111,7 +113,7 @@ class BackupAndRestore(Callback):
 
         try:
             return self._latest, read_backup(self._latest)
-        except (FileNotFoundError, ValueError) as error:
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
             if os.path.exists(self._previous):
                 if isinstance(error, ValueError):
                     warnings.warn(f"{error}. The backup before it is taken.", stacklevel=2)

@@ -188,6 +188,9 @@ def test_a_file_in_the_place_of_a_folder_and_the_other_way_round(tmp_path):
         with pytest.raises(OSError, match=r"blocker.*|blocker") as caught:
             call()
         assert "elsewhere" in str(caught.value)
+    with pytest.warns(UserWarning, match="Training goes on") as seen:
+        train(model, BackupAndRestore(blocker / "backup", on_error="warn"))
+    assert len(seen) == 3  # when the run begins, and after each epoch
     assert blocker.read_text() == "mine"
     folder = tmp_path / "latest.npz"
     folder.mkdir()
