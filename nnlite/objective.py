@@ -20,6 +20,7 @@ from nnlite.losses import (
     SparseCategoricalCrossEntropy,
 )
 from nnlite.predictor import Predictor
+from nnlite.structure import structure
 
 __all__ = ["Objective", "default_loss"]
 
@@ -72,8 +73,19 @@ class Objective:
         self.model = model
         self.settle()
 
+    def keep_up(self, x: Array, y: Array) -> None:
+        """Take note of what a callback has changed in the model since, for the batch that comes.
+
+        Raises:
+            ValueError: If the targets do not fit its output any more.
+        """
+        if self._settled != structure():
+            self.loss.check_targets("y", y, self.model.compute_output_shape(x.shape))  # type: ignore[arg-type]
+            self.settle()
+
     def settle(self) -> None:
         """Take note of what follows from the model as it is now."""
+        self._settled = structure()
         self._activation = self.model.final_activation
         joined = None if self._penalizes_output() else from_logits(self.loss, self._activation)
         self.joined = joined is not None

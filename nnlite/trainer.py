@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -13,12 +14,7 @@ from numpy.typing import NDArray
 from nnlite import losses, optimizers
 from nnlite.blas import ALWAYS_ONE, threads_for
 from nnlite.callbacks import Callback, CallbackList, History
-from nnlite.checks import (
-    check_count,
-    check_flag,
-    check_fraction,
-    optional_count,
-)
+from nnlite.checks import check_count, check_flag, check_fraction, optional_count
 from nnlite.data.epochs import Epochs
 from nnlite.data.sources import holds_batches, is_stored
 from nnlite.door import AnySamples, Door
@@ -91,7 +87,10 @@ class Trainer(Door):
             ValueError: If a name is unknown, ``loss_weights`` is given, or the loss has no mean
                 or sum to descend on.
             TypeError: If an argument is of another kind.
+            RuntimeError: If a callback calls it during `fit`.
         """
+        if self.run is not None:
+            raise RuntimeError("compile() has to wait for the end of the fit that is under way.")
         if loss_weights is not None:
             raise ValueError(
                 "loss_weights weighs several outputs; this model has one. Received: "
@@ -277,6 +276,7 @@ class Trainer(Door):
         assert optimizer is not None
         self.turns.begin_step()
         try:
+            objective.keep_up(x, y)
             if self._laid_out != structure():  # a callback may have frozen a layer
                 self.lay_out()
             output = objective.forward(x, training=True)
@@ -401,6 +401,7 @@ class Trainer(Door):
         """Return the loss of one batch, penalties included."""
         objective = self._objective
         assert objective is not None  # _prepare came first
+        objective.keep_up(x, y)
         output = objective.forward(x, training=False)
         value, _ = objective.loss_in_use.value_and_gradient(y, output, weight)
         if self.compiled_metrics.wanted:
@@ -434,18 +435,25 @@ class Trainer(Door):
         objective.settle()
         if training:
             self.optimizer, self.loss = optimizer, objective.loss
-            if self._laid_out != structure():
+            if self._laid_out != structure() or not optimizer.updates(self._vector):
                 self.lay_out()
+
+    def set_aside(self) -> dict[str, Any]:
+        """Return what a call from a callback is to leave as the run under way has it."""
+        names = ("run", "history", "stop_training", "_objective", "compiled_metrics")
+        kept = {name: vars(self)[name] for name in names}
+        self.run, self.compiled_metrics = None, copy.deepcopy(self.compiled_metrics)
+        return kept
 
     def lay_out(self) -> None:
         """Gather the weights that learn in the model's vector, and the optimizer's state beside."""
         assert self._objective is not None  # _prepare came first
         assert self.optimizer is not None
-        self._objective.settle()
         learning = self.learning_variables()
         if self._vector is None or not self._vector.holds(learning):
             self._vector = WeightVector(learning, np.dtype(self.dtype), self)
         self.optimizer.build(self._vector)
+        self._objective.settle()
         self._laid_out = structure()
 
     def _blas_threads(self, batch_size: int) -> AbstractContextManager[None]:

@@ -80,13 +80,19 @@ class Turns:
 
 
 def one_thread(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """Make a method of a model one that a single thread at a time can be in."""
+    """Make a method of a model one that a single thread at a time can be in.
+
+    Where a callback calls it, the run that is under way finds itself as it was.
+    """
 
     def claiming(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
         self.turns.claim()
+        kept = {} if self.run is None else self.set_aside()
         try:
             return method(self, *args, **kwargs)
         finally:
+            if kept:
+                vars(self).update(kept)
             self.turns.release()
 
     return functools.update_wrapper(claiming, method)

@@ -208,6 +208,10 @@ class Optimizer(State):
                 "an optimizer of its own, in compile(optimizer=...)."
             )
 
+    def updates(self, vector: WeightVector | None) -> bool:
+        """Return whether ``vector`` is what this optimizer was built to update."""
+        return vector is not None and vector is self._vector
+
     def build(self, vector: WeightVector) -> None:
         """Take ``vector`` as what to update; weights known from before keep their state.
 
