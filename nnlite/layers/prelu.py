@@ -99,7 +99,8 @@ class PReLU(Layer):
             total = total.sum(axis=axis - 1, keepdims=True)
         self.alpha.gradient[...] = total
         if input_gradient:
-            np.multiply(x > 0, 1 - self.alpha.value, out=dx)  # quicker than copying where x > 0
+            positive = np.greater(x, 0, out=self.scratch("positive", x.shape, bool))
+            np.multiply(positive, 1 - self.alpha.value, out=dx)  # quicker than a masked copy
             dx += self.alpha.value
             dx *= gradient
         return dx

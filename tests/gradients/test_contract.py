@@ -84,7 +84,7 @@ def test_the_output_has_the_shape_that_is_told(cls):
     ids=lambda cls: cls.__name__,
 )
 def test_a_training_step_in_reused_arrays_takes_no_more_memory(cls):
-    layer, x = a_layer(cls, 4096)
+    layer, x = a_layer(cls, 16384)
     for part in layer.all_layers():
         part._scratch = {}
     for _ in range(2):

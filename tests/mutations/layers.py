@@ -108,7 +108,7 @@ MUTANTS = {
         ("y += np.multiply(negative,", "y -= np.multiply(negative,"),
         ("dx = np.multiply(gradient, negative,", "dx = np.multiply(gradient, x,"),
         ("total.sum(axis=axis - 1,", "total.mean(axis=axis - 1,"),
-        ("np.multiply(x > 0, 1", "np.multiply(x >= 0, 1"),
+        ("positive = np.greater(x, 0", "positive = np.greater_equal(x, 0"),
         ("shape[axis - 1] = 1", "shape[axis - 2] = 1"),
     ],
     "layers/scaling.py": [
