@@ -261,8 +261,9 @@ def kind_of(config: Mapping[str, Any]) -> Kind:
             return KINDS["keras.activations"]
         if place in ("keras", "keras.models"):
             return KINDS["keras.layers"]
+    shown = f"{name} {config['config']!r:.200}" if name == "function" else f"{name!r:.200}"
     raise ValueError(
-        f"Cannot make a {name!r} of module {module!r}: a configuration may name nnlite's own "
+        f"Cannot make a {shown} of module {module!r:.200}: a configuration may name nnlite's own "
         "classes, or yours if you pass custom_objects={...} or register them with "
         "@nnlite.saving.register_keras_serializable()."
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from nnlite import optimizers
@@ -94,13 +93,13 @@ def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> S
     _check_all_filled(model, found)
     settings = config.get("compile_config") if compiled else None
     if isinstance(settings, dict):
-        with _state(weights) as (name, stored):
-            named = None
-            if "optimizer" not in settings and name in optimizers.registry:
-                named = optimizers.get(name)
-                notes.skip(f"settings of the optimizer (its variables are those of {named!r})")
-            if compile_from(model, settings, notes, named) and stored:
-                restore_state(model, stored, notes)
+        name, stored = _state(weights)
+        named = None
+        if "optimizer" not in settings and name in optimizers.registry:
+            named = optimizers.get(name)
+            notes.skip(f"settings of the optimizer (its variables are those of {named!r})")
+        if compile_from(model, settings, notes, named) and stored:
+            restore_state(model, stored, notes)
     return model
 
 
@@ -192,18 +191,16 @@ def _first_array(weights: Node, layer: str) -> tuple[int, ...]:
     return weights.group(layer).shape(names[0]) if names else ()
 
 
-@contextmanager
-def _state(weights: Node) -> Iterator[tuple[Any, list[tuple[str, Any]]]]:
-    """Give the optimizer's name and variables in a file of nested groups."""
+def _state(weights: Node) -> tuple[Any, list[tuple[str, Any]]]:
+    """Return the optimizer's name and variables in a file of nested groups."""
     tree = Tree(weights).filled().children.get("optimizer")
     # One for mixed precision stands around the one that counts.
     tree = tree.children.get("inner_optimizer", tree) if tree else None
     keys = tree.keys() if tree else []
     if tree is None or not keys:
-        yield None, []
-        return
+        return None, []
     node = tree.children["vars"].node
-    yield node.attribute("name"), [(key, node.array(key)) for key in keys]
+    return node.attribute("name"), [(key, node.array(key)) for key in keys]
 
 
 # ---- weights alone ------------------------------------------------------------------------
@@ -265,11 +262,12 @@ def _load(
         return
     if named:
         raise ValueError("by_name is for .h5 files of Keras 2: this one does not hold names")
-    assign(by_class(model, root, None, skip or ()), skip_mismatch)
-    if model.optimizer is not None:
-        with _state(root) as (_, stored):
-            if stored:
-                restore_state(model, stored, notes)
+    found, stored = by_class(model, root, None, skip or ()), []
+    if model.optimizer is not None:  # read before anything is changed
+        _, stored = _state(root)
+    assign(found, skip_mismatch)
+    if stored:
+        restore_state(model, stored, notes)
 
 
 def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Sequential:

@@ -1,0 +1,77 @@
+"""Damaged files of whole models end in a ValueError or in a model that predicts: nothing else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from . import model_damage
+from .model_damage import (
+    changed_config,
+    configs,
+    damaged_file,
+    good_files,
+    loads,
+    loads_changed,
+    outcomes,
+)
+
+FILES = good_files()
+COPIES = 100  # of each kind, in the ordinary run
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_undamaged_files_are_read(tmp_path, name):
+    assert loads(tmp_path / "model", FILES[name], name)
+
+
+def test_the_undamaged_configurations_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(model_damage, "changed_config", lambda config, seed: config)
+    for good in configs(FILES):
+        assert all(loads_changed(tmp_path / "model", good, seed) for seed in (0, 1))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_off_anywhere_is_refused(tmp_path, name):
+    data = FILES[name]
+    for length in range(0, len(data) - 1, len(data) // 25):
+        assert not loads(tmp_path / "model", data[:length], name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_copies_are_refused_or_predict(tmp_path, name):
+    read = [loads(tmp_path / "model", damaged_file(FILES[name], seed), name)
+            for seed in range(COPIES)]  # fmt: skip
+    assert 0 < sum(read) < COPIES
+
+
+def test_changed_configurations_are_refused_or_predict(tmp_path):
+    good = configs(FILES)
+    read = [loads_changed(tmp_path / "model", good[seed % len(good)], seed) for seed in range(600)]
+    assert 0 < sum(read) < len(read)
+
+
+def test_changes_are_those_of_their_seed_and_leave_the_original(tmp_path):
+    config, data = configs(FILES)[0]
+    before = repr(config)
+    assert repr(changed_config(config, 3)) == repr(changed_config(config, 3)) != before
+    assert repr(config) == before
+    assert damaged_file(data, 3) == damaged_file(data, 3) != data
+    assert sum(outcomes("configs", tmp_path / "model", 0, 8)) == 8
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits its memory by what /proc says of it")
+@pytest.mark.parametrize("kind", ["configs", *FILES])
+def test_ten_thousand_copies_neither_crash_nor_hang_nor_take_memory(kind):
+    done = subprocess.run(
+        [sys.executable, "-m", "saving.model_damage", kind, "10000", "20000"],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert sum(map(int, done.stdout.split())) == 10_000
