@@ -19,6 +19,10 @@ def targets(model, rows=5):
     return np.full((rows, model.layers[-1].units if model.layers else 1), 0.5)
 
 
+def ones(model):
+    return [np.ones_like(weight) for weight in model.get_weights()]
+
+
 #: Calls that are wrong whatever the model is like.
 BAD = {
     f"{name}: {what}": call
@@ -109,12 +113,12 @@ BAD = {
             "build with 0.5": lambda m: m.build((None, 0.5)),
         },
         "weights": {
-            "one too few": lambda m: m.set_weights(m.get_weights()[1:]),
-            "one too many": lambda m: m.set_weights([*m.get_weights(), 1.0]),
+            "one too few": lambda m: m.set_weights(ones(m)[1:]),
+            "one too many": lambda m: m.set_weights([*ones(m), 1.0]),
             "text": lambda m: m.set_weights("abc"),
             "none": lambda m: m.set_weights(None),
-            "another shape": lambda m: m.set_weights([*m.get_weights()[:-1], np.ones((7, 7))]),
-            "a word": lambda m: m.set_weights([*m.get_weights()[:-1], "bias"]),
+            "another shape": lambda m: m.set_weights([*ones(m)[:-1], np.ones((7, 7))]),
+            "a word": lambda m: m.set_weights([*ones(m)[:-1], "bias"]),
             "no such file": lambda m: m.load_weights("not there.weights.h5"),
             "file name": lambda m: m.save_weights("model.txt"),
             "model file name": lambda m: m.save("model.txt"),
