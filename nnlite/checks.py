@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -145,12 +144,17 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
             )
 
 
-def check_axes_count(name: str, sizes: Sequence[Any]) -> None:
-    """Raise a ValueError if there are more sizes than an array of NumPy's can have axes."""
+def check_axes_count(name: str, sizes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return ``sizes``.
+
+    Raises:
+        ValueError: If there are more than an array of NumPy's can have axes.
+    """
     if len(sizes) > _MAX_AXES:
         raise ValueError(
             f"{name} must have at most {_MAX_AXES} sizes, as NumPy's arrays. Received: {len(sizes)}"
         )
+    return sizes
 
 
 def check_flag(name: str, value: Any) -> bool:

@@ -32,7 +32,9 @@ TESTS = {
     "test_schedules.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
     "saving": "saving/test_old_configs.py saving/test_layouts.py saving/test_old_training.py "
-    "saving/test_writing.py saving/test_hostile_models.py",
+    "saving/test_writing.py saving/test_hostile_models.py saving/test_bombs.py",
+    "registry.py": "saving/test_bombs.py",
+    "serialization.py": "saving/test_bombs.py saving/test_published_holes.py",
     "sequential.py": "gradients/test_models.py",
     "objective.py": "gradients/test_models.py",
     "utils.py": "test_utils.py",

@@ -476,8 +476,7 @@ def as_shape(name: str, shape: Any) -> Shape:
     """
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else shape
     listed = isinstance(sizes, Iterable) and not isinstance(sizes, (str, bytes))
-    sizes = tuple(sizes) if listed else (0,)
-    check_axes_count(name, sizes)
+    sizes = check_axes_count(name, tuple(sizes) if listed else (0,))
     if not all(
         size is None
         or (isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0)

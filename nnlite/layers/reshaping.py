@@ -241,8 +241,7 @@ def _integers(name: str, values: Any, or_none: bool = False) -> tuple[Any, ...]:
         ValueError: If there are too many.
     """
     listed = isinstance(values, Iterable) and not isinstance(values, (str, bytes))
-    sizes = tuple(values) if listed else (values, "")
-    check_axes_count(name, sizes)
+    sizes = check_axes_count(name, tuple(values) if listed else (values, ""))
     if not all(
         (size is None and or_none)
         or (isinstance(size, (int, np.integer)) and not isinstance(size, bool))

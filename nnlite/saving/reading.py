@@ -262,9 +262,9 @@ def _load(
         return
     if named:
         raise ValueError("by_name is for .h5 files of Keras 2: this one does not hold names")
-    found, stored = by_class(model, root, None, skip or ()), []
-    if model.optimizer is not None:  # read before anything is changed
-        _, stored = _state(root)
+    found = by_class(model, root, None, skip or ())
+    # Read before anything is changed, as it may be damaged.
+    stored = [] if model.optimizer is None else _state(root)[1]
     assign(found, skip_mismatch)
     if stored:
         restore_state(model, stored, notes)
