@@ -171,9 +171,9 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def pop(self):
         layer, plain = self.model.pop(), self.reference.layers.pop()
-        if not self.reference.layers and self.model._input_layer is None:
-            return
-        if layer.built:
+        if not self.reference.layers:  # what was built for an input of then may not fit a new one
+            self.popped.clear()
+        elif layer.built:
             self.popped.append((layer, plain))
 
     @precondition(lambda self: self.popped and self.reference.layers)
