@@ -7,6 +7,7 @@ of gradients and values on it. A mutant that no test fails on has survived: the 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from mutations import MUTANTS
 
 ROOT = Path(__file__).parent.parent
+NO_TESTS = 5  # pytest's exit code where nothing was selected
 
 # The tests that each part's mutants are put before; a survivor has passed them all.
 TESTS = {
@@ -43,9 +45,10 @@ TESTS = {
 TESTS["numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
 
 
-def run(package: Path, tests: Iterable[str]) -> subprocess.CompletedProcess[str]:
+def run(package: Path, tests: Iterable[str], *options: str) -> subprocess.CompletedProcess[str]:
     """Run the tests on the package in ``package``, up to the first that fails."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider"]
+    command += options
     return subprocess.run(
         [*command, "--hypothesis-profile=first failure", *(f"tests/{test}" for test in tests)],
         cwd=package,
@@ -58,6 +61,7 @@ def run(package: Path, tests: Iterable[str]) -> subprocess.CompletedProcess[str]
 
 def outcome(file: str | None, old: str = "", new: str = "") -> str:
     """Return "killed by" a test, "SURVIVED", or why the mutant could not be made."""
+    done = None
     with tempfile.TemporaryDirectory() as directory:
         package = Path(directory)
         for part in ("nnlite", "tests", "pyproject.toml"):
@@ -72,7 +76,11 @@ def outcome(file: str | None, old: str = "", new: str = "") -> str:
                 return f"STALE: the text stands there {text.count(old)} times"
             target.write_text(text.replace(old, new))
             tests = dict.fromkeys(TESTS[file.split("/")[0]].split())
-        done = run(package, tests)
+            # Most fall to the tests of the class that they are in, which are soon run.
+            within = re.findall(r"^class (\w+)", text[: text.index(old)], re.MULTILINE)
+            done = run(package, tests, "-k", within[-1]) if within else None
+        if done is None or done.returncode in (0, NO_TESTS):
+            done = run(package, tests)
     if done.returncode == 0:
         return "SURVIVED"
     killers = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
