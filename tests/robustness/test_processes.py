@@ -284,7 +284,9 @@ def trained_from_file(model, path):
 
 
 # From Python 3.12 on, fork warns in a process that has threads, such as those of BLAS.
-MAY_FORK = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+MAY_FORK = pytest.mark.filterwarnings(  # Python's own, and JAX's where Keras's tests run too
+    "ignore:.*fork:DeprecationWarning", "ignore:.*fork:RuntimeWarning"
+)
 METHODS = [
     method for method in ("fork", "spawn") if method in multiprocessing.get_all_start_methods()
 ]
