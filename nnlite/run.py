@@ -113,7 +113,7 @@ class Run:
             except FloatingPointError as error:
                 raise FloatingPointError(
                     f"Epoch {self.epoch + 1}, batch {self.step + 1}: {error}"
-                ) from None
+                ) from error
         return logs()
 
 

@@ -113,12 +113,20 @@ custom_object_scope = CustomObjectScope
 
 
 def get_custom_objects() -> dict[str, Any]:
-    """Return the live dict of what is registered, by names such as ``"package>name"``."""
+    """Return the live dict of what is registered, by names such as ``"package>name"``.
+
+    >>> isinstance(get_custom_objects(), dict)
+    True
+    """
     return _custom_objects
 
 
 def get_registered_name(thing: Any) -> str:
-    """Return the name that a class or function is registered under, else its own."""
+    """Return the name that a class or function is registered under, else its own.
+
+    >>> get_registered_name(dict)
+    'dict'
+    """
     return _custom_names.get(thing, thing.__name__)
 
 
@@ -133,6 +141,9 @@ def get_registered_object(
         name: Its name.
         custom_objects: Looked up first.
         module_objects: Looked up last.
+
+    >>> get_registered_object("Mine", {"Mine": dict})
+    <class 'dict'>
     """
     for known in (custom_objects or {}, *reversed(_scopes), _custom_objects, module_objects or {}):
         if isinstance(name, str) and name in known:

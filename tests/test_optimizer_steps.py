@@ -104,21 +104,14 @@ def test_the_average_counts_steps_where_gradients_accumulate():
     assert optimizer.iterations == 2
 
 
-def test_weights_and_averages_change_places_and_back():
+def test_every_slice_of_a_long_vector_is_averaged():
     optimizer = SGD(1.0, use_ema=True, ema_momentum=0.5)
     vector = vector_of(np.arange(70_000.0))  # three slices
     optimizer.build(vector)
     for _ in range(2):
         vector.gradients[:] = 1
         optimizer.update()
-    weights, average = vector.values.copy(), optimizer.state["average"].copy()
-    np.testing.assert_array_equal(average - weights, 0.5)
-    optimizer.swap_averages()
-    np.testing.assert_array_equal(vector.values, average)
-    np.testing.assert_array_equal(optimizer.state["average"], weights)
-    optimizer.swap_averages()
-    np.testing.assert_array_equal(vector.values, weights)
-    np.testing.assert_array_equal(optimizer.state["average"], average)
+    np.testing.assert_array_equal(optimizer.state["average"] - vector.values, 0.5)
 
 
 def test_only_the_given_weights_take_their_averages():
@@ -140,10 +133,6 @@ def test_without_averages_there_is_nothing_to_put_in_their_place():
     optimizer.update()
     optimizer.finalize_variable_values()
     np.testing.assert_array_equal(vector.values, [0, 1])
-    with pytest.raises(ValueError, match=r"no average of the weights: make SGD with use_ema=True"):
-        optimizer.swap_averages()
-    with pytest.raises(RuntimeError, match="build"):
-        SGD(use_ema=True).swap_averages()
 
 
 class Broken(Callback):

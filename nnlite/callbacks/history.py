@@ -19,6 +19,12 @@ class History(Callback):
         history: Maps each name to a list with one value an epoch.
         epoch: The epochs that were run, from 0.
         model: The model.
+
+    >>> from nnlite import Sequential
+    >>> from nnlite.layers import Dense
+    >>> model = Sequential([Dense(1, kernel_initializer="zeros")])
+    >>> model.fit(np.ones((4, 2)), np.zeros(4), epochs=2, verbose=0).history
+    {'loss': [0.0, 0.0]}
     """
 
     def __init__(self) -> None:

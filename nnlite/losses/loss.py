@@ -36,6 +36,15 @@ class Loss(Configurable):
 
     Raises:
         ValueError: If ``reduction`` or ``dtype`` is unknown.
+
+    >>> class Steep(Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return 3 * np.abs(y_pred - y_true).mean(axis=-1)
+    ...
+    ...     def derivative(self, y_true, y_pred):
+    ...         return 3 * np.sign(y_pred - y_true) / y_pred.shape[-1]
+    >>> Steep()([[0.0]], [[2.0]]), Steep().gradient([[0.0]], [[2.0]])
+    (6.0, array([[3.]]))
     """
 
     #: The axis or axes of ``y_pred`` that one loss is taken over; None takes the batch as one.

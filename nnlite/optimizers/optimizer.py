@@ -333,24 +333,6 @@ class Optimizer(State):
             if any(variable is other for other in chosen):
                 variable.value[...] = self.state["average"][part].reshape(variable.shape)
 
-    def swap_averages(self) -> None:
-        """Exchange the weights and their averages, in place; a second call changes them back.
-
-        Raises:
-            RuntimeError: If there are no weights yet.
-            ValueError: Without ``use_ema``.
-        """
-        if not self.use_ema:
-            raise ValueError(
-                f"There is no average of the weights: make {type(self).__name__} with use_ema=True."
-            )
-        if self._vector is None:
-            raise RuntimeError("swap_averages() needs build(vector) first; a model's fit does it.")
-        for w, average, scratch in self._averages:
-            np.copyto(scratch, w)
-            np.copyto(w, average)
-            np.copyto(average, scratch)
-
     # ---- clipping -------------------------------------------------------------------------
 
     def _clip(self, vector: WeightVector) -> None:

@@ -226,6 +226,15 @@ def load_weights(
     Raises:
         ValueError: If the model is not built, the file is damaged, or its weights do not fit.
         OSError: If it cannot be opened.
+
+    >>> import tempfile
+    >>> from nnlite.layers import Dense, Input
+    >>> one, other = (Sequential([Input((2,)), Dense(1)]) for _ in range(2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     one.save_weights(f"{folder}/one.weights.h5")
+    ...     load_weights(other, f"{folder}/one.weights.h5")
+    >>> bool((other.get_weights()[0] == one.get_weights()[0]).all())
+    True
     """
     path = os.fspath(filepath)
     if not model.built:

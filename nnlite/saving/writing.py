@@ -108,6 +108,13 @@ def save_model(
             model is not built.
         TypeError: If a part of the model cannot be written as data, such as a lambda.
         OSError: If the file cannot be written.
+
+    >>> import tempfile
+    >>> from nnlite.layers import Dense, Input
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(Sequential([Input((2,)), Dense(1)]), f"{folder}/model.keras")
+    ...     os.listdir(folder)
+    ['model.keras']
     """
     path = os.fspath(filepath)
     if zipped is False:
@@ -142,6 +149,13 @@ def save_weights(
         ValueError: If the name ends otherwise, the file exists and ``overwrite`` is False, or the
             model is not built.
         OSError: If the file cannot be written.
+
+    >>> import tempfile
+    >>> from nnlite.layers import Dense, Input
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_weights(Sequential([Input((2,)), Dense(1)]), f"{folder}/one.weights.h5")
+    ...     os.listdir(folder)
+    ['one.weights.h5']
     """
     path = os.fspath(filepath)
     if not path.endswith(".weights.h5"):
