@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from helpers import SERIES, TARGETS, Play, assert_same_weights, small
 
-from nnlite import callbacks
-from nnlite.callbacks import Callback, EarlyStopping, History
+from nnlite import Sequential, callbacks, metrics
+from nnlite.callbacks import Callback, EarlyStopping, History, ReduceLROnPlateau
+from nnlite.layers import Dense
 
 X, Y = SERIES, TARGETS
 
@@ -315,3 +316,13 @@ def test_plot_says_what_to_install(monkeypatch):
 
 def test_names_are_public():
     assert set(callbacks.__all__) >= {"Callback", "EarlyStopping", "History"}
+
+
+@pytest.mark.parametrize("cls", [EarlyStopping, ReduceLROnPlateau])
+def test_a_metric_with_a_value_for_each_class_cannot_be_watched(cls):
+    model = Sequential([Dense(2, activation="softmax")])
+    per_class = metrics.F1Score(average=None)
+    model.compile("sgd", "categorical_crossentropy", metrics=[per_class])
+    watch = cls("f1_score", mode="max")
+    with pytest.raises(ValueError, match=r"needs one number.*'f1_score' with 2 values.*macro"):
+        model.fit(np.ones((4, 3)), np.eye(2)[[0, 1, 0, 1]], verbose=0, callbacks=[watch])

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from nnlite.callbacks.callback import Callback, Logs
 from nnlite.checks import check_number
 from nnlite.registry import Configurable
@@ -93,7 +95,17 @@ class MonitorCallback(Callback, Configurable):
         )
 
     def _is_improvement(self, value: Any, reference: Any) -> bool:
-        """Return whether ``value`` is better than ``reference``, by more than ``min_delta``."""
+        """Return whether ``value`` is better than ``reference``, by more than ``min_delta``.
+
+        Raises:
+            ValueError: If ``value`` is no single number.
+        """
+        if np.ndim(value):
+            raise ValueError(
+                f"{type(self).__name__} needs one number to compare. Received: {self.monitor!r} "
+                f"with {np.size(value)} values, {value}. Average the metric (average='macro'), or "
+                "monitor another."
+            )
         if reference is None:
             return True
         assert self.monitor_op is not None  # get_monitor_value came first
