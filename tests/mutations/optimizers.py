@@ -47,7 +47,6 @@ MUTANTS = {
         ("np.multiply(w, 1 - momentum, out=scratch)", "np.multiply(w, momentum, out=scratch)"),
         ("self.ema_momentum if before else 0.0", "self.ema_momentum"),
         ("(before + 1) % self.ema_overwrite", "before % self.ema_overwrite"),
-        ("np.copyto(average, scratch)", "pass"),
         ("gradient *= limit / norm", "gradient *= norm / limit"),
         (
             "self.rate = self.learning_rate  # a schedule counts the batches before this one\n"
