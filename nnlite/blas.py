@@ -1,9 +1,13 @@
-"""How many threads NumPy's matrix products use: one where two would only get in each other's way.
+"""NumPy's own OpenBLAS: how many threads its products use, and two updates that NumPy lacks.
 
 OpenBLAS splits every product of more than some 260,000 multiplications over all cores. What a core
 computed lies in that core's own cache, and the element-wise steps that follow, on one core, wait
 for it to be sent over. Up to some six million multiplications that costs more than the second core
 gains: a step of 784-128-10 at batch 32 took 365 us with two threads and 260 us with one.
+
+The update y <- y + a x takes NumPy two operations and one core. BLAS makes one pass, and for a long
+vector on all cores. A step of 784-512-512-10 at batch 128 took 2.77 ms by NumPy and 2.50 ms so;
+with momentum 3.07 and 2.96 ms, and one of 1024-2048-2048-10 at batch 256 46.0 and 42.3 ms.
 """
 
 from __future__ import annotations
@@ -12,16 +16,20 @@ import ctypes
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["ALWAYS_ONE", "threads_for"]
+__all__ = ["ALWAYS_ONE", "add_scaled", "scale", "takes_long_vectors", "threads_for"]
+
+Array = NDArray[Any]
 
 ALWAYS_ONE = 262_144  # multiplications of a product that OpenBLAS itself leaves to one thread
 _WORTH_SPLITTING = 6_000_000  # multiplications of the largest product of a step
+_LONG = 16_384  # entries of a vector that a call of BLAS itself, 2 us, is worth
 
 _lock = threading.Lock()
 _holders = 0  # how many runs are within threads_for(few multiplications) right now
@@ -29,8 +37,12 @@ _threads_before = 0
 
 
 @functools.cache
-def _openblas() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
-    """Return OpenBLAS's own functions to get and set its threads, or None for another BLAS."""
+def _openblas(name: str) -> tuple[Any, Any] | None:
+    """Return a function of NumPy's own OpenBLAS and its type of integers, or None for another BLAS.
+
+    Args:
+        name: The function's name, such as ``"cblas_saxpy"``.
+    """
     package = os.path.dirname(np.__file__)
     for folder in (f"{package}.libs", f"{package}/.dylibs"):
         names = os.listdir(folder) if os.path.isdir(folder) else []
@@ -39,11 +51,10 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
                 loaded = ctypes.CDLL(os.path.join(folder, library))
             except OSError:
                 continue
-            for name in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads"):
-                getter = getattr(loaded, name.format("get"), None)
-                setter = getattr(loaded, name.format("set"), None)
-                if getter is not None and setter is not None:
-                    return getter, setter
+            for suffix, integer in (("64_", ctypes.c_int64), ("", ctypes.c_int)):
+                function = getattr(loaded, f"scipy_{name}{suffix}", None)
+                if function is not None:
+                    return function, integer
     return None
 
 
@@ -61,15 +72,14 @@ def threads_for(multiplications: int) -> Iterator[None]:
     ...     product = np.ones((10, 10)) @ np.ones((10, 10))
     """
     global _holders, _threads_before
-    functions = _openblas() if multiplications < _WORTH_SPLITTING else None
-    if functions is None:
+    getter, setter = _openblas("openblas_get_num_threads"), _openblas("openblas_set_num_threads")
+    if multiplications >= _WORTH_SPLITTING or getter is None or setter is None:
         yield
         return
-    getter, setter = functions
     with _lock:
         if _holders == 0:
-            _threads_before = getter()
-            setter(1)
+            _threads_before = getter[0]()
+            setter[0](1)
         _holders += 1
     try:
         yield
@@ -77,4 +87,71 @@ def threads_for(multiplications: int) -> Iterator[None]:
         with _lock:
             _holders -= 1
             if _holders == 0:
-                setter(_threads_before)
+                setter[0](_threads_before)
+
+
+@functools.cache
+def _update(name: str, dtype: np.dtype[Any]) -> Any:
+    """Return BLAS's ``axpy`` or ``scal`` for a float type, or None where it cannot be reached."""
+    letter, number = ("s", ctypes.c_float) if dtype == np.float32 else ("d", ctypes.c_double)
+    found = _openblas(f"cblas_{letter}{name}")
+    if found is None or dtype not in (np.float32, np.float64):
+        return None
+    function, integer = found
+    vector = [ctypes.c_void_p, integer]
+    function.argtypes = [integer, number, *vector, *(vector if name == "axpy" else [])]
+    function.restype = None
+    return function
+
+
+def takes_long_vectors(dtype: Any) -> bool:
+    """Return whether `add_scaled` and `scale` are at their best with all of a long vector at once.
+
+    Where they are NumPy's operations, a part that fits the cache is better.
+    """
+    return _update("axpy", np.dtype(dtype)) is not None
+
+
+def add_scaled(y: Array, a: float, x: Array, scratch: Array) -> None:
+    """Y <- y + a x, in place.
+
+    Args:
+        y: A contiguous vector.
+        a: The factor.
+        x: Another such vector, of the same length and type.
+        scratch: A third one, whose contents may be lost.
+
+    >>> y = np.ones(3)
+    >>> add_scaled(y, 2.0, np.arange(3.0), np.empty(3))
+    >>> y
+    array([1., 3., 5.])
+    """
+    axpy = _update("axpy", y.dtype) if len(y) >= _LONG and _alike(y, x) else None
+    if axpy is not None:
+        axpy(len(y), a, x.ctypes.data, 1, y.ctypes.data, 1)
+        return
+    np.multiply(x, a, out=scratch)
+    y += scratch
+
+
+def scale(x: Array, a: float) -> None:
+    """X <- a x, in place, for a contiguous vector.
+
+    >>> x = np.ones(3)
+    >>> scale(x, 2.0)
+    >>> x
+    array([2., 2., 2.])
+    """
+    scal = _update("scal", x.dtype) if len(x) >= _LONG and _alike(x) else None
+    if scal is not None:
+        scal(len(x), a, x.ctypes.data, 1)
+        return
+    x *= a
+
+
+def _alike(y: Array, *others: Array) -> bool:
+    """Return whether vectors are such that BLAS can write into the first by its address alone."""
+    return y.flags.writeable and all(
+        x.ndim == 1 and x.flags.c_contiguous and x.dtype == y.dtype and len(x) == len(y)
+        for x in (y, *others)
+    )

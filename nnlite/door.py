@@ -91,8 +91,10 @@ class Door(Predictor):
         output = (len(x), *self._sample_shape(x.shape[1:]))
         loss = loss or self._loss_for(y, output)
         y = loss.check_targets(names[1], y, output)
-        samples = loss.samples_shape(output)
-        weight = sample_weights(names[2], sample_weight, samples, self.dtype)
+        weight = None
+        if sample_weight is not None:
+            samples = loss.samples_shape(output)
+            weight = sample_weights(names[2], sample_weight, samples, self.dtype)
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValueError("Give class_weight or sample_weight, not both.")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import all_finite
 from nnlite.layers.layer import Layer
 
 __all__ = ["diagnosis"]
@@ -32,11 +33,11 @@ def diagnosis(model: Any, value: float, x: Array, y: Array) -> str:
 
 def _first(model: Any, value: float, x: Array, y: Array) -> str:
     """Return a sentence on the first place, in the order of computing, and its cause."""
-    if not _finite(x):
+    if not all_finite(x):
         return f"An input is {_one(x)}."
     for layer in model.all_layers():
         for variable in layer._variables:
-            if not _finite(variable.value):
+            if not all_finite(variable.value):
                 return (
                     f"Weight {variable.name!r} of layer {layer.name!r} is not finite already: "
                     "it was set so, or an earlier run left it so."
@@ -44,7 +45,7 @@ def _first(model: Any, value: float, x: Array, y: Array) -> str:
     output = x
     for layer in _chain(model):
         output = layer.forward(output)
-        if not _finite(output):
+        if not all_finite(output):
             return (
                 f"The first such number, {_one(output)}, is in the output of layer "
                 f"{layer.name!r}. {_cause(layer, x)}"
@@ -81,10 +82,6 @@ def _chain(model: Any) -> list[Layer]:
     for layer in model.sublayers():
         chain += _chain(layer) if hasattr(layer, "fit") else [layer]
     return chain
-
-
-def _finite(array: Array) -> bool:
-    return bool(np.isfinite(array).all())
 
 
 def _one(array: Array) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 __all__ = [
     "axis_first",
     "axis_last",
+    "constant",
     "exp_limit",
     "exp_maximum",
     "log1p_exp",
@@ -19,6 +21,18 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+
+
+@functools.lru_cache(maxsize=64)
+def constant(value: float, dtype: Any) -> Array:
+    """Return a number as a read-only array without axes, which a ufunc takes 0.2 us quicker.
+
+    >>> constant(1, np.dtype("float32"))
+    array(1., dtype=float32)
+    """
+    array = np.array(value, dtype)
+    array.flags.writeable = False
+    return array
 
 
 def exp_limit(dtype: Any) -> float:

@@ -119,7 +119,9 @@ class Predictor(Layer):
                 output = self.forward(x)
         finally:
             turns.end_reading()
-        return output.copy() if np.may_share_memory(output, x) else output
+        if output is x or (output.base is not None and np.may_share_memory(output, x)):
+            return output.copy()
+        return output
 
     def _rows_at_once(self) -> int:
         """Return how many samples make the widest layer's output fill the cache, not more."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric
+from nnlite.checks import all_finite, as_numeric
 from nnlite.structure import restructured
 
 if TYPE_CHECKING:
@@ -232,6 +232,4 @@ class WeightVector:
 
     def has_finite_gradients(self) -> bool:
         """Return whether no gradient is NaN or infinite."""
-        # One pass at the speed of memory; only where the sum of squares overflows a second one.
-        g = self.gradients
-        return math.isfinite(np.dot(g, g)) or bool(np.isfinite(g).all())
+        return all_finite(self.gradients)

@@ -1,17 +1,26 @@
-"""The number of BLAS threads: one for small products, and always put back."""
+"""BLAS: one thread for small products, always put back; and its updates of vectors."""
 
 import threading
 
+import numpy as np
 import pytest
 
-from nnlite import blas
+from nnlite import Sequential, blas
+from nnlite.layers import Dense, Input
+from nnlite.optimizers import SGD
+
+LONG = 20_001  # what BLAS itself is called for, and no multiple of its blocks
 
 
 @pytest.fixture
 def threads(monkeypatch):
     """A BLAS of four threads, as the list of what it was set to."""
     history = [4]
-    monkeypatch.setattr(blas, "_openblas", lambda: (lambda: history[-1], history.append))
+    functions = {
+        "openblas_get_num_threads": (lambda: history[-1], None),
+        "openblas_set_num_threads": (history.append, None),
+    }
+    monkeypatch.setattr(blas, "_openblas", functions.get)
     return history
 
 
@@ -49,17 +58,88 @@ def test_runs_that_overlap_put_it_back_once_the_last_has_ended(threads):
 
 
 def test_another_blas_is_left_alone(monkeypatch):
-    monkeypatch.setattr(blas, "_openblas", lambda: None)
+    monkeypatch.setattr(blas, "_openblas", lambda name: None)
     with blas.threads_for(1):
         pass
 
 
 def test_numpys_own_openblas_is_found_and_obeys():
-    functions = blas._openblas()
-    if functions is None:
+    found = blas._openblas("openblas_get_num_threads")
+    if found is None:
         pytest.skip("NumPy is linked against another BLAS here")
-    getter, _ = functions
+    getter, _ = found
     before = getter()
     with blas.threads_for(1):
         assert getter() == 1
     assert getter() == before
+
+
+def vectors(n, dtype):
+    rng = np.random.default_rng(n)
+    return rng.standard_normal((2, n)).astype(dtype)
+
+
+@pytest.mark.parametrize("n", [0, 1, 100, LONG])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_updates_of_any_length_are_those_of_the_formula(n, dtype):
+    x, y = vectors(n, dtype)
+    expected, untouched = y.astype(float) + 0.3 * x, x.copy()
+    blas.add_scaled(y, 0.3, x, np.empty_like(x))
+    tolerance = 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_array_equal(x, untouched)
+    blas.scale(x, 0.3)
+    np.testing.assert_allclose(x, 0.3 * untouched.astype(float), rtol=tolerance, atol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_long_vectors_go_to_blas_and_short_ones_do_not(dtype, monkeypatch):
+    if not blas.takes_long_vectors(dtype):
+        pytest.skip("NumPy is linked against another BLAS here")
+    called = []
+    found = blas._update
+    monkeypatch.setattr(
+        blas, "_update", lambda name, dtype: called.append(name) or found(name, dtype)
+    )
+    for n in (blas._LONG - 1, blas._LONG):
+        x, y = vectors(n, dtype)
+        blas.add_scaled(y, 2.0, x, np.empty_like(x))
+        blas.scale(y, 2.0)
+        assert called == ([] if n < blas._LONG else ["axpy", "scal"])
+
+
+def test_what_blas_cannot_take_by_its_address_is_left_to_numpy():
+    x, y = vectors(2 * LONG, "float32")
+    expected = y[::2] + 2 * x[::2]
+    blas.add_scaled(y[::2], 2.0, x[::2], np.empty(LONG, "float32"))
+    np.testing.assert_array_equal(y[::2], expected)
+    expected = y + 2 * x
+    blas.add_scaled(y, 2.0, x.astype(float), np.empty(len(x)))  # two types
+    np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
+    with pytest.raises(ValueError, match="broadcast"):
+        blas.add_scaled(y, 2.0, x[:-1], np.empty(len(x) - 1, "float32"))
+    y.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        blas.add_scaled(y, 2.0, x, np.empty_like(x))
+    with pytest.raises(ValueError, match="read-only"):
+        blas.scale(y, 2.0)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize(
+    "options", [{}, {"nesterov": True}, {"weight_decay": 0.1, "use_ema": True}]
+)
+def test_sgd_is_the_same_with_and_without_blas(momentum, options, monkeypatch):
+    def trained():
+        model = Sequential([Input((200,)), Dense(150, kernel_initializer="ones")])
+        model.compile(SGD(0.01, momentum, **options), "mse")
+        x = np.random.default_rng(0).standard_normal((60, 200))
+        model.fit(x, x[:, :150], batch_size=20, epochs=3, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    by_blas = trained()
+    assert by_blas[0].size > blas._LONG
+    monkeypatch.setattr(blas, "_update", lambda name, dtype: None)
+    assert not blas.takes_long_vectors("float32")
+    for one, other in zip(by_blas, trained(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-6)

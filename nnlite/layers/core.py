@@ -201,7 +201,7 @@ class Dense(Layer):
         """Return g(x W + b), or x W + b where only the ``logits`` are asked for."""
         rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
         out = self.scratch("output", (len(rows), self.units)) if training else None
-        z = np.dot(rows, self.kernel.value, out=out)
+        z = rows.dot(self.kernel.value, out)  # as a method: np.dot itself takes 0.15 us more
         if self.use_bias:
             z += self.bias.value
         if training:
@@ -219,13 +219,13 @@ class Dense(Layer):
         rows, shape = self.cache
         d = gradient if gradient.ndim == 2 else gradient.reshape(-1, self.units)
         if self._trainable:
-            np.dot(rows.T, d, out=self.kernel.gradient)
+            rows.T.dot(d, self.kernel.gradient)
             if self.use_bias:
-                np.dot(ones(len(d), self.dtype), d, out=self.bias.gradient)
+                ones(len(d), self.dtype).dot(d, self.bias.gradient)
         if not input_gradient:
             return gradient
         out = self.scratch("input_gradient", rows.shape)
-        return np.dot(d, self.kernel.value.T, out=out).reshape(shape)
+        return d.dot(self.kernel.value.T, out).reshape(shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape`` with ``units`` as its last size (by a `GLU`, half of them)."""

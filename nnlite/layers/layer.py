@@ -491,10 +491,9 @@ def as_shape(name: str, shape: Any) -> Shape:
 
 def fits(shape: Shape, expected: Shape | None) -> bool:
     """Whether a batch of ``shape`` is one of ``expected``, where None stands for any size."""
-    return expected is None or (
-        len(shape) == len(expected)
-        and all(
-            size is None or want is None or size == want
-            for size, want in zip(shape[1:], expected[1:], strict=True)
-        )
+    if expected is None or len(shape) != len(expected):
+        return expected is None
+    return shape[1:] == expected[1:] or all(
+        size is None or want is None or size == want
+        for size, want in zip(shape[1:], expected[1:], strict=True)
     )

@@ -96,10 +96,10 @@ class SampleNormalization(Layer):
         dx = self.scratch("input_gradient", g.shape)
         if self._gain is not None:
             np.multiply(g, v, out=dx)
-            np.dot(ones(len(g), self.dtype), dx, out=self._gain.gradient.reshape(n))
+            ones(len(g), self.dtype).dot(dx, self._gain.gradient.reshape(n))
             h = np.multiply(g, self._gain.value.reshape(n), out=dx)
         if self._shift is not None:
-            np.dot(ones(len(g), self.dtype), g, out=self._shift.gradient.reshape(n))
+            ones(len(g), self.dtype).dot(g, self._shift.gradient.reshape(n))
         if not input_gradient:
             return gradient
         pull = np.einsum("ij,ij->i", h, v) * share
@@ -115,7 +115,7 @@ class SampleNormalization(Layer):
         return input_shape
 
     def _sums(self, rows: Array) -> Array:
-        return np.dot(rows, ones(rows.shape[1], self.dtype))
+        return rows.dot(ones(rows.shape[1], self.dtype))
 
     def _rows(self, x: Array) -> Array:
         """Return ``x`` as a matrix with each set of numbers in a row."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
-from nnlite.checks import check_axis, check_fraction, check_positive
+from nnlite.checks import all_finite, check_axis, check_fraction, check_positive
 from nnlite.layers.layer import Layer, Shape, ones, registry
 from nnlite.variables import Variable
 
@@ -149,7 +149,7 @@ class BatchNormalization(Layer):
         centered = np.subtract(rows, mean, out=self.scratch("centered", rows.shape))
         y = self.scratch("output", rows.shape)
         variance = self._mean(np.square(centered, out=y))
-        if np.isfinite(variance).all():  # else the step fails, and leaves no trace
+        if all_finite(variance):  # else the step fails, and leaves no trace
             for moving, new in [(self.moving_mean, mean), (self.moving_variance, variance)]:
                 moving.value *= self.momentum
                 moving.value += (1 - self.momentum) * new
@@ -185,7 +185,7 @@ class BatchNormalization(Layer):
         return input_shape
 
     def _mean(self, rows: Array) -> Array:
-        return np.dot(ones(len(rows), self.dtype), rows) / len(rows)
+        return ones(len(rows), self.dtype).dot(rows) / len(rows)
 
     def _spread(self, variance: Array) -> Array:
         return np.sqrt(variance + self.epsilon)

@@ -94,7 +94,7 @@ class PReLU(Layer):
         """Fill dJ/dalpha and return dJ/dx."""
         x, negative = self.cache
         dx = np.multiply(gradient, negative, out=self.scratch("input_gradient", x.shape))
-        total = np.dot(ones(len(dx), self.dtype), dx.reshape(len(dx), -1)).reshape(x.shape[1:])
+        total = ones(len(dx), self.dtype).dot(dx.reshape(len(dx), -1)).reshape(x.shape[1:])
         for axis in self.shared_axes or ():
             total = total.sum(axis=axis - 1, keepdims=True)
         self.alpha.gradient[...] = total

@@ -15,7 +15,7 @@ from nnlite.checks import check_fraction
 from nnlite.config import epsilon
 from nnlite.losses.labels import check_classes
 from nnlite.losses.loss import Loss, check_axis, registry
-from nnlite.numerics import axis_first, axis_last, exp_limit, shifted_exp
+from nnlite.numerics import axis_first, axis_last, constant, shifted_exp
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -113,9 +113,14 @@ class BinaryCrossEntropy(CrossEntropy):
         """Return the value of each output, and its derivative."""
         if self.from_logits:
             e, positive = exp_of_minus_abs(y_pred)
+            values = np.log1p(e)
+            d = np.where(positive, constant(1, e.dtype), e)
+            e += constant(1, e.dtype)
+            d /= e
+            d -= y
             # log(1 + exp(z)) is z where z >= 0, else 0, plus log(1 + exp(-|z|)).
-            values = np.log1p(e) - y_pred * (y - positive)
-            return values, np.where(positive, 1, e) / (1 + e) - y
+            values += np.maximum(y_pred, constant(0, e.dtype)) - y * y_pred
+            return values, d
         p = np.clip(y_pred, epsilon(), 1 - epsilon())
         values = -(y * np.log(p) + (1 - y) * np.log1p(-p))
         return values, (p - y) / (p * (1 - p)) * (p == y_pred)
@@ -134,7 +139,7 @@ class BinaryCrossEntropy(CrossEntropy):
 
 def exp_of_minus_abs(z: Array) -> tuple[Array, Array]:
     """Return exp(-|z|), and where z >= 0: what sigmoid(z) = 1 / (1 + exp(-z)) is made of."""
-    return np.exp(-np.minimum(np.abs(z), exp_limit(z.dtype))), z >= 0
+    return np.exp(np.copysign(z, constant(-1, z.dtype))), z >= constant(0, z.dtype)
 
 
 def normalize(p: Array) -> Array:

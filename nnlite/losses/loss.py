@@ -189,11 +189,12 @@ class Loss(Configurable):
         check_finite("y_true", y_true, dtype)
         y_true = self.check_targets("y_true", y_true, y_pred.shape)
         y_true = y_true.astype(np.intp if self.takes_indices else dtype, copy=False)
+        y_pred = y_pred.astype(dtype, copy=False)
+        if sample_weight is None:
+            return y_true, y_pred, None
         samples = self.samples_shape(y_pred.shape)
         weight = sample_weights("sample_weight", sample_weight, samples, dtype)
-        if weight is not None:
-            weight = weight.astype(dtype, copy=False)
-        return y_true, y_pred.astype(dtype, copy=False), weight
+        return y_true, y_pred, weight.astype(dtype, copy=False)
 
     def _scale(self, values: Array, y_true: Array, sample_weight: Array | None) -> float | Array:
         """Return what each sample's loss is multiplied by before all are added."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.blas import add_scaled, scale, takes_long_vectors
 from nnlite.checks import check_count, check_fraction, check_number, optional_count
 from nnlite.optimizers.schedules import LearningRateSchedule
 from nnlite.optimizers.state import State
@@ -28,7 +29,8 @@ Rate: TypeAlias = float | LearningRateSchedule | Callable[[], float]
 TINY = float(np.finfo(np.float32).tiny)
 
 # Entries updated together. A rule makes many passes over the weights, the gradient and its own
-# state; in slices of this size all of them stay in the cache from the first pass to the last.
+# state; in slices of this size all of them stay in the cache from the first pass to the last. The
+# passes that BLAS makes on all cores are quicker over everything at once.
 _SLICE = 32_768
 
 
@@ -71,6 +73,9 @@ class Optimizer(State):
     >>> SignDescent(0.1)
     SignDescent(learning_rate=0.1)
     """
+
+    #: Whether `rule` makes all its passes by `nnlite.blas`, and so is given all weights at once.
+    by_blas: ClassVar[bool] = False
 
     #: The learning rate of the step that is being taken: for `begin_step` and `rule`.
     rate: float
@@ -232,10 +237,15 @@ class Optimizer(State):
         if self._vector is None:
             return
         values, gradients = self._vector.values, self._vector.gradients
-        scratch = np.empty(min(_SLICE, len(values)), values.dtype)
+        together = (
+            max(len(values), _SLICE)
+            if self.by_blas and takes_long_vectors(values.dtype)
+            else _SLICE
+        )
+        scratch = np.empty(min(together, len(values)), values.dtype)
         self._parts, self._averages = [], []
-        for start in range(0, len(values), _SLICE):
-            part = slice(start, start + _SLICE)
+        for start in range(0, len(values), together):
+            part = slice(start, start + together)
             w = values[part]
             state = [self.state[slot][part] for slot in self.slots]
             self._parts.append((w, gradients[part], *state, scratch[: len(w)]))
@@ -298,7 +308,7 @@ class Optimizer(State):
         if self.weight_decay:
             keep = 1 - self.weight_decay * self.rate
             if len(self._decayed) == len(vector.slices):
-                vector.values *= keep
+                scale(vector.values, keep)
             else:
                 for part in self._decayed:
                     vector.values[part] *= keep
@@ -314,9 +324,8 @@ class Optimizer(State):
         before = (self._batches - 1) // (self.gradient_accumulation_steps or 1)
         momentum = self.ema_momentum if before else 0.0
         for w, average, scratch in self._averages:
-            average *= momentum
-            np.multiply(w, 1 - momentum, out=scratch)
-            average += scratch
+            scale(average, momentum)
+            add_scaled(average, 1 - momentum, w, scratch)
         if self.ema_overwrite_frequency and (before + 1) % self.ema_overwrite_frequency == 0:
             np.copyto(vector.values, self.state["average"])
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.blas import add_scaled, scale
 from nnlite.checks import check_fraction
 from nnlite.optimizers.optimizer import Optimizer, Rate, registry
 
@@ -41,6 +41,7 @@ class SGD(Optimizer):
     """
 
     slots: tuple[str, ...] = ("momentum",)
+    by_blas = True
 
     def __init__(
         self,
@@ -78,16 +79,9 @@ class SGD(Optimizer):
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
         """W <- w - a g, or with momentum as the class says."""
-        np.multiply(g, self.rate, out=scratch)
-        if state:
-            (v,) = state
-            v *= self.momentum
-            v -= scratch
-            if not self.nesterov:
-                w += v
-                return
-            w -= scratch
-            np.multiply(v, self.momentum, out=scratch)
-            w += scratch
-            return
-        w -= scratch
+        for v in state:
+            scale(v, self.momentum)
+            add_scaled(v, -self.rate, g, scratch)
+            add_scaled(w, self.momentum if self.nesterov else 1.0, v, scratch)
+        if self.nesterov or not state:
+            add_scaled(w, -self.rate, g, scratch)

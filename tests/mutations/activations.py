@@ -59,7 +59,7 @@ MUTANTS = {
         # Tanh
         ("return np.tanh(x, out=out)", "return np.negative(np.tanh(x), out=out) * 0.5"),
         ("np.multiply(y, y, out=out)", "np.multiply(y, 2 * y, out=out)"),
-        ("np.subtract(1, out, out=out)", "np.add(1, out, out=out)"),
+        ("np.subtract(constant(1, out.dtype), out,", "np.add(constant(1, out.dtype), out,"),
         # TanhShrink
         ("np.subtract(x, np.tanh(x), out=out)", "np.add(x, np.tanh(x), out=out)"),
         (

@@ -4,39 +4,39 @@ MUTANTS = {
     "layers/core.py": [
         ("z += self.bias.value", "z -= self.bias.value"),
         (
-            "z = np.dot(rows, self.kernel.value, out=out)",
-            "z = np.dot(-rows, self.kernel.value, out=out)",
+            "z = rows.dot(self.kernel.value, out)",
+            "z = (-rows).dot(self.kernel.value, out)",
         ),
         ("gradient = self.activation.backward(gradient)", "pass"),
         (
-            "np.dot(rows.T, d, out=self.kernel.gradient)",
-            "np.dot(-rows.T, d, out=self.kernel.gradient)",
+            "rows.T.dot(d, self.kernel.gradient)",
+            "(-rows.T).dot(d, self.kernel.gradient)",
         ),
         (
-            "np.dot(rows.T, d, out=self.kernel.gradient)",
-            "np.dot(rows.T / len(rows), d, out=self.kernel.gradient)",
+            "rows.T.dot(d, self.kernel.gradient)",
+            "(rows.T / len(rows)).dot(d, self.kernel.gradient)",
         ),
         (
-            "np.dot(rows.T, d, out=self.kernel.gradient)",
-            "self.kernel.gradient += np.dot(rows.T, d)",
+            "rows.T.dot(d, self.kernel.gradient)",
+            "self.kernel.gradient += rows.T.dot(d)",
         ),
         (
-            "np.dot(ones(len(d), self.dtype), d, out=self.bias.gradient)",
-            "np.dot(-ones(len(d), self.dtype), d, out=self.bias.gradient)",
+            "ones(len(d), self.dtype).dot(d, self.bias.gradient)",
+            "(-ones(len(d), self.dtype)).dot(d, self.bias.gradient)",
         ),
         (
-            "np.dot(ones(len(d), self.dtype), d, out=self.bias.gradient)",
+            "ones(len(d), self.dtype).dot(d, self.bias.gradient)",
             "np.mean(d, axis=0, out=self.bias.gradient)",
         ),
-        ("np.dot(ones(len(d), self.dtype), d, out=self.bias.gradient)", "pass"),
+        ("ones(len(d), self.dtype).dot(d, self.bias.gradient)", "pass"),
         (
-            "np.dot(ones(len(d), self.dtype), d, out=self.bias.gradient)",
+            "ones(len(d), self.dtype).dot(d, self.bias.gradient)",
             "self.bias.gradient[...] = np.resize(d.sum(axis=1), self.units)",
         ),
-        ("np.dot(d, self.kernel.value.T, out=out)", "np.dot(d, -self.kernel.value.T, out=out)"),
+        ("d.dot(self.kernel.value.T, out)", "d.dot(-self.kernel.value.T, out)"),
         (
-            "np.dot(d, self.kernel.value.T, out=out)",
-            "np.dot(d, self.kernel.value.reshape(self.units, -1), out=out)",
+            "d.dot(self.kernel.value.T, out)",
+            "d.dot(self.kernel.value.reshape(self.units, -1), out)",
         ),
     ],
     "layers/normalization.py": [

@@ -2,8 +2,9 @@
 
 MUTANTS = {
     "optimizers/sgd.py": [
-        ("v -= scratch", "v += scratch"),
-        ("np.multiply(v, self.momentum, out=scratch)", "np.multiply(v, 1.0, out=scratch)"),
+        ("add_scaled(v, -self.rate, g, scratch)", "add_scaled(v, self.rate, g, scratch)"),
+        ("self.momentum if self.nesterov else 1.0", "1.0"),
+        ("if self.nesterov or not state:", "if not state:"),
     ],
     "optimizers/adam.py": [
         (
@@ -44,7 +45,7 @@ MUTANTS = {
         ("np.divide(total, self.gradient_accumulation_steps, out", "np.divide(total, 1, out"),
         ("total.fill(0)", "pass"),
         ("before = (self._batches - 1) //", "before = self._batches //"),
-        ("np.multiply(w, 1 - momentum, out=scratch)", "np.multiply(w, momentum, out=scratch)"),
+        ("add_scaled(average, 1 - momentum, w,", "add_scaled(average, momentum, w,"),
         ("self.ema_momentum if before else 0.0", "self.ema_momentum"),
         ("(before + 1) % self.ema_overwrite", "before % self.ema_overwrite"),
         ("gradient *= limit / norm", "gradient *= norm / limit"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nnlite.checks import check_number
 from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Layer, Shape
-from nnlite.numerics import exp_limit, exp_maximum, log1p_exp
+from nnlite.numerics import constant, exp_limit, exp_maximum, log1p_exp
 
 __all__ = [
     "Exponential",
@@ -92,7 +92,7 @@ class Tanh(ActivationLayer):
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
         """Write gradient (1 - a^2) into ``out``."""
         np.multiply(y, y, out=out)
-        np.subtract(1, out, out=out)
+        np.subtract(constant(1, out.dtype), out, out=out)
         return np.multiply(out, gradient, out=out)
 
 
