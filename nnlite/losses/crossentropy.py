@@ -113,13 +113,12 @@ class BinaryCrossEntropy(CrossEntropy):
         """Return the value of each output, and its derivative."""
         if self.from_logits:
             e, positive = exp_of_minus_abs(y_pred)
-            values = np.log1p(e)
+            # log(1 + exp(z)) is z where z >= 0, else 0, plus log(1 + exp(-|z|)).
+            values = np.log1p(e) - y_pred * (y - positive)
             d = np.where(positive, constant(1, e.dtype), e)
             e += constant(1, e.dtype)
             d /= e
             d -= y
-            # log(1 + exp(z)) is z where z >= 0, else 0, plus log(1 + exp(-|z|)).
-            values += np.maximum(y_pred, constant(0, e.dtype)) - y * y_pred
             return values, d
         p = np.clip(y_pred, epsilon(), 1 - epsilon())
         values = -(y * np.log(p) + (1 - y) * np.log1p(-p))

@@ -40,8 +40,8 @@ MUTANTS = {
             "y = y * (1 - self.label_smoothing) + self.label_smoothing / 2",
             "y = y * (1 - self.label_smoothing) + self.label_smoothing",
         ),
-        ("- y * y_pred", "+ y * y_pred"),
-        ("values += np.maximum(y_pred, constant(0, e.dtype)) -", "values -="),
+        ("np.log1p(e) - y_pred * (y - positive)", "np.log1p(e) + y_pred * (y - positive)"),
+        ("np.log1p(e) - y_pred * (y - positive)", "np.log1p(e) - y_pred * y"),
         ("d /= e\n            d -= y", "d /= e\n            d += y"),
         (
             "np.where(positive, constant(1, e.dtype), e)",

@@ -1,6 +1,17 @@
 """One mistake for each formula of the model: the file, the formula, the mistake."""
 
 MUTANTS = {
+    "blas.py": [
+        ("    y += x\n", "    y -= x\n"),
+        ("if a != 1:", "if a == 1:"),
+        ("axpy(len(y), a,", "axpy(len(y), -a,"),
+        ("scal(len(x), a,", "scal(len(x), 1.0,"),
+        ("x *= a", "x *= 1"),
+        ("x.flags.c_contiguous and ", ""),
+        ("x.dtype == y.dtype and ", ""),
+        (" and len(x) == len(y)", ""),
+        ("return y.flags.writeable and all(", "return all("),
+    ],
     "numerics.py": [
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, np.add.reduce(e, axis=-1)"),
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, 2 * np.add.reduce(e, axis=0)"),

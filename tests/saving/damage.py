@@ -1,7 +1,8 @@
 """Small files as Keras writes them, and copies with some bytes changed or cut off.
 
-``python damage.py FILE FIRST LAST`` reads copies number FIRST to LAST of a file with at most 100 MB
-of memory beyond what the imports take, and prints how many were read and how many refused.
+``python -m saving.damage FILE FIRST LAST``, in the folder above, reads copies number FIRST to LAST of
+a file with at most 100 MB of memory beyond what the imports take, and prints how many were read and
+how many refused.
 """
 
 import io
@@ -16,7 +17,7 @@ import numpy as np
 from nnlite.saving.archive import read_archive
 from nnlite.saving.hdf5 import open_hdf5
 
-MEMORY = 100_000_000
+from .limits import limit_memory
 
 
 def small_hdf5(layers=1, **options):
@@ -102,11 +103,7 @@ def damaged(data, seed):
 
 
 def main(path, first, last):
-    import resource
-
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    limit_memory()
     data = Path(path).read_bytes()
     answers = [read(damaged(data, seed)) for seed in range(int(first), int(last))]
     print(np.count_nonzero(answers), answers.count(0))

@@ -1,7 +1,10 @@
 """What refusing a hostile file may cost."""
 
 import re
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +23,29 @@ def refuses(call, message):
     assert peak < MEMORY
     assert len(str(raised.value)) < 2000
     assert not re.search("0x7f|object at", str(raised.value))
+
+
+def limit_memory():
+    """Let this process take 100 MB more than it has."""
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def supervised(module, *arguments):
+    """Run a module of these tests in a process of its own, and return the sum of its counts.
+
+    A crash, or ten minutes, is a failure of the test.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", f"saving.{module}", *arguments],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return sum(map(int, done.stdout.split()))

@@ -23,7 +23,8 @@ from nnlite import Sequential, set_random_seed
 from nnlite.layers import BatchNormalization, Dense, Dropout, Input
 from nnlite.models import load_model, model_from_json
 
-from .damage import MEMORY, damaged
+from .damage import damaged
+from .limits import limit_memory
 from .old_files import kernel_and_bias, sequential, two_layers, write_h5
 
 DATA = Path(__file__).parent.parent / "data"
@@ -274,11 +275,7 @@ def outcomes(kind, path, first, last):
 
 
 def main(kind, first, last):
-    import resource
-
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    limit_memory()
     with tempfile.TemporaryDirectory() as folder:
         print(*outcomes(kind, f"{folder}/model", int(first), int(last)))
 

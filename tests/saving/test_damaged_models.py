@@ -1,12 +1,11 @@
 """Damaged files of whole models end in a ValueError or in a model that predicts: nothing else."""
 
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from . import model_damage
+from .limits import supervised
 from .model_damage import (
     changed_config,
     configs,
@@ -65,13 +64,4 @@ def test_changes_are_those_of_their_seed_and_leave_the_original(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its memory by what /proc says of it")
 @pytest.mark.parametrize("kind", ["configs", *FILES])
 def test_a_thousand_copies_neither_crash_nor_hang_nor_take_memory(kind):
-    done = subprocess.run(
-        [sys.executable, "-m", "saving.model_damage", kind, "10000", "11000"],
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert sum(map(int, done.stdout.split())) == 1_000
+    assert supervised("model_damage", kind, "10000", "11000") == 1_000
