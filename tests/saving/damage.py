@@ -1,8 +1,8 @@
 """Small files as Keras writes them, and copies with some bytes changed or cut off.
 
-``python -m saving.damage FILE FIRST LAST``, in the folder above, reads copies number FIRST to LAST of
-a file with at most 100 MB of memory beyond what the imports take, and prints how many were read and
-how many refused.
+``python -m saving.damage FILE FIRST LAST``, in the folder above, reads copies number FIRST to LAST
+of a file with at most 100 MB of memory beyond what the imports take, and prints how many were read
+and how many refused.
 """
 
 import io
