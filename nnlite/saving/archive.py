@@ -162,8 +162,11 @@ def _directory(source: Source) -> tuple[int, int]:
     record = Cursor(tail[at + 4 :], "the archive's end")
     disks = record.number(4)
     count, size, start = record.number(4) >> 16, record.number(4), record.number(4)
-    if 0xFFFF_FFFF in (size, start) or count == 0xFFFF:
-        locator = Cursor(source.read(max(0, end - 20), 20), "the archive's end")
+    before = source.read(max(0, end - 20), 20)
+    large = 0xFFFF_FFFF in (size, start) or count == 0xFFFF
+    # Some programs write the end for large archives, and what locates it, behind any directory.
+    if large or (start + size != end and before.startswith(b"PK\6\7")):
+        locator = Cursor(before, "the archive's end")
         locator.expect(b"PK\6\7")
         locator.take(4)
         end = locator.number(8)

@@ -113,9 +113,13 @@ def _arrangements(
         if array.ndim or name not in _SETTINGS
     ]
     if not names or names[0] == "iteration" or names[0].isdigit():  # Keras 2.11 and later
-        yield False, arrays
         # Until 2.15 the rate was not among them, but momenta where the momentum was 0 were.
-        yield False, [*bare[:1], *rate, *bare[1:]][: len(fresh)]
+        orders = [arrays, [*bare[:1], *rate, *bare[1:]][: len(fresh)]]
+        for order in orders:
+            yield False, order
+        if isinstance(optimizer, optimizers.Nadam):  # most versions left its product out
+            for order in orders:
+                yield False, [*order, _nadam_product(optimizer, order)]
         if all(array.ndim == 0 for array in arrays):  # saved before the first step
             yield False, [*arrays, *list(fresh.values())[len(arrays) :]]
         return
@@ -123,6 +127,8 @@ def _arrangements(
         bare.insert(0, np.array(0))  # some optimizers of Keras 2.0 to 2.2 did not count
     # Some had more than their settings need, such as momenta where the momentum is 0.
     bare = bare[: len(fresh) - len(rate)]
+    if isinstance(optimizer, optimizers.Nadam) and len(bare) == len(fresh) - len(rate) - 1:
+        bare.insert(1, _nadam_product(optimizer, bare))
     yield True, bare
     # Keras 2.0 had the weights in each slot in the order of their names.
     first, count = 1 + len(optimizer.scalars), len(weights)
@@ -148,6 +154,18 @@ _SETTINGS = frozenset(
         "rho",
     }
 )
+
+
+def _nadam_product(optimizer: optimizers.Nadam, arrays: Sequence[Array]) -> Array:
+    """Return the product of beta_1 (1 - 0.96^s / 2) over the steps s so far, which `Nadam` keeps.
+
+    Past a thousand steps, 1 - 0.96^s / 2 is 1 in floating point.
+    """
+    count = arrays[0] if arrays else np.array(0)
+    steps = int(count) if count.ndim == 0 and count.dtype.kind in "iu" else 0
+    steps //= optimizer.gradient_accumulation_steps or 1
+    near = np.arange(1, min(steps, 1_000) + 1)
+    return np.array(optimizer.beta_1**steps * np.prod(1 - 0.96**near / 2))
 
 
 def _integral(count: Array) -> Array:
