@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -50,6 +51,7 @@ PUBLIC: dict[type, tuple[str, str]] = {}
 _custom_objects: dict[str, Any] = {}
 _custom_names: dict[Any, str] = {}
 _scopes: list[Mapping[str, Any]] = []
+_recorded: list[dict[str, Any]] = []
 
 
 # ---- what the program registers -----------------------------------------------------------
@@ -119,10 +121,29 @@ class CustomObjectScope:
         return self
 
     def __exit__(self, *error: object) -> None:
-        _scopes.remove(self.custom_objects)
+        _scopes[:] = (scope for scope in _scopes if scope is not self.custom_objects)
 
 
 custom_object_scope = CustomObjectScope
+
+
+@contextmanager
+def knowing_all() -> Iterator[None]:
+    """Let whatever is serialized within the context be made again there, registered or not."""
+    with CustomObjectScope(None) as scope:
+        _recorded.append(scope.custom_objects)
+        try:
+            yield
+        finally:
+            _recorded[:] = (known for known in _recorded if known is not scope.custom_objects)
+
+
+def _record(thing: Any) -> str:
+    """Return the name of a class or function that is the program's own, known where all are."""
+    name = get_registered_name(thing)
+    for known in _recorded:
+        known[name] = thing
+    return name
 
 
 def get_custom_objects() -> dict[str, Any]:
@@ -237,7 +258,7 @@ def serialized_object(thing: Any) -> dict[str, Any]:
         "module": None if module == "__main__" else module,
         "class_name": name,
         "config": serialize_keras_object(config),
-        "registered_name": None if cls in PUBLIC else get_registered_name(cls),
+        "registered_name": None if cls in PUBLIC else _record(cls),
     }
 
 
@@ -248,7 +269,7 @@ def serialized_function(function: Any) -> dict[str, Any]:
         "module": "builtins" if ours else function.__module__,
         "class_name": "function",
         "config": function.__name__,
-        "registered_name": "function" if ours else get_registered_name(function),
+        "registered_name": "function" if ours else _record(function),
     }
 
 

@@ -109,7 +109,7 @@ class Trainer(Door):
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
         }
-        self.optimizer, self.loss = new_optimizer, new_loss
+        self.optimizer, self.loss, self.unread = new_optimizer, new_loss, {}
         self._chooses_loss = new_loss is None
         self._laid_out = -1
         self._objective = None
@@ -427,6 +427,8 @@ class Trainer(Door):
         self, shape: tuple[Any, ...], objective: Objective, training: bool = False
     ) -> None:
         """Build the model; for training, lay out its weights and the optimizer's state too."""
+        if training:
+            self.check_read("optimizer")
         optimizer = self.optimizer or optimizers.SGD()
         optimizer.check_owner(self)
         if not self.built:

@@ -26,7 +26,8 @@ Array = NDArray[Any]
 def compile_config(model: Trainer) -> dict[str, Any]:
     """Return what `compile` was given as data, in Keras's form; {} if there is nothing to say.
 
-    A model that was fitted without `compile` tells of the optimizer and loss that it was given.
+    A model that was fitted without `compile` tells of the optimizer and loss that it was given; one
+    out of a file whose loss or optimizer is not known, of what the file says.
     """
     if model.optimizer is None:
         return {}
@@ -34,13 +35,13 @@ def compile_config(model: Trainer) -> dict[str, Any]:
     loss = given.get("loss") if given.get("loss") is not None else model.loss
     config = {"optimizer": model.optimizer, "loss": loss, "loss_weights": None, **given}
     config.update(optimizer=model.optimizer, loss=loss)
-    return {key: serialize_keras_object(value) for key, value in config.items()}
+    return {key: serialize_keras_object(value) for key, value in config.items()} | model.unread
 
 
 def compile_from(
     model: Trainer, config: Mapping[str, Any], notes: Notes, optimizer: Any = None
 ) -> bool:
-    """Compile a model as a file says, as far as nnlite can.
+    """Compile a model as a file says, as far as nnlite can; not if its `compile` is its own.
 
     Args:
         model: The model.
@@ -51,13 +52,36 @@ def compile_from(
     Returns:
         Whether there was anything to compile.
     """
+    from nnlite.trainer import Trainer
+
     arguments = compile_arguments(plain(config), notes)
     if arguments is None:
         return False
-    if arguments["optimizer"] is None:
-        arguments["optimizer"] = optimizer or "rmsprop"
-    model.compile(**arguments)
-    return True
+    own = type(model).compile is not Trainer.compile
+    if own:
+        notes.skip(
+            f"the compile settings: {type(model).__name__} has a compile of its own. Call it, or "
+            "define get_compile_config() and compile_from_config(config)"
+        )
+        notes.unread.update(loss=config.get("loss"), optimizer=config.get("optimizer"))
+    else:
+        if arguments["optimizer"] is None:
+            arguments["optimizer"] = optimizer or "rmsprop"
+        model.compile(**arguments)
+    model.unread = dict(notes.unread)
+    return not own
+
+
+def compile_as_told(
+    model: Trainer, config: dict[str, Any], notes: Notes, optimizer: Any = None
+) -> bool:
+    """Compile a model by its own `compile_from_config` if it has one, else by `compile_from`."""
+    from nnlite.trainer import Trainer
+
+    if type(model).compile_from_config is Trainer.compile_from_config:
+        return compile_from(model, config, notes, optimizer)
+    model.compile_from_config(config)
+    return model.compiled
 
 
 def built_optimizer(model: Trainer) -> optimizers.Optimizer:

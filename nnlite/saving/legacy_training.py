@@ -102,6 +102,7 @@ def _optimizer(value: Any, notes: Notes) -> optimizers.Optimizer | None:
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
         if value is not None:
             notes.skip(f"the optimizer {value!r:.200}")
+            notes.unread["optimizer"] = value
         return None
     inner = dict(value["config"]) if isinstance(value.get("config"), dict) else {}
     if value["class_name"] == "LossScaleOptimizer":  # of mixed precision: around the real one
@@ -113,6 +114,7 @@ def _optimizer(value: Any, notes: Notes) -> optimizers.Optimizer | None:
         return optimizers.get(made)
     except _FAULTS as error:
         notes.skip(f"the optimizer {value['class_name']} ({error})")
+        notes.unread["optimizer"] = value
         return None
 
 
@@ -175,6 +177,7 @@ def _loss(value: Any, notes: Notes) -> Any:
     if len(given) != 1:
         if given:
             notes.skip(f"the losses {given!r:.200}, more than one")
+            notes.unread["loss"] = value
         return None
     one = _function(given[0])
     try:
@@ -191,6 +194,7 @@ def _loss(value: Any, notes: Notes) -> Any:
         return one if isinstance(one, str) else made
     except _FAULTS as error:
         notes.skip(f"the loss {_shown(given[0])} ({error})")
+        notes.unread["loss"] = value
         return None
 
 
