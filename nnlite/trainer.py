@@ -72,13 +72,13 @@ class Trainer(Door):
                 "compute_loss_gradient",
                 "self, x, y, y_pred, sample_weight",
             )
-        computes = ("compute_loss", "compute_loss_gradient", "compute_metrics")
+        computes = ("compute_loss", "compute_loss_gradient", "compute_metrics", "update_weights")
         cls.computes_own = overridden(cls, *computes)
         cls.trains_own = cls.computes_own or overridden(cls, "train_step")
         cls.tests_own = cls.computes_own or overridden(cls, "test_step")
         cls.lists_own = overridden(cls, "metrics")
 
-    #: Whether a class outside of nnlite says what a step's loss and metrics are.
+    #: Whether a class outside of nnlite defines a piece of a step.
     computes_own: ClassVar[bool] = False
 
     #: Whether `train_step` is called, or what it does is done without a detour.
