@@ -79,7 +79,7 @@ def _computed(layer: type[Layer], x: Any, **arguments: Any) -> Array:
     kept = isinstance(x, (np.ndarray, np.generic)) and array.dtype in (np.float32, np.float64)
     dtype = array.dtype.name if kept else floatx()
     made = layer(dtype=dtype, **arguments)
-    made.build(array.shape)
+    made.ensure_built(array.shape)
     with np.errstate(under="ignore"):
         y = made.forward(np.atleast_1d(array.astype(dtype)))
     return y if array.ndim else y[0]

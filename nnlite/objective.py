@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.constraints import project
 from nnlite.layers.activations import Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -136,4 +136,4 @@ class Objective:
     def constrain(self) -> None:
         """Project each constrained weight onto what it may be."""
         for variable, constraint in self._constrained:
-            np.copyto(variable.value, constraint(variable.value))
+            project(variable, constraint)
