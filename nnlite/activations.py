@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import layers
-from nnlite.checks import as_numeric
+from nnlite.checks import ArgumentError, as_numeric
 from nnlite.config import floatx
 from nnlite.layers import Layer
 from nnlite.layers.activations import functions
@@ -426,7 +426,7 @@ def serialize(activation: Any) -> Any:
     if callable(activation) and activation in functions:
         return functions[activation]
     if not callable(activation):
-        raise TypeError(f"{activation!r} is no activation: no function, and no layer.")
+        raise ArgumentError(f"{activation!r} is no activation: no function, and no layer.")
     return serialize_keras_object(activation)
 
 
@@ -451,7 +451,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
             return layers.deserialize(config, custom_objects)
         config = config.get("config")
     if not isinstance(config, str):
-        raise TypeError(
+        raise ArgumentError(
             f"An activation as data is a name, or a dict. Received: {config!r} "
             f"(of type {type(config).__name__})"
         )

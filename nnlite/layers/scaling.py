@@ -73,7 +73,7 @@ class Rescaling(Layer):
         for name, array in [("scale", self._scale), ("offset", self._offset)]:
             shape = (1,) * (len(input_shape) - array.ndim) + array.shape
             if len(shape) != len(input_shape) or any(
-                size not in (1, want)
+                size not in (1, want) and want is not None
                 for size, want in zip(shape, (1, *input_shape[1:]), strict=True)
             ):
                 raise ValueError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import ArgumentError
 from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Shape
 from nnlite.numerics import shifted_exp
@@ -24,7 +25,7 @@ class _AlongAxes(ActivationLayer):
         super().__init__(**kwargs)
         axes = (axis,) if isinstance(axis, int) else axis
         if not isinstance(axes, (tuple, list)) or not all(isinstance(one, int) for one in axes):
-            raise TypeError(f"axis must be an integer, or several. Received: axis={axis!r}")
+            raise ArgumentError(f"axis must be an integer, or several. Received: axis={axis!r}")
         self.axis = axis
         self._axes = tuple(axes)
 
@@ -144,7 +145,7 @@ class Sparsemax(_AlongAxes):
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(axis=axis, **kwargs)
         if not isinstance(axis, int):
-            raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
+            raise ArgumentError(f"axis must be an integer. Received: axis={axis!r}")
 
     def _of_rows(self, z: Array) -> Array:
         z -= z.max(axis=0)
