@@ -192,10 +192,7 @@ class Sequential(Trainer):
             return self._input_layer.declared_shape
         if not self._layers:
             return None
-        first = self._layers[0]
-        if first.built:
-            return first.input_shape
-        return first.declared_shape
+        return self._layers[0].input_shape or self._layers[0].declared_shape
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights of all layers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from nnlite.checks import all_finite, as_numeric
 from nnlite.structure import restructured
 
 if TYPE_CHECKING:
-    from nnlite.constraints import Constraint
     from nnlite.regularizers import Regularizer
 
 __all__ = ["Variable", "WeightVector", "array_for_file", "weights_from_file"]
@@ -80,7 +79,7 @@ class Variable:
         name: str,
         trainable: bool = True,
         regularizer: Regularizer | None = None,
-        constraint: Constraint | None = None,
+        constraint: Callable[[Array], Any] | None = None,
     ) -> None:
         self.value = value
         self.gradient = np.zeros_like(value)

@@ -38,7 +38,7 @@ BY_HAND = {
 # the override.
 WHERE_NEEDED = {
     *("add_weight", "scratch", "normal", "get_build_config", "build_from_config"),
-    *("default_name", "finalize_state", "reset_state", "update_state"),
+    *("weight_shape", "default_name", "finalize_state", "reset_state", "update_state"),
 }
 
 
