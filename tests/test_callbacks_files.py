@@ -229,8 +229,9 @@ def test_a_name_that_cannot_be_filled_in_is_told_before_the_first_epoch(
 ):
     model, calls = saved
     begun = LambdaCallback(on_epoch_begin=lambda epoch, logs: pytest.fail("an epoch began"))
+    given = {"validation_data": (X, Y)} if arguments else {}
     with pytest.raises(error, match=message):
-        model.fit(X, Y, verbose=0, callbacks=[begun, ModelCheckpoint(path, **arguments)])
+        model.fit(X, Y, verbose=0, callbacks=[begun, ModelCheckpoint(path, **arguments)], **given)
     assert calls == []
 
 

@@ -106,11 +106,11 @@ def test_a_comparison_of_ones_own_is_used():
     class Closest(EarlyStopping):
         def __init__(self):
             super().__init__("val_loss", min_delta=0.1, patience=1)
-            self.monitor_op = np.greater
+            self.monitor_op = np.less
 
     stop = Closest()
-    small().fit(X, Y, epochs=4, verbose=0, callbacks=[Play([1.0, 2.0, 2.05, 9.0]), stop])
-    assert (stop.best, stop.stopped_epoch) == (2.0, 2)
+    small().fit(X, Y, epochs=4, verbose=0, callbacks=[Play([2.0, 1.0, 0.95, 0.0]), stop])
+    assert (stop.best, stop.stopped_epoch) == (1.0, 2)
 
 
 def test_no_hook_is_called_while_a_callback_is_made():
