@@ -51,6 +51,7 @@ class Predictor(Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.turns = Turns()
+        self.stop_predicting = False
 
     def predict(
         self,
@@ -86,7 +87,7 @@ class Predictor(Layer):
             inputs: Any = Samples(x, None, None, self.dtype, self.dtype)
         else:
             inputs = self._inputs(x, size)
-        hooks = CallbackList(callbacks, None, self, {"verbose": verbose})
+        hooks = CallbackList(callbacks)
         bar = Progress(verbose, 1, delay=0.5)
         if not self.built:
             self.build((None, *inputs.shape[1:]))
@@ -97,6 +98,8 @@ class Predictor(Layer):
             rows = min(rows, steps * size)
         parts: list[Array] = []
         start = 0
+        hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
+        self.stop_predicting = False
         hooks.call("on_predict_begin")
         with np.errstate(under="ignore"), bar as progress, closing(batches):
             progress.begin_epoch(0, batches.length)
@@ -114,7 +117,11 @@ class Predictor(Layer):
                     start += len(part)
                 hooks.call("on_predict_batch_end", step, logs={"outputs": part})
                 progress.step(dict)
+                if hooks.callbacks and self.stop_predicting:  # not for another thread's
+                    break
         hooks.call("on_predict_end")
+        if rows is not None and start < rows:
+            return parts[0][:start].copy()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict_on_batch(self, x: Any) -> Array:

@@ -95,7 +95,7 @@ class Trainer(Door):
         self._optimizer: optimizers.Optimizer | None = None
         self._own_step: _OwnStep | None = None  # the step of a user's that is being taken
         self.steps_per_execution = 1
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = False
         self.history: History | None = None
         self.run: Run | None = None  # the fit that is under way
         self.compiled_metrics = CompiledMetrics([], [])
@@ -368,14 +368,12 @@ class Trainer(Door):
             held_batches = Epochs(
                 held.batches(validation_size), validation_steps, "validation_steps"
             )
-        history = History()
-        params = {"epochs": epochs, "verbose": verbose}
-        hooks = CallbackList(callbacks, history, self, params)
+        hooks = CallbackList(callbacks, add_history=True)
         self._prepare(data.shape, objective, training=True)
         order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
-        params["steps"] = batches.length
-        self.history = history
+        hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
+        self.history = hooks.history
         self.stop_training = False
         span = (initial_epoch, epochs)
         self.run = Run(self, batches, held_batches, evaluates, hooks, progress, span)
@@ -386,7 +384,8 @@ class Trainer(Door):
         finally:
             self.run = None
             batches.close()
-        return history
+        assert hooks.history is not None  # it was asked for
+        return hooks.history
 
     # ---- one step -------------------------------------------------------------------------
 
@@ -709,8 +708,9 @@ class Trainer(Door):
         data, objective = self._data_door(x, y, sample_weight, None, batch_size)
         bar = Progress(verbose, 1, delay=0.5)
         batches = Epochs(data.batches(size), optional_count("steps", steps), "steps")
-        hooks = CallbackList(callbacks, None, self, {"steps": batches.length, "verbose": verbose})
+        hooks = CallbackList(callbacks)
         self._prepare(data.shape, objective)
+        hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
         with np.errstate(under="ignore"), self._blas_threads(size), bar as progress:
             return _results(self.run_evaluation(batches, hooks, progress), return_dict)
 
@@ -726,6 +726,7 @@ class Trainer(Door):
         def logs() -> dict[str, float]:
             return self.get_metrics_result() if own is None else own
 
+        self.stop_evaluating = False
         hooks.call("on_test_begin")
         with closing(batches):
             for step, (x, y, weight) in enumerate(batches):
@@ -735,6 +736,8 @@ class Trainer(Door):
                     hooks.call("on_test_batch_end", step, logs=logs())
                 if progress:
                     progress.step(logs)
+                if self.stop_evaluating:
+                    break
         results = logs() if batches.taken else {}
         hooks.call("on_test_end", logs=results)
         return results
@@ -809,7 +812,15 @@ class Trainer(Door):
 
     def set_aside(self) -> dict[str, Any]:
         """Return what a call from a callback is to leave as the run under way has it."""
-        names = ("run", "history", "stop_training", "_objective", "compiled_metrics", "_own_step")
+        names = (
+            "run",
+            "history",
+            "stop_training",
+            "stop_evaluating",
+            "_objective",
+            "_own_step",
+            "compiled_metrics",
+        )
         kept = {name: vars(self)[name] for name in names}
         self.run, self._own_step = None, None
         self.compiled_metrics = copy.deepcopy(self.compiled_metrics)
