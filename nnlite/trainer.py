@@ -452,7 +452,7 @@ class Trainer(Door):
         learning = self.learning_variables()
         if self._vector is None or not self._vector.holds(learning):
             self._vector = WeightVector(learning, np.dtype(self.dtype), self)
-        self.optimizer.build(self._vector)
+        self.optimizer.take_up(self._vector)
         self._objective.settle()
         self._laid_out = structure()
 

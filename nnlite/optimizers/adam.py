@@ -89,7 +89,7 @@ class Adam(Optimizer):
 
     def begin_step(self) -> None:
         """Compute a_t and e for the moments as they are kept."""
-        t, root = self.iterations, math.sqrt(1 - self.beta_2)
+        t, root = self._count(), math.sqrt(1 - self.beta_2)
         correction = math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         self._step_size = self.rate * correction * (1 - self.beta_1) / root
         self._scaled_epsilon = max(self.epsilon, math.sqrt(TINY)) / root
@@ -237,7 +237,7 @@ class Adamax(Optimizer):
 
     def begin_step(self) -> None:
         """Compute a (1 - b1) / (1 - b1^t): the mean is kept as m / (1 - b1)."""
-        self._step_size = self.rate * (1 - self.beta_1) / (1 - self.beta_1**self.iterations)
+        self._step_size = self.rate * (1 - self.beta_1) / (1 - self.beta_1 ** self._count())
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
         """One step, as the class says."""
@@ -322,7 +322,7 @@ class Nadam(Optimizer):
 
     def begin_step(self) -> None:
         """Compute the factors of m and g, and e, for the moments as they are kept."""
-        t = self.iterations
+        t = self._count()
         now, after = (self.beta_1 * (1 - 0.96**step / 2) for step in (t, t + 1))
         self.u_product *= now
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2**t))
