@@ -247,10 +247,10 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         return out
 
     def __eq__(self, other: object) -> Any:
-        return self is other if isinstance(other, Variable) else self.value == other
+        return self is other if _is_whole(other) else self.value == other
 
     def __ne__(self, other: object) -> Any:
-        return self is not other if isinstance(other, Variable) else self.value != other
+        return self is not other if _is_whole(other) else self.value != other
 
     __hash__ = object.__hash__
 
@@ -285,6 +285,11 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
             f"<Variable {self.path}, shape={self.shape}, dtype={self.dtype}, "
             f"value={' '.join(value.split())}>"
         )
+
+
+def _is_whole(other: object) -> bool:
+    """Return whether a variable is compared with ``other`` as a whole, not entry by entry."""
+    return other is None or isinstance(other, Variable)
 
 
 class WeightVector:

@@ -130,7 +130,7 @@ class AdamW(Adam):
 
     Raises:
         TypeError: If ``weight_decay`` is no number.
-        ValueError: If a beta is outside [0, 1), or as for `Optimizer`.
+        ValueError: If ``weight_decay`` is None, a beta is outside [0, 1), or as for `Optimizer`.
 
     >>> AdamW(weight_decay=0.1)
     AdamW(weight_decay=0.1)
@@ -154,13 +154,15 @@ class AdamW(Adam):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
+        if weight_decay is None:
+            raise ValueError("weight_decay must be a number. Received: weight_decay=None")
         super().__init__(
             learning_rate,
             beta_1,
             beta_2,
             epsilon,
             amsgrad,
-            check_number("weight_decay", weight_decay),
+            weight_decay,
             clipnorm,
             clipvalue,
             global_clipnorm,

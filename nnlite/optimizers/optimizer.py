@@ -480,11 +480,12 @@ class Optimizer(State):
         """Take the step on one weight after the other, by `update_step`."""
         self._batches -= 1  # there, as in Keras, this step is not counted yet
         self._begun = None
+        rate = self.rate
         try:
-            self._begin(self.rate)
+            self._begin(rate)
             for variable, part in zip(self._variables, self._slices, strict=True):
                 if self._chosen is None or part in self._chosen:
-                    self.update_step(variable.gradient, variable, self.rate)
+                    self.update_step(variable.gradient, variable, rate)
         finally:
             self._batches, self._begun = self._batches + 1, None
 
@@ -680,8 +681,10 @@ class _AnyCase(Registry[Optimizer]):
 registry = _AnyCase("optimizer", Optimizer, "keras.optimizers")
 
 
-def get(identifier: Any) -> Optimizer:
+def get(identifier: Any) -> Optimizer | None:
     """Return an optimizer for a name such as ``"adam"``, a class, its data, or an optimizer.
+
+    None is none.
 
     Raises:
         ValueError: If the name is unknown; the message offers the nearest.
@@ -690,7 +693,7 @@ def get(identifier: Any) -> Optimizer:
     >>> get("sgd")
     SGD()
     """
-    return registry.get(identifier)
+    return None if identifier is None else registry.get(identifier)
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:

@@ -114,14 +114,14 @@ class State(Configurable):
         self._resting: dict[Variable, dict[str, Array]] = {}  # of weights that are frozen now
         # What was added by hand: the variable, its name in `state`, and the weight it belongs to.
         self._added: list[tuple[Variable, str, Variable | None]] = []
-        self._at_first = 0  # how many of them before the first build
+        self._at_first: int | None = None  # how many of them before the first build
         self._of_no_weight: dict[str, Variable] = {}
         self._restored: set[tuple[Variable, str]] = set()
 
     def _lay_out(self, vector: WeightVector, slots: Sequence[str]) -> None:
         """Make the state for the weights in ``vector``, keeping that of the weights known."""
         slots = [*slots, *(slot for slot in self.state if slot in self._slots_added())]
-        if not self.built:
+        if self._at_first is None:
             self._at_first = len(self._added)
         known = self._resting
         for variable, part in zip(self._variables, self._slices, strict=True):
@@ -251,7 +251,7 @@ class State(Configurable):
     def _free_name(self, name: str, of: Variable | None) -> str:
         """Return ``name``, with a number if there is state of that name already."""
         taken = {*_COMMON, *self.slots, *self.scalars}
-        taken.update(slot for _, slot, other in self._added if other is of or None in (other, of))
+        taken.update(slot for _, slot, other in self._added if other in (of, None) or of is None)
         return _told_apart([*taken, name])[-1]
 
     def _slots_added(self) -> set[str]:
