@@ -145,6 +145,8 @@ class Sequential(Trainer):
         while layer.name in names:
             number += 1
             layer.name = f"{base}_{number}"
+        for variable in layer._variables:
+            variable.path = f"{layer.name}/{variable.name}"
         layer.name_settled = True
 
     def pop(self) -> Layer:

@@ -144,7 +144,7 @@ class Trainer(Door):
                 "loss_weights weighs several outputs; this model has one. Received: "
                 f"loss_weights={loss_weights!r}"
             )
-        new_optimizer = optimizers.get(optimizer)
+        new_optimizer = optimizers.registry.get(optimizer)
         new_loss = None if loss is None else losses.get(loss)
         if new_loss is not None and new_loss.reduction in ("none", None):
             raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
@@ -832,7 +832,7 @@ class Trainer(Door):
         learning = self.learning_variables()
         if self._vector is None or not self._vector.holds(learning):
             self._vector = WeightVector(learning, np.dtype(self.dtype), self)
-        self._optimizer.build(self._vector)
+        self._optimizer.take_up(self._vector)
         self._known_objective().settle()
         self._laid_out = structure()
 

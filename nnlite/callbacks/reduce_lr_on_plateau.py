@@ -82,7 +82,7 @@ class ReduceLROnPlateau(MonitorCallback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Note the rate in the logs, and reduce it when patience ends."""
         logs = {} if logs is None else logs
-        rate = logs["learning_rate"] = self.model.optimizer.learning_rate
+        rate = logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         value = self._watched(logs)
         if value is None:
             return

@@ -354,6 +354,7 @@ class Layer(Configurable):
             trainable,
             regularizers.get(regularizer),
             constraints.get(constraint),
+            f"{self.name}/{name}",
         )
         self._variables.append(variable)
         restructured()
