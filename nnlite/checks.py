@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ArgumentError",
     "all_finite",
     "as_features",
     "as_numeric",
+    "as_returned",
+    "as_samples",
     "check_axes_count",
     "check_axis",
     "check_count",
@@ -41,6 +44,10 @@ _MAX_AXES = 64  # of NumPy's arrays
 _CHUNK = 65_536  # entries looked at together: the check's temporaries stay in the cache
 
 
+class ArgumentError(TypeError, ValueError):
+    """An argument of a wrong type: a TypeError, and a ValueError because Keras raises that."""
+
+
 def as_numeric(name: str, value: Any) -> Array:
     """Return ``value`` as an array of real numbers or booleans, without a copy where it is one.
 
@@ -51,11 +58,13 @@ def as_numeric(name: str, value: Any) -> Array:
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return value
     if value is None:
-        raise TypeError(f"{name} is missing. Expected an array of numbers. Received: None")
+        raise ArgumentError(f"{name} is missing. Expected an array of numbers. Received: None")
     if isinstance(value, np.ma.MaskedArray) and value.mask.any():
-        raise TypeError(f"{name} is a masked array with gaps. Fill them first: {name}.filled(0)")
+        raise ArgumentError(
+            f"{name} is a masked array with gaps. Fill them first: {name}.filled(0)"
+        )
     if is_sparse(value):
-        raise TypeError(
+        raise ArgumentError(
             f"{name} is a sparse {type(value).__name__}. Give {name}.toarray(), or where that does "
             "not fit in memory, a generator of batches, each made dense."
         )
@@ -72,7 +81,7 @@ def as_numeric(name: str, value: Any) -> Array:
                 f"{name} must be a rectangular array of numbers: all rows of one length. "
                 f"Received: {kind} ({error})"
             ) from None
-        raise TypeError(
+        raise ArgumentError(
             f"{name} must be an array of numbers. Convert it to a NumPy array of floats first. "
             f"Received: {kind}, which says: {error}"
         ) from error
@@ -88,7 +97,7 @@ def as_numeric(name: str, value: Any) -> Array:
         )
         if array.dtype.names:
             advice = "Make its fields columns: numpy.lib.recfunctions.structured_to_unstructured"
-        raise TypeError(
+        raise ArgumentError(
             f"{name} must hold real numbers. Received: {type(value).__name__} of type "
             f"{array.dtype}. {advice}."
         )
@@ -116,6 +125,35 @@ def as_features(name: str, value: Any) -> Array:
     if array.size == 0:
         raise ValueError(f"{name} is empty. Received: shape {array.shape}")
     return array
+
+
+def as_samples(name: str, value: Any) -> Array:
+    """Return ``value`` as a numeric array with at least one sample, which may be a number.
+
+    Raises:
+        TypeError: If it is not numeric.
+        ValueError: If it is empty or has no axis.
+    """
+    array = as_numeric(name, value)
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{name} must hold samples. Received: shape {array.shape}")
+    return array
+
+
+def as_returned(source: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return what a user's function returned, of which ``source`` tells the name, as ``dtype``.
+
+    Raises:
+        TypeError: If it is not numeric.
+        ValueError: If it is not of ``shape``.
+    """
+    array = as_numeric(f"what {source} returned", value)
+    if array.shape != shape:
+        raise ValueError(
+            f"{source} must return an array of shape {shape}. Received: shape {array.shape}"
+        )
+    with np.errstate(over="ignore", under="ignore"):
+        return array.astype(dtype, copy=False)
 
 
 def all_finite(array: Array) -> bool:
@@ -177,7 +215,7 @@ def check_flag(name: str, value: Any) -> bool:
             belongs to another argument.
     """
     if not (isinstance(value, (bool, np.bool_, int)) and value in (0, 1)):
-        raise TypeError(f"{name} must be True or False. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be True or False. Received: {name}={value!r}")
     return bool(value)
 
 
@@ -189,7 +227,7 @@ def check_count(name: str, value: Any, minimum: int) -> int:
         ValueError: If it is smaller.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be an integer. Received: {name}={value!r}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}. Received: {name}={value}")
     return int(value)
@@ -203,7 +241,7 @@ def check_fraction(name: str, value: Any, including_one: bool = False) -> float:
         ValueError: If it lies outside.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
     if not (0 <= value < 1 or (including_one and value == 1)):
         end = "]" if including_one else ")"
         raise ValueError(f"{name} must lie in [0, 1{end}. Received: {name}={value}")
@@ -223,7 +261,7 @@ def check_number(name: str, value: Any, minimum: float = 0.0) -> float:
         ValueError: If it is smaller, or not finite.
     """
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value):
-        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
     result = float(value)
     if not (math.isfinite(result) and result >= minimum):
         raise ValueError(f"{name} must be a finite number >= {minimum:g}. Received: {value!r}")
@@ -245,7 +283,7 @@ def check_axis(axis: Any) -> int:
         TypeError: If it is none.
     """
     if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
-        raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
+        raise ArgumentError(f"axis must be an integer. Received: axis={axis!r}")
     return int(axis)
 
 

@@ -14,6 +14,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from nnlite.checks import ArgumentError
+
 __all__ = [
     "CustomObjectScope",
     "custom_object_scope",
@@ -35,8 +37,8 @@ class Kind(Protocol):
         """Make an object from its serialized form."""
 
 
-class ConfigError(TypeError, ValueError):
-    """A configuration that does not fit: of the same mistakes, Keras makes the one or the other."""
+class ConfigError(ArgumentError):
+    """A configuration that does not fit, by what it names or holds."""
 
 
 #: The functions of losses and metrics, which a configuration names without their module.

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
-from nnlite.checks import as_features, check_axes_count
+from nnlite import constraints, initializers, regularizers, user_code
+from nnlite.checks import ArgumentError, as_returned, as_samples, check_axes_count, check_finite
 from nnlite.config import float_type, floatx
+from nnlite.overrides import overridden, refuse_overrides, require_derivative
 from nnlite.registry import Configurable, Registry
 from nnlite.structure import per_structure, restructured, without_memo
 from nnlite.variables import Variable, array_for_file
@@ -37,6 +39,30 @@ class _NothingCached(tuple[Any, ...]):
 
 
 _NOTHING_CACHED = _NothingCached()
+
+_BOTH_WAYS = (
+    "a layer defines forward(self, x, training=False), which keeps what it needs in self.cache, "
+    "and backward(self, gradient)."
+)
+_DECLARED = "weights are declared in build, by self.add_weight(...)."
+_SAID = "nnlite itself finds it out."
+
+
+def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
+    """Make a layer's `build` one that can be called by hand, and makes the weights once."""
+
+    @functools.wraps(build)
+    def build_once(self: Any, input_shape: Shape) -> None:
+        if self._building:  # by `ensure_built`, or the build of a subclass
+            build(self, input_shape)
+        elif self.built and self.input_shape is not None:
+            raise ValueError(
+                f"Layer {self.name!r} is built already, for an input of shape {self.input_shape}."
+            )
+        else:
+            self.ensure_built(as_shape("input_shape", input_shape))
+
+    return build_once
 
 
 class Layer(Configurable):
@@ -81,6 +107,49 @@ class Layer(Configurable):
 
     left_out_if_none: ClassVar[tuple[str, ...]] = ("activity_regularizer",)
 
+    #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
+    refused_overrides: ClassVar[Mapping[str, str]] = {
+        "call": _BOTH_WAYS,
+        "__call__": _BOTH_WAYS,
+        "compute_mask": "its layers know no masks.",
+        "compute_output_spec": "define compute_output_shape(self, input_shape).",
+        "weights": _DECLARED,
+        "trainable_weights": _DECLARED,
+        "non_trainable_weights": _DECLARED,
+        "variables": _DECLARED,
+        "trainable_variables": _DECLARED,
+        "non_trainable_variables": _DECLARED,
+        "all_variables": _DECLARED,
+        "learning_variables": _DECLARED,
+        "all_layers": "the layers within are declared by sublayers(self).",
+        "trainable": "give trainable=False, or set layer.trainable.",
+        "final_activation": _SAID,
+        "input_gradient_optional": _SAID,
+        "ensure_built": "define build(self, input_shape).",
+        "forget_weights": "define build(self, input_shape).",
+        "told_shape": "define compute_output_shape(self, input_shape).",
+        "sample_shape": "define compute_output_shape(self, input_shape).",
+        "run_forward": _BOTH_WAYS,
+        "run_backward": _BOTH_WAYS,
+    }
+
+    #: What subclasses are mostly meant for, and how that is done without one: for a refusal.
+    recipe: ClassVar[str] = ""
+
+    #: Whether a class outside of nnlite defines the layer's forward or backward pass.
+    of_user: ClassVar[bool] = False
+
+    #: Whether `build` called by hand makes the weights once and no more.
+    builds_once: ClassVar[bool] = True
+
+    _building = False
+
+    #: Whether the gradients that `backward` writes have still to be looked at, in a first step.
+    unproven = False
+
+    #: The shape of the batch in the step that is being taken, of a layer ``of_user``.
+    shape_in_step: tuple[int, ...] | None = None
+
     #: What the last ``forward(training=True)`` kept for `backward`.
     cache: tuple[Any, ...] = _NOTHING_CACHED
 
@@ -119,15 +188,46 @@ class Layer(Configurable):
         self.declared_shape: Shape | None = None
         if input_shape is not None:
             self.declared_shape = (None, *as_shape("input_shape", input_shape))
-        self.built = False
-        self.input_shape: Shape | None = None
+        self.built = type(self).build is Layer.build
+        self.input_shape: Shape | None = None  # of a layer that needs no build: it takes any
+        if not isinstance(trainable, (bool, np.bool_)):
+            raise ArgumentError(f"trainable must be True or False. Received: {trainable!r}")
         self._trainable = bool(trainable)
         self._variables: list[Variable] = []
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        try:
+            refuse_overrides(cls, cls.refused_overrides)
+            require_derivative(cls, Layer, "forward", "backward", "self, gradient")
+        except TypeError as error:
+            raise TypeError(f"{error} {cls.recipe}".strip()) from None
+        cls.of_user = overridden(cls, "forward", "backward", "apply", "chain")
+        if "build" in vars(cls) and cls.builds_once:
+            cls.build = _once(cls.build)  # type: ignore[method-assign]
+        if overridden(cls, "forward") and not _takes(cls.forward, 3):
+            raise TypeError(
+                f"{cls.__name__}.forward must take (self, x, training=False). Received: "
+                f"forward{inspect.signature(cls.forward)}"
+            )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if type(self.__dict__.get(name)) is Variable and not isinstance(value, Variable | None):
+            raise AttributeError(
+                f"{name!r} of layer {self.name!r} is a weight: set its values by "
+                f"layer.{name}.assign(...). Received: an object of type {type(value).__name__}"
+            )
+        object.__setattr__(self, name, value)
+
     # ---- what a layer defines -------------------------------------------------------------
 
+    @_once
     def build(self, input_shape: Shape) -> None:
-        """Declare the weights, by `add_weight`, for inputs of ``input_shape`` (batch axis None)."""
+        """Declare the weights, by `add_weight`, for inputs of ``input_shape`` (batch axis None).
+
+        Raises:
+            ValueError: If the layer is built already.
+        """
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return the output for the batch ``x``, whose first axis counts the samples.
@@ -155,7 +255,49 @@ class Layer(Configurable):
             layer = copy.deepcopy(self)
             layer.ensure_built(input_shape)
         zeros = np.zeros([1 if size is None else size for size in input_shape], self.dtype)
-        return (input_shape[0], *layer.forward(zeros, training=False).shape[1:])
+        return (input_shape[0], *user_code.output(layer, zeros).shape[1:])
+
+    def run_forward(self, x: Array, training: bool = False) -> Array:
+        """Return the output for the batch ``x``; that of a user's own `forward` is checked."""
+        return user_code.forward(self, x, training) if self.of_user else self.forward(x, training)
+
+    def run_backward(self, gradient: Array) -> Array:
+        """Go back over `run_forward` in training; a user's own `backward` is checked."""
+        return user_code.backward(self, gradient) if self.of_user else self.backward(gradient)
+
+    def told_shape(self, input_shape: Shape) -> Shape:
+        """Return what `compute_output_shape` says; that of a user is checked.
+
+        Raises:
+            TypeError: If it is no tuple with a batch axis.
+        """
+        shape: Any = self.compute_output_shape(input_shape)
+        if not isinstance(shape, (tuple, list)) or not shape:
+            raise TypeError(
+                f"compute_output_shape of layer {self.name!r} must return a tuple, the batch axis "
+                f"first. Received: {shape!r}"
+            )
+        return tuple(shape)
+
+    def sample_shape(self, input_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """Return the shape of one sample's output, given that of its input."""
+        known = self._sample_shapes()
+        if input_shape not in known:
+            known[input_shape] = self.told_shape((None, *input_shape))[1:]
+        return known[input_shape]
+
+    @per_structure
+    def _sample_shapes(self) -> dict[tuple[int, ...], tuple[Any, ...]]:
+        return {}
+
+    def settle(self) -> None:
+        """Write down what the last ``forward(training=True)`` has gathered, such as averages.
+
+        In a training step that is done only once the loss and the gradient are known to be finite:
+        a step that is refused leaves no trace.
+        """
+        for layer in self.sublayers():
+            layer.settle()
 
     @property
     def final_activation(self) -> Layer | None:
@@ -170,8 +312,8 @@ class Layer(Configurable):
 
     def add_weight(
         self,
-        name: str,
-        shape: Sequence[int | None],
+        name: str | None = None,
+        shape: Sequence[int | None] = (),
         initializer: Any = "glorot_uniform",
         *,
         regularizer: Any = None,
@@ -181,7 +323,7 @@ class Layer(Configurable):
         """Make a weight of this layer, to be read as ``.value`` and ``.gradient``.
 
         Args:
-            name: Its name within the layer, such as ``"kernel"``.
+            name: Its name within the layer, such as ``"kernel"``; None numbers it.
             shape: Its shape.
             initializer: A name, an initializer, or a function of ``(shape, dtype=...)``.
             regularizer: A penalty on it that is added to the loss.
@@ -191,7 +333,8 @@ class Layer(Configurable):
         Raises:
             ValueError: If a size in ``shape`` is unknown, or a name is.
         """
-        if any(size is None for size in shape):
+        name = name or f"variable_{len(self._variables)}"
+        if None in shape:
             raise ValueError(
                 f"Layer {self.name!r} cannot make weight {name!r} of shape {tuple(shape)}: "
                 "every size must be known. Give the model's input shape in full."
@@ -199,20 +342,19 @@ class Layer(Configurable):
         what = f"weight {name!r} of layer {self.name!r}"
         value = array_for_file(what, shape, self.dtype)  # type: ignore[arg-type]
         if value is None:
-            draw = initializers.get(initializer)
-            # A copy: an initializer of the user's may keep what it returns.
-            value = np.array(draw(tuple(shape), dtype=self.dtype), self.dtype)
-        if value.shape != tuple(shape):
-            raise ValueError(
-                f"The initializer of {what} was asked for shape {tuple(shape)}. "
-                f"It returned shape {value.shape}"
-            )
+            draw = initializers.get(initializer) or initializers.GlorotUniform()
+            source = f"initializer {draw!r} of {what}"
+            sizes: Any = tuple(shape)
+            value = as_returned(source, draw(sizes, dtype=self.dtype), sizes, self.dtype)
+            check_finite(f"what {source} returned", np.atleast_1d(value), self.dtype)
+            value = value.copy()  # an initializer of the user's may keep what it returns
         variable = Variable(
             value,
             name,
             trainable,
             regularizers.get(regularizer),
             constraints.get(constraint),
+            f"{self.name}/{name}",
         )
         self._variables.append(variable)
         restructured()
@@ -248,29 +390,47 @@ class Layer(Configurable):
         """Return this layer and all within it."""
         return [self, *(inner for layer in self.sublayers() for inner in layer.all_layers())]
 
+    def takes(self, input_shape: Shape) -> bool:
+        """Return whether ``input_shape`` fits the one that the layer is built for, if it is."""
+        return fits(input_shape, self.input_shape)
+
     def ensure_built(self, input_shape: Shape) -> None:
         """Build the layer for ``input_shape`` unless it is built.
+
+        A layer that defines no `build` is built from the start, and takes each shape that its
+        `compute_output_shape` does.
 
         Raises:
             ValueError: If it cannot be, or is built for another shape.
         """
-        if self.built and not fits(input_shape, self.input_shape):
+        if not self.takes(input_shape):
             raise ValueError(
                 f"Layer {self.name!r} is built for an input of shape {self.input_shape}. "
                 f"Received: {input_shape}"
             )
-        if not self.built:
+        if self.built:
+            if (
+                self.input_shape is None
+                and type(self).compute_output_shape is not Layer.compute_output_shape
+            ):
+                self.compute_output_shape(input_shape)
+        else:
+            self._building = True
             try:
                 self.build(input_shape)
             except BaseException:
                 self.forget_weights()
                 raise
+            finally:
+                del self._building
             self.input_shape = input_shape
             self.built = True
             restructured()
 
     def forget_weights(self) -> None:
         """Undo `build`."""
+        if self.built and self.input_shape is None:  # it needed none
+            return
         self._variables.clear()
         self.built = False
         self.input_shape = None
@@ -429,16 +589,18 @@ class Layer(Configurable):
             TypeError: If ``x`` is not numeric.
             ValueError: If its shape does not fit the layer.
         """
-        array = as_features("x", x).astype(self.dtype, copy=False)
-        if not self.built:
-            self.ensure_built((None, *array.shape[1:]))
-        elif not fits(array.shape, self.input_shape):
+        array = as_samples("x", x).astype(self.dtype, copy=False)
+        if not self.takes(array.shape):
             raise ValueError(
                 f"Layer {self.name!r} expects an input of shape {self.input_shape}. "
                 f"Received: x of shape {array.shape}"
             )
+        self.ensure_built((None, *array.shape[1:]))
         with np.errstate(under="ignore"):
-            return np.array(self.forward(array, training))
+            output = np.array(self.run_forward(array, training))
+        if training:
+            self.settle()
+        return output
 
     def _shown(self) -> dict[str, Any]:
         shown = super()._shown()
@@ -454,6 +616,15 @@ class Layer(Configurable):
 
 
 registry: Registry[Layer] = Registry("layer", Layer, "keras.layers")
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Return whether ``function`` can be called with ``count`` positional arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def dtype_policy(dtype: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ attribute, in order.
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -186,6 +187,8 @@ def by_class(
 def _of_model(
     model: Sequential, tree: Tree, written: Any, skip: set[Layer], place: str
 ) -> Iterator[Assignment]:
+    if _takes_itself(model):
+        yield _own(model, tree, f"{place}{model.name}", tree)
     layers = model.layers
     configs: list[Any] = [None] * len(layers)
     if written is not None:
@@ -207,13 +210,8 @@ def _of_layer(
         nested = written if written and "written_as" in written else None
         yield from _of_model(layer, tree, nested, skip, f"{shown}/")
         return
-    own = own_variables(layer)
-    changed = type(layer).load_own_variables is not Layer.load_own_variables
-    if own or changed or tree is None:
-        keys = [] if tree is None else tree.keys()
-        node = tree.children["vars"].node if tree and keys else (tree or parent).node
-        load = layer.load_own_variables if changed else None
-        yield Assignment(shown, node, keys, own, load)
+    if own_variables(layer) or _takes_itself(layer) or tree is None:
+        yield _own(layer, tree, shown, parent)
     if tree is not None:
         for attribute, part in attributes(layer):
             below: Tree | None = tree
@@ -222,10 +220,24 @@ def _of_layer(
             yield from _of_layer(part, below, None, skip, f"{shown}/", tree)
 
 
+def _own(layer: Layer, tree: Tree | None, shown: str, parent: Tree) -> Assignment:
+    """Return what goes into a layer itself."""
+    keys = [] if tree is None else tree.keys()
+    node = tree.children["vars"].node if tree and keys else (tree or parent).node
+    load = layer.load_own_variables if _takes_itself(layer) else None
+    return Assignment(shown, node, keys, own_variables(layer), load)
+
+
+def _takes_itself(layer: Layer) -> bool:
+    """Return whether a layer has a way of its own to take what a file holds of it."""
+    return type(layer).load_own_variables is not Layer.load_own_variables
+
+
 def in_files(layer: Layer) -> bool:
     """Return whether a file holds anything of a layer: weights, or what it puts there itself."""
     return bool(layer.all_variables()) or any(
-        type(one).save_own_variables is not Layer.save_own_variables for one in layer.all_layers()
+        _takes_itself(one) or type(one).save_own_variables is not Layer.save_own_variables
+        for one in layer.all_layers()
     )
 
 
@@ -248,6 +260,9 @@ def attributes(layer: Layer) -> list[tuple[str, Layer]]:
     inner = {id(part) for part in layer.sublayers()}
     found: list[tuple[str, Layer]] = []
     for name, value in sorted(vars(layer).items()):
+        public = name.lstrip("_")
+        if isinstance(inspect.getattr_static(type(layer), public, None), property):
+            name = public  # Keras looks at a property first
         if isinstance(value, Layer) and id(value) in inner:
             found.append((name, value))
         else:
