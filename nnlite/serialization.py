@@ -335,7 +335,7 @@ def deserialize_keras_object(
             "register your own class under that name, or take the entry out."
         )
     if name == "function" and config["module"] == "builtins":
-        return _function(inner, kind, custom_objects)
+        return _function(str(inner), kind, custom_objects)
     return kind.deserialize(config, custom_objects)
 
 
@@ -429,7 +429,7 @@ def made_from(cls: Any, config: Mapping[str, Any], custom_objects: Any = None) -
         )
     with CustomObjectScope(custom_objects):
         try:
-            return cls.from_config(dict(inner))
+            return cls.from_config(dict(inner))  # type: ignore[attr-defined]
         except ConfigError:  # of what stands within it: it says all
             raise
         except (TypeError, KeyError, AttributeError, RecursionError) as error:

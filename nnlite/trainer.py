@@ -145,7 +145,7 @@ class Trainer(Door):
                 f"loss_weights={loss_weights!r}"
             )
         new_optimizer = optimizers.registry.get(optimizer)
-        new_loss = None if loss is None else losses.get(loss)
+        new_loss = losses.get(loss)
         if new_loss is not None and new_loss.reduction in ("none", None):
             raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
         steps = check_count("steps_per_execution", steps_per_execution, 1)
@@ -193,7 +193,7 @@ class Trainer(Door):
     @loss.setter
     def loss(self, value: Any) -> None:
         self._between_runs("loss")
-        loss = None if value is None else losses.get(value)
+        loss = losses.get(value)
         if loss is not None and loss.reduction in ("none", None):
             raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={loss!r}")
         self._loss = loss

@@ -139,11 +139,11 @@ def _arrangements(
     if not names or names[0] == "iteration" or names[0].isdigit():  # Keras 2.11 and later
         # Until 2.15 the rate was not among them, but momenta where the momentum was 0 were.
         orders = [arrays, [*bare[:1], *rate, *bare[1:]][: len(fresh)]]
-        for order in orders:
-            yield False, order
+        for given in orders:
+            yield False, given
         if isinstance(optimizer, optimizers.Nadam):  # most versions left its product out
-            for order in orders:
-                yield False, [*order, _nadam_product(optimizer, order)]
+            for given in orders:
+                yield False, [*given, _nadam_product(optimizer, given)]
         if all(array.ndim == 0 for array in arrays):  # saved before the first step
             yield False, [*arrays, *list(fresh.values())[len(arrays) :]]
         return

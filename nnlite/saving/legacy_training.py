@@ -188,7 +188,7 @@ def _loss(value: Any, notes: Notes) -> Any:
                 inner.pop("reduction", None)
             inner.pop("dtype", None)
             if one["class_name"] == "LossFunctionWrapper":
-                return losses.get(_function(inner.get("fn")))
+                return losses.registry.get(_function(inner.get("fn")))
             one = _made(losses.registry, {**one, "config": inner}, notes)
         made = losses.get(one)
         return one if isinstance(one, str) else made
