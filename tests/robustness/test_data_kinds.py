@@ -337,7 +337,9 @@ def test_lists_of_tuples_are_samples_unless_they_hold_arrays_of_samples():
     assert model.evaluate(pairs, verbose=0) == model.evaluate(X, Y, 10, verbose=0)
 
 
-@pytest.mark.parametrize("weights", [{"a": 2.0}, {0.5: 2.0}, {-1: 2.0}, {None: 1.0}, [1.0, 2.0]])
+@pytest.mark.parametrize(
+    "weights", [{"a": 2.0}, {0.5: 2.0}, {None: 1.0}, {np.nan: 1.0}, [1.0, 2.0]]
+)
 def test_class_weights_are_by_class_index(weights):
     model = net(trained=True)
     before = bits(model)
