@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "DataError",
+    "ArgumentError",
     "all_finite",
     "as_features",
     "as_numeric",
@@ -52,25 +52,27 @@ _MAX_AXES = 64  # of NumPy's arrays
 _CHUNK = 65_536  # entries looked at together: the check's temporaries stay in the cache
 
 
-class DataError(TypeError, ValueError):
-    """Raised for data that are not numbers: a ValueError as in Keras, and a TypeError as well."""
+class ArgumentError(TypeError, ValueError):
+    """An argument of a wrong type: a TypeError, and a ValueError because Keras raises that."""
 
 
 def as_numeric(name: str, value: Any) -> Array:
     """Return ``value`` as an array of real numbers or booleans, without a copy where it is one.
 
     Raises:
-        DataError: If its entries are complex, text, objects or missing.
+        ArgumentError: If its entries are complex, text, objects or missing.
         ValueError: If its rows are of different lengths.
     """
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return value
     if value is None:
-        raise DataError(f"{name} is missing. Expected an array of numbers. Received: None")
+        raise ArgumentError(f"{name} is missing. Expected an array of numbers. Received: None")
     if isinstance(value, np.ma.MaskedArray) and value.mask.any():
-        raise DataError(f"{name} is a masked array with gaps. Fill them first: {name}.filled(0)")
+        raise ArgumentError(
+            f"{name} is a masked array with gaps. Fill them first: {name}.filled(0)"
+        )
     if is_sparse(value):
-        raise DataError(
+        raise ArgumentError(
             f"{name} is a sparse {type(value).__name__}. Give {name}.toarray(), or where that does "
             "not fit in memory, a generator of batches, each made dense."
         )
@@ -93,7 +95,7 @@ def as_numeric(name: str, value: Any) -> Array:
             if symbolic
             else "Convert it to a NumPy array of floats first."
         )
-        raise DataError(
+        raise ArgumentError(
             f"{name} must be an array of numbers. {advice} Received: {kind}, which says: {error}"
         ) from error
     if array.dtype.kind == "O" and array.ndim == 2 and hasattr(value, "columns"):
@@ -103,7 +105,7 @@ def as_numeric(name: str, value: Any) -> Array:
             columns = [as_numeric(f"{name}[{label!r}]", value[label]) for label in labels]
             return np.column_stack(columns)
     if array.dtype.kind not in "fiub":
-        raise DataError(
+        raise ArgumentError(
             f"{name} must hold real numbers. Received: {type(value).__name__} of type "
             f"{array.dtype}. {_advice(name, value, array)}."
         )
@@ -185,7 +187,7 @@ def as_features(name: str, value: Any, rank: int = 2) -> Array:
     """Return ``value`` as a numeric array of at least ``rank`` axes, the first of them samples.
 
     Raises:
-        DataError: If it is not numeric.
+        ArgumentError: If it is not numeric.
         ValueError: If it is empty or has fewer axes.
     """
     array = as_numeric(name, value)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnlite.checks import as_numeric, check_count, check_finite, check_fraction
 from nnlite.data.pydataset import PyDataset
+from nnlite.data.sources import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from nnlite.random import new_generator, set_random_seed
 from nnlite.serialization import (
     CustomObjectScope,
@@ -253,41 +254,3 @@ def pad_sequences(
         if kept.size:
             target[length - len(kept) if padding == "pre" else 0 :][: len(kept)] = kept
     return padded
-
-
-def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """Return a batch as `fit` takes it: x alone, ``(x, y)`` or ``(x, y, sample_weight)``.
-
-    Args:
-        x: The inputs.
-        y: The targets, if any.
-        sample_weight: The weight of each sample, if any; without ``y`` it is dropped.
-
-    >>> pack_x_y_sample_weight(1, 2)
-    (1, 2)
-    """
-    if y is None:
-        return (x,) if isinstance(x, (tuple, list)) else x
-    return (x, y) if sample_weight is None else (x, y, sample_weight)
-
-
-def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """Return x, y and sample_weight of a batch, None for what it does not hold.
-
-    Args:
-        data: x alone, or a tuple or list of ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``.
-
-    Raises:
-        ValueError: If it holds none, or more than three.
-
-    >>> unpack_x_y_sample_weight((1, 2))
-    (1, 2, None)
-    """
-    if not isinstance(data, (tuple, list)):
-        return data, None, None
-    if not 1 <= len(data) <= 3:
-        raise ValueError(
-            "data must be x, (x,), (x, y) or (x, y, sample_weight). "
-            f"Received: {len(data)} things: {data!r:.200}"
-        )
-    return (*data, None, None)[:3]
