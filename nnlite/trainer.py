@@ -148,6 +148,7 @@ class Trainer(Door):
         new_loss = None if loss is None else losses.get(loss)
         if new_loss is not None and new_loss.reduction in ("none", None):
             raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
+        steps = check_count("steps_per_execution", steps_per_execution, 1)
         self.compiled_metrics = CompiledMetrics(metrics, weighted_metrics)
         self.compile_arguments = {
             "loss": loss,
@@ -157,7 +158,7 @@ class Trainer(Door):
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
         }
-        self.steps_per_execution = check_count("steps_per_execution", steps_per_execution, 1)
+        self.steps_per_execution = steps
         self.optimizer, self.loss = new_optimizer, new_loss
 
     @property

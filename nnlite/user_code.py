@@ -7,6 +7,8 @@ no later layer is blamed. Classes of the package itself do not come through here
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,7 @@ __all__ = [
     "backward",
     "floats",
     "forward",
+    "lent",
     "output",
     "penalty",
     "penalty_gradient",
@@ -40,6 +43,24 @@ def read_only(array: Array) -> Array:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+@contextmanager
+def lent(what: str) -> Iterator[None]:
+    """Within it, a method of a user's works on arrays from `read_only`.
+
+    Raises:
+        ValueError: If it writes into one; the message names the method.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise ValueError(
+            f"{what} writes into an array that it is given, which belongs to others. Make a new "
+            "one: y = x * 2 instead of x *= 2."
+        ) from error
 
 
 def floats(what: str, value: Any, shape: tuple[int, ...] | None, dtype: Any) -> Array:
@@ -87,15 +108,8 @@ def output(layer: Layer, x: Array, training: bool = False) -> Array:
         ValueError: If the layer writes into ``x``.
     """
     what = f"forward of layer {layer.name!r}"
-    try:
+    with lent(what):
         result = layer.forward(read_only(x), training)
-    except ValueError as error:
-        if "read-only" not in str(error):
-            raise
-        raise ValueError(
-            f"{what} writes into the x that it is given, which belongs to others. Make a new "
-            "array: y = x * 2 instead of x *= 2."
-        ) from error
     return floats(what, result, None, layer.dtype)
 
 
@@ -136,7 +150,8 @@ def backward(layer: Layer, gradient: Array) -> Array:
     for variable in unproven:
         bits, mark = _bits(variable)
         bits.fill(mark)
-    result = layer.backward(read_only(gradient))
+    with lent(what):
+        result = layer.backward(read_only(gradient))
     for variable in unproven:
         bits, mark = _bits(variable)
         if (bits == mark).any():
@@ -164,7 +179,8 @@ def penalty(regularizer: Regularizer, x: Array) -> float:
     if not regularizer.of_user:
         return regularizer(x)
     what = f"__call__ of regularizer {type(regularizer).__name__}"
-    return float(floats(what, regularizer(read_only(x)), (), np.float64))
+    with lent(what):
+        return float(floats(what, regularizer(read_only(x)), (), np.float64))
 
 
 def penalty_gradient(regularizer: Regularizer, x: Array) -> Array:
@@ -177,7 +193,8 @@ def penalty_gradient(regularizer: Regularizer, x: Array) -> Array:
     if not regularizer.of_user:
         return regularizer.gradient(x)
     what = f"gradient of regularizer {type(regularizer).__name__}"
-    return floats(what, regularizer.gradient(read_only(x)), x.shape, x.dtype)
+    with lent(what):
+        return floats(what, regularizer.gradient(read_only(x)), x.shape, x.dtype)
 
 
 def projected(constraint: Constraint, w: Array) -> Array:
@@ -190,4 +207,5 @@ def projected(constraint: Constraint, w: Array) -> Array:
     if not constraint.of_user:
         return constraint(w)
     what = f"__call__ of constraint {type(constraint).__name__}"
-    return floats(what, constraint(read_only(w)), w.shape, w.dtype)
+    with lent(what):
+        return floats(what, constraint(read_only(w)), w.shape, w.dtype)

@@ -14,7 +14,7 @@ from nnlite.losses.labels import check_indices
 from nnlite.overrides import depth, overridden, refuse_overrides, require_derivative
 from nnlite.registry import Configurable, Registry
 from nnlite.serialization import serialize_keras_object
-from nnlite.user_code import floats, read_only
+from nnlite.user_code import floats, lent, read_only
 
 __all__ = ["Loss", "deserialize", "get", "registry", "serialize"]
 
@@ -208,22 +208,26 @@ class Loss(Configurable):
             return self.call(y_true, y_pred)
         if self.joint:
             return self._both(y_true, y_pred)[0]
-        return self._checked("call", self.call(read_only(y_true), read_only(y_pred)), y_pred)
+        with lent(f"call of loss {self.name!r}"):
+            values = self.call(read_only(y_true), read_only(y_pred))
+        return self._checked("call", values, y_pred)
 
     def _values_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Return the loss of each sample and its derivative, checked as `_values`."""
+        what = f"derivative of loss {self.name!r}"
         if self.joint:
             values, derivative = self._both(y_true, y_pred)
         else:
             values = self._values(y_true, y_pred)
-            derivative = self.derivative(read_only(y_true), read_only(y_pred))
-        what = f"derivative of loss {self.name!r}"
+            with lent(what):
+                derivative = self.derivative(read_only(y_true), read_only(y_pred))
         # A copy: it is scaled in place, and a user may keep what they return.
         return values, floats(what, derivative, y_pred.shape, y_pred.dtype).copy()
 
     def _both(self, y_true: Array, y_pred: Array) -> tuple[Array, Any]:
         """Return what a user's `call_and_derivative` does, the first part checked."""
-        both = self.call_and_derivative(read_only(y_true), read_only(y_pred))
+        with lent(f"call_and_derivative of loss {self.name!r}"):
+            both = self.call_and_derivative(read_only(y_true), read_only(y_pred))
         if not isinstance(both, tuple) or len(both) != 2:
             raise TypeError(
                 f"call_and_derivative of loss {self.name!r} must return a pair: the loss of each "
