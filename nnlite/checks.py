@@ -98,16 +98,17 @@ def as_numeric(name: str, value: Any) -> Array:
         raise ArgumentError(
             f"{name} must be an array of numbers. {advice} Received: {kind}, which says: {error}"
         ) from error
-    if array.dtype.kind == "O" and array.ndim == 2 and hasattr(value, "columns"):
-        # A frame of columns of several types; each by itself may be numeric.
+    if array.dtype.kind not in "fiub" and array.ndim == 2 and hasattr(value, "columns"):
+        # A frame of columns of several types; each by itself may be numeric, or is named.
         labels = list(value.columns)
         if len(set(labels)) == len(labels):
             columns = [as_numeric(f"{name}[{label!r}]", value[label]) for label in labels]
             return np.column_stack(columns)
     if array.dtype.kind not in "fiub":
+        foreign = array.dtype == object and array.ndim == 0
+        kind = type(value).__name__ + ("" if foreign else f" of type {array.dtype}")
         raise ArgumentError(
-            f"{name} must hold real numbers. Received: {type(value).__name__} of type "
-            f"{array.dtype}. {_advice(name, value, array)}."
+            f"{name} must hold real numbers. Received: {kind}. {_advice(name, value, array)}."
         )
     return array
 
@@ -135,9 +136,9 @@ def _advice(name: str, value: Any, array: Array) -> str:
 def _advice_for_object(name: str, value: Any) -> str:
     """Return what to do with an object that NumPy cannot look into."""
     if inspect.isroutine(value):
-        return f"It is a function: give what it returns, {name}={value.__name__}(...)"
+        return "It is a function: call it, and give what it returns"
     if isinstance(value, type):
-        return f"It is a class: give an instance, {name}={value.__name__}(...)"
+        return "It is a class: give an instance of it"
     if isinstance(value, Mapping):
         return (
             "The model takes one array: stack the columns, "

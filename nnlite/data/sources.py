@@ -46,6 +46,8 @@ def holds_batches(value: Any) -> bool:
         )
     if isinstance(value, (str, Mapping, Set, range, type)) or is_sparse(value) or _is_array(value):
         return False
+    if hasattr(type(value), "collect"):  # a frame that is not computed yet
+        return False
     return hasattr(value, "__iter__") or hasattr(value, "__getitem__")
 
 

@@ -269,7 +269,10 @@ REFUSED = {
         lambda: polars().DataFrame({"a": ["x", "y"], "b": [1, 2]}),
         r"x\['a'\] must hold real numbers",
     ),
-    "polars, not computed": (lambda: columns(X).lazy(), "LazyFrame of type object"),
+    "polars, not computed": (
+        lambda: columns(X).lazy(),
+        r"LazyFrame. Compute it first, .*x.collect",
+    ),
     "torch with gradients": (
         lambda: torch().tensor(X, requires_grad=True),
         r"Received: Tensor, which says: .*detach",
