@@ -124,6 +124,12 @@ class Objective:
             return
         self.model.backward(gradient, from_logits=self.joined, input_gradient=False)  # type: ignore[call-arg]
 
+    def input_gradient(self, gradient: Array) -> Array:
+        """Fill the gradient of every weight and return that of the model's input."""
+        if self.model.of_user:
+            return self.model.run_backward(gradient)
+        return self.model.backward(gradient, from_logits=self.joined)  # type: ignore[call-arg]
+
     def regularize(self) -> float:
         """Add each penalty's gradient to its weight's, and return all penalties of the step."""
         self.add_penalty_gradients()

@@ -189,7 +189,7 @@ class Predictor(Layer):
         """Return how many samples make the widest layer's output fill the cache, not more."""
         shape, widest = self.input_shape, 1
         for layer in self.sublayers():
-            shape = layer.compute_output_shape(shape or ())
+            shape = layer.told_shape(shape or ())
             widest = max(widest, int(np.prod([size or 1 for size in shape[1:]])))
         return max(BATCH_SIZE, _ENTRIES // widest)
 

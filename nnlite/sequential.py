@@ -221,7 +221,7 @@ class Sequential(Trainer):
             at = shape
             for layer in self._layers:
                 layer.ensure_built(at)
-                at = layer.compute_output_shape(at)
+                at = layer.told_shape(at)
         except BaseException:
             for layer in fresh:
                 layer.forget_weights()
@@ -239,7 +239,7 @@ class Sequential(Trainer):
         if not self._layers:
             raise ValueError(f"Model {self.name!r} is empty: add layers, Sequential([Dense(1)]).")
         for layer in self._layers:
-            input_shape = layer.compute_output_shape(input_shape)
+            input_shape = layer.told_shape(input_shape)
         return input_shape
 
     @property

@@ -434,8 +434,6 @@ class Trainer(Door):
         y_pred = self(x, training=True)
         loss = self.compute_loss(x, y, y_pred, sample_weight)
         self.backward(self.compute_loss_gradient(x, y, y_pred, sample_weight))
-        if not math.isfinite(loss):
-            self._refuse_step(loss)
         self.update_weights()
         mean.add(loss, len(x))
         return self.compute_metrics(x, y, y_pred, sample_weight)
@@ -461,8 +459,11 @@ class Trainer(Door):
         """
         objective = self._known_objective()
         value: float = objective.loss(y, y_pred, sample_weight)
-        penalties = objective.weight_penalty()
-        return value + penalties + (self.step_penalty() if training else self.activity_penalty(x))
+        value += objective.weight_penalty()
+        value += self.step_penalty() if training else self.activity_penalty(x)
+        if self._own_step is not None:
+            self._own_step.loss = value
+        return value
 
     def compute_loss_gradient(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
@@ -492,7 +493,8 @@ class Trainer(Door):
         averages follow.
 
         Raises:
-            FloatingPointError: If a gradient is not finite; no weight has changed.
+            FloatingPointError: If a gradient is not finite, or what `compute_loss` returned in the
+                step; no weight has changed.
         """
         objective = self._known_objective()
         if self._laid_out != structure() or self._optimizer is None:
@@ -500,10 +502,11 @@ class Trainer(Door):
             self.lay_out()
         objective.add_penalty_gradients()
         assert self._vector is not None
-        if not self._vector.has_finite_gradients():
-            self._refuse_step(math.nan)
-        elif self._own_step is None or not self._own_step.refused:
+        loss = 0.0 if self._own_step is None else self._own_step.loss
+        if math.isfinite(loss) and self._vector.has_finite_gradients():
             self._descend()
+        else:
+            self._refuse_step(loss)
 
     def _descend(self) -> None:
         """Change the weights: the loss and the gradient of the step are finite."""
@@ -864,6 +867,7 @@ class _OwnStep:
 
     def __init__(self, x: Array, y: Any) -> None:
         self.x, self.y = x, y
+        self.loss = 0.0  # what compute_loss returned
         self.refused = False
 
 

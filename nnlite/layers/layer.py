@@ -127,10 +127,14 @@ class Layer(Configurable):
         "input_gradient_optional": _SAID,
         "ensure_built": "define build(self, input_shape).",
         "forget_weights": "define build(self, input_shape).",
+        "told_shape": "define compute_output_shape(self, input_shape).",
         "sample_shape": "define compute_output_shape(self, input_shape).",
         "run_forward": _BOTH_WAYS,
         "run_backward": _BOTH_WAYS,
     }
+
+    #: What subclasses are mostly meant for, and how that is done without one: for a refusal.
+    recipe: ClassVar[str] = ""
 
     #: Whether a class outside of nnlite defines the layer's forward or backward pass.
     of_user: ClassVar[bool] = False
@@ -191,8 +195,11 @@ class Layer(Configurable):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        refuse_overrides(cls, cls.refused_overrides)
-        require_derivative(cls, Layer, "forward", "backward", "self, gradient")
+        try:
+            refuse_overrides(cls, cls.refused_overrides)
+            require_derivative(cls, Layer, "forward", "backward", "self, gradient")
+        except TypeError as error:
+            raise TypeError(f"{error} {cls.recipe}".strip()) from None
         cls.of_user = overridden(cls, "forward", "backward", "apply", "chain")
         if "build" in vars(cls) and cls.builds_once:
             cls.build = _once(cls.build)  # type: ignore[method-assign]
@@ -256,17 +263,25 @@ class Layer(Configurable):
         """Go back over `run_forward` in training; a user's own `backward` is checked."""
         return user_code.backward(self, gradient) if self.of_user else self.backward(gradient)
 
+    def told_shape(self, input_shape: Shape) -> Shape:
+        """Return what `compute_output_shape` says; that of a user is checked.
+
+        Raises:
+            TypeError: If it is no tuple with a batch axis.
+        """
+        shape: Any = self.compute_output_shape(input_shape)
+        if not isinstance(shape, (tuple, list)) or not shape:
+            raise TypeError(
+                f"compute_output_shape of layer {self.name!r} must return a tuple, the batch axis "
+                f"first. Received: {shape!r}"
+            )
+        return tuple(shape)
+
     def sample_shape(self, input_shape: tuple[int, ...]) -> tuple[Any, ...]:
         """Return the shape of one sample's output, given that of its input."""
         known = self._sample_shapes()
         if input_shape not in known:
-            shape = self.compute_output_shape((None, *input_shape))
-            if not isinstance(shape, (tuple, list)) or not shape:
-                raise TypeError(
-                    f"compute_output_shape of layer {self.name!r} must return a tuple, the batch "
-                    f"axis first. Received: {shape!r}"
-                )
-            known[input_shape] = tuple(shape)[1:]
+            known[input_shape] = self.told_shape((None, *input_shape))[1:]
         return known[input_shape]
 
     @per_structure
