@@ -44,6 +44,7 @@ class Door(Predictor):
         part: str = "",
         loss: losses.Loss | None = None,
         like: AnySamples | None = None,
+        own: bool = False,
     ) -> tuple[AnySamples, Objective]:
         """Check data of any kind, and return it as samples, with what to minimise.
 
@@ -58,6 +59,7 @@ class Door(Predictor):
             part: What the data are called in errors, such as ``"validation "``.
             loss: The loss that the targets are for; None for the model's own.
             like: Samples whose shape and columns ``x`` is to have.
+            own: Whether a step of the user's takes them, which may do without targets.
         """
         names = (f"{part}x", f"{part}y", f"{part}sample_weight")
         if is_stored(x, y, sample_weight):
@@ -72,8 +74,8 @@ class Door(Predictor):
                     raise ValueError(
                         f"{names[0]} is a {type(x).__name__}, which {instead}: give no {name}."
                     )
-            return self._batches_door(x, class_weight, names, loss, like)
-        return self._door(x, y, sample_weight, class_weight, names, loss, like)
+            return self._batches_door(x, class_weight, names, loss, like, own)
+        return self._door(x, y, sample_weight, class_weight, names, loss, like, own)
 
     def _door(
         self,
@@ -84,10 +86,14 @@ class Door(Predictor):
         names: tuple[str, str, str] = ("x", "y", "sample_weight"),
         loss: losses.Loss | None = None,
         like: AnySamples | None = None,
+        own: bool = False,
     ) -> tuple[Samples, Objective]:
         """Check all that a step is given, and return it as arrays, with what to minimise."""
         columns = self.column_names or (like and like.names) or column_names(x)
         x = self._input_door(names[0], x, like)
+        if own and y is None and sample_weight is None and class_weight is None:
+            objective = self._objective or Objective(self._loss or losses.MeanSquaredError(), self)
+            return Samples(x, None, None, self.dtype, self.dtype, columns), objective
         y = as_numeric(names[1], y if len(x) == 1 else only_one(y, 1))
         if y.ndim == 0 or len(y) != len(x):
             raise ValueError(
@@ -149,15 +155,22 @@ class Door(Predictor):
         names: tuple[str, str, str],
         loss: losses.Loss | None,
         like: AnySamples | None,
+        own: bool,
     ) -> tuple[IterableSamples, Objective]:
         """Check the first batch, and return what checks the others as they come."""
         first, source = first_batch(source)
+
+        def door(
+            batch: Any, loss: losses.Loss | None, like: AnySamples | None
+        ) -> tuple[Samples, Objective]:
+            parts = unpacked(batch, targets=not own)
+            return self._door(*parts, class_weight, names, loss, like, own)
+
         with named_batch(source, 0):
-            samples, objective = self._door(*unpacked(first), class_weight, names, loss, like)
+            samples, objective = door(first, loss, like)
 
         def admit(batch: Any) -> Any:
-            parts = unpacked(batch)
-            return self._door(*parts, class_weight, names, objective.loss, samples)[0].whole()
+            return door(batch, objective.loss, samples)[0].whole()
 
         return IterableSamples(source, admit, samples.shape, samples.names), objective
 

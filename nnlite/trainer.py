@@ -346,7 +346,9 @@ class Trainer(Door):
         evaluates = _epochs_to_evaluate(validation_freq)
         shuffle = check_flag("shuffle", shuffle)
         progress = Progress(verbose, epochs)
-        data, objective = self._data_door(x, y, sample_weight, class_weight, batch_size)
+        data, objective = self._data_door(
+            x, y, sample_weight, class_weight, batch_size, own=self.trains_own
+        )
         held: AnySamples | None = None
         if validation_data is not None:
             if is_stored(validation_data) or holds_batches(validation_data):
@@ -361,7 +363,15 @@ class Trainer(Door):
                 )
             vx, vy, vw = (*validation_data, None, None)[:3]
             held, _ = self._data_door(
-                vx, vy, vw, None, validation_batch_size, "validation ", objective.loss, data
+                vx,
+                vy,
+                vw,
+                None,
+                validation_batch_size,
+                "validation ",
+                objective.loss,
+                data,
+                self.tests_own,
             )
         elif validation_split:
             data, held = data.split(check_fraction("validation_split", validation_split))
@@ -666,7 +676,7 @@ class Trainer(Door):
             ValueError: As `fit`.
         """
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._door(x, y, sample_weight, class_weight)
+        data, objective = self._door(x, y, sample_weight, class_weight, own=self.trains_own)
         self._prepare(data.shape, objective, training=True)
         self.column_names = data.names or self.column_names
         self.reset_metrics()
@@ -710,7 +720,7 @@ class Trainer(Door):
         """
         size, steps = optional_count("batch_size", batch_size), optional_count("steps", steps)
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._data_door(x, y, sample_weight, None, batch_size)
+        data, objective = self._data_door(x, y, sample_weight, None, batch_size, own=self.tests_own)
         bar = Progress(verbose, 1, delay=0.5)
         size = size or default_batch_size(data.shape[0], steps)
         batches = Epochs(data.batches(size), steps, "steps")
@@ -786,7 +796,7 @@ class Trainer(Door):
     ) -> Any:
         """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._door(x, y, sample_weight, None)
+        data, objective = self._door(x, y, sample_weight, None, own=self.tests_own)
         self._prepare(data.shape, objective)
         self.reset_metrics()
         with np.errstate(under="ignore"):

@@ -651,6 +651,26 @@ def test_without_a_batch_size_steps_say_how_large_batches_are():
     assert net.predict(X, steps=3).shape == (103, 1)
 
 
+def test_only_a_step_of_the_users_own_does_without_targets():
+    seen = []
+
+    class Own(Sequential):
+        def train_step(self, data):
+            seen.append(data)
+            return {"loss": 0.0}
+
+    net = Own([Dense(1)])
+    net.compile("sgd", "mse")
+    net.fit(iter([X, (X,), (X, Y)]), verbose=0)
+    assert [len(data) for data in seen] == [1, 1, 2]
+    net.train_on_batch(X)
+    for call in (net.evaluate, net.test_on_batch, model().fit, model().train_on_batch):
+        with pytest.raises(TypeError, match="y is missing"):
+            call(X)
+    with pytest.raises(TypeError, match="y is missing"):
+        net.fit(X, class_weight={0: 1.0})
+
+
 # ---- class weights ----------------------------------------------------------------------------
 
 

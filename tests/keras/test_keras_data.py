@@ -217,3 +217,19 @@ def test_keras_passes_over_the_names_of_columns(tmp_path, ending):
     ours.save(tmp_path / f"named.{ending}")
     theirs = keras.saving.load_model(tmp_path / f"named.{ending}")
     np.testing.assert_allclose(theirs.predict(X, verbose=0), ours.predict(X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("data", [1, (1,), [1], (1, 2), [1, 2], (1, 2, 3)])
+def test_batches_are_unpacked_alike(data):
+    theirs, ours = (package.utils.unpack_x_y_sample_weight(data) for package in (keras, nnlite))
+    assert ours == theirs
+    if ours[1] is not None:
+        packed = keras.utils.pack_x_y_sample_weight(*theirs)
+        assert nnlite.utils.pack_x_y_sample_weight(*ours) == packed
+
+
+@pytest.mark.parametrize("data", [(), (1, 2, 3, 4)])
+def test_more_than_a_batch_is_refused_alike(data):
+    for package in (keras, nnlite):
+        with pytest.raises(ValueError, match=r"."):
+            package.utils.unpack_x_y_sample_weight(data)
