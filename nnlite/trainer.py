@@ -28,7 +28,7 @@ from nnlite.metrics import CompiledMetrics, Metric
 from nnlite.nonfinite import diagnosis
 from nnlite.objective import Objective
 from nnlite.overrides import overridden, require_derivative
-from nnlite.predictor import BATCH_SIZE
+from nnlite.predictor import default_batch_size
 from nnlite.progress import Progress
 from nnlite.random import new_generator
 from nnlite.run import Run
@@ -307,9 +307,10 @@ class Trainer(Door):
 
         Args:
             x: The inputs, of shape (m, features) or as the first layer takes them; integers and
-                either float type, converted a batch at a time.
+                either float type, converted a batch at a time. A vector is one feature. The columns
+                of a data frame are remembered by name, and put in that order later.
             y: The targets, of the output's shape, or m class indices, as the loss says.
-            batch_size: Samples a step; 32 by default.
+            batch_size: Samples a step; by default 32, or what makes ``steps_per_epoch`` batches.
             epochs: The epoch to stop before: with ``initial_epoch``, not how many are run.
             verbose: 0 is silent, 1 a progress bar, 2 a line an epoch. ``"auto"`` is a bar on a
                 terminal, and elsewhere a line for at most some twenty of the epochs.
@@ -317,7 +318,8 @@ class Trainer(Door):
             validation_split: The fraction of samples, the last ones, to set aside and evaluate on.
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate on.
             shuffle: Whether every epoch takes the samples in a new order.
-            class_weight: The weight of each class's samples; classes not named have 1.
+            class_weight: The weight of each class's samples, by class index; classes not named have
+                1. Each target must be one class: an index, a one-hot row or probabilities.
             sample_weight: The weight of each sample, of shape (m,).
             initial_epoch: The epoch to begin at, to go on from an earlier fit.
             steps_per_epoch: Batches an epoch; None takes all.
@@ -335,7 +337,7 @@ class Trainer(Door):
             FloatingPointError: If a loss or gradient is not finite; it says where that arose. The
                 weights are then those before that batch. `TerminateOnNaN` ends quietly instead.
         """
-        size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
+        size = optional_count("batch_size", batch_size)
         epochs = check_count("epochs", epochs, 0)
         initial_epoch = check_count("initial_epoch", initial_epoch, 0)
         steps_per_epoch = optional_count("steps_per_epoch", steps_per_epoch)
@@ -344,7 +346,9 @@ class Trainer(Door):
         evaluates = _epochs_to_evaluate(validation_freq)
         shuffle = check_flag("shuffle", shuffle)
         progress = Progress(verbose, epochs)
-        data, objective = self._data_door(x, y, sample_weight, class_weight, batch_size)
+        data, objective = self._data_door(
+            x, y, sample_weight, class_weight, batch_size, own=self.trains_own
+        )
         held: AnySamples | None = None
         if validation_data is not None:
             if is_stored(validation_data) or holds_batches(validation_data):
@@ -359,17 +363,26 @@ class Trainer(Door):
                 )
             vx, vy, vw = (*validation_data, None, None)[:3]
             held, _ = self._data_door(
-                vx, vy, vw, None, validation_batch_size, "validation ", objective.loss, data.shape
+                vx,
+                vy,
+                vw,
+                None,
+                validation_batch_size,
+                "validation ",
+                objective.loss,
+                data,
+                self.tests_own,
             )
         elif validation_split:
             data, held = data.split(check_fraction("validation_split", validation_split))
         held_batches = None
         if held is not None:
-            held_batches = Epochs(
-                held.batches(validation_size), validation_steps, "validation_steps"
-            )
+            held_size = validation_size or default_batch_size(held.shape[0], validation_steps)
+            held_batches = Epochs(held.batches(held_size), validation_steps, "validation_steps")
         hooks = CallbackList(callbacks, add_history=True)
         self._prepare(data.shape, objective, training=True)
+        self.column_names = data.names or self.column_names
+        size = size or default_batch_size(data.shape[0], steps_per_epoch)
         order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
         hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
@@ -662,8 +675,9 @@ class Trainer(Door):
             ValueError: As `fit`.
         """
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._door(x, y, sample_weight, class_weight)
+        data, objective = self._door(x, y, sample_weight, class_weight, own=self.trains_own)
         self._prepare(data.shape, objective, training=True)
+        self.column_names = data.names or self.column_names
         self.reset_metrics()
         batch = self._blas_threads(len(data.x))
         with np.errstate(**_ERRORS), batch, self._reusing_arrays(self._arrays):
@@ -689,7 +703,7 @@ class Trainer(Door):
         Args:
             x: The inputs, as for `fit`.
             y: The targets, as for `fit`.
-            batch_size: Samples taken at once; 32 by default.
+            batch_size: Samples taken at once; by default 32, or what makes ``steps`` batches.
             verbose: 1 shows a progress bar; ``"auto"`` does on a terminal.
             sample_weight: The weight of each sample.
             steps: How many batches to take; None takes all.
@@ -703,11 +717,12 @@ class Trainer(Door):
             TypeError: As `fit`.
             ValueError: As `fit`.
         """
-        size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
+        size, steps = optional_count("batch_size", batch_size), optional_count("steps", steps)
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._data_door(x, y, sample_weight, None, batch_size)
+        data, objective = self._data_door(x, y, sample_weight, None, batch_size, own=self.tests_own)
         bar = Progress(verbose, 1, delay=0.5)
-        batches = Epochs(data.batches(size), optional_count("steps", steps), "steps")
+        size = size or default_batch_size(data.shape[0], steps)
+        batches = Epochs(data.batches(size), steps, "steps")
         hooks = CallbackList(callbacks)
         self._prepare(data.shape, objective)
         hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
@@ -784,7 +799,7 @@ class Trainer(Door):
     ) -> Any:
         """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._door(x, y, sample_weight, None)
+        data, objective = self._door(x, y, sample_weight, None, own=self.tests_own)
         self._prepare(data.shape, objective)
         self.reset_metrics()
         with np.errstate(under="ignore"):
