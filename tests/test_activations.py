@@ -233,7 +233,8 @@ def test_an_activation_of_ones_own_may_return_an_array_of_its_own():
 def test_what_an_activation_of_ones_own_returns_is_refused_by_its_name(
     method, returned, error, message
 ):
-    Bad = type("Bad", (Square,), {method: lambda *args: returned})
+    methods = {"apply": Square.apply, "chain": Square.chain}
+    Bad = type("Bad", (Square,), methods | {method: lambda *args: returned})
     model = Sequential([Dense(3, Bad), Dense(1)])
     model.compile("sgd", "mse")
     with pytest.raises(error, match=message):

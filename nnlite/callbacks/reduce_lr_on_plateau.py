@@ -64,10 +64,13 @@ class ReduceLROnPlateau(MonitorCallback):
         self.verbose = verbose
         self.cooldown = check_count("cooldown", cooldown, 0)
         self.min_lr = check_number("min_lr", min_lr, -math.inf)
-        self.on_train_begin()
+        self._reset()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin to watch anew."""
+        self._reset()
+
+    def _reset(self) -> None:
         self.best = None
         self.cooldown_counter = 0
         self.wait = 0
@@ -80,7 +83,7 @@ class ReduceLROnPlateau(MonitorCallback):
         """Note the rate in the logs, and reduce it when patience ends."""
         logs = {} if logs is None else logs
         rate = logs["learning_rate"] = self.model.optimizer.learning_rate
-        value = self.get_monitor_value(logs)
+        value = self._watched(logs)
         if value is None:
             return
         if self.in_cooldown():

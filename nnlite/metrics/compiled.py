@@ -16,7 +16,7 @@ from nnlite.metrics.probabilistic import (
     CategoricalCrossEntropy,
     SparseCategoricalCrossEntropy,
 )
-from nnlite.metrics.reduction import MeanMetricWrapper, function_of
+from nnlite.metrics.reduction import Mean, MeanMetricWrapper, function_of
 from nnlite.serialization import (
     CustomObjectScope,
     get_registered_object,
@@ -136,13 +136,17 @@ class CompiledMetrics:
                     if isinstance(one, str):
                         known.name = one
                 self.asked.append((known, weighted))
+        #: The mean loss of the batches so far.
+        self.loss = Mean("loss")
         #: The shapes of a sample's targets and predictions, once they are known.
         self.shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self._used: dict[str, tuple[Metric, bool]] = {}
 
     @property
     def all(self) -> list[Metric]:
-        """The metrics, none before the first batch."""
+        """The metrics; before the first batch, without those whose form follows from the data."""
+        if self.shapes is None:
+            return [one for one, _ in self.asked if isinstance(one, Metric)]
         return [metric for metric, _ in self._used.values()]
 
     @property
@@ -164,22 +168,27 @@ class CompiledMetrics:
     def settle(self, shapes: tuple[tuple[int, ...], tuple[int, ...]] | None) -> None:
         """Choose the forms that fit the shapes of a sample, and the names in logs, which differ."""
         self.shapes = shapes
-        used: dict[str, tuple[Metric, bool]] = {}
+        self._used = {}
         if shapes is None:
-            self._used = used
             return
-        for one, weighted in self.asked:
+        for name, (one, weighted) in zip(self.kinds(), self.asked, strict=True):
             metric = fitting(one, *shapes) if _follows_from_data(one) else one
-            name = base = metric.name
-            if weighted and name in used:
+            metric.reset_state()  # it may have been used before, by hand or by another compile
+            self._used[name] = (metric, weighted)
+
+    def kinds(self) -> dict[str, Any]:
+        """Return each name in logs with its metric, or a class for one that follows from data."""
+        kinds: dict[str, Any] = {}
+        for one, weighted in self.asked:
+            name = base = one if isinstance(one, str) else one.name
+            if weighted and name in kinds:
                 name = base = f"weighted_{base}"
             number = 0
-            while name in used:
+            while name in kinds:
                 number += 1
                 name = f"{base}_{number}"
-            metric.reset_state()  # it may have been used before, by hand or by another compile
-            used[name] = (metric, weighted)
-        self._used = used
+            kinds[name] = _BY_SHAPE[one.lower()][0] if isinstance(one, str) else one
+        return kinds
 
     def results(self) -> dict[str, Any]:
         """Return each metric's result by name: a float, or an array of its own."""
@@ -187,6 +196,7 @@ class CompiledMetrics:
 
     def reset_state(self) -> None:
         """Forget all batches."""
+        self.loss.reset_state()
         for metric, _ in self._used.values():
             metric.reset_state()
 
@@ -220,4 +230,4 @@ def _plain(result: Any) -> Any:
     """Return a result that later batches leave alone."""
     if isinstance(result, float) or not isinstance(result, (np.ndarray, np.generic)):
         return result
-    return float(result) if result.ndim == 0 else np.array(result)
+    return float(result.item()) if result.size == 1 else np.array(result)
