@@ -121,7 +121,8 @@ class Predictor(Layer):
         parts: list[Array] = []
         start = 0
         hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
-        self.stop_predicting = False
+        if hooks.callbacks:  # another thread's flag is its own
+            self.stop_predicting = False
         hooks.call("on_predict_begin")
         with np.errstate(under="ignore"), bar as progress, closing(batches):
             progress.begin_epoch(0, batches.length)
@@ -139,7 +140,7 @@ class Predictor(Layer):
                     start += len(part)
                 hooks.call("on_predict_batch_end", step, logs={"outputs": part})
                 progress.step(dict)
-                if hooks.callbacks and self.stop_predicting:  # not for another thread's
+                if hooks.callbacks and self.stop_predicting:
                     break
         hooks.call("on_predict_end")
         if rows is not None and start < rows:
