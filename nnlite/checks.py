@@ -16,6 +16,8 @@ __all__ = [
     "all_finite",
     "as_features",
     "as_numeric",
+    "as_returned",
+    "as_samples",
     "check_axes_count",
     "check_axis",
     "check_count",
@@ -202,6 +204,35 @@ def as_features(name: str, value: Any, rank: int = 2) -> Array:
     return array
 
 
+def as_samples(name: str, value: Any) -> Array:
+    """Return ``value`` as a numeric array with at least one sample, which may be a number.
+
+    Raises:
+        TypeError: If it is not numeric.
+        ValueError: If it is empty or has no axis.
+    """
+    array = as_numeric(name, value)
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{name} must hold samples. Received: shape {array.shape}")
+    return array
+
+
+def as_returned(source: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return what a user's function returned, of which ``source`` tells the name, as ``dtype``.
+
+    Raises:
+        TypeError: If it is not numeric.
+        ValueError: If it is not of ``shape``.
+    """
+    array = as_numeric(f"what {source} returned", value)
+    if array.shape != shape:
+        raise ValueError(
+            f"{source} must return an array of shape {shape}. Received: shape {array.shape}"
+        )
+    with np.errstate(over="ignore", under="ignore"):
+        return array.astype(dtype, copy=False)
+
+
 def all_finite(array: Array) -> bool:
     """Return whether no entry of an array of floats is NaN or infinite.
 
@@ -261,7 +292,7 @@ def check_flag(name: str, value: Any) -> bool:
             belongs to another argument.
     """
     if not (isinstance(value, (bool, np.bool_, int)) and value in (0, 1)):
-        raise TypeError(f"{name} must be True or False. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be True or False. Received: {name}={value!r}")
     return bool(value)
 
 
@@ -273,7 +304,7 @@ def check_count(name: str, value: Any, minimum: int) -> int:
         ValueError: If it is smaller.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be an integer. Received: {name}={value!r}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}. Received: {name}={value}")
     return int(value)
@@ -287,7 +318,7 @@ def check_fraction(name: str, value: Any, including_one: bool = False) -> float:
         ValueError: If it lies outside.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
     if not (0 <= value < 1 or (including_one and value == 1)):
         end = "]" if including_one else ")"
         raise ValueError(f"{name} must lie in [0, 1{end}. Received: {name}={value}")
@@ -307,7 +338,7 @@ def check_number(name: str, value: Any, minimum: float = 0.0) -> float:
         ValueError: If it is smaller, or not finite.
     """
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value):
-        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
     result = float(value)
     if not (math.isfinite(result) and result >= minimum):
         raise ValueError(f"{name} must be a finite number >= {minimum:g}. Received: {value!r}")
@@ -329,7 +360,7 @@ def check_axis(axis: Any) -> int:
         TypeError: If it is none.
     """
     if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
-        raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
+        raise ArgumentError(f"axis must be an integer. Received: axis={axis!r}")
     return int(axis)
 
 

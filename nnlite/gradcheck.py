@@ -239,8 +239,8 @@ def _float64_copy(layer: L) -> L:
             if isinstance(value, np.ndarray) and value.dtype == np.float32:
                 setattr(part, name, value.astype(np.float64))
         for variable in part._variables:
-            variable.value = variable.value.astype(np.float64, order="C")
-            variable.gradient = np.zeros_like(variable.value)
+            value = variable.value.astype(np.float64, order="C")
+            variable.rebind(value, np.zeros_like(value))
     return twin
 
 

@@ -70,6 +70,7 @@ class Predictor(Layer):
         super().__init__(**kwargs)
         self.turns = Turns()
         self.column_names: tuple[str, ...] | None = None  # of the frame that it was trained on
+        self.stop_predicting = False
 
     def predict(
         self,
@@ -106,7 +107,7 @@ class Predictor(Layer):
             inputs: Any = Samples(x, None, None, self.dtype, self.dtype)
         else:
             inputs = self._inputs(x, size)
-        hooks = CallbackList(callbacks, None, self, {"verbose": verbose})
+        hooks = CallbackList(callbacks)
         bar = Progress(verbose, 1, delay=0.5)
         if not self.built:
             self.build((None, *inputs.shape[1:]))
@@ -119,6 +120,8 @@ class Predictor(Layer):
             rows = min(rows, steps * size)
         parts: list[Array] = []
         start = 0
+        hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
+        self.stop_predicting = False
         hooks.call("on_predict_begin")
         with np.errstate(under="ignore"), bar as progress, closing(batches):
             progress.begin_epoch(0, batches.length)
@@ -136,7 +139,11 @@ class Predictor(Layer):
                     start += len(part)
                 hooks.call("on_predict_batch_end", step, logs={"outputs": part})
                 progress.step(dict)
+                if hooks.callbacks and self.stop_predicting:  # not for another thread's
+                    break
         hooks.call("on_predict_end")
+        if rows is not None and start < rows:
+            return parts[0][:start].copy()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict_on_batch(self, x: Any) -> Array:
@@ -252,7 +259,8 @@ class Predictor(Layer):
         if type(x) is not np.ndarray:
             x = only_one(x, 2 if expected is None else max(2, len(expected)))
             x = as_numeric(name, in_order(name, x, names))
-        return with_rank_of(x, expected), expected
+        fitting = expected is not None and x.ndim == len(expected)
+        return (x if fitting else with_rank_of(x, expected)), expected
 
     def __call__(self, x: Any, training: bool = False) -> Array:
         """Return the output for ``x`` as one batch, a new array; the inputs are as for `predict`.

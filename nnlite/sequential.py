@@ -145,6 +145,8 @@ class Sequential(Trainer):
         while layer.name in names:
             number += 1
             layer.name = f"{base}_{number}"
+        for variable in layer._variables:
+            variable.path = f"{layer.name}/{variable.name}"
         layer.name_settled = True
 
     def pop(self) -> Layer:
@@ -193,9 +195,7 @@ class Sequential(Trainer):
         if not self._layers:
             return None
         first = self._layers[0]
-        if first.built:
-            return first.input_shape
-        return first.declared_shape
+        return (first.input_shape if first.built else None) or first.declared_shape
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights of all layers.

@@ -72,13 +72,13 @@ class Trainer(Door):
                 "compute_loss_gradient",
                 "self, x, y, y_pred, sample_weight",
             )
-        computes = ("compute_loss", "compute_loss_gradient", "compute_metrics")
+        computes = ("compute_loss", "compute_loss_gradient", "compute_metrics", "update_weights")
         cls.computes_own = overridden(cls, *computes)
         cls.trains_own = cls.computes_own or overridden(cls, "train_step")
         cls.tests_own = cls.computes_own or overridden(cls, "test_step")
         cls.lists_own = overridden(cls, "metrics")
 
-    #: Whether a class outside of nnlite says what a step's loss and metrics are.
+    #: Whether a class outside of nnlite defines a piece of a step.
     computes_own: ClassVar[bool] = False
 
     #: Whether `train_step` is called, or what it does is done without a detour.
@@ -95,7 +95,7 @@ class Trainer(Door):
         self._optimizer: optimizers.Optimizer | None = None
         self._own_step: _OwnStep | None = None  # the step of a user's that is being taken
         self.steps_per_execution = 1
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = False
         self.history: History | None = None
         self.run: Run | None = None  # the fit that is under way
         self.compiled_metrics = CompiledMetrics([], [])
@@ -144,7 +144,7 @@ class Trainer(Door):
                 "loss_weights weighs several outputs; this model has one. Received: "
                 f"loss_weights={loss_weights!r}"
             )
-        new_optimizer = optimizers.get(optimizer)
+        new_optimizer = optimizers.registry.get(optimizer)
         new_loss = None if loss is None else losses.get(loss)
         if new_loss is not None and new_loss.reduction in ("none", None):
             raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
@@ -379,16 +379,14 @@ class Trainer(Door):
         if held is not None:
             held_size = validation_size or default_batch_size(held.shape[0], validation_steps)
             held_batches = Epochs(held.batches(held_size), validation_steps, "validation_steps")
-        history = History()
-        params = {"epochs": epochs, "verbose": verbose}
-        hooks = CallbackList(callbacks, history, self, params)
+        hooks = CallbackList(callbacks, add_history=True)
         self._prepare(data.shape, objective, training=True)
         self.column_names = data.names or self.column_names
         size = size or default_batch_size(data.shape[0], steps_per_epoch)
         order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
-        params["steps"] = batches.length
-        self.history = history
+        hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
+        self.history = hooks.history
         self.stop_training = False
         span = (initial_epoch, epochs)
         self.run = Run(self, batches, held_batches, evaluates, hooks, progress, span)
@@ -399,7 +397,8 @@ class Trainer(Door):
         finally:
             self.run = None
             batches.close()
-        return history
+        assert hooks.history is not None  # it was asked for
+        return hooks.history
 
     # ---- one step -------------------------------------------------------------------------
 
@@ -724,8 +723,9 @@ class Trainer(Door):
         bar = Progress(verbose, 1, delay=0.5)
         size = size or default_batch_size(data.shape[0], steps)
         batches = Epochs(data.batches(size), steps, "steps")
-        hooks = CallbackList(callbacks, None, self, {"steps": batches.length, "verbose": verbose})
+        hooks = CallbackList(callbacks)
         self._prepare(data.shape, objective)
+        hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
         with np.errstate(under="ignore"), self._blas_threads(size), bar as progress:
             return _results(self.run_evaluation(batches, hooks, progress), return_dict)
 
@@ -741,6 +741,7 @@ class Trainer(Door):
         def logs() -> dict[str, float]:
             return self.get_metrics_result() if own is None else own
 
+        self.stop_evaluating = False
         hooks.call("on_test_begin")
         with closing(batches):
             for step, (x, y, weight) in enumerate(batches):
@@ -750,6 +751,8 @@ class Trainer(Door):
                     hooks.call("on_test_batch_end", step, logs=logs())
                 if progress:
                     progress.step(logs)
+                if self.stop_evaluating:
+                    break
         results = logs() if batches.taken else {}
         hooks.call("on_test_end", logs=results)
         return results
@@ -824,7 +827,15 @@ class Trainer(Door):
 
     def set_aside(self) -> dict[str, Any]:
         """Return what a call from a callback is to leave as the run under way has it."""
-        names = ("run", "history", "stop_training", "_objective", "compiled_metrics", "_own_step")
+        names = (
+            "run",
+            "history",
+            "stop_training",
+            "stop_evaluating",
+            "_objective",
+            "_own_step",
+            "compiled_metrics",
+        )
         kept = {name: vars(self)[name] for name in names}
         self.run, self._own_step = None, None
         self.compiled_metrics = copy.deepcopy(self.compiled_metrics)
@@ -836,7 +847,7 @@ class Trainer(Door):
         learning = self.learning_variables()
         if self._vector is None or not self._vector.holds(learning):
             self._vector = WeightVector(learning, np.dtype(self.dtype), self)
-        self._optimizer.build(self._vector)
+        self._optimizer.take_up(self._vector)
         self._known_objective().settle()
         self._laid_out = structure()
 

@@ -391,8 +391,9 @@ def test_set_weights_takes_all_or_nothing(weights, error, message):
     [
         ("abc", TypeError, "x must hold real numbers"),
         (None, TypeError, "x is missing"),
-        (X[0], ValueError, r"x must have an axis of samples.*shape \(4,\)"),
-        (X[:0], ValueError, r"x is empty.*\(0, 4\)"),
+        (X[0], ValueError, r"'inner' expects .*\(None, 4\).*\(4,\)"),
+        (X[0, 0], ValueError, r"x must hold samples.*shape \(\)"),
+        (X[:0], ValueError, r"x must hold samples.*\(0, 4\)"),
         (X[:, :3], ValueError, r"'inner' expects .*\(None, 4\).*\(6, 3\)"),
     ],
 )
