@@ -368,7 +368,7 @@ def test_a_bar_without_a_length_counts_and_knows_it_the_second_time(capsys):
     net.fit(Iterable(), epochs=2, verbose=1, callbacks=watch)
     first, second = capsys.readouterr().out.strip().splitlines()
     assert "7/7" not in first
-    assert "7 steps" in first
+    assert "1/2: 7 " in first
     assert "7/7" in second
     assert steps == [None]
 
