@@ -499,6 +499,16 @@ def test_columns_without_names_go_by_position():
     np.testing.assert_array_equal(net.predict(frame("dcba")), net.predict(X[:, ::-1]))
 
 
+def test_a_model_that_is_emptied_forgets_the_columns():
+    net = Sequential([Dense(1)])
+    net.compile("sgd", "mse")
+    net.train_on_batch(frame(), Y)
+    net.pop()
+    net.add(Dense(1))
+    net.train_on_batch(Frame({"e": X[:, 0], "f": X[:, 1]}), Y)
+    assert net.column_names == ("e", "f")
+
+
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 def test_the_names_of_columns_are_saved(tmp_path, ending):
     net = model()
@@ -714,11 +724,19 @@ def a_generator():
     yield X, Y
 
 
+class Lazy:
+    def collect(self):
+        raise AssertionError("it is not computed by us")
+
+    __getitem__ = collect
+
+
 HINTS = {
     "a generator function": (a_generator, "Received: function. It is a function: call it"),
     "a lambda": (lambda: X, "It is a function: call it"),
     "a class": (Counted, "Received: type. It is a class: give an instance"),
     "a dict": ({"a": X[:, 0]}, r"numpy.column_stack\(list\(x.values\(\)\)\)"),
+    "a frame that is not computed": (Lazy(), r"Received: Lazy. Compute it first, x.collect\(\)"),
     "an Input": (Input((4,)), "Received: InputLayer. Give a NumPy array"),
     "text among objects": (
         np.array([[1, "red"], [2, "blue"]], object),
