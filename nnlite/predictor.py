@@ -260,7 +260,8 @@ class Predictor(Layer):
         if type(x) is not np.ndarray:
             x = only_one(x, 2 if expected is None else max(2, len(expected)))
             x = as_numeric(name, in_order(name, x, names))
-        return with_rank_of(x, expected), expected
+        fitting = expected is not None and x.ndim == len(expected)
+        return (x if fitting else with_rank_of(x, expected)), expected
 
     def __call__(self, x: Any, training: bool = False) -> Array:
         """Return the output for ``x`` as one batch, a new array; the inputs are as for `predict`.

@@ -894,8 +894,11 @@ class _OwnStep:
 
 def _handed(x: Array, y: Any, weight: Array | None) -> tuple[Any, ...]:
     """Return a batch as a user's step is handed it: as views that cannot be written to."""
-    views = [None if array is None else read_only(array) for array in (x, y, weight)]
-    return pack_x_y_sample_weight(*views)
+    if y is None:
+        return (read_only(x),)
+    return pack_x_y_sample_weight(
+        read_only(x), read_only(y), None if weight is None else read_only(weight)
+    )
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:

@@ -368,7 +368,7 @@ def test_a_bar_without_a_length_counts_and_knows_it_the_second_time(capsys):
     net.fit(Iterable(), epochs=2, verbose=1, callbacks=watch)
     first, second = capsys.readouterr().out.strip().splitlines()
     assert "7/7" not in first
-    assert "7 steps" in first
+    assert "1/2: 7 " in first
     assert "7/7" in second
     assert steps == [None]
 
@@ -497,6 +497,16 @@ def test_columns_without_names_go_by_position():
     net.fit(numbered, Y, verbose=0)
     assert net.column_names is None
     np.testing.assert_array_equal(net.predict(frame("dcba")), net.predict(X[:, ::-1]))
+
+
+def test_a_model_that_is_emptied_forgets_the_columns():
+    net = Sequential([Dense(1)])
+    net.compile("sgd", "mse")
+    net.train_on_batch(frame(), Y)
+    net.pop()
+    net.add(Dense(1))
+    net.train_on_batch(Frame({"e": X[:, 0], "f": X[:, 1]}), Y)
+    assert net.column_names == ("e", "f")
 
 
 @pytest.mark.parametrize("ending", ["keras", "h5"])
@@ -714,11 +724,19 @@ def a_generator():
     yield X, Y
 
 
+class Lazy:
+    def collect(self):
+        raise AssertionError("it is not computed by us")
+
+    __getitem__ = collect
+
+
 HINTS = {
     "a generator function": (a_generator, "Received: function. It is a function: call it"),
     "a lambda": (lambda: X, "It is a function: call it"),
     "a class": (Counted, "Received: type. It is a class: give an instance"),
     "a dict": ({"a": X[:, 0]}, r"numpy.column_stack\(list\(x.values\(\)\)\)"),
+    "a frame that is not computed": (Lazy(), r"Received: Lazy. Compute it first, x.collect\(\)"),
     "an Input": (Input((4,)), "Received: InputLayer. Give a NumPy array"),
     "text among objects": (
         np.array([[1, "red"], [2, "blue"]], object),

@@ -144,15 +144,15 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
     return (*data, None, None)[:3]
 
 
-def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, ...]:
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
     """Return the data of one step, as `unpack_x_y_sample_weight` takes them apart.
 
-    >>> pack_x_y_sample_weight(1, 2)
-    (1, 2)
+    >>> pack_x_y_sample_weight(1, 2), pack_x_y_sample_weight(1)
+    ((1, 2), 1)
     """
-    if sample_weight is not None:
-        return x, y, sample_weight
-    return (x,) if y is None else (x, y)
+    if y is None:
+        return (x,) if isinstance(x, (tuple, list)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
 class IterableSamples:
