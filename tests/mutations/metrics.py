@@ -5,7 +5,8 @@ MUTANTS = {
         ("per_sample = values.size / len(values)", "per_sample = values.size * len(values)"),
         ("shared = values.size / weight.size", "shared = 1 / weight.size"),
         ("            per_sample = values.size\n", "            per_sample = 1\n"),
-        ("self.count += values.size / per_sample", "self.count += 1"),
+        ("dtype=float), values.size, per_sample)", "dtype=float), 1, per_sample)"),
+        ("self.count.item() + count / per_sample", "self.count.item() + count"),
     ],
     "metrics/accuracy.py": [
         ("(y_pred > threshold)", "(y_pred >= threshold)"),
@@ -13,7 +14,9 @@ MUTANTS = {
         ('(larger < check_count("k", k, 1))', '(larger <= check_count("k", k, 1))'),
     ],
     "metrics/thresholds.py": [
-        ("return self._by_threshold(sums[1:])", "return self._by_threshold(sums[:-1])"),
+        ("[-2::-1][self._places]", "[-1:0:-1][self._places]"),
+        ("histogram[:-1].cumsum", "histogram[1:].cumsum"),
+        ("int(name in _OF_TRUE)", "int(name not in _OF_TRUE)"),
         ("np.ceil(inside", "np.floor(inside"),
         (
             "np.searchsorted(self._sorted, np.fmax(y_pred, -np.inf))",
@@ -38,6 +41,7 @@ MUTANTS = {
         ("height = (y[:-1] + y[1:]) / 2", "height = y[:-1] + y[1:]"),
         ("np.where(true == 0, 0, 1 - odds", "np.where(true == 0, 0, 1 + odds"),
         ("start = true[1:] - slope", "start = true[1:] + slope"),
+        ("np.maximum(positive[:-1] - positive[1:], 0)", "positive[:-1] - positive[1:]"),
         ("ratio(positive[:-1], positive[1:]), 1)", "ratio(positive[1:], positive[:-1]), 1)"),
         (
             "x, y = ratio(false, false + rejected), ratio(true, true + missed)",
@@ -52,8 +56,10 @@ MUTANTS = {
     "metrics/regression.py": [
         ("return math.sqrt(super().result())", "return super().result()"),
         ("squares - total * ratio(total, count)", "squares - ratio(total, count)"),
-        ("(self._samples - 1) / freedom", "self._samples / freedom"),
-        ("y = y_true - self._shift", "y = y_true + self._shift"),
+        ("(samples - 1) / freedom", "samples / freedom"),
+        ("samples = float(count.mean())", "samples = float(count.sum())"),
+        ("np.subtract(y_true, shift, dtype=float)", "np.add(y_true, shift, dtype=float)"),
+        ("if self._sums.any() else y_true[0]", "if not self._sums.any() else y_true[0]"),
         ("return -super().values(y_true, y_pred)", "return super().values(y_true, y_pred)"),
     ],
     "metrics/correlation.py": [
@@ -65,7 +71,8 @@ MUTANTS = {
         ("apart**2 + epsilon()", "apart + epsilon()"),
     ],
     "metrics/iou.py": [
-        ("union = true + predicted - both", "union = true + predicted"),
+        ("self.total_cm.sum(axis=1) - both", "self.total_cm.sum(axis=1)"),
+        ("self.total_cm.sum(axis=0) + self", "self.total_cm.sum(axis=1) + self"),
         ("y_true != self.ignore_class", "y_true == self.ignore_class"),
         (">= self.threshold", "> self.threshold"),
     ],
