@@ -176,6 +176,21 @@ def test_intersections_over_unions():
     assert first([[0, 1]], [[[0.9, 0.6], [0.1, 0.4]]]) == pytest.approx(0.25)
 
 
+def test_areas_with_weights_below_0():
+    # Each divisor of the interpolation is at most 0, and counts as 0: Keras's own unit test.
+    assert metrics.AUC(3, curve="PR")([0, 0, 1, 1], [0, 0.5, 0.3, 0.9], [-1] * 4) == 0
+    # Keras 3.15's value, with a slope whose divisor is below 0.
+    y, p = [0, 0, 1, 1, 0, 1], [0.1, 0.4, 0.35, 0.8, 0.6, 0.7]
+    area = metrics.AUC(6, curve="PR")(y, p, [1, -3, 1, 1, 1, 1])
+    assert area == pytest.approx(0.66666669)
+
+
+def test_the_state_of_iou_is_the_confusion_matrix():
+    metric = metrics.MeanIoU(3)
+    metric.update_state([0, 1, 2, 2], [0, 2, 2, 1], [1.0, 0.5, 2.0, 4.0])
+    np.testing.assert_array_equal(metric.total_cm, [[1, 0, 0], [0, 0, 0.5], [0, 4, 2]])
+
+
 ARRAYS = [
     lambda: metrics.AUC(),
     lambda: metrics.AUC(curve="PR"),

@@ -276,6 +276,7 @@ class Loss(Configurable):
             return y_true, y_pred, None
         samples = self.samples_shape(y_pred.shape)
         if not np.ndim(sample_weight):
+            samples = () if self.axis is None else samples
             sample_weight = np.broadcast_to(sample_weight, samples)
         weight = sample_weights("sample_weight", sample_weight, samples, dtype)
         return y_true, y_pred, weight.astype(dtype, copy=False)

@@ -77,10 +77,13 @@ class FBetaScore(Metric):
 
     def _make_counts(self, classes: int) -> None:
         """Make the variables."""
-        self.true_positives = self.add_variable(classes, "zeros")
-        self.false_positives = self.add_variable(classes, "zeros")
-        self.false_negatives = self.add_variable(classes, "zeros")
-        self.intermediate_weights = self.add_variable(classes, "zeros")
+        for name in (
+            "true_positives",
+            "false_positives",
+            "false_negatives",
+            "intermediate_weights",
+        ):
+            setattr(self, name, self.add_variable(classes, "zeros", name=name))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in one batch.

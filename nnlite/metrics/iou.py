@@ -85,7 +85,8 @@ class IoU(Metric):
         self.sparse_y_true = bool(sparse_y_true)
         self.sparse_y_pred = bool(sparse_y_pred)
         self.axis = check_count("axis", axis, -32)
-        self.total_cm = self.add_variable((num_classes, num_classes), "zeros", name="total_cm")
+        shape = (self.num_classes, self.num_classes)
+        self.total_cm = self.add_variable(shape, "zeros", name="total_confusion_matrix")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in one batch.

@@ -126,6 +126,10 @@ MUTANTS = {
         ("scale = float(scale.sum())", "scale = float(scale.mean())"),
         ("return output_shape[:1]", "return ()"),
     ],
+    "losses/labels.py": [
+        ("return 1 if len(y_true) < len(y_pred) or y_true[-1] == 1 else 2", "return 1"),
+        ("if y_pred[-1] == 1:\n        return 0", "if False:\n        return 0"),
+    ],
     "losses/hinge.py": [
         ("return np.maximum(1 - y * y_pred, 0)", "return np.maximum(1 + y * y_pred, 0)"),
         ("return -y / y_pred.shape[-1] * (self", "return y / y_pred.shape[-1] * (self"),

@@ -7,6 +7,21 @@ MUTANTS = {
         ("            per_sample = values.size\n", "            per_sample = 1\n"),
         ("dtype=float), values.size, per_sample)", "dtype=float), 1, per_sample)"),
         ("self.count.item() + count / per_sample", "self.count.item() + count"),
+        ("len(values) != len(y_pred) or values", "values"),
+        ("or values.size > y_pred.size", ""),
+    ],
+    "metrics/metric.py": [
+        ("old.assign(value)  # else", "pass  # else"),
+        ("one for part in parts for one in variables_in(part)", "one for one in parts if not 1"),
+        ("if array.shape not in ((), self.shape):", "if False:"),
+        ("self.assign(self - value)", "self.assign(self + value)"),
+    ],
+    "metrics/compiled.py": [
+        ("y_true, y_pred = read_only(y_true), read_only(y_pred)", "pass"),
+        ("        if first:\n            self.results()\n", ""),
+        ("0 < metric.threshold < 1", "True"),
+        ("max(metric.chosen) > 0", "True"),
+        ("not metric.from_logits", "True"),
     ],
     "metrics/accuracy.py": [
         ("(y_pred > threshold)", "(y_pred >= threshold)"),
@@ -51,6 +66,8 @@ MUTANTS = {
     "metrics/fscore.py": [
         ("scores = (1 + weight) * precision", "scores = (1 - weight) * precision"),
         ("weight = self.beta**2", "weight = self.beta"),
+        ("self.false_positives += predicted - hits", "self.false_positives += predicted"),
+        ("self.false_negatives += actual - hits", "self.false_negatives += actual"),
         ("(np.abs(y_pred) > 1e-9)", "(np.abs(y_pred) > -1)"),
     ],
     "metrics/regression.py": [
