@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import as_returned
+
 if TYPE_CHECKING:
-    from nnlite.constraints import Constraint
     from nnlite.layers.layer import Layer
     from nnlite.regularizers import Regularizer
     from nnlite.variables import Variable
@@ -28,7 +29,6 @@ __all__ = [
     "output",
     "penalty",
     "penalty_gradient",
-    "projected",
     "read_only",
 ]
 
@@ -92,12 +92,7 @@ def floats(what: str, value: Any, shape: tuple[int, ...] | None, dtype: Any) -> 
             f"{what} must return an array of floats. Received: an array of type {array.dtype}. "
             "Convert it, for instance by .astype('float32')."
         )
-    if shape is not None and array.shape != shape:
-        raise ValueError(
-            f"{what} must return an array of shape {shape}. Received: shape {array.shape}"
-        )
-    with np.errstate(over="ignore", under="ignore"):
-        return array.astype(dtype, copy=False)
+    return as_returned(what, array, array.shape if shape is None else shape, dtype)
 
 
 def output(layer: Layer, x: Array, training: bool = False) -> Array:
@@ -195,17 +190,3 @@ def penalty_gradient(regularizer: Regularizer, x: Array) -> Array:
     what = f"gradient of regularizer {type(regularizer).__name__}"
     with lent(what):
         return floats(what, regularizer.gradient(read_only(x)), x.shape, x.dtype)
-
-
-def projected(constraint: Constraint, w: Array) -> Array:
-    """Return ``w`` as a constraint will have it; what a user's constraint returns is checked.
-
-    Raises:
-        TypeError: If it returns anything but an array of floats.
-        ValueError: If that is not of the shape of ``w``.
-    """
-    if not constraint.of_user:
-        return constraint(w)
-    what = f"__call__ of constraint {type(constraint).__name__}"
-    with lent(what):
-        return floats(what, constraint(read_only(w)), w.shape, w.dtype)

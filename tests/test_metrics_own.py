@@ -294,6 +294,7 @@ class Says(metrics.Metric):
         (np.array(2), 2.0),
         ([1, 2], np.array([1, 2])),
         (np.array([0.5, 1.0]), np.array([0.5, 1.0])),
+        (np.array([0.5]), 0.5),
     ],
 )
 def test_results_are_numbers_or_arrays_of_them(said, expected):

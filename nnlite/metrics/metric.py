@@ -165,7 +165,8 @@ class Metric(Configurable):
         """
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         kind = Metric.type_name(dtype or "float64")
-        first = initializers.get(initializer)(shape, "float64" if "int" in kind else kind)
+        draw = initializers.get(initializer) or initializers.Zeros()
+        first = draw(shape, "float64" if "int" in kind else kind)
         variable = np.asarray(first, kind).view(StateVariable)
         variable.name = name or variable.name
         return variable

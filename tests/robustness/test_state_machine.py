@@ -45,7 +45,10 @@ def snapshot(model):
         "layers": list(model.layers),
         "names": [layer.name for layer in model.layers],
         "built": [model.built, *(layer.built for layer in model.layers)],
-        "shapes": [model.input_shape, *(layer.input_shape for layer in model.layers)],
+        "shapes": [
+            getattr(model, "input_shape", None),
+            *(layer.input_shape for layer in model.layers),
+        ],
         "trainable": [model.trainable, *(layer.trainable for layer in model.layers)],
         "weights": [weight.numpy().tobytes() for weight in model.all_variables()],
         "config": json.dumps(model.get_config()),
