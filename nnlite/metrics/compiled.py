@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses
-from nnlite.checks import as_numeric
+from nnlite.checks import ArgumentError, as_numeric
 from nnlite.losses.labels import form
 from nnlite.metrics.accuracy import BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
 from nnlite.metrics.confusion import AtThresholds, BestAt
@@ -137,7 +137,9 @@ class CompiledMetrics:
             ("weighted_metrics", weighted_metrics, True),
         ]:
             if given is not None and not isinstance(given, (list, tuple, Mapping)):
-                raise TypeError(f"{name} must be a list, such as ['accuracy']. Received: {given!r}")
+                raise ArgumentError(
+                    f"{name} must be a list, such as ['accuracy']. Received: {given!r}"
+                )
             for one in _flat(given or []):
                 known = one
                 if not _follows_from_data(one):
