@@ -32,6 +32,8 @@ class Door(Predictor):
         super().__init__(**kwargs)
         self._loss: losses.Loss | None = None  # what compile was given, or the last fit chose
         self._chooses_loss = True
+        self._crossentropy = False  # whether the loss that is chosen is to be one
+        self._loss_weight = 1.0
         self._objective: Objective | None = None
 
     def _data_door(
@@ -179,5 +181,6 @@ class Door(Predictor):
         loss = self._loss
         if loss is not None and not self._chooses_loss:
             return loss
-        fitting = default_loss(self.final_activation, y, output_shape)
+        fitting = default_loss(self.final_activation, y, output_shape, self._crossentropy)
+        fitting._loss_weight = self._loss_weight
         return loss if loss is not None and type(loss) is type(fitting) else fitting

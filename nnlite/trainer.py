@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nnlite import losses, optimizers
 from nnlite.blas import ALWAYS_ONE, threads_for
 from nnlite.callbacks import Callback, CallbackList, History
-from nnlite.checks import check_count, check_flag, check_fraction, optional_count
+from nnlite.checks import check_count, check_flag, check_fraction, check_number, optional_count
 from nnlite.data.epochs import Epochs
 from nnlite.data.sources import (
     holds_batches,
@@ -24,6 +24,7 @@ from nnlite.data.sources import (
 )
 from nnlite.door import AnySamples, Door
 from nnlite.layers.layer import Layer, ReusingArrays
+from nnlite.losses.labels import follows_from_data
 from nnlite.metrics import CompiledMetrics, Metric
 from nnlite.nonfinite import diagnosis
 from nnlite.objective import Objective
@@ -110,7 +111,7 @@ class Trainer(Door):
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        loss_weights: None = None,
+        loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
         run_eagerly: bool = False,
@@ -124,7 +125,8 @@ class Trainer(Door):
             optimizer: A name or an optimizer.
             loss: A name or a loss; None takes what fits the last layer: binary cross-entropy for
                 a sigmoid, categorical for a softmax, else the mean squared error.
-            loss_weights: Not used: there is one output.
+                ``"crossentropy"`` or ``"ce"`` takes the form that fits the targets.
+            loss_weights: What the loss is multiplied by: a number, or a list or dict of one.
             metrics: A list of names or metrics, shown beside the loss.
             weighted_metrics: The same, weighted by ``sample_weight`` or ``class_weight``.
             run_eagerly: Accepted for Keras's sake; nothing here is compiled.
@@ -133,25 +135,20 @@ class Trainer(Door):
             auto_scale_loss: Likewise; float32 and float64 need no loss scaling.
 
         Raises:
-            ValueError: If a name is unknown, ``loss_weights`` is given, or the loss has no mean
+            ValueError: If a name is unknown, ``loss_weights`` are several, or the loss has no mean
                 or sum to descend on.
             TypeError: If an argument is of another kind.
             RuntimeError: If a callback calls it during `fit`.
         """
         self._between_runs("compile()")
-        if loss_weights is not None:
-            raise ValueError(
-                "loss_weights weighs several outputs; this model has one. Received: "
-                f"loss_weights={loss_weights!r}"
-            )
+        loss_weight = _loss_weight(loss_weights)
         new_optimizer = optimizers.registry.get(optimizer)
-        new_loss = None if loss is None else losses.get(loss)
-        if new_loss is not None and new_loss.reduction in ("none", None):
-            raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
+        new_loss = _to_descend_on(loss)
         steps = check_count("steps_per_execution", steps_per_execution, 1)
         self.compiled_metrics = CompiledMetrics(metrics, weighted_metrics)
         self.compile_arguments = {
             "loss": loss,
+            "loss_weights": loss_weights,
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
             "run_eagerly": run_eagerly,
@@ -159,7 +156,8 @@ class Trainer(Door):
             "jit_compile": jit_compile,
         }
         self.steps_per_execution = steps
-        self.optimizer, self.loss = new_optimizer, new_loss
+        self._loss_weight = loss_weight
+        self.optimizer, self.loss = new_optimizer, new_loss or loss
 
     @property
     def optimizer(self) -> Any:
@@ -192,11 +190,13 @@ class Trainer(Door):
     @loss.setter
     def loss(self, value: Any) -> None:
         self._between_runs("loss")
-        loss = None if value is None else losses.get(value)
-        if loss is not None and loss.reduction in ("none", None):
-            raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={loss!r}")
+        loss = _to_descend_on(value)
+        if loss is not None and loss._loss_weight != self._loss_weight:
+            loss = copy.copy(loss)  # whose weight is its own
+            loss._loss_weight = self._loss_weight
         self._loss = loss
         self._chooses_loss = loss is None
+        self._crossentropy = value is not None
         self._objective = None
 
     def _between_runs(self, what: str) -> None:
@@ -816,6 +816,9 @@ class Trainer(Door):
         optimizer.check_owner(self)
         if not self.built:
             self.build((None, *shape[1:]))
+        if objective is not self._objective:
+            output_shape = self.compute_output_shape((None, *shape[1:]))
+            self.compiled_metrics.missing = objective.warn_of_mismatch(output_shape)
         self._objective = objective
         objective.settle()
         if training:
@@ -899,6 +902,29 @@ def _handed(x: Array, y: Any, weight: Array | None) -> tuple[Any, ...]:
     return pack_x_y_sample_weight(
         read_only(x), read_only(y), None if weight is None else read_only(weight)
     )
+
+
+def _to_descend_on(identifier: Any) -> losses.Loss | None:
+    """Return the loss that ``identifier`` stands for; None where it follows from the data."""
+    if identifier is None or follows_from_data(identifier):
+        return None
+    loss = losses.get(identifier)
+    if loss.reduction in ("none", None):
+        raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={loss!r}")
+    return loss
+
+
+def _loss_weight(loss_weights: Any) -> float:
+    """Return the weight of the one output, which may stand in a list or, by its name, a dict."""
+    one = list(loss_weights.values()) if isinstance(loss_weights, Mapping) else loss_weights
+    if isinstance(one, (list, tuple)):
+        if len(one) != 1:
+            raise ValueError(
+                "loss_weights must be one number, as the model has one output. Received: "
+                f"loss_weights={loss_weights!r}"
+            )
+        one = one[0]
+    return 1.0 if one is None else check_number("loss_weights", one, -math.inf)
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:

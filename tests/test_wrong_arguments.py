@@ -30,7 +30,8 @@ BAD_COMPILE = [
     ({"metrics": [5]}, TypeError, "metric.*Received: 5"),
     ({"metrics": [None]}, TypeError, "metric.*Received: None"),
     ({"weighted_metrics": "mse"}, TypeError, "weighted_metrics must be a list.*'mse'"),
-    ({"loss_weights": [1.0]}, ValueError, r"loss_weights.*Received: loss_weights=\[1.0\]"),
+    ({"loss_weights": [1.0, 2.0]}, ValueError, r"loss_weights.*Received: loss_weights=\[1.0, 2"),
+    ({"loss_weights": ["half"]}, TypeError, "loss_weights must be a number"),
 ]
 
 

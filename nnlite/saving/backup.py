@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import random
-from nnlite.metrics.metric import Metric, StateVariable
+from nnlite.metrics.metric import Metric, StateVariable, variables_in
 from nnlite.saving.atomic import atomic_write, explaining
 from nnlite.saving.plain import NotPlainError, decoded, encoded
 
@@ -156,6 +156,8 @@ def _plain(thing: Any) -> dict[str, Any]:
         if isinstance(value, Metric):  # some are made of others
             found[name] = _plain(value)
             continue
+        if not isinstance(value, StateVariable) and (variables := variables_in(value)):
+            value = variables
         try:
             encoded(value, [])
         except NotPlainError:
@@ -170,8 +172,11 @@ def _take(thing: Any, values: dict[str, Any]) -> None:
         own = vars(thing).get(name)
         if isinstance(own, Metric):
             _take(own, value)
-        elif isinstance(own, StateVariable):
-            own.assign(value)
+        elif isinstance(own, StateVariable):  # it may have grown with its first batch
+            setattr(thing, name, value.view(StateVariable))
+        elif variables := variables_in(own):
+            for variable, part in zip(variables, value, strict=True):
+                variable.assign(part)
         else:
             setattr(thing, name, value)
 

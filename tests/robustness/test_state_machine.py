@@ -379,5 +379,7 @@ class LongMachine(Machine):
 EVERYTHING = {"suppress_health_check": list(HealthCheck), "deadline": None}
 Machine.TestCase.settings = settings(max_examples=400, stateful_step_count=40, **EVERYTHING)
 LongMachine.TestCase.settings = settings(max_examples=3000, stateful_step_count=60, **EVERYTHING)
+# A model of random layers may end in a softmax over one output.
+pytestmark = pytest.mark.filterwarnings("ignore:The model ends in a softmax over a single output")
 TestStateMachine = Machine.TestCase
 TestStateMachineAtLength = pytest.mark.slow(LongMachine.TestCase)
