@@ -75,7 +75,7 @@ __all__ = [
     "utils",
 ]
 
-__version__ = "0.2.0"
+__version__ = "0.2.1"
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import numbers
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,16 +27,23 @@ __all__ = [
     "check_number",
     "check_positive",
     "is_sparse",
+    "only_one",
     "optional_count",
     "sample_weights",
+    "with_rank_of",
 ]
 
 Array = NDArray[Any]
 
+_TEXT = (
+    "Text must become numbers first: labels by numpy.unique(labels, return_inverse=True)[1], a "
+    "category for instance as one column for each of its values"
+)
+
 # What to do with entries that are no numbers, by the kind of their type.
 _ADVICE = {
-    "U": "Text must become numbers first, for instance one column for each category",
-    "S": "Text must become numbers first, for instance one column for each category",
+    "U": _TEXT,
+    "S": _TEXT,
     "M": "Dates must become numbers first, for instance days since the first of them",
     "m": "Durations must become numbers first: divide by numpy.timedelta64(1, 's')",
     "c": "Give real and imaginary parts as features of their own",
@@ -52,7 +62,7 @@ def as_numeric(name: str, value: Any) -> Array:
     """Return ``value`` as an array of real numbers or booleans, without a copy where it is one.
 
     Raises:
-        TypeError: If its entries are complex, text, objects or missing.
+        ArgumentError: If its entries are complex, text, objects or missing.
         ValueError: If its rows are of different lengths.
     """
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
@@ -81,26 +91,93 @@ def as_numeric(name: str, value: Any) -> Array:
                 f"{name} must be a rectangular array of numbers: all rows of one length. "
                 f"Received: {kind} ({error})"
             ) from None
+        symbolic = "symbolic" in str(error)
+        advice = (
+            "A symbolic tensor holds no numbers: give the data themselves."
+            if symbolic
+            else "Convert it to a NumPy array of floats first."
+        )
         raise ArgumentError(
-            f"{name} must be an array of numbers. Convert it to a NumPy array of floats first. "
-            f"Received: {kind}, which says: {error}"
+            f"{name} must be an array of numbers. {advice} Received: {kind}, which says: {error}"
         ) from error
-    if array.dtype.kind == "O" and array.ndim == 2 and hasattr(value, "columns"):
-        # A frame of columns of several types; each by itself may be numeric.
+    if array.dtype.kind not in "fiub" and array.ndim == 2 and hasattr(value, "columns"):
+        # A frame of columns of several types; each by itself may be numeric, or is named.
         labels = list(value.columns)
         if len(set(labels)) == len(labels):
             columns = [as_numeric(f"{name}[{label!r}]", value[label]) for label in labels]
             return np.column_stack(columns)
     if array.dtype.kind not in "fiub":
-        advice = _ADVICE.get(
-            array.dtype.kind, "Convert it first, for instance by .astype('float32')"
-        )
-        if array.dtype.names:
-            advice = "Make its fields columns: numpy.lib.recfunctions.structured_to_unstructured"
+        foreign = array.dtype == object and array.ndim == 0
+        kind = type(value).__name__ + ("" if foreign else f" of type {array.dtype}")
         raise ArgumentError(
-            f"{name} must hold real numbers. Received: {type(value).__name__} of type "
-            f"{array.dtype}. {advice}."
+            f"{name} must hold real numbers. Received: {kind}. {_advice(name, value, array)}."
         )
+    return array
+
+
+def _advice(name: str, value: Any, array: Array) -> str:
+    """Return what to do with ``value``, whose ``array`` does not hold numbers."""
+    if array.dtype.names:
+        return "Make its fields columns: numpy.lib.recfunctions.structured_to_unstructured"
+    if array.dtype.kind != "O":
+        return _ADVICE.get(array.dtype.kind, "Convert it first, for instance by .astype('float32')")
+    if array.ndim == 0:
+        return _advice_for_object(name, value)
+    for index, entry in np.ndenumerate(array):
+        if isinstance(entry, (numbers.Real, np.bool_)):
+            continue
+        at = f"{name}[{', '.join(map(str, index))}]"
+        if isinstance(entry, (str, bytes)):
+            return f"{at} is {entry!r:.40}. {_TEXT}"
+        if entry is None or type(entry).__name__ in ("NAType", "NaTType"):
+            return f"{at} is {entry}. Drop such rows, or fill the gaps, first"
+        return f"{at} is of type {type(entry).__name__}, which is not a number"
+    return "Convert it first, for instance by .astype('float32')"
+
+
+def _advice_for_object(name: str, value: Any) -> str:
+    """Return what to do with an object that NumPy cannot look into."""
+    if inspect.isroutine(value):
+        return "It is a function: call it, and give what it returns"
+    if isinstance(value, type):
+        return "It is a class: give an instance of it"
+    if isinstance(value, Mapping):
+        return (
+            "The model takes one array: stack the columns, "
+            f"numpy.column_stack(list({name}.values()))"
+        )
+    if isinstance(value, Iterator):
+        return f"Collect what it gives first, numpy.array(list({name}))"
+    if hasattr(value, "collect"):
+        return f"Compute it first, {name}.collect()"
+    return "Give a NumPy array, a list of numbers, a data frame, or what has __array__"
+
+
+def only_one(value: Any, rank: int) -> Any:
+    """Return the array of at least ``rank`` axes that a list of one holds, and all else as it is.
+
+    >>> only_one([np.ones((2, 3))], 2).shape
+    (2, 3)
+    """
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        (array,) = value
+        return array if len(getattr(array, "shape", ())) >= rank else value
+    return value
+
+
+def with_rank_of(array: Array, shape: tuple[Any, ...] | None) -> Array:
+    """Return ``array``, with an axis of size 1 at its end more or less where ``shape`` has it so.
+
+    That is what Keras's models do. Without a shape, a vector is one feature of many samples.
+
+    >>> with_rank_of(np.ones(5), (None, 1)).shape
+    (5, 1)
+    """
+    size, rank = (1, 2) if shape is None else (shape[-1], len(shape))
+    if array.ndim == rank - 1 and array.size and array.ndim and size == 1:
+        return array[..., None]
+    if shape is not None and array.ndim == rank + 1 and array.shape[-1] == 1:
+        return array[..., 0]
     return array
 
 
@@ -109,15 +186,15 @@ def is_sparse(value: Any) -> bool:
     return hasattr(value, "toarray") and hasattr(value, "nnz")
 
 
-def as_features(name: str, value: Any) -> Array:
-    """Return ``value`` as a numeric array with at least one sample and one feature.
+def as_features(name: str, value: Any, rank: int = 2) -> Array:
+    """Return ``value`` as a numeric array of at least ``rank`` axes, the first of them samples.
 
     Raises:
-        TypeError: If it is not numeric.
-        ValueError: If it is empty or has no axis for the features.
+        ArgumentError: If it is not numeric.
+        ValueError: If it is empty or has fewer axes.
     """
     array = as_numeric(name, value)
-    if array.ndim < 2:
+    if array.ndim < rank:
         raise ValueError(
             f"{name} must have an axis of samples and at least one of features. Received: shape "
             f"{array.shape}. One sample is x[None, :]; one feature of many samples, x[:, None]."

@@ -246,7 +246,7 @@ def _float64_copy(layer: L) -> L:
 
 def _any_input(layer: Layer, input_shape: Any) -> Array:
     """Return three samples of the shape given, or else of the one that the layer knows."""
-    known = layer.input_shape or layer.declared_shape
+    known = getattr(layer, "input_shape", None) or layer.declared_shape
     if input_shape is None and known is None:
         raise ValueError(
             f"The input shape of layer {layer.name!r} is unknown: give x or input_shape."

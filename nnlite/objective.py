@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from nnlite.losses import (
     MeanSquaredError,
     SparseCategoricalCrossEntropy,
 )
+from nnlite.losses.labels import form
 from nnlite.predictor import Predictor
 from nnlite.structure import structure
 from nnlite.user_code import penalty, penalty_gradient
@@ -28,8 +30,20 @@ __all__ = ["Objective", "default_loss"]
 Array = NDArray[Any]
 
 
-def default_loss(activation: Layer | None, y: Array, output_shape: tuple[int, ...]) -> Loss:
-    """Return the loss that fits a model's last activation and the shape of its targets."""
+def default_loss(
+    activation: Layer | None, y: Array, output_shape: tuple[int, ...], crossentropy: bool = False
+) -> Loss:
+    """Return the loss that fits a model's last activation and the shape of its targets.
+
+    Args:
+        activation: The activation.
+        y: The targets.
+        output_shape: The shape of the predictions.
+        crossentropy: Whether it is to be a cross-entropy, whatever the activation.
+    """
+    if crossentropy:
+        forms = (BinaryCrossEntropy, SparseCategoricalCrossEntropy, CategoricalCrossEntropy)
+        return forms[form(y.shape, output_shape)]()
     if isinstance(activation, Sigmoid):
         return BinaryCrossEntropy()
     if isinstance(activation, Softmax):
@@ -73,6 +87,29 @@ class Objective:
         self.loss = loss
         self.model = model
         self.settle()
+
+    def warn_of_mismatch(self, output_shape: tuple[Any, ...]) -> str | None:
+        """Warn where last activation and loss do not go together.
+
+        Returns:
+            Where the output is logits, the name of the activation that would make probabilities.
+        """
+        last, takes_logits = self._activation, getattr(self.loss, "from_logits", False)
+        if isinstance(last, Softmax) and output_shape[last.axis] == 1:  # type: ignore[index]
+            warnings.warn(
+                "The model ends in a softmax over a single output, which is always 1. Use "
+                "activation='sigmoid', or one output for each class.",
+                stacklevel=2,
+            )
+        elif isinstance(last, (Sigmoid, Softmax)) and takes_logits:
+            warnings.warn(
+                f"The model ends in a {type(last).__name__.lower()}, and its loss, {self.loss!r}, "
+                "takes the output for logits. Leave out from_logits=True, or the activation.",
+                stacklevel=2,
+            )
+        elif takes_logits:
+            return "sigmoid" if isinstance(self.loss, BinaryCrossEntropy) else "softmax"
+        return None
 
     def keep_up(self, x: Array, y: Array) -> None:
         """Take note of what a callback has changed in the model since, for the batch that comes.

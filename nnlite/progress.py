@@ -80,9 +80,9 @@ class Progress:
 
     def _line(self, logs: dict[str, float]) -> str:
         """Return what stays of an epoch: on a terminal, shorter where it would not fit."""
-        count = self._steps if self._total is None else f"{self._steps}/{self._total}"
+        of_all = " steps" if self._total is None else f"/{self._total}"
         seconds = f"{time.perf_counter() - self._began:.0f}s"
-        line = f"{self._title()}: {count} {seconds} {self._pace()} - {text(logs)}"
+        line = f"{self._title()}: {self._steps}{of_all} {seconds} {self._pace()} - {text(logs)}"
         values = " ".join(f"{name} {number(value)}" for name, value in logs.items())
         place = f"{self._epoch + 1}/{self._epochs}"
         for shorter in (f"{place} {self._pace()} {values}", f"{place} {values}"):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nnlite import losses, optimizers
 from nnlite.blas import ALWAYS_ONE, threads_for
 from nnlite.callbacks import Callback, CallbackList, History
-from nnlite.checks import check_count, check_flag, check_fraction, optional_count
+from nnlite.checks import check_count, check_flag, check_fraction, check_number, optional_count
 from nnlite.data.epochs import Epochs
 from nnlite.data.sources import (
     holds_batches,
@@ -24,11 +24,12 @@ from nnlite.data.sources import (
 )
 from nnlite.door import AnySamples, Door
 from nnlite.layers.layer import Layer, ReusingArrays
+from nnlite.losses.labels import follows_from_data
 from nnlite.metrics import CompiledMetrics, Metric
 from nnlite.nonfinite import diagnosis
 from nnlite.objective import Objective
 from nnlite.overrides import overridden, require_derivative
-from nnlite.predictor import BATCH_SIZE
+from nnlite.predictor import default_batch_size
 from nnlite.progress import Progress
 from nnlite.random import new_generator
 from nnlite.run import Run
@@ -110,7 +111,7 @@ class Trainer(Door):
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        loss_weights: None = None,
+        loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
         run_eagerly: bool = False,
@@ -124,7 +125,8 @@ class Trainer(Door):
             optimizer: A name or an optimizer.
             loss: A name or a loss; None takes what fits the last layer: binary cross-entropy for
                 a sigmoid, categorical for a softmax, else the mean squared error.
-            loss_weights: Not used: there is one output.
+                ``"crossentropy"`` or ``"ce"`` takes the form that fits the targets.
+            loss_weights: What the loss is multiplied by: a number, or a list or dict of one.
             metrics: A list of names or metrics, shown beside the loss.
             weighted_metrics: The same, weighted by ``sample_weight`` or ``class_weight``.
             run_eagerly: Accepted for Keras's sake; nothing here is compiled.
@@ -133,25 +135,20 @@ class Trainer(Door):
             auto_scale_loss: Likewise; float32 and float64 need no loss scaling.
 
         Raises:
-            ValueError: If a name is unknown, ``loss_weights`` is given, or the loss has no mean
+            ValueError: If a name is unknown, ``loss_weights`` are several, or the loss has no mean
                 or sum to descend on.
             TypeError: If an argument is of another kind.
             RuntimeError: If a callback calls it during `fit`.
         """
         self._between_runs("compile()")
-        if loss_weights is not None:
-            raise ValueError(
-                "loss_weights weighs several outputs; this model has one. Received: "
-                f"loss_weights={loss_weights!r}"
-            )
+        loss_weight = _loss_weight(loss_weights)
         new_optimizer = optimizers.registry.get(optimizer)
-        new_loss = losses.get(loss)
-        if new_loss is not None and new_loss.reduction in ("none", None):
-            raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
+        new_loss = _to_descend_on(loss)
         steps = check_count("steps_per_execution", steps_per_execution, 1)
         self.compiled_metrics = CompiledMetrics(metrics, weighted_metrics)
         self.compile_arguments = {
             "loss": loss,
+            "loss_weights": loss_weights,
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
             "run_eagerly": run_eagerly,
@@ -159,7 +156,8 @@ class Trainer(Door):
             "jit_compile": jit_compile,
         }
         self.steps_per_execution = steps
-        self.optimizer, self.loss = new_optimizer, new_loss
+        self._loss_weight = loss_weight
+        self.optimizer, self.loss = new_optimizer, new_loss or loss
 
     @property
     def optimizer(self) -> Any:
@@ -193,11 +191,13 @@ class Trainer(Door):
     @loss.setter
     def loss(self, value: Any) -> None:
         self._between_runs("loss")
-        loss = losses.get(value)
-        if loss is not None and loss.reduction in ("none", None):
-            raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={loss!r}")
+        loss = _to_descend_on(value)
+        if loss is not None and loss._loss_weight != self._loss_weight:
+            loss = copy.copy(loss)  # whose weight is its own
+            loss._loss_weight = self._loss_weight
         self._loss = loss
         self._chooses_loss = loss is None
+        self._crossentropy = value is not None
         self.unread.pop("loss", None)
         self._objective = None
 
@@ -309,9 +309,10 @@ class Trainer(Door):
 
         Args:
             x: The inputs, of shape (m, features) or as the first layer takes them; integers and
-                either float type, converted a batch at a time.
+                either float type, converted a batch at a time. A vector is one feature. The columns
+                of a data frame are remembered by name, and put in that order later.
             y: The targets, of the output's shape, or m class indices, as the loss says.
-            batch_size: Samples a step; 32 by default.
+            batch_size: Samples a step; by default 32, or what makes ``steps_per_epoch`` batches.
             epochs: The epoch to stop before: with ``initial_epoch``, not how many are run.
             verbose: 0 is silent, 1 a progress bar, 2 a line an epoch. ``"auto"`` is a bar on a
                 terminal, and elsewhere a line for at most some twenty of the epochs.
@@ -319,7 +320,8 @@ class Trainer(Door):
             validation_split: The fraction of samples, the last ones, to set aside and evaluate on.
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate on.
             shuffle: Whether every epoch takes the samples in a new order.
-            class_weight: The weight of each class's samples; classes not named have 1.
+            class_weight: The weight of each class's samples, by class index; classes not named have
+                1. Each target must be one class: an index, a one-hot row or probabilities.
             sample_weight: The weight of each sample, of shape (m,).
             initial_epoch: The epoch to begin at, to go on from an earlier fit.
             steps_per_epoch: Batches an epoch; None takes all.
@@ -337,7 +339,7 @@ class Trainer(Door):
             FloatingPointError: If a loss or gradient is not finite; it says where that arose. The
                 weights are then those before that batch. `TerminateOnNaN` ends quietly instead.
         """
-        size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
+        size = optional_count("batch_size", batch_size)
         epochs = check_count("epochs", epochs, 0)
         initial_epoch = check_count("initial_epoch", initial_epoch, 0)
         steps_per_epoch = optional_count("steps_per_epoch", steps_per_epoch)
@@ -346,7 +348,9 @@ class Trainer(Door):
         evaluates = _epochs_to_evaluate(validation_freq)
         shuffle = check_flag("shuffle", shuffle)
         progress = Progress(verbose, epochs)
-        data, objective = self._data_door(x, y, sample_weight, class_weight, batch_size)
+        data, objective = self._data_door(
+            x, y, sample_weight, class_weight, batch_size, own=self.trains_own
+        )
         held: AnySamples | None = None
         if validation_data is not None:
             if is_stored(validation_data) or holds_batches(validation_data):
@@ -361,17 +365,26 @@ class Trainer(Door):
                 )
             vx, vy, vw = (*validation_data, None, None)[:3]
             held, _ = self._data_door(
-                vx, vy, vw, None, validation_batch_size, "validation ", objective.loss, data.shape
+                vx,
+                vy,
+                vw,
+                None,
+                validation_batch_size,
+                "validation ",
+                objective.loss,
+                data,
+                self.tests_own,
             )
         elif validation_split:
             data, held = data.split(check_fraction("validation_split", validation_split))
         held_batches = None
         if held is not None:
-            held_batches = Epochs(
-                held.batches(validation_size), validation_steps, "validation_steps"
-            )
+            held_size = validation_size or default_batch_size(held.shape[0], validation_steps)
+            held_batches = Epochs(held.batches(held_size), validation_steps, "validation_steps")
         hooks = CallbackList(callbacks, add_history=True)
         self._prepare(data.shape, objective, training=True)
+        self.column_names = data.names or self.column_names
+        size = size or default_batch_size(data.shape[0], steps_per_epoch)
         order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
         hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
@@ -664,8 +677,9 @@ class Trainer(Door):
             ValueError: As `fit`.
         """
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._door(x, y, sample_weight, class_weight)
+        data, objective = self._door(x, y, sample_weight, class_weight, own=self.trains_own)
         self._prepare(data.shape, objective, training=True)
+        self.column_names = data.names or self.column_names
         self.reset_metrics()
         batch = self._blas_threads(len(data.x))
         with np.errstate(**_ERRORS), batch, self._reusing_arrays(self._arrays):
@@ -691,7 +705,7 @@ class Trainer(Door):
         Args:
             x: The inputs, as for `fit`.
             y: The targets, as for `fit`.
-            batch_size: Samples taken at once; 32 by default.
+            batch_size: Samples taken at once; by default 32, or what makes ``steps`` batches.
             verbose: 1 shows a progress bar; ``"auto"`` does on a terminal.
             sample_weight: The weight of each sample.
             steps: How many batches to take; None takes all.
@@ -705,11 +719,12 @@ class Trainer(Door):
             TypeError: As `fit`.
             ValueError: As `fit`.
         """
-        size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
+        size, steps = optional_count("batch_size", batch_size), optional_count("steps", steps)
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._data_door(x, y, sample_weight, None, batch_size)
+        data, objective = self._data_door(x, y, sample_weight, None, batch_size, own=self.tests_own)
         bar = Progress(verbose, 1, delay=0.5)
-        batches = Epochs(data.batches(size), optional_count("steps", steps), "steps")
+        size = size or default_batch_size(data.shape[0], steps)
+        batches = Epochs(data.batches(size), steps, "steps")
         hooks = CallbackList(callbacks)
         self._prepare(data.shape, objective)
         hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
@@ -786,7 +801,7 @@ class Trainer(Door):
     ) -> Any:
         """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._door(x, y, sample_weight, None)
+        data, objective = self._door(x, y, sample_weight, None, own=self.tests_own)
         self._prepare(data.shape, objective)
         self.reset_metrics()
         with np.errstate(under="ignore"):
@@ -805,6 +820,9 @@ class Trainer(Door):
         optimizer.check_owner(self)
         if not self.built:
             self.build((None, *shape[1:]))
+        if objective is not self._objective:
+            output_shape = self.compute_output_shape((None, *shape[1:]))
+            self.compiled_metrics.missing = objective.warn_of_mismatch(output_shape)
         self._objective = objective
         objective.settle()
         if training:
@@ -883,8 +901,34 @@ class _OwnStep:
 
 def _handed(x: Array, y: Any, weight: Array | None) -> tuple[Any, ...]:
     """Return a batch as a user's step is handed it: as views that cannot be written to."""
-    views = [None if array is None else read_only(array) for array in (x, y, weight)]
-    return pack_x_y_sample_weight(*views)
+    if y is None:
+        return (read_only(x),)
+    return pack_x_y_sample_weight(
+        read_only(x), read_only(y), None if weight is None else read_only(weight)
+    )
+
+
+def _to_descend_on(identifier: Any) -> losses.Loss | None:
+    """Return the loss that ``identifier`` stands for; None where it follows from the data."""
+    if identifier is None or follows_from_data(identifier):
+        return None
+    loss = losses.get(identifier)
+    if loss.reduction in ("none", None):
+        raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={loss!r}")
+    return loss
+
+
+def _loss_weight(loss_weights: Any) -> float:
+    """Return the weight of the one output, which may stand in a list or, by its name, a dict."""
+    one = list(loss_weights.values()) if isinstance(loss_weights, Mapping) else loss_weights
+    if isinstance(one, (list, tuple)):
+        if len(one) != 1:
+            raise ValueError(
+                "loss_weights must be one number, as the model has one output. Received: "
+                f"loss_weights={loss_weights!r}"
+            )
+        one = one[0]
+    return 1.0 if one is None else check_number("loss_weights", one, -math.inf)
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.checks import as_numeric, check_count, check_finite, check_fraction
+from nnlite.data.pydataset import PyDataset
 from nnlite.data.sources import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from nnlite.progress import number, pace
 from nnlite.random import new_generator, set_random_seed
@@ -29,6 +30,8 @@ from nnlite.serialization import (
 __all__ = [
     "CustomObjectScope",
     "Progbar",
+    "PyDataset",
+    "Sequence",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
@@ -47,6 +50,9 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+
+#: Keras's older name of `PyDataset`.
+Sequence = PyDataset
 
 
 def clear_session(free_memory: bool = True) -> None:

@@ -29,9 +29,11 @@ TESTS = {
     "layers": "test_layers_normalization.py test_layers_prelu.py test_layers_regularization.py "
     "test_layers_reshaping.py test_layers_scaling.py gradients/test_layers.py "
     "gradients/test_activations.py gradients/test_models.py",
-    "losses": "test_losses.py test_loss_functions.py test_user_code.py gradients/test_losses.py "
+    "losses": "test_losses.py test_loss_functions.py test_compile.py test_user_code.py "
+    "gradients/test_losses.py "
     "gradients/test_models.py",
-    "metrics": "test_metrics_values.py test_metrics.py test_metrics_counts.py",
+    "metrics": "test_metrics_values.py test_metrics.py test_metrics_counts.py test_metrics_own.py "
+    "test_compile.py",
     "optimizers": "test_optimizers.py test_optimizer_state.py test_optimizer_steps.py "
     "test_schedules.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",

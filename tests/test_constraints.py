@@ -148,7 +148,7 @@ def test_what_a_function_returns_is_the_weight_in_its_type():
     [
         (None, TypeError, "what constraint .*mine.* of weight 'kernel' returned is missing"),
         (1j, TypeError, "mine.*must hold real numbers"),
-        (0.0, ValueError, r"mine.*must return .*shape \(1, 1\). Received: shape \(\)"),
+        (np.float32(0), ValueError, r"mine.*must return .*shape \(1, 1\). Received: shape \(\)"),
         (np.zeros((2, 1)), ValueError, r"mine.*must return .*Received: shape \(2, 1\)"),
     ],
 )

@@ -338,6 +338,14 @@ def test_what_a_function_returns_is_cast(values):
     assert layer.bias.dtype == "float32"
 
 
+def test_what_a_function_returns_stays_its_own():
+    kept = np.ones(2, "float32")
+    layer = Dense(2, bias_initializer=lambda shape, dtype=None: kept)
+    layer.ensure_built((None, 1))
+    layer.bias.assign([5, 6])
+    np.testing.assert_array_equal(kept, 1)
+
+
 @pytest.mark.parametrize(
     ("returned", "error", "message"),
     [

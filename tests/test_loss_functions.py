@@ -165,7 +165,16 @@ def test_a_batch_taken_as_one_has_one_loss():
         value, gradient = loss.value_and_gradient(ONE_HOT, P, WEIGHTS)
         assert value == pytest.approx(weighted)
         np.testing.assert_array_equal(gradient, loss.gradient(ONE_HOT, P, WEIGHTS))
-    assert losses.Tversky(0.3, 0.9)(ONE_HOT, P) == pytest.approx(0.59459466)
+    assert losses.Tversky(0.9, 0.3)(ONE_HOT, P) == pytest.approx(0.59459466)
+
+
+def test_alpha_weighs_what_is_added_and_beta_what_is_left_out():
+    # Shared 1.5, added 0.5 + 0.25, left out 0.5, by hand; Salehi et al. weigh p0 g1 with alpha.
+    y, p = [[1.0, 1.0, 0.0, 0.0]], [[1.0, 0.5, 0.5, 0.25]]
+    assert losses.Tversky(1.0, 0.0)(y, p) == pytest.approx(1 - 1.5 / 2.25)
+    assert losses.Tversky(0.0, 1.0)(y, p) == pytest.approx(1 - 1.5 / 2.0)
+    assert losses.Tversky(0.2, 0.8)(y, p) == pytest.approx(1 - 1.5 / (1.5 + 0.15 + 0.4))
+    check_loss(losses.Tversky(0.2, 0.8), y, p)
 
 
 def test_regions_lie_along_the_axes_given():
@@ -415,3 +424,28 @@ def test_outputs_that_tie_for_the_rival_share_its_derivative():
 def test_wrong_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+# ---- one weight for all ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean", "sum", "none"])
+@pytest.mark.parametrize("cls", [losses.MeanSquaredError, losses.Dice, losses.Circle])
+def test_a_single_weight_multiplies_every_loss(cls, reduction):
+    y, p = ([0, 1, 1, 0] if cls is losses.Circle else ONE_HOT), P
+    loss = cls(reduction=reduction)
+    for weight in (2.5, 0, np.float32(0.5)):
+        np.testing.assert_allclose(loss(y, p, weight), weight * np.asarray(loss(y, p)))
+        if reduction != "none":
+            np.testing.assert_allclose(loss.gradient(y, p, weight), weight * loss.gradient(y, p))
+
+
+def test_a_single_weight_leaves_a_weighted_mean_as_it_is():
+    loss = losses.MeanSquaredError("mean_with_sample_weight")
+    assert loss([[0.0], [0.0]], [[1.0], [3.0]], 7.0) == 5.0
+
+
+@pytest.mark.parametrize("weight", ["heavy", np.nan, np.inf])
+def test_a_single_weight_must_be_a_number(weight):
+    with pytest.raises((TypeError, ValueError), match="sample_weight must"):
+        losses.MeanSquaredError()(ONE_HOT, P, weight)

@@ -103,6 +103,13 @@ def test_r2_adjusted_for_regressors():
     y, p = [1.0, 4.0, 3.0, 2.0], [2.0, 4.0, 4.0, 2.0]
     plain = metrics.R2Score()(y, p)
     assert metrics.R2Score(num_regressors=2)(y, p) == pytest.approx(1 - (1 - plain) * 3 / 1)
+    several, predicted = np.array([y, y[::-1]]).T, np.array([p, y]).T
+    each = metrics.R2Score(None)(several, predicted)
+    adjusted = metrics.R2Score(None, 1)  # from 4 samples, however many outputs these have
+    np.testing.assert_allclose(adjusted(several, predicted), 1 - (1 - each) * 3 / 2)
+    repeated = metrics.R2Score(num_regressors=1)(y[:1] + y, p[:1] + p)
+    weighted = metrics.R2Score(num_regressors=1)(y, p, [2, 1, 1, 1])
+    assert weighted == pytest.approx(repeated)
     for too_many in (3, 4):
         metric = metrics.R2Score(num_regressors=too_many)
         metric.update_state(y, p)

@@ -621,6 +621,38 @@ def test_keras_s_recipe_with_trackers_of_ones_own():
     assert_same(model, usual)
 
 
+def test_a_run_goes_on_with_trackers_of_ones_own(tmp_path):
+    class Tracked(Sequential):
+        def __init__(self, layers):
+            super().__init__(layers)
+            self.tracker = nnlite.metrics.Mean(name="error")
+
+        def train_step(self, data):
+            x, y = data
+            super().train_step(data)
+            self.tracker.update_state(np.abs(self(x) - y))
+            return {"error": self.tracker.result()}
+
+    def run(*callbacks):
+        model = Tracked([Dense(1)])
+        model.build((None, 3))
+        begin_anew(model)
+        model.compile("sgd", "mse")
+        backup = nnlite.callbacks.BackupAndRestore(tmp_path, save_freq=1)
+        return model.fit(
+            X, Y, 8, 2, 0, shuffle=False, callbacks=[*callbacks, *[backup] * bool(callbacks)]
+        )
+
+    def fail(batch, logs):
+        if batch == 1:
+            raise SystemExit
+
+    whole = run().history
+    with pytest.raises(SystemExit):
+        run(nnlite.callbacks.LambdaCallback(on_train_batch_begin=fail))
+    assert run(nnlite.callbacks.LambdaCallback()).history == whole
+
+
 def test_a_step_without_targets():
     class Autoencoder(Sequential):
         def train_step(self, data):

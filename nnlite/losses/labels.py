@@ -1,4 +1,4 @@
-"""Targets that are indices, of classes or groups: what shape, type and range they must have."""
+"""The forms of targets: class indices and their range, and what follows from a target's shape."""
 
 from __future__ import annotations
 
@@ -7,9 +7,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["check_classes", "check_indices"]
+__all__ = ["check_classes", "check_indices", "follows_from_data", "form"]
 
 Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+def follows_from_data(identifier: Any) -> bool:
+    """Return whether ``identifier`` names the cross-entropy in the form that fits the data.
+
+    >>> follows_from_data("ce"), follows_from_data("bce")
+    (True, False)
+    """
+    return isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce")
+
+
+def form(y_true: Shape, y_pred: Shape) -> int:
+    """Return 0 for one output, 1 for class indices and 2 for distributions over the classes.
+
+    Args:
+        y_true: The shape of the targets, or of one target.
+        y_pred: The shape of the predictions, or of one prediction.
+
+    >>> form((8,), (8, 1)), form((8,), (8, 3)), form((8, 3), (8, 3))
+    (0, 1, 2)
+    """
+    if y_pred[-1] == 1:
+        return 0
+    return 1 if len(y_true) < len(y_pred) or y_true[-1] == 1 else 2
 
 
 def check_indices(

@@ -55,6 +55,9 @@ class Loss(Configurable):
     #: Whether ``y_true`` holds one index, of a class or a group, in place of that axis.
     takes_indices: ClassVar[bool] = False
 
+    #: What the whole loss is multiplied by, as ``compile(loss_weights=...)`` says.
+    _loss_weight: float = 1.0
+
     left_out_if_none: ClassVar[tuple[str, ...]] = ("dtype",)
 
     #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
@@ -162,7 +165,7 @@ class Loss(Configurable):
         Args:
             y_true: The targets, shape (m, ..., outputs) or as the loss says.
             y_pred: The predictions, shape (m, ..., outputs).
-            sample_weight: The weight of each sample, shape (m,); None is 1 for all.
+            sample_weight: The weight of each sample, shape (m,), or one for all; None is 1.
 
         Raises:
             TypeError: If an argument is not numeric.
@@ -272,6 +275,9 @@ class Loss(Configurable):
         if sample_weight is None:
             return y_true, y_pred, None
         samples = self.samples_shape(y_pred.shape)
+        if not np.ndim(sample_weight):
+            samples = () if self.axis is None else samples
+            sample_weight = np.broadcast_to(sample_weight, samples)
         weight = sample_weights("sample_weight", sample_weight, samples, dtype)
         return y_true, y_pred, weight.astype(dtype, copy=False)
 
@@ -280,7 +286,7 @@ class Loss(Configurable):
         valid = self.valid(y_true)
         mean = self.reduction in ("sum_over_batch_size", "mean", "mean_with_sample_weight")
         if sample_weight is None and valid is None:
-            return 1.0 / values.size if mean else 1.0
+            return self._loss_weight / values.size if mean else self._loss_weight
         weight = np.ones(values.shape) if sample_weight is None else sample_weight.astype(float)
         weight = weight.reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
         weight = np.broadcast_to(weight, values.shape or weight.shape)
@@ -290,7 +296,7 @@ class Loss(Configurable):
             divisor = weight.sum()
         else:
             divisor = weight.size if valid is None else np.count_nonzero(valid)
-        scale = weight / divisor if mean and divisor else weight
+        scale = self._loss_weight * (weight / divisor if mean and divisor else weight)
         return scale.astype(values.dtype, copy=False)
 
 

@@ -21,15 +21,15 @@ class Tversky(Loss):
     """Tversky loss, 1 - I / (I + alpha A + beta B + 1e-7): how far two regions are from one.
 
     Over all entries of ``axis``, I = sum(y p) is what prediction and target share,
-    A = sum(y (1 - p)) what the prediction leaves out, B = sum(p (1 - y)) what it adds. With D the
-    divisor, the derivative by p is (I (y (1 - alpha) + (1 - y) beta) / D - y) / D.
+    A = sum(p (1 - y)) what the prediction adds, B = sum(y (1 - p)) what it leaves out. With D the
+    divisor, the derivative by p is (I (y (1 - beta) + (1 - y) alpha) / D - y) / D.
 
     Source: Salehi et al., "Tversky Loss Function for Image Segmentation Using 3D Fully
     Convolutional Deep Networks", 2017, equation 3.
 
     Args:
-        alpha: The weight of what is left out.
-        beta: The weight of what is added.
+        alpha: The weight of what is added, the false positives.
+        beta: The weight of what is left out, the false negatives.
         reduction: As for `Loss`. A batch taken as one has one loss, which ``sample_weight`` makes
             one for each sample.
         name: As for `Loss`.
@@ -40,8 +40,8 @@ class Tversky(Loss):
         TypeError: If ``alpha`` or ``beta`` is no number, or ``axis`` no integer, tuple or None.
         ValueError: If ``alpha`` or ``beta`` is negative.
 
-    >>> round(Tversky(alpha=0.0, beta=1.0)([[1.0, 1.0, 0.0]], [[1.0, 0.0, 1.0]]), 6)
-    0.5
+    >>> round(Tversky(alpha=0.0, beta=1.0)([[1.0, 1.0, 0.0]], [[1.0, 1.0, 1.0]]), 6)
+    0.0
     """
 
     _epsilons = 1.0  # how many of them keep the divisor off 0
@@ -68,9 +68,9 @@ class Tversky(Loss):
         return np.squeeze(1 - self._index(y_true, y_pred)[0], axis=self.axis)
 
     def derivative(self, y_true: Array, y_pred: Array) -> Array:
-        """Return (I (y (1 - alpha) + (1 - y) beta) / D - y) / D."""
+        """Return (I (y (1 - beta) + (1 - y) alpha) / D - y) / D."""
         index, divisor = self._index(y_true, y_pred)
-        growth = y_true * (1 - self.alpha) + (1 - y_true) * self.beta
+        growth = y_true * (1 - self.beta) + (1 - y_true) * self.alpha
         return (index * growth - y_true) / divisor
 
     def _index(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
@@ -80,8 +80,8 @@ class Tversky(Loss):
             return array.sum(axis=self.axis, keepdims=True)
 
         shared = total(y_true * y_pred)
-        divisor = shared + self.alpha * total(y_true * (1 - y_pred))
-        divisor += self.beta * total(y_pred * (1 - y_true)) + self._epsilons * epsilon()
+        divisor = shared + self.alpha * total(y_pred * (1 - y_true))
+        divisor += self.beta * total(y_true * (1 - y_pred)) + self._epsilons * epsilon()
         divisor = np.where(divisor == 0, 1, divisor)  # as it can be where some p are negative
         return shared / divisor, divisor
 

@@ -63,8 +63,6 @@ class AUC(ThresholdMetric):
 
     left_out_if_none = ("thresholds",)
 
-    _labels: int | None  # how many there have been so far
-
     def __init__(
         self,
         num_thresholds: int = 200,
@@ -100,13 +98,13 @@ class AUC(ThresholdMetric):
         self.label_weights: list[float] | None = None
         if label_weights is not None:
             weights = as_numeric("label_weights", label_weights)
-            check_finite("label_weights", weights, self.dtype)
+            check_finite("label_weights", weights, self.compared_in)
             if weights.ndim != 1 or (weights < 0).any():
                 raise ValueError(
                     "label_weights must hold a number of at least 0 for each label. Received: "
                     f"label_weights={label_weights!r}"
                 )
-            self.label_weights = weights.astype(self.dtype).tolist()
+            self.label_weights = weights.astype(self.compared_in).tolist()
         self.from_logits = bool(from_logits)
         ends = self.thresholds and [0.0, *self.thresholds, 1.0]
         self.set_thresholds(ends, self.num_thresholds, epsilon())
@@ -126,7 +124,9 @@ class AUC(ThresholdMetric):
         y_pred = as_numeric("y_pred", y_pred)
         labels = y_pred.shape[-1] if y_pred.ndim > 1 else 1
         if self.multi_label:
-            known = self.num_labels or self._labels
+            known = self.num_labels
+            if self.true_positives.ndim == 2:
+                known = self.true_positives.shape[1]
             if y_pred.ndim != 2 or known not in (None, labels):
                 raise ValueError(
                     f"With multi_label=True, y_pred must have shape (m, {known or 'labels'}). "
@@ -145,13 +145,12 @@ class AUC(ThresholdMetric):
             limit = exp_limit(np.float32)
             y_pred = 1 / (1 + np.exp(-np.clip(y_pred, -limit, limit)))
         self.count(y_true, y_pred, sample_weight, weights)
-        self._labels = labels
 
     def result(self) -> float:
         """Return the area, with ``multi_label`` the weighted mean of the labels' areas."""
         interpolated = self.curve == "PR" and self.summation_method == "interpolation"
         areas = (self._interpolated() if interpolated else self._summed()).sum(axis=0)
-        if self.multi_label and self._labels is not None and self.label_weights is not None:
+        if areas.ndim and self.label_weights is not None:
             total = sum(self.label_weights)
             return float(areas @ self.label_weights) / total if total else 0.0
         return float(areas.mean())
@@ -180,23 +179,18 @@ class AUC(ThresholdMetric):
         """Return the areas under precision where TP grows linearly with P = TP + FP in between.
 
         From A to B, with the slope s = dTP / dP and c = TP_B - s P_B, the area is
-        s (dTP + c log(P_A / P_B)) / (TP + FN).
+        s (dTP + c log(P_A / P_B)) / (TP + FN). A divisor that weights have made negative is 0.
         """
         true = self.true_positives
         positive = true + self.false_positives
         rise = true[:-1] - true[1:]
-        slope = ratio(rise, positive[:-1] - positive[1:])
+        slope = ratio(rise, np.maximum(positive[:-1] - positive[1:], 0))
         start = true[1:] - slope * positive[1:]
         # At the end where nothing is positive any more, precision is taken to stay as it was.
         some = (positive[:-1] > 0) & (positive[1:] > 0)
         growth = np.where(some, ratio(positive[:-1], positive[1:]), 1)
         area = slope * (rise + start * np.log(growth))
-        return ratio(area, (true + self.false_negatives)[1:])
-
-    def reset_state(self) -> None:
-        """Forget all batches."""
-        super().reset_state()
-        self._labels = None
+        return ratio(area, np.maximum(true + self.false_negatives, 0)[1:])
 
 
 def _one_of(name: str, value: Any, known: dict[str, str]) -> str:

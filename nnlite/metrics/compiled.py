@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,19 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses
+from nnlite.checks import ArgumentError, as_numeric
+from nnlite.losses.labels import form
 from nnlite.metrics.accuracy import BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
+from nnlite.metrics.confusion import AtThresholds, BestAt
+from nnlite.metrics.fscore import FBetaScore
+from nnlite.metrics.iou import BinaryIoU
 from nnlite.metrics.metric import Metric, registry
 from nnlite.metrics.probabilistic import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
     SparseCategoricalCrossEntropy,
 )
-from nnlite.metrics.reduction import Mean, MeanMetricWrapper, function_of
+from nnlite.metrics.reduction import LossMetric, Mean, MeanMetricWrapper, function_of
 from nnlite.serialization import (
     CustomObjectScope,
     get_registered_object,
     serialize_keras_object,
 )
+from nnlite.user_code import read_only
 
 __all__ = ["CompiledMetrics", "deserialize", "get", "serialize"]
 
@@ -39,12 +46,12 @@ _BY_SHAPE: dict[str, tuple[type[Metric], ...]] = {
 }
 
 
-def get(identifier: Any) -> Metric:
+def get(identifier: Any) -> Any:
     """Return a metric for a name, a class, an object, a serialized one, a loss or a function.
 
     Args:
         identifier: It. The names are those of metrics and of losses, such as ``"mse"``; a loss or
-            function becomes the mean of what it is for each sample.
+            function becomes the mean of what it is for each sample. None stays None.
 
     Raises:
         ValueError: If a name is unknown; the message offers the nearest.
@@ -62,6 +69,8 @@ def get(identifier: Any) -> Metric:
         return registry.lookup(identifier, [*_BY_SHAPE, *losses.registry, *registry])()
     if isinstance(identifier, type) and issubclass(identifier, losses.Loss):
         identifier = identifier()
+    if identifier is None:
+        return None
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
     if callable(identifier) and not isinstance(identifier, (type, Metric)):
@@ -128,14 +137,23 @@ class CompiledMetrics:
             ("weighted_metrics", weighted_metrics, True),
         ]:
             if given is not None and not isinstance(given, (list, tuple, Mapping)):
-                raise TypeError(f"{name} must be a list, such as ['accuracy']. Received: {given!r}")
+                raise ArgumentError(
+                    f"{name} must be a list, such as ['accuracy']. Received: {given!r}"
+                )
             for one in _flat(given or []):
                 known = one
                 if not _follows_from_data(one):
                     known = get(one)
+                    if not hasattr(known, "name"):
+                        raise TypeError(
+                            "A metric must be a name or a Metric whose __init__ calls "
+                            f"super().__init__(). Received: {one!r}"
+                        )
                     if isinstance(one, str):
                         known.name = one
                 self.asked.append((known, weighted))
+        #: Where the predictions are logits, the activation that would make them probabilities.
+        self.missing: str | None = None
         #: The mean loss of the batches so far.
         self.loss = Mean("loss")
         #: The shapes of a sample's targets and predictions, once they are known.
@@ -155,15 +173,24 @@ class CompiledMetrics:
         return bool(self.asked)
 
     def update(self, y_true: Array, y_pred: Array, sample_weight: Array | None) -> None:
-        """Take in one batch."""
+        """Take in one batch.
+
+        Raises:
+            TypeError: If the result of a metric, which the first batch shows, is not numeric.
+            ValueError: If a metric writes into what it is given.
+        """
         shapes = (y_true.shape[1:], y_pred.shape[1:])
-        if shapes != self.shapes:
+        first = shapes != self.shapes
+        if first:
             self.settle(shapes)
-        for metric, weighted in self._used.values():
-            if weighted:
-                metric.update_state(y_true, y_pred, sample_weight)
-            else:
-                metric.update_state(y_true, y_pred)
+        # The loss's way back goes over the same arrays.
+        y_true, y_pred = read_only(y_true), read_only(y_pred)
+        if sample_weight is not None:
+            sample_weight = read_only(sample_weight)
+        for name, (metric, weighted) in self._used.items():
+            _feed(name, metric, (y_true, y_pred, sample_weight) if weighted else (y_true, y_pred))
+        if first:
+            self.results()
 
     def settle(self, shapes: tuple[tuple[int, ...], tuple[int, ...]] | None) -> None:
         """Choose the forms that fit the shapes of a sample, and the names in logs, which differ."""
@@ -173,6 +200,13 @@ class CompiledMetrics:
             return
         for name, (one, weighted) in zip(self.kinds(), self.asked, strict=True):
             metric = fitting(one, *shapes) if _follows_from_data(one) else one
+            remedy = self.missing and for_logits(metric, self.missing)
+            if remedy:
+                warnings.warn(
+                    f"Metric {name!r} takes probabilities, and the model puts out logits, as "
+                    f"from_logits=True of its loss says. {remedy}.",
+                    stacklevel=2,
+                )
             metric.reset_state()  # it may have been used before, by hand or by another compile
             self._used[name] = (metric, weighted)
 
@@ -191,8 +225,24 @@ class CompiledMetrics:
         return kinds
 
     def results(self) -> dict[str, Any]:
-        """Return each metric's result by name: a float, or an array of its own."""
-        return {name: _plain(metric.result()) for name, (metric, _) in self._used.items()}
+        """Return each metric's result by name: a float, or an array of its own.
+
+        A result that is a dict stands there by its own names, as in Keras.
+
+        Raises:
+            TypeError: If a result is not numeric.
+        """
+        found: dict[str, Any] = {}
+        for name, (metric, _) in self._used.items():
+            result = metric.result()
+            if type(result) is float:
+                found[name] = result
+                continue
+            parts = result.items() if isinstance(result, Mapping) else [(name, result)]
+            for part, value in parts:
+                array = as_numeric(f"The result of metric {name!r}", value)
+                found[part] = float(array.item()) if array.size == 1 else np.array(array)
+        return found
 
     def reset_state(self) -> None:
         """Forget all batches."""
@@ -218,16 +268,40 @@ def _follows_from_data(identifier: Any) -> bool:
 
 def fitting(name: str, y_true: tuple[int, ...], y_pred: tuple[int, ...]) -> Metric:
     """Return the form of a metric that fits the shapes of a sample's target and prediction."""
-    binary, sparse, categorical = _BY_SHAPE[name.lower()]
-    if y_pred[-1] == 1:
-        return binary(name=name)
-    if len(y_true) < len(y_pred) or y_true[-1] == 1:
-        return sparse(name=name)
-    return categorical(name=name)
+    return _BY_SHAPE[name.lower()][form(y_true, y_pred)](name=name)
 
 
-def _plain(result: Any) -> Any:
-    """Return a result that later batches leave alone."""
-    if isinstance(result, float) or not isinstance(result, (np.ndarray, np.generic)):
-        return result
-    return float(result.item()) if result.size == 1 else np.array(result)
+def for_logits(metric: Metric, activation: str) -> str | None:
+    """Return what to do where predictions are logits; None where the metric is right as it is.
+
+    Args:
+        metric: The metric.
+        activation: The name of what would make probabilities of them.
+    """
+    setting, within = "", False  # what makes it right, and whether it is wrong as it is
+    if isinstance(metric, (BinaryAccuracy, BinaryIoU)):
+        setting, within = "threshold=0.0", 0 < metric.threshold < 1
+    elif isinstance(metric, AtThresholds):
+        setting, within = "thresholds=0.0", max(metric.chosen) > 0
+    elif hasattr(metric, "from_logits"):
+        setting, within = "from_logits=True", not metric.from_logits
+    elif isinstance(metric, (BestAt, FBetaScore)):
+        within = getattr(metric, "threshold", 0.5) is not None
+    if not within:
+        return None
+    if setting and (activation == "sigmoid" or isinstance(metric, LossMetric)):
+        return f"Give {type(metric).__name__}({setting}) instead"
+    return f"Let the model end in a {activation}, and leave out from_logits=True"
+
+
+def _feed(name: str, metric: Metric, batch: tuple[Any, ...]) -> None:
+    """Let a metric take in a batch of arrays that cannot be written to."""
+    try:
+        metric.update_state(*batch)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise ValueError(
+            f"Metric {name!r} writes into y_true, y_pred or sample_weight, which belong to others. "
+            "Make a new array: y = y_pred * 2 instead of y_pred *= 2."
+        ) from error

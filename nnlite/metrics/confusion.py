@@ -51,8 +51,8 @@ class AtThresholds(ThresholdMetric):
     ) -> None:
         super().__init__(dtype, name)
         self.thresholds = thresholds.tolist() if isinstance(thresholds, np.ndarray) else thresholds
-        chosen = as_thresholds(thresholds, 0.5 if self.top_k is None else -np.inf)
-        self.set_thresholds(chosen, len(chosen))
+        self.chosen = as_thresholds(thresholds, 0.5 if self.top_k is None else -np.inf)
+        self.set_thresholds(self.chosen, len(self.chosen))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in one batch.
@@ -86,6 +86,8 @@ class TruePositives(AtThresholds):
     2.0
     """
 
+    counted = ("true_positives",)
+
     def result(self) -> float | Array:
         """Return TP: a float, or an array, one for each of several thresholds."""
         return as_result(self.true_positives)
@@ -107,6 +109,8 @@ class TrueNegatives(AtThresholds):
     >>> TrueNegatives()([0, 1, 0, 0], [1, 1, 0, 0])
     2.0
     """
+
+    counted = ("true_negatives",)
 
     def result(self) -> float | Array:
         """Return TN: a float, or an array, one for each of several thresholds."""
@@ -130,6 +134,8 @@ class FalsePositives(AtThresholds):
     2.0
     """
 
+    counted = ("false_positives",)
+
     def result(self) -> float | Array:
         """Return FP: a float, or an array, one for each of several thresholds."""
         return as_result(self.false_positives)
@@ -151,6 +157,8 @@ class FalseNegatives(AtThresholds):
     >>> FalseNegatives()([0, 1, 1, 1], [0, 1, 0, 0])
     2.0
     """
+
+    counted = ("false_negatives",)
 
     def result(self) -> float | Array:
         """Return FN: a float, or an array, one for each of several thresholds."""
@@ -205,6 +213,8 @@ class Precision(OfClass):
     array([0.5, 1. ])
     """
 
+    counted = ("true_positives", "false_positives")
+
     def result(self) -> float | Array:
         """Return the precision: a float, or an array, one for each of several thresholds."""
         return as_result(_precision(self))
@@ -228,6 +238,8 @@ class Recall(OfClass):
     >>> Recall()([0, 1, 1, 1], [1, 0, 1, 1]) == 2 / 3
     True
     """
+
+    counted = ("true_positives", "false_negatives")
 
     def result(self) -> float | Array:
         """Return the recall: a float, or an array, one for each of several thresholds."""
@@ -270,7 +282,7 @@ class BestAt(ThresholdMetric):
     def best(self, constrained: Array, wanted: Array) -> float:
         """Return the largest of ``wanted`` where ``constrained`` is large enough, else 0."""
         # Compared in the metric's own type, as in Keras: 0.8 is reached by 4 / 5.
-        enough = constrained.astype(self.dtype) >= np.dtype(self.dtype).type(self._value)
+        enough = constrained.astype(self.compared_in) >= self.compared_in.type(self._value)
         return float(wanted.max(where=enough, initial=0.0))
 
 

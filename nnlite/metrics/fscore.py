@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nnlite.checks import check_fraction, check_number
 from nnlite.config import epsilon
-from nnlite.metrics.metric import Metric, as_pair, as_weights, registry
+from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, registry
 
 __all__ = ["F1Score", "FBetaScore"]
 
@@ -47,7 +47,11 @@ class FBetaScore(Metric):
 
     direction = "up"
 
-    _counts: Array  # true positives, predicted positive, true, by class
+    # By class, or with "micro" of all classes:
+    true_positives: StateVariable
+    false_positives: StateVariable
+    false_negatives: StateVariable
+    intermediate_weights: StateVariable  # of the true ones
 
     def __init__(
         self,
@@ -69,7 +73,17 @@ class FBetaScore(Metric):
             self.threshold = check_fraction("threshold", threshold, including_one=True)
             if not self.threshold:
                 raise ValueError("threshold must lie in (0, 1]. Received: threshold=0")
-        self.reset_state()
+        self._make_counts(1)
+
+    def _make_counts(self, classes: int) -> None:
+        """Make the variables."""
+        for name in (
+            "true_positives",
+            "false_positives",
+            "false_negatives",
+            "intermediate_weights",
+        ):
+            setattr(self, name, self.add_variable(classes, "zeros", name=name))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in one batch.
@@ -84,7 +98,7 @@ class FBetaScore(Metric):
             ValueError: If the shapes do not fit, or there were other classes before.
         """
         y_true, y_pred = as_pair(y_true, y_pred)
-        if y_pred.ndim != 2 or len(self._counts[0]) not in (1, y_pred.shape[1]):
+        if y_pred.ndim != 2 or len(self.true_positives) not in (1, y_pred.shape[1]):
             raise ValueError(
                 f"{type(self).__name__} expects y_pred of shape (m, classes), the same classes in "
                 f"every batch. Received: shape {y_pred.shape}"
@@ -103,23 +117,27 @@ class FBetaScore(Metric):
         sums = np.array([np.add.reduce(part, axis=0, dtype=float) for part in parts])
         if self.average == "micro":
             sums = sums.sum(axis=1, keepdims=True)
-        self._counts = self._counts + sums
+        elif len(self.true_positives) == 1:
+            self._make_counts(y_pred.shape[1])
+        hits, predicted, actual = sums
+        self.true_positives += hits
+        self.false_positives += predicted - hits
+        self.false_negatives += actual - hits
+        self.intermediate_weights += actual
 
     def result(self) -> float | Array:
         """Return the score, or with ``average=None`` an array of each class's."""
-        hits, positive, true = self._counts
-        precision, recall = hits / (positive + epsilon()), hits / (true + epsilon())
+        hits = self.true_positives.numpy()
+        precision = hits / (hits + self.false_positives + epsilon())
+        recall = hits / (hits + self.false_negatives + epsilon())
         weight = self.beta**2
         scores = (1 + weight) * precision * recall / (weight * precision + recall + epsilon())
         if self.average is None:
-            return scores
+            return np.array(scores)
         if self.average == "weighted":
+            true = self.intermediate_weights
             return float(scores @ true) / (float(true.sum()) + epsilon())
         return float(scores.mean())
-
-    def reset_state(self) -> None:
-        """Forget all batches."""
-        self._counts = np.zeros((3, 1))
 
 
 @registry.register()

@@ -26,6 +26,8 @@ class IoU(Metric):
 
     Source: Jaccard, "The Distribution of the Flora in the Alpine Zone", 1912.
 
+    The state is ``total_cm``, the weights of the entries by true and by predicted class.
+
     Args:
         num_classes: How many classes there are.
         target_class_ids: The classes to average over.
@@ -47,8 +49,6 @@ class IoU(Metric):
 
     direction = "up"
 
-    _counts: Array  # true, predicted, and both, by class
-
     def __init__(
         self,
         num_classes: int,
@@ -61,7 +61,8 @@ class IoU(Metric):
         axis: int = -1,
     ) -> None:
         super().__init__(dtype, name)
-        self.num_classes = check_size("num_classes", num_classes, 1)
+        self.num_classes = check_count("num_classes", num_classes, 1)
+        check_size("num_classes**2", self.num_classes**2, 1)
         if not isinstance(target_class_ids, (list, tuple, range, np.ndarray)) or not len(
             target_class_ids
         ):
@@ -84,7 +85,8 @@ class IoU(Metric):
         self.sparse_y_true = bool(sparse_y_true)
         self.sparse_y_pred = bool(sparse_y_pred)
         self.axis = check_count("axis", axis, -32)
-        self.reset_state()
+        shape = (self.num_classes, self.num_classes)
+        self.total_cm = self.add_variable(shape, "zeros", name="total_confusion_matrix")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in one batch.
@@ -115,12 +117,9 @@ class IoU(Metric):
         true, predicted = self._classes("y_true", y_true), self._classes("y_pred", y_pred)
         if weights is not None:
             weights = np.broadcast_to(weights, y_pred.shape).ravel()
-        right = true == predicted
-        parts = [(true, weights), (predicted, weights)]
-        parts.append((true[right], weights if weights is None else weights[right]))
-        self._counts = self._counts + np.array(
-            [np.bincount(labels, weight, self.num_classes) for labels, weight in parts]
-        )
+        pairs = true * self.num_classes + predicted
+        counts = np.bincount(pairs, weights, self.num_classes**2)
+        self.total_cm[...] += counts.reshape(self.total_cm.shape)
 
     def _classes(self, name: str, labels: Array) -> Array:
         """Return labels as a flat array of class indices, fractions cut off.
@@ -138,8 +137,8 @@ class IoU(Metric):
 
     def result(self) -> float:
         """Return the mean over the target classes that occur, 0 where none does."""
-        true, predicted, both = self._counts
-        union = true + predicted - both
+        both = self.total_cm.diagonal()
+        union = self.total_cm.sum(axis=0) + self.total_cm.sum(axis=1) - both
         if not isinstance(self.target_class_ids, range):
             both, union = both[self.target_class_ids], union[self.target_class_ids]
         occurs = union > 1e-9
@@ -148,18 +147,8 @@ class IoU(Metric):
 
     @staticmethod
     def type_name(dtype: Any) -> str:
-        """As `Metric.type_name`; integers do too, and None and ``"int"`` are int32."""
-        try:
-            found = np.dtype("int32" if dtype in (None, "int") else dtype)
-        except (TypeError, ValueError):
-            found = np.dtype(object)
-        if found.kind not in "iuf":
-            raise ValueError(f"dtype must be an integer or a float type. Received: dtype={dtype!r}")
-        return found.name
-
-    def reset_state(self) -> None:
-        """Forget all batches."""
-        self._counts = np.zeros((3, self.num_classes))
+        """As `Metric.type_name`, but that None and ``"int"`` are int32."""
+        return Metric.type_name("int32" if dtype in (None, "int") else dtype)
 
 
 @registry.register()
@@ -229,7 +218,7 @@ class MeanIoU(IoU):
     ) -> None:
         super().__init__(
             num_classes,
-            range(check_size("num_classes", num_classes, 1)),
+            range(check_count("num_classes", num_classes, 1)),
             name,
             dtype,
             ignore_class,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from nnlite import initializers
 from nnlite.checks import as_numeric, check_count, check_finite
 from nnlite.config import float_type
+from nnlite.overrides import refuse_overrides
 from nnlite.registry import Configurable, Registry
 
 __all__ = ["Metric", "registry"]
@@ -22,13 +24,42 @@ _LARGEST_STATE = 10_000_000  # entries: a configuration from a file cannot make 
 class StateVariable(np.ndarray[Any, np.dtype[Any]]):
     """An array that is reckoned with like any other, and assigned to like a Keras variable."""
 
+    name: str
+
+    def __array_finalize__(self, made_from: Any) -> None:
+        self.name = getattr(made_from, "name", "variable")
+
+    @property
+    def value(self) -> StateVariable:
+        """The variable itself, as Keras's code asks for it."""
+        return self
+
+    def numpy(self) -> Array:
+        """Return a copy of it as a plain array."""
+        return np.array(self)
+
     def assign(self, value: Any) -> None:
-        """Copy ``value`` into it."""
-        self[...] = value
+        """Copy ``value``, a number or an array of the same shape, into it.
+
+        Raises:
+            TypeError: If it is not numeric.
+            ValueError: If its shape is another one.
+        """
+        array = as_numeric("The value of a metric's variable", value)
+        if array.shape not in ((), self.shape):
+            raise ValueError(
+                f"A metric's variable of shape {self.shape} takes a number or an array of that "
+                f"shape. Received: shape {array.shape}"
+            )
+        self[...] = array
 
     def assign_add(self, value: Any) -> None:
         """Add ``value`` to it."""
-        self[...] += value
+        self.assign(self + value)
+
+    def assign_sub(self, value: Any) -> None:
+        """Subtract ``value`` from it."""
+        self.assign(self - value)
 
 
 class Metric(Configurable):
@@ -36,14 +67,16 @@ class Metric(Configurable):
 
     A metric of your own defines both. Its state is made by `add_variable`, and `reset_state` then
     fills it with zeros; or it is kept in plain attributes, and you define `reset_state` as well.
+    To assign to an attribute that holds a variable is to assign to the variable.
 
     Args:
-        dtype: The float type that predictions are compared in; None takes ``floatx``. Sums are
-            kept in double precision in any case.
+        dtype: The float type that predictions are compared in; None takes ``floatx``. An integer
+            type is kept for the configuration and compares in float32. Sums are kept in double
+            precision in any case.
         name: Its name in logs; by default the class's in snake case.
 
     Raises:
-        ValueError: If ``dtype`` is neither float32 nor float64.
+        ValueError: If ``dtype`` is neither float32, float64 nor an integer type.
 
     >>> class LargestError(Metric):
     ...     def __init__(self, name="largest_error", **kwargs):
@@ -66,9 +99,25 @@ class Metric(Configurable):
     #: Whether better is ``"up"`` or ``"down"``, for callbacks with ``mode="auto"``; None: unknown.
     direction: str | None = None
 
+    #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
+    refused_overrides: ClassVar[Mapping[str, str]] = {
+        "__call__": "training calls update_state for each batch and then result; define these.",
+    }
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_overrides(cls, cls.refused_overrides)
+
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name = name or self.default_name()
         self.dtype = self.type_name(dtype)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = vars(self).get(name)
+        if isinstance(old, StateVariable) and not isinstance(value, StateVariable):
+            old.assign(value)  # else the state would go on without it, never reset
+        else:
+            super().__setattr__(name, value)
 
     @staticmethod
     def type_name(dtype: Any) -> str:
@@ -77,7 +126,16 @@ class Metric(Configurable):
         Raises:
             ValueError: If it is none that the metric can have.
         """
-        return float_type(dtype).name
+        try:
+            found = np.dtype(dtype)
+        except (TypeError, ValueError):  # among them a policy of Keras's
+            return float_type(dtype).name
+        return found.name if found.kind in "iu" else float_type(dtype).name
+
+    @property
+    def compared_in(self) -> np.dtype[Any]:
+        """The float type that predictions are compared in."""
+        return np.dtype("float64" if self.dtype == "float64" else "float32")
 
     def _shown(self) -> dict[str, Any]:
         shown = super()._shown()
@@ -98,13 +156,20 @@ class Metric(Configurable):
         Args:
             shape: Its shape.
             initializer: The name of an initializer, or one, for its first values.
-            dtype: Its type; double precision by default.
+            dtype: Its type, float32, float64 or an integer one; double precision by default.
             aggregation: Accepted for Keras's sake: there is one device.
-            name: Likewise: it goes by the attribute that you keep it in.
+            name: Its name.
+
+        Raises:
+            ValueError: If ``dtype`` or the initializer is unknown.
         """
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        kind = Metric.type_name(dtype or "float64")
         draw = initializers.get(initializer) or initializers.Zeros()
-        return np.asarray(draw(shape, float_type(dtype or "float64"))).view(StateVariable)
+        first = draw(shape, "float64" if "int" in kind else kind)
+        variable = np.asarray(first, kind).view(StateVariable)
+        variable.name = name or variable.name
+        return variable
 
     def add_weight(
         self,
@@ -118,14 +183,9 @@ class Metric(Configurable):
 
     @property
     def variables(self) -> list[StateVariable]:
-        """The arrays made by `add_variable`, those of metrics kept in attributes included."""
-        found: list[StateVariable] = []
-        for value in vars(self).values():
-            if isinstance(value, StateVariable):
-                found.append(value)
-            elif isinstance(value, Metric):
-                found += value.variables
-        return found
+        """The variables in attributes, in lists and dicts too, and those of metrics in them."""
+        found = [one for value in vars(self).values() for one in variables_in(value)]
+        return list({id(one): one for one in found}.values())
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Take in one batch, by the arguments ``(y_true, y_pred, sample_weight=None)``."""
@@ -152,6 +212,18 @@ class Metric(Configurable):
         """Take in one batch and return the result so far."""
         self.update_state(*args, **kwargs)
         return self.result()
+
+
+def variables_in(value: Any) -> list[StateVariable]:
+    """Return the variables that an attribute of a metric holds."""
+    if isinstance(value, StateVariable):
+        return [value]
+    if isinstance(value, Metric):
+        return value.variables
+    parts = value.values() if isinstance(value, dict) else value
+    if isinstance(value, (dict, list, tuple)):
+        return [one for part in parts for one in variables_in(part)]
+    return []
 
 
 registry: Registry[Metric] = Registry("metric", Metric, "keras.metrics")
@@ -204,7 +276,8 @@ def as_weights(sample_weight: Any, shape: tuple[int, ...]) -> Array:
     array = as_numeric("sample_weight", sample_weight)
     check_finite("sample_weight", array, array.dtype)
     given, axes = array.shape, len(shape)
-    array = array.reshape(given[:axes] + (1,) * (axes - len(given))) if array.size else array
+    if array.size and all(size == 1 for size in given[axes:]):
+        array = array.reshape(given[:axes] + (1,) * (axes - len(given)))
     if len(array.shape) != axes or any(
         one not in (1, size) for one, size in zip(array.shape, shape, strict=True)
     ):
@@ -240,4 +313,4 @@ def ratio(numerator: Array, denominator: Array) -> Array:
 
 def as_result(values: Array) -> float | Array:
     """Return a lone number as a float, several as the array of them."""
-    return float(values[0]) if len(values) == 1 else values
+    return float(values[0]) if len(values) == 1 else np.array(values)

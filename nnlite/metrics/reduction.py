@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from nnlite import losses
 from nnlite.checks import as_numeric
 from nnlite.losses import functions
 from nnlite.metrics.metric import Metric, as_weights, registry
+from nnlite.overrides import overridden
 from nnlite.serialization import FUNCTIONS, custom_object
 
 __all__ = ["Mean", "MeanMetricWrapper", "Sum"]
@@ -43,7 +45,7 @@ class Sum(Metric):
 
     def __init__(self, name: str | None = "sum", dtype: Any = None) -> None:
         super().__init__(dtype, name)
-        self.reset_state()
+        self.total = self.add_variable((), "zeros", name="total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in values, each counting ``sample_weight`` times, once by default.
@@ -56,15 +58,11 @@ class Sum(Metric):
         if sample_weight is not None:
             weight = as_weights(sample_weight, values.shape)
             values = np.multiply(values, weight, dtype=float)
-        self.total += float(values.sum(dtype=float))
+        self.total[()] += values.sum(dtype=float)
 
     def result(self) -> float:
         """Return the sum, 0 at first."""
-        return self.total
-
-    def reset_state(self) -> None:
-        """Forget all values."""
-        self.total = 0.0
+        return float(self.total)
 
 
 @registry.register()
@@ -85,9 +83,15 @@ class Mean(Metric):
     7.0
     """
 
+    refused_overrides: ClassVar[Mapping[str, str]] = {
+        **Metric.refused_overrides,
+        "add": "define update_state(self, values, sample_weight=None).",
+    }
+
     def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
         super().__init__(dtype, name)
-        self.reset_state()
+        self.total = self.add_variable((), "zeros", name="total")
+        self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in values, each counting ``sample_weight`` times, once by default.
@@ -102,30 +106,29 @@ class Mean(Metric):
         # A sample counts once, however many values it has. A lone weight is that of the batch.
         per_sample = values.size / len(values) if values.ndim else 1
         if sample_weight is None:
-            self.total += float(np.add.reduce(values, axis=None, dtype=float)) / per_sample
-            self.count += values.size / per_sample
+            self._add(np.add.reduce(values, axis=None, dtype=float), values.size, per_sample)
             return
         if not np.ndim(sample_weight):
             per_sample = values.size
         weight = as_weights(sample_weight, values.shape)
         weighted = np.multiply(values, weight, dtype=float)
-        self.total += float(np.add.reduce(weighted, axis=None)) / per_sample
         shared = values.size / weight.size  # how many values each weight stands for
-        self.count += float(np.add.reduce(weight, axis=None, dtype=float)) * shared / per_sample
+        count = np.add.reduce(weight, axis=None, dtype=float) * shared
+        self._add(np.add.reduce(weighted, axis=None), count, per_sample)
 
     def add(self, value: float, weight: float) -> None:
         """Take in one value that counts ``weight`` times."""
-        self.total += value * weight
-        self.count += weight
+        self._add(value * weight, weight)
+
+    def _add(self, total: float, count: float, per_sample: float = 1.0) -> None:
+        # By items: arithmetic of arrays takes ten times as long, of those without dimension too.
+        self.total[()] = self.total.item() + total / per_sample
+        self.count[()] = self.count.item() + count / per_sample
 
     def result(self) -> float:
         """Return the mean, 0 where nothing has counted."""
-        return self.total / self.count if self.count else 0.0
-
-    def reset_state(self) -> None:
-        """Forget all values."""
-        self.total = 0.0
-        self.count = 0.0
+        count: float = self.count.item()
+        return self.total.item() / count if count else 0.0
 
 
 @registry.register()
@@ -133,8 +136,9 @@ class MeanMetricWrapper(Mean):
     """The mean of a function of targets and predictions.
 
     Args:
-        fn: Called as ``fn(y_true, y_pred, **kwargs)``; returns a value for each sample. A `Loss`
-            does, whatever its reduction.
+        fn: Called as ``fn(y_true, y_pred, **kwargs)`` for each batch; returns a value for each
+            sample, shape (m,) or (m, ...), or one number, which counts as much as one sample. A
+            `Loss` does, whatever its reduction.
         name: As for `Metric`.
         dtype: As for `Metric`.
         **kwargs: Passed on to ``fn``.
@@ -164,11 +168,18 @@ class MeanMetricWrapper(Mean):
         ):
             self.direction = "down"
         if isinstance(fn, losses.Loss) and fn.reduction != "none":
-            self._each = type(fn).from_config({**fn.get_config(), "reduction": "none"})
+            self._each = copy.copy(fn)
+            self._each.reduction = "none"
+        # What a user's function or `values` returns is looked at.
+        self._known = not overridden(type(self), "values") and (
+            isinstance(fn, losses.Loss)
+            or f"{getattr(fn, '__module__', None)}.".startswith("nnlite.")
+        )
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return what is averaged."""
-        return np.asarray(self._each(y_true, y_pred, **self._kwargs))
+        values: Array = self._each(y_true, y_pred, **self._kwargs)
+        return values
 
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
@@ -181,8 +192,8 @@ class MeanMetricWrapper(Mean):
             sample_weight: A weight for each sample, shape (m,), or for each value; None is 1.
 
         Raises:
-            TypeError: If an argument is not numeric.
-            ValueError: If the shapes do not fit.
+            TypeError: If an argument or what ``fn`` returns is not numeric.
+            ValueError: If the shapes do not fit, or what ``fn`` returns is not for each sample.
         """
         y_true, y_pred = as_numeric("y_true", y_true), as_numeric("y_pred", y_pred)
         if y_true.shape[:1] != y_pred.shape[:1]:
@@ -190,7 +201,16 @@ class MeanMetricWrapper(Mean):
                 "y_true and y_pred must have the same number of samples. Received: "
                 f"y_true of shape {y_true.shape}, y_pred of shape {y_pred.shape}"
             )
-        super().update_state(self.values(y_true, y_pred), sample_weight)
+        values = self.values(y_true, y_pred)
+        if not self._known:
+            values = as_numeric(f"What the function of metric {self.name!r} returns", values)
+            if values.ndim and (len(values) != len(y_pred) or values.size > y_pred.size):
+                raise ValueError(
+                    f"The function of metric {self.name!r} must return a value for each sample, "
+                    f"shape ({len(y_pred)},), or one number, for a y_true of shape {y_true.shape} "
+                    f"and a y_pred of shape {y_pred.shape}. Received: shape {values.shape}"
+                )
+        super().update_state(values, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """As `Metric.get_config`, with what is passed on to ``fn``."""

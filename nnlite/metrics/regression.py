@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnlite import losses
 from nnlite.checks import check_count
-from nnlite.metrics.metric import Metric, as_pair, as_weights, ratio, registry
+from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, ratio, registry
 from nnlite.metrics.reduction import LossMetric, MeanMetricWrapper
 
 __all__ = [
@@ -168,8 +168,8 @@ class R2Score(Metric):
     """The coefficient of determination: how much of the targets' variance is predicted.
 
     R^2 = 1 - sum (y - p)^2 / sum (y - mean(y))^2, which is 1 at best and 0 for predicting the mean;
-    0 for an output whose targets do not vary. Adjusted for k regressors, from n entries of the
-    targets, it is 1 - (1 - R^2) (n - 1) / (n - k - 1).
+    0 for an output whose targets do not vary. Adjusted for k regressors, from samples that
+    weigh n together, it is 1 - (1 - R^2) (n - 1) / (n - k - 1).
 
     Source: Draper and Smith, "Applied Regression Analysis", 1998, section 5.2.
 
@@ -191,9 +191,8 @@ class R2Score(Metric):
 
     direction = "up"
 
-    _samples: int
-    _shift: Array
-    _sums: Array  # of the weights, and weighted of y, of y^2 and of (p - y)^2, for each output
+    _shift: StateVariable
+    _sums: StateVariable  # of the weights, and weighted of y, y^2 and (p - y)^2, for each output
 
     def __init__(
         self,
@@ -211,7 +210,12 @@ class R2Score(Metric):
             )
         self.class_aggregation = class_aggregation
         self.num_regressors = check_count("num_regressors", num_regressors, 0)
-        self.reset_state()
+        self._make_sums(1)
+
+    def _make_sums(self, outputs: int) -> None:
+        """Make the variables."""
+        self._shift = self.add_variable(outputs, "zeros")
+        self._sums = self.add_variable((4, outputs), "zeros")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in one batch.
@@ -228,27 +232,28 @@ class R2Score(Metric):
         y_true, y_pred = as_pair(y_true, y_pred)
         if y_pred.ndim == 1:
             y_true, y_pred = y_true[:, None], y_pred[:, None]
-        if y_pred.ndim != 2 or (self._samples and len(self._shift) != y_pred.shape[1]):
+        if y_pred.ndim != 2 or len(self._shift) not in (1, y_pred.shape[1]):
             raise ValueError(
                 "R2Score expects y_pred of shape (m, outputs), the same outputs in every batch. "
                 f"Received: shape {y_pred.shape}"
             )
         if not y_pred.size:
             return
-        if not self._samples:
-            # Sums are of what the targets are above the first: large ones lose no digits in them.
-            self._shift = y_true[0].astype(float)
-        y = y_true - self._shift
+        # Sums are of what the targets are above the first: large ones lose no digits in them.
+        shift = self._shift.numpy() if self._sums.any() else y_true[0]
+        y = np.subtract(y_true, shift, dtype=float)
         parts = [np.ones_like(y), y, y * y, np.square(np.subtract(y_pred, y_true, dtype=float))]
         if sample_weight is not None:
             weight = as_weights(sample_weight, y_pred.shape)
             parts = [part * weight for part in parts]
-        self._sums = self._sums + np.array([part.sum(axis=0) for part in parts])
-        self._samples += y_pred.size
+        if len(self._shift) < y_pred.shape[1]:
+            self._make_sums(y_pred.shape[1])
+        self._shift[...] = shift
+        self._sums += np.array([part.sum(axis=0) for part in parts])
 
     def result(self) -> float | Array:
         """Return the score, 0 before any batch; without aggregation an array, one an output."""
-        count, total, squares, errors = self._sums
+        count, total, squares, errors = self._sums.numpy()
         variation = np.maximum(squares - total * ratio(total, count), 0)
         scores = np.where(variation > 0, 1 - ratio(errors, variation), 0)
         result: Any = scores
@@ -259,21 +264,16 @@ class R2Score(Metric):
             result = float(variation @ scores) / whole if whole else 0.0
         if not self.num_regressors:
             return result
-        freedom = self._samples - self.num_regressors - 1
+        samples = float(count.mean())
+        freedom = samples - self.num_regressors - 1
         if freedom <= 0:
             warnings.warn(
                 f"R2Score cannot be adjusted for {self.num_regressors} regressors from "
-                f"{self._samples} values; it is returned as it is.",
+                f"{samples:g} samples; it is returned as it is.",
                 stacklevel=2,
             )
             return result
-        return 1 - (1 - result) * (self._samples - 1) / freedom
-
-    def reset_state(self) -> None:
-        """Forget all batches."""
-        self._samples = 0
-        self._shift = np.zeros(1)
-        self._sums = np.zeros((4, 1))
+        return 1 - (1 - result) * (samples - 1) / freedom
 
 
 def _squared_error(y_true: Array, y_pred: Array) -> Array:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.checks import check_count
-from nnlite.metrics.metric import Metric, as_pair, as_weights, check_size
+from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, check_size
 
 __all__ = ["ThresholdMetric"]
 
 Array = NDArray[Any]
 
 
+_OF_TRUE = ("true_positives", "false_negatives")  # the counts of labels that are true
+
+
 class ThresholdMetric(Metric):
     """What metrics share that call a prediction positive where it is above a threshold.
 
-    The state is the weight of the true and of the false labels by how many thresholds the
-    prediction exceeds: a batch costs one pass, however many thresholds there are. From it, the four
-    counts at every threshold are sums from either end.
+    Of a batch, the weight of the true and of the false labels is summed by how many thresholds the
+    prediction exceeds: it costs one pass, however many thresholds there are. The four counts at
+    every threshold, which the state is made of, are sums of that from either end.
 
     Args:
         dtype: As for `Metric`.
@@ -37,12 +40,24 @@ class ThresholdMetric(Metric):
     #: Whether the labels, the last axis, are counted apart.
     multi_label: bool = False
 
-    _histogram: Array  # by thresholds exceeded, by label false or true, by which of several labels
+    #: The counts that are kept.
+    counted: ClassVar[tuple[str, ...]] = (
+        "true_positives",
+        "false_positives",
+        "true_negatives",
+        "false_negatives",
+    )
+
+    # The weights at each threshold, shape (thresholds,), or with multi_label (thresholds, labels):
+    true_positives: StateVariable
+    false_positives: StateVariable
+    true_negatives: StateVariable
+    false_negatives: StateVariable
 
     def set_thresholds(
         self, thresholds: Sequence[float] | None, count: int, margin: float = 0.0
     ) -> None:
-        """Choose the thresholds, and forget all batches.
+        """Choose the thresholds, and make the variables.
 
         Args:
             thresholds: The thresholds, or None for ``count`` of them evenly spaced over [0, 1].
@@ -58,24 +73,29 @@ class ThresholdMetric(Metric):
             given = np.array(thresholds, float)
             given[0] -= margin
             given[-1] += margin
-            given = given.astype(self.dtype)
+            given = given.astype(self.compared_in)
             self._sorted = np.sort(given)
             self._places = np.searchsorted(self._sorted, given)
-        self.reset_state()
+        self.make_counts(count)
+
+    def make_counts(self, *shape: int) -> None:
+        """Make the variables that the counts are kept in."""
+        for name in self.counted:
+            setattr(self, name, self.add_variable(shape, "zeros", name=name))
 
     def count(
         self, y_true: Any, y_pred: Any, sample_weight: Any, label_weights: Array | None = None
     ) -> None:
-        """Add one batch to the histogram.
+        """Add one batch to the counts.
 
         Raises:
             TypeError: If an argument is not numeric.
             ValueError: If the shapes do not fit, or there is no class ``class_id``.
         """
         y_true, y_pred = as_pair(y_true, y_pred)
-        if y_pred.dtype != self.dtype:
+        if y_pred.dtype != self.compared_in:
             with np.errstate(over="ignore", under="ignore"):
-                y_pred = y_pred.astype(self.dtype)
+                y_pred = y_pred.astype(self.compared_in)
         if self.top_k is not None:
             y_pred = _only_largest(y_pred, self.top_k)
         if self.class_id is not None:
@@ -97,8 +117,16 @@ class ThresholdMetric(Metric):
             weights = label_weights if weights is None else weights * label_weights
         if weights is not None:
             weights = np.broadcast_to(weights, y_pred.shape).ravel()
-        counts = np.bincount(index.ravel(), weights, 2 * (self._number + 1) * labels)
-        self._histogram = self._histogram + counts.reshape(-1, 2, labels)
+        if self.multi_label and self.true_positives.ndim == 1:
+            self.make_counts(self._number, labels)
+        histogram = np.bincount(index.ravel(), weights, 2 * (self._number + 1) * labels)
+        histogram = histogram.reshape(-1, 2, labels)
+        above = histogram[::-1].cumsum(axis=0)[-2::-1][self._places]
+        below = histogram[:-1].cumsum(axis=0)[self._places]
+        for name in self.counted:
+            part = above if name.endswith("positives") else below
+            variable = getattr(self, name)
+            variable += part[:, int(name in _OF_TRUE)].reshape(variable.shape)
 
     def _exceeded(self, y_pred: Array) -> Array:
         """Return how many of the thresholds each prediction is above; NaN is above none."""
@@ -109,43 +137,6 @@ class ThresholdMetric(Metric):
         if self._number == 1:
             return (y_pred > self._sorted[0]).astype(np.intp)
         return np.searchsorted(self._sorted, np.fmax(y_pred, -np.inf))
-
-    def _above(self, label: int) -> Array:
-        """Return, at each threshold, the weight of a label's predictions above it."""
-        sums = self._histogram[::-1, label].cumsum(axis=0)[::-1]
-        return self._by_threshold(sums[1:])
-
-    def _below(self, label: int) -> Array:
-        """Return, at each threshold, the weight of a label's predictions not above it."""
-        return self._by_threshold(self._histogram[:-1, label].cumsum(axis=0))
-
-    def _by_threshold(self, sums: Array) -> Array:
-        sums = sums[self._places]
-        return sums if self.multi_label else sums[:, 0]
-
-    @property
-    def true_positives(self) -> Array:
-        """The weight of true labels predicted as such, at each threshold."""
-        return self._above(1)
-
-    @property
-    def false_positives(self) -> Array:
-        """The weight of false labels predicted as true, at each threshold."""
-        return self._above(0)
-
-    @property
-    def true_negatives(self) -> Array:
-        """The weight of false labels predicted as such, at each threshold."""
-        return self._below(0)
-
-    @property
-    def false_negatives(self) -> Array:
-        """The weight of true labels predicted as false, at each threshold."""
-        return self._below(1)
-
-    def reset_state(self) -> None:
-        """Forget all batches."""
-        self._histogram = np.zeros((self._number + 1, 2, 1))
 
 
 def as_thresholds(thresholds: Any, default: float) -> list[float]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import random
-from nnlite.metrics.metric import Metric, StateVariable
+from nnlite.metrics.metric import Metric, StateVariable, variables_in
 from nnlite.saving.atomic import atomic_write, explaining
 from nnlite.saving.plain import NotPlainError, decoded, encoded
 
@@ -90,7 +90,7 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
         "mean": _plain(run.mean),
         "kinds": _kinds(run),
         "shapes": model.compiled_metrics.shapes,
-        "metrics": [_plain(metric) for metric in model.compiled_metrics.all],
+        "metrics": [_plain(metric) for metric in _metrics(model)],
         "trainable": [layer.trainable for layer in model.all_layers()],
         "weights": [variable.value for variable in variables],
         "optimizer": {
@@ -111,6 +111,11 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
     }
 
 
+def _metrics(model: Any) -> list[Metric]:
+    """Return the metrics of `compile`, and those that are attributes of the model."""
+    return [*model.compiled_metrics.all, *model._tracked.values()]
+
+
 def _kinds(run: Any) -> dict[str, Any]:
     """Return what a run must have in common with the one whose backup it takes."""
     model, optimizer, batches = run.model, run.model.optimizer, run.batches
@@ -118,7 +123,10 @@ def _kinds(run: Any) -> dict[str, Any]:
         "weights": [variable.shape for variable in model.all_variables()],
         "layers": [type(layer).__name__ for layer in model.all_layers()],
         "an optimizer": [optimizer.name, *_numbers(optimizer), *optimizer.state],
-        "metrics": [str(getattr(one, "name", one)) for one, _ in model.compiled_metrics.asked],
+        "metrics": [
+            *(str(getattr(one, "name", one)) for one, _ in model.compiled_metrics.asked),
+            *model._tracked,
+        ],
         "callbacks": [type(one).__name__ for one in run.hooks.callbacks],
         "data": {
             "steps_per_epoch": batches.steps,
@@ -143,6 +151,8 @@ def _plain(thing: Any) -> dict[str, Any]:
         if isinstance(value, Metric):  # some are made of others
             found[name] = _plain(value)
             continue
+        if not isinstance(value, StateVariable) and (variables := variables_in(value)):
+            value = variables
         try:
             encoded(value, [])
         except NotPlainError:
@@ -157,8 +167,11 @@ def _take(thing: Any, values: dict[str, Any]) -> None:
         own = vars(thing).get(name)
         if isinstance(own, Metric):
             _take(own, value)
-        elif isinstance(own, StateVariable):
-            own.assign(value)
+        elif isinstance(own, StateVariable):  # it may have grown with its first batch
+            setattr(thing, name, value.view(StateVariable))
+        elif variables := variables_in(own):
+            for variable, part in zip(variables, value, strict=True):
+                variable.assign(part)
         else:
             setattr(thing, name, value)
 
@@ -198,7 +211,7 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
     vars(optimizer).update(kept["numbers"])
     _take(run.mean, state["mean"])
     model.compiled_metrics.settle(state["shapes"])
-    for metric, values in zip(model.compiled_metrics.all, state["metrics"], strict=True):
+    for metric, values in zip(_metrics(model), state["metrics"], strict=True):
         _take(metric, values)
     for one, values in zip(run.hooks.callbacks, state["callbacks"], strict=True):
         _take(one, values)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nnlite import losses, metrics, optimizers
+from nnlite.losses.labels import follows_from_data
 from nnlite.optimizers import schedules
 from nnlite.registry import Registry
 from nnlite.saving.notes import Notes
@@ -31,17 +32,19 @@ def compile_arguments(config: Any, notes: Notes) -> Config | None:
         notes: Where to say what is left out.
 
     Returns:
-        ``optimizer``, ``loss``, ``metrics`` and ``weighted_metrics``; None for each that is not
-        there. None in the place of all of it where the model was not compiled.
+        ``optimizer``, ``loss``, ``loss_weights``, ``metrics`` and ``weighted_metrics``; None for
+        each that is not there. None in the place of all of it where the model was not compiled.
     """
     if not isinstance(config, dict) or not config:
         return None
     weights = list(_flat(config.get("loss_weights")))
-    if any(weight not in (None, 1) for weight in weights):
+    known = len(weights) == 1 and type(weights[0]) in (int, float) and abs(weights[0]) < 1e30
+    if not known and any(weight not in (None, 1) for weight in weights):
         notes.skip(f"loss_weights={config['loss_weights']!r:.200}")
     return {
         "optimizer": _optimizer(config.get("optimizer", config.get("optimizer_config")), notes),
         "loss": _loss(config.get("loss"), notes),
+        "loss_weights": weights[0] if known else None,
         "metrics": _metrics(config.get("metrics"), notes),
         "weighted_metrics": _metrics(config.get("weighted_metrics"), notes),
     }
@@ -180,6 +183,8 @@ def _loss(value: Any, notes: Notes) -> Any:
             notes.unread["loss"] = value
         return None
     one = _function(given[0])
+    if follows_from_data(one):
+        return one
     try:
         if isinstance(one, dict):
             inner = dict(one["config"]) if isinstance(one.get("config"), dict) else {}

@@ -94,6 +94,7 @@ def sample_weights(generator, samples):
     return weights
 
 
+@pytest.mark.filterwarnings("ignore:The model ends in a")  # such as a softmax over one output
 @pytest.mark.parametrize("cls", LOSSES, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @given(st.data(), st.lists(hidden, max_size=3), generators, sizes, sizes)

@@ -76,3 +76,29 @@ def test_weighted_metrics_are_those_of_keras():
     assert "weighted_mae" in mine
     for name in mine:
         np.testing.assert_allclose(mine[name], theirs[name], rtol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("task", ["binary", "sparse", "one hot"])
+@pytest.mark.parametrize("name", ["crossentropy", "CE"])
+def test_the_cross_entropy_fits_the_data_as_in_keras(task, name, monkeypatch):
+    monkeypatch.setitem(TASKS, task, (*TASKS[task][:2], name, TASKS[task][3]))
+    mine, theirs = evaluations(task, lambda _: [])
+    assert mine.keys() == theirs.keys()
+    for key in mine:
+        np.testing.assert_allclose(mine[key], theirs[key], rtol=2e-5, err_msg=key)
+
+
+@pytest.mark.parametrize("weights", [0.5, [0.5], {"out": 0.5}, 0.0])
+def test_the_weight_of_the_loss_is_kerass(weights):
+    there = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, kernel_regularizer="l2")])
+    here = nnlite.Sequential([Dense(2, kernel_regularizer="l2")])
+    here.build((None, 4))
+    here.set_weights(there.get_weights())
+    logs = []
+    for model in (here, there):
+        model.compile("sgd", "mse", loss_weights=weights)
+        history = model.fit(X, X[:, :2], 8, 3, 0, validation_data=(X, X[:, 2:]), shuffle=False)
+        logs.append([history.history["loss"], history.history["val_loss"]])
+    np.testing.assert_allclose(*logs, rtol=1e-5)
+    for mine, theirs in zip(here.get_weights(), there.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)

@@ -5,7 +5,23 @@ MUTANTS = {
         ("per_sample = values.size / len(values)", "per_sample = values.size * len(values)"),
         ("shared = values.size / weight.size", "shared = 1 / weight.size"),
         ("            per_sample = values.size\n", "            per_sample = 1\n"),
-        ("self.count += values.size / per_sample", "self.count += 1"),
+        ("dtype=float), values.size, per_sample)", "dtype=float), 1, per_sample)"),
+        ("self.count.item() + count / per_sample", "self.count.item() + count"),
+        ("len(values) != len(y_pred) or values", "values"),
+        ("or values.size > y_pred.size", ""),
+    ],
+    "metrics/metric.py": [
+        ("old.assign(value)  # else", "pass  # else"),
+        ("one for part in parts for one in variables_in(part)", "one for one in parts if not 1"),
+        ("if array.shape not in ((), self.shape):", "if False:"),
+        ("self.assign(self - value)", "self.assign(self + value)"),
+    ],
+    "metrics/compiled.py": [
+        ("y_true, y_pred = read_only(y_true), read_only(y_pred)", "pass"),
+        ("        if first:\n            self.results()\n", ""),
+        ("0 < metric.threshold < 1", "True"),
+        ("max(metric.chosen) > 0", "True"),
+        ("not metric.from_logits", "True"),
     ],
     "metrics/accuracy.py": [
         ("(y_pred > threshold)", "(y_pred >= threshold)"),
@@ -13,7 +29,9 @@ MUTANTS = {
         ('(larger < check_count("k", k, 1))', '(larger <= check_count("k", k, 1))'),
     ],
     "metrics/thresholds.py": [
-        ("return self._by_threshold(sums[1:])", "return self._by_threshold(sums[:-1])"),
+        ("[-2::-1][self._places]", "[-1:0:-1][self._places]"),
+        ("histogram[:-1].cumsum", "histogram[1:].cumsum"),
+        ("int(name in _OF_TRUE)", "int(name not in _OF_TRUE)"),
         ("np.ceil(inside", "np.floor(inside"),
         (
             "np.searchsorted(self._sorted, np.fmax(y_pred, -np.inf))",
@@ -38,6 +56,7 @@ MUTANTS = {
         ("height = (y[:-1] + y[1:]) / 2", "height = y[:-1] + y[1:]"),
         ("np.where(true == 0, 0, 1 - odds", "np.where(true == 0, 0, 1 + odds"),
         ("start = true[1:] - slope", "start = true[1:] + slope"),
+        ("np.maximum(positive[:-1] - positive[1:], 0)", "positive[:-1] - positive[1:]"),
         ("ratio(positive[:-1], positive[1:]), 1)", "ratio(positive[1:], positive[:-1]), 1)"),
         (
             "x, y = ratio(false, false + rejected), ratio(true, true + missed)",
@@ -47,13 +66,17 @@ MUTANTS = {
     "metrics/fscore.py": [
         ("scores = (1 + weight) * precision", "scores = (1 - weight) * precision"),
         ("weight = self.beta**2", "weight = self.beta"),
+        ("self.false_positives += predicted - hits", "self.false_positives += predicted"),
+        ("self.false_negatives += actual - hits", "self.false_negatives += actual"),
         ("(np.abs(y_pred) > 1e-9)", "(np.abs(y_pred) > -1)"),
     ],
     "metrics/regression.py": [
         ("return math.sqrt(super().result())", "return super().result()"),
         ("squares - total * ratio(total, count)", "squares - ratio(total, count)"),
-        ("(self._samples - 1) / freedom", "self._samples / freedom"),
-        ("y = y_true - self._shift", "y = y_true + self._shift"),
+        ("(samples - 1) / freedom", "samples / freedom"),
+        ("samples = float(count.mean())", "samples = float(count.sum())"),
+        ("np.subtract(y_true, shift, dtype=float)", "np.add(y_true, shift, dtype=float)"),
+        ("if self._sums.any() else y_true[0]", "if not self._sums.any() else y_true[0]"),
         ("return -super().values(y_true, y_pred)", "return super().values(y_true, y_pred)"),
     ],
     "metrics/correlation.py": [
@@ -65,7 +88,8 @@ MUTANTS = {
         ("apart**2 + epsilon()", "apart + epsilon()"),
     ],
     "metrics/iou.py": [
-        ("union = true + predicted - both", "union = true + predicted"),
+        ("self.total_cm.sum(axis=1) - both", "self.total_cm.sum(axis=1)"),
+        ("self.total_cm.sum(axis=0) + self", "self.total_cm.sum(axis=1) + self"),
         ("y_true != self.ignore_class", "y_true == self.ignore_class"),
         (">= self.threshold", "> self.threshold"),
     ],

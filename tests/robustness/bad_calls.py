@@ -98,7 +98,7 @@ BAD = {
             "a loss's number": lambda m: m.compile("sgd", 3),
             "metrics": lambda m: m.compile("adam", "mse", metrics=["nope"]),
             "a metric's name": lambda m: m.compile("adam", "mse", metrics="mae"),
-            "loss_weights": lambda m: m.compile("sgd", "mse", loss_weights=[1.0]),
+            "loss_weights": lambda m: m.compile("sgd", "mse", loss_weights=[1.0, 2.0]),
             "reduction": lambda m: m.compile("sgd", losses.MeanSquaredError(reduction="none")),
         },
         "layers": {

@@ -45,7 +45,10 @@ def snapshot(model):
         "layers": list(model.layers),
         "names": [layer.name for layer in model.layers],
         "built": [model.built, *(layer.built for layer in model.layers)],
-        "shapes": [model.input_shape, *(layer.input_shape for layer in model.layers)],
+        "shapes": [
+            getattr(model, "input_shape", None),
+            *(layer.input_shape for layer in model.layers),
+        ],
         "trainable": [model.trainable, *(layer.trainable for layer in model.layers)],
         "weights": [weight.numpy().tobytes() for weight in model.all_variables()],
         "config": json.dumps(model.get_config()),
@@ -376,5 +379,7 @@ class LongMachine(Machine):
 EVERYTHING = {"suppress_health_check": list(HealthCheck), "deadline": None}
 Machine.TestCase.settings = settings(max_examples=400, stateful_step_count=40, **EVERYTHING)
 LongMachine.TestCase.settings = settings(max_examples=3000, stateful_step_count=60, **EVERYTHING)
+# A model of random layers may end in a softmax over one output.
+pytestmark = pytest.mark.filterwarnings("ignore:The model ends in a softmax over a single output")
 TestStateMachine = Machine.TestCase
 TestStateMachineAtLength = pytest.mark.slow(LongMachine.TestCase)

@@ -222,11 +222,17 @@ def test_a_loss_of_the_programs_own(tmp_path):
     assert isinstance(model.loss, Own)
 
 
-def test_loss_weights_of_one_are_nothing(tmp_path):
+def test_the_weight_of_the_one_loss_is_read(tmp_path):
     for weights in (None, [1.0], {"dense_1": 1}, []):
         compiled(tmp_path, loss_weights=weights)
-    with pytest.warns(UserWarning, match="loss_weights"):
-        compiled(tmp_path, loss_weights=[0.5])
+    assert compiled(tmp_path, loss_weights=[0.5]).compile_arguments["loss_weights"] == 0.5
+    for weights in ([0.5, 2.0], [float("nan")], [10**390]):
+        with pytest.warns(UserWarning, match="loss_weights"):
+            compiled(tmp_path, loss_weights=weights)
+
+
+def test_the_cross_entropy_that_fits_the_data_is_read(tmp_path):
+    assert compiled(tmp_path, loss="ce").compile_arguments["loss"] == "ce"
 
 
 # ---- metrics -------------------------------------------------------------------------------
