@@ -38,9 +38,12 @@ TESTS = {
     "test_schedules.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
     "saving": "saving/test_old_configs.py saving/test_layouts.py saving/test_old_training.py "
-    "saving/test_writing.py saving/test_hostile_models.py saving/test_bombs.py",
-    "registry.py": "saving/test_bombs.py",
-    "serialization.py": "saving/test_bombs.py saving/test_published_holes.py",
+    "saving/test_writing.py saving/test_own_layers.py saving/test_archive.py "
+    "saving/test_hostile_models.py saving/test_bombs.py",
+    "registry.py": "saving/test_bombs.py test_serialization.py",
+    "serialization.py": "test_serialization.py saving/test_bombs.py saving/test_published_holes.py",
+    "models.py": "saving/test_own_layers.py",
+    "door.py": "saving/test_old_training.py",
     "sequential.py": "gradients/test_models.py test_user_code.py",
     "objective.py": "gradients/test_models.py test_user_code.py",
     "overrides.py": "test_user_code.py",

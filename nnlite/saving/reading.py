@@ -21,6 +21,7 @@ from nnlite.saving.weights import (
     by_class,
     by_name,
     by_order,
+    holds_weights,
     is_legacy,
     legacy_root,
 )
@@ -94,7 +95,7 @@ def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> S
     settings = config.get("compile_config") if compiled else None
     if isinstance(settings, dict):
         name, stored = _state(weights)
-        if compile_as_told(model, settings, notes, name) and stored and model.built:
+        if compile_as_told(model, settings, notes, name) and stored:
             restore_state(model, stored, notes)
     return model
 
@@ -134,7 +135,7 @@ def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Se
     with weights_from_file(weights.total_elements()):
         model = registry.deserialize(translated)
         assert isinstance(model, Sequential)  # translate saw to it
-        if not model.built and weights.total_elements():  # else it was not built either
+        if not model.built and holds_weights(weights):  # else it was not built either
             model.build(_input_shape(model, weights))
     model.column_names = _column_names(config["config"], model)
     return translated, model

@@ -344,6 +344,11 @@ def _numbered(
     return found
 
 
+def holds_weights(node: Node) -> bool:
+    """Return whether a file has weights of layers, in whatever layout."""
+    return is_legacy(node) or bool(_container(Tree(node).filled()))
+
+
 def _container(tree: Tree) -> dict[str, Tree]:
     """Return the groups of a model's layers."""
     for name in _LAYERS:

@@ -295,7 +295,7 @@ def _write_weights(model: Sequential, file: BinaryIO, skip: Collection[Layer] = 
 
     with h5py.File(file, "w") as root:
         _write_layer(root, model, set(skip))
-        if model.optimizer is not None and model.built:
+        if model.optimizer is not None:
             optimizer = built_optimizer(model)
             own = _variables(root.create_group("optimizer"), optimizer.name)
             for number, (_, array) in enumerate(optimizer.state_arrays()):

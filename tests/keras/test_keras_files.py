@@ -349,3 +349,148 @@ def test_custom_layers_both_ways(kind, tmp_path):
     with keras.saving.custom_object_scope({"Halved": TheirHalved}):
         back = keras.saving.load_model(tmp_path / f"back.{kind}")
     assert predictions_differ(ours, back) < 1e-6
+
+
+# ---- as users do it ------------------------------------------------------------------------
+
+
+def test_folders_both_ways(tmp_path):
+    theirs, ours = chain(keras), chain(nnlite)
+    theirs.save(tmp_path / "theirs", zipped=False)
+    assert predictions_differ(models.load_model(tmp_path / "theirs"), theirs) < 1e-6
+    ours.save(tmp_path / "ours", zipped=False)
+    assert predictions_differ(keras.saving.load_model(tmp_path / "ours"), ours) < 1e-6
+
+
+def test_a_model_that_is_not_built_both_ways(tmp_path):
+    for k, other in ((keras, nnlite), (nnlite, keras)):
+        model = k.Sequential([k.layers.Dense(3)])
+        model.compile("adam", "mse")
+        with pytest.warns(UserWarning, match="not .*been built|not built yet"):
+            model.save(tmp_path / "m.keras")
+        again = other.saving.load_model(tmp_path / "m.keras")
+        assert not again.built
+        assert again.compiled
+
+
+def nest(k):
+    """Return a layer of the library ``k`` that keeps layers in lists, dicts and itself."""
+
+    class Nest(k.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            make = k.layers.Dense
+            self.parts = [(make(4), make(4)), {"last": make(5), "more": [[make(6)]]}]
+            self.words = np.arange(3)
+
+        def sublayers(self):
+            first, last = self.parts
+            return [*first, last["last"], last["more"][0][0]]
+
+        def build(self, input_shape):
+            for layer in self.sublayers():
+                layer.build(input_shape)
+                input_shape = (None, layer.units)
+
+        def forward(self, x, training=False):
+            for layer in self.sublayers():
+                x = layer(x)
+            return x
+
+        def backward(self, gradient):
+            return gradient
+
+        if k is keras:
+            call = forward
+
+        def save_own_variables(self, store):
+            super().save_own_variables(store)
+            store["words"] = self.words
+
+        def load_own_variables(self, store):
+            self.words = np.array(store["words"])
+
+    return Nest
+
+
+def test_layers_in_containers_and_what_a_layer_stores_itself_both_ways(tmp_path):
+    made = {k: nest(k) for k in (keras, nnlite)}
+    for k, other in ((keras, nnlite), (nnlite, keras)):
+        model = k.Sequential([k.layers.Input((5,)), made[k]()])
+        model.layers[0].words = np.array([5, 7])
+        model.save(tmp_path / "m.keras")
+        again = other.saving.load_model(tmp_path / "m.keras", {"Nest": made[other]})
+        assert predictions_differ(again, model) < 1e-6
+        assert again.layers[0].words.tolist() == [5, 7]
+
+
+def test_a_clone_is_compiled_as_kerass_is():
+    for k in (keras, nnlite):
+        model = chain(k)
+        model.compile(k.optimizers.Adam(0.125), "categorical_crossentropy", metrics=["accuracy"])
+        clone = k.models.clone_model(model)
+        assert clone.compiled
+        assert int(clone.optimizer.iterations) == 0
+        assert float(clone.optimizer.get_config()["learning_rate"]) == 0.125
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda k, m, path: k.saving.load_model(path / "missing.keras"),
+        lambda k, m, path: k.saving.load_model(path / "missing.h5"),
+        lambda k, m, path: k.saving.load_model(path / "model.pkl"),
+        lambda k, m, path: m.load_weights(path / "missing.weights.h5"),
+        lambda k, m, path: m.load_weights(path / "weights.pkl"),
+        lambda k, m, path: m.load_weights(path / "m.keras", by_name=True),
+        lambda k, m, path: m.load_weights(path / "m.keras", objects_to_skip=[]),
+        lambda k, m, path: m.load_weights(path / "m.keras", other=None),
+        lambda k, m, path: m.save(path / "m"),
+        lambda k, m, path: m.save(path / "m.png"),
+        lambda k, m, path: m.save(path / "m.keras", zipped=False),
+        lambda k, m, path: m.save(path / "m", save_format="keras"),
+        lambda k, m, path: m.save(path / "m.keras", other=1),
+        lambda k, m, path: m.save_weights(path / "m.h5"),
+        lambda k, m, path: k.Sequential([k.layers.Dense(2)]).save_weights(path / "m.weights.h5"),
+        lambda k, m, path: k.saving.deserialize_keras_object(
+            {"class_name": "Dense", "module": "keras.layers", "config": [1]}
+        ),
+        lambda k, m, path: k.saving.deserialize_keras_object(
+            {"class_name": "function", "module": "builtins", "config": ["relu"]}
+        ),
+        lambda k, m, path: k.saving.deserialize_keras_object(
+            {"class_name": "Mine", "module": "mine", "config": {}}
+        ),
+        lambda k, m, path: k.saving.deserialize_keras_object(
+            {**DENSE, "registered_name": "mine>Dense"}
+        ),
+        lambda k, m, path: k.saving.serialize_keras_object(object()),
+        lambda k, m, path: k.saving.register_keras_serializable()(object),
+        lambda k, m, path: k.models.clone_model(m, input_tensors=[3]),
+        lambda k, m, path: k.models.clone_model(m, call_function=print),
+        lambda k, m, path: m.add({}),
+    ],
+)
+def test_mistakes_raise_what_keras_raises(wrong, tmp_path):
+    raised = []
+    for k in (keras, nnlite):
+        model = chain(k)
+        model.save(tmp_path / "m.keras")
+        try:
+            wrong(k, model, tmp_path)
+        except Exception as error:
+            raised.append(error)
+    assert len(raised) == 2
+    assert isinstance(raised[1], type(raised[0]))
+
+
+DENSE = {"class_name": "Dense", "module": "keras.layers", "config": {"units": 1}}
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [b"x", ..., slice(1, None, 2), np.arange(3.0), np.float32(0.5), (1, [None, {"a": True}])],
+)
+def test_values_are_the_data_that_keras_makes_of_them(thing):
+    ours, theirs = (k.saving.serialize_keras_object(thing) for k in (nnlite, keras))
+    assert ours == theirs

@@ -36,6 +36,10 @@ MUTANTS = {
         ("if len(filled) == len(holding):", "if False:"),
         ("stored = [one for one in _stored(node) if one[2]]", "stored = _stored(node)"),
         ("            skipped.append(str(error))", "            pass"),
+        ("if _takes_itself(model):", "if False:"),
+        ("is not Layer.save_own_variables\n", "is Layer\n"),
+        ("            name = public  # Keras", "            pass  # Keras"),
+        ("in _CONTAINERS or id(value) in seen:", "in _CONTAINERS:"),
     ],
     "saving/compiling.py": [
         ("[*bare[:1], *rate, *bare[1:]]", "[*bare, *rate]"),
@@ -43,6 +47,13 @@ MUTANTS = {
         ("bare.insert(0, np.array(0))", "bare.insert(0, np.array(1))"),
         ("bare = bare[: len(fresh) - len(rate)]", "bare = bare[: len(fresh)]"),
         ("sorted(range(count), key=weights.__getitem__)", "range(count)"),
+        ("1 - 0.96**near / 2", "1 - 0.96**near"),
+        ("min(steps, 1_000)", "steps"),
+        ("steps //= optimizer.gradient_accumulation_steps or 1", "pass"),
+        ("bare.insert(1, _nadam_product(", "bare.insert(2, _nadam_product("),
+        ("    model.unread = dict(notes.unread)", "    model.unread = {}"),
+        ("    own = type(model).compile is not Trainer.compile", "    own = False"),
+        ("        return dict(model.unread)\n    given", "        return {}\n    given"),
     ],
     "saving/legacy_training.py": [
         ("with weights_from_file(0):", "if True:"),
@@ -55,11 +66,16 @@ MUTANTS = {
     "saving/writing.py": [
         ("parts = max(1, -(-data.nbytes // _ATTRIBUTE_LIMIT))", "parts = 1"),
         ("if part not in skip:", "if part in skip:"),
+        ("    _check_loadable(model)\n", ""),
+        ("        random.set_states(drawn)", "        pass"),
+        ("if model.compiled or model.unread:", "if model.compiled:"),
+        ("    layer.save_own_variables(store)", "    Layer.save_own_variables(layer, store)"),
     ],
     "saving/atomic.py": [
         ("os.fsync(file.fileno())", "pass"),
         ("os.unlink(temporary)", "pass"),
         ("if not overwrite and os.path.exists(name):", "if False:"),
+        ("        os.makedirs(folder, exist_ok=True)\n", ""),
     ],
     "saving/reading.py": [
         (
@@ -72,14 +88,30 @@ MUTANTS = {
     ],
     "saving/notes.py": [
         ("self.skipped[_shortened(what, _LONGEST)]", "self.skipped[what]"),
-        ("ValueError(_shortened(text, _MOST_TEXT + 1_000))", "ValueError(text)"),
+        ("kind(_shortened(text, _MOST_TEXT + 1_000))", "kind(text)"),
     ],
-    "saving/archive.py": [("_MAX_METADATA = 1 << 16", "_MAX_METADATA = 1 << 23")],
+    "saving/archive.py": [
+        ("_MAX_METADATA = 1 << 16", "_MAX_METADATA = 1 << 23"),
+        ("if len(text) > most:", "if False:"),
+        ("if large or (start + size != end and", "if large or (False and"),
+    ],
     "saving/hdf5/files.py": [
         ('parts = path.count("/") + path.count("\\\\")', 'parts = path.count("/")'),
     ],
-    "registry.py": [("name[:100].lower()", "name.lower()"), ("{name!r:.200}", "{name!r}")],
+    "registry.py": [
+        ("name[:100].lower()", "name.lower()"),
+        ("{name!r:.200}", "{name!r}"),
+        ("for parameter in kinds[1:]:", "for parameter in kinds:"),
+    ],
+    "models.py": [("    if model.compiled:\n        with", "    if False:\n        with")],
+    "door.py": [("if argument in self.unread:", "if False:")],
     "serialization.py": [
+        ("scope is not self.custom_objects", "scope != self.custom_objects"),
+        ("        known[name] = thing\n", "        pass\n"),
+        ("    if is_foreign(config):", "    if False:"),
+        ('given not in (None, "", config', "given not in (None, config"),
+        ("        except ConfigError:  #", "        except ZeroDivisionError:  #"),
+        ('if key.endswith(f">{name}"):', "if key == name:"),
         ("if dtype not in _NUMBERS:", "if dtype is None:"),
         ("AttributeError, RecursionError)", "AttributeError)"),
     ],

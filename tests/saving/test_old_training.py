@@ -565,6 +565,12 @@ def test_the_product_that_a_state_of_nadam_leaves_out_follows_from_the_count(tmp
 def test_that_product_of_a_great_count_takes_no_time(tmp_path):
     state = [("nadam/iteration", np.array(10**15)), *STATES["3"][1:]]
     assert compiled(tmp_path, NADAM, state=state).optimizer.u_product == 0
-    half = {"class_name": "Nadam", "config": {"gradient_accumulation_steps": 2, "beta_1": 0.5}}
-    with pytest.warns(UserWarning, match="the state of the optimizer"):  # without the sums
-        compiled(tmp_path, half, state=state)
+
+
+def test_that_product_counts_updates_and_not_batches(tmp_path):
+    sums = [(f"nadam/sum_{i}", array) for i, array in enumerate(M)]
+    config = {"gradient_accumulation_steps": 2, "learning_rate": 0.25}
+    state = [*STATES["3"][:2], *sums, *STATES["3"][2:]]  # 7 batches are 3 updates
+    optimizer = compiled(tmp_path, {**NADAM, "config": config}, state=state).optimizer
+    product = 0.9**3 * (1 - 0.96 / 2) * (1 - 0.96**2 / 2) * (1 - 0.96**3 / 2)
+    assert optimizer.u_product == pytest.approx(product, rel=1e-12)

@@ -55,6 +55,32 @@ class OwnNet(Sequential):
         super().__init__([Dense(2)])
 
 
+class Nest(Layer):
+    """Layers in a list of a tuple and a dict, which holds itself, and behind a property."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.parts = [(Dense(3, name="a"), Dense(3, name="b")), {"last": Dense(3, name="c")}]
+        self.parts.append(self.parts)
+        self._end = Dense(2, name="d")
+
+    @property
+    def end(self):
+        return self._end
+
+    def sublayers(self):
+        return [*self.parts[0], self.parts[1]["last"], self._end]
+
+    def build(self, input_shape):
+        for layer in self.sublayers():
+            layer.build((None, 3))
+
+    def forward(self, x, training=False):
+        for layer in self.sublayers():
+            x = layer.forward(x, training)
+        return x
+
+
 # ---- refused at save -------------------------------------------------------------------------
 
 
@@ -146,6 +172,43 @@ def test_what_a_layer_stores_itself_comes_back(tmp_path, name):
     np.testing.assert_array_equal(again.layers[0].layers[0].words, [7, 8, 9])
 
 
+class Noted(Same):
+    """A layer without weights that keeps a note."""
+
+    note = 0
+
+    def save_own_variables(self, store):
+        store["note"] = self.note
+
+    def load_own_variables(self, store):
+        self.note = int(store["note"])
+
+
+class NotedNet(Sequential):
+    note = 0
+    save_own_variables = Noted.save_own_variables
+    load_own_variables = Noted.load_own_variables
+
+
+class Holder(Nest):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.held = Noted(name="noted")
+
+    def sublayers(self):
+        return [*super().sublayers(), self.held]
+
+
+def test_models_and_layers_without_weights_may_store_something_too(tmp_path):
+    model = NotedNet([Input((3,)), Noted(), Holder()])
+    model.note, model.layers[0].note, model.layers[1].held.note = 1, 2, 3
+    model.save(tmp_path / "m.keras")
+    again = load_model(
+        tmp_path / "m.keras", {"NotedNet": NotedNet, "Noted": Noted, "Holder": Holder}
+    )
+    assert [again.note, again.layers[0].note, again.layers[1].held.note] == [1, 2, 3]
+
+
 def test_what_a_layer_cannot_take_changes_no_weight(tmp_path):
     model = Sequential([Input((3,)), Dense(4), Counted(2)])
     model.save_weights(tmp_path / "m.weights.h5")
@@ -167,32 +230,6 @@ def test_assets_are_refused(tmp_path):
 
 
 # ---- layers in lists, tuples and dicts ---------------------------------------------------------
-
-
-class Nest(Layer):
-    """Layers in a list of a tuple and a dict, which holds itself, and behind a property."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.parts = [(Dense(3, name="a"), Dense(3, name="b")), {"last": Dense(3, name="c")}]
-        self.parts.append(self.parts)
-        self._end = Dense(2, name="d")
-
-    @property
-    def end(self):
-        return self._end
-
-    def sublayers(self):
-        return [*self.parts[0], self.parts[1]["last"], self._end]
-
-    def build(self, input_shape):
-        for layer in self.sublayers():
-            layer.build((None, 3))
-
-    def forward(self, x, training=False):
-        for layer in self.sublayers():
-            x = layer.forward(x, training)
-        return x
 
 
 def test_layers_within_nested_containers_have_kerass_groups(tmp_path):
