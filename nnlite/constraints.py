@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.config import epsilon
+from nnlite.overrides import overridden
 from nnlite.registry import Configurable, Registry
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
@@ -25,6 +26,13 @@ class Constraint(Configurable):
     >>> AtMostOne()(np.array([0.5, 2.0]))
     array([0.5, 1. ])
     """
+
+    #: Whether a class outside of nnlite defines the projection.
+    of_user: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.of_user = overridden(cls, "__call__")
 
     def __call__(self, w: Array) -> Array:
         """Return the projection of ``w``, of the same shape and type; ``w`` is left alone."""

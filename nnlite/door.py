@@ -28,7 +28,7 @@ class Door(Predictor):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.loss: losses.Loss | None = None  # what compile was given, or the last fit chose
+        self._loss: losses.Loss | None = None  # what compile was given, or the last fit chose
         self._chooses_loss = True
         self._objective: Objective | None = None
 
@@ -88,7 +88,7 @@ class Door(Predictor):
                 f"{names[0]} of shape {x.shape}, {names[1]} of shape {y.shape}"
             )
         check_finite(names[1], y, self.dtype)
-        output = (len(x), *self._sample_shape(x.shape[1:]))
+        output = (len(x), *self.sample_shape(x.shape[1:]))
         loss = loss or self._loss_for(y, output)
         y = loss.check_targets(names[1], y, output)
         weight = None
@@ -155,7 +155,8 @@ class Door(Predictor):
 
     def _loss_for(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
         """Return the compiled loss, or without one what fits the last layer and the targets."""
-        if self.loss is not None and not self._chooses_loss:
-            return self.loss
+        loss = self._loss
+        if loss is not None and not self._chooses_loss:
+            return loss
         fitting = default_loss(self.final_activation, y, output_shape)
-        return self.loss if self.loss is not None and type(self.loss) is type(fitting) else fitting
+        return loss if loss is not None and type(loss) is type(fitting) else fitting

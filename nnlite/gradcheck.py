@@ -214,7 +214,7 @@ def check_model(
     def gradients() -> list[Any]:
         kept = x.copy()
         _, gradient = step()
-        input_gradient = np.array(twin.backward(gradient, from_logits=objective.joined))
+        input_gradient = np.array(objective.input_gradient(gradient))
         _blot(weights)
         _, gradient = step()
         objective.backward(gradient)

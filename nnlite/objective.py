@@ -21,6 +21,7 @@ from nnlite.losses import (
 )
 from nnlite.predictor import Predictor
 from nnlite.structure import structure
+from nnlite.user_code import penalty, penalty_gradient, projected
 
 __all__ = ["Objective", "default_loss"]
 
@@ -107,7 +108,7 @@ class Objective:
         """Return what the loss in use takes: the model's output, or its logits."""
         if self.joined:
             return self.model.forward(x, training, logits=True)  # type: ignore[call-arg]
-        return self.model.forward(x, training)
+        return self.model.run_forward(x, training)
 
     def predictions(self, output: Array) -> Array:
         """Return the model's output, given what `forward` returned."""
@@ -118,22 +119,36 @@ class Objective:
 
     def backward(self, gradient: Array) -> None:
         """Fill the gradient of every weight."""
+        if self.model.of_user:
+            self.model.run_backward(gradient)
+            return
         self.model.backward(gradient, from_logits=self.joined, input_gradient=False)  # type: ignore[call-arg]
+
+    def input_gradient(self, gradient: Array) -> Array:
+        """Fill the gradient of every weight and return that of the model's input."""
+        if self.model.of_user:
+            return self.model.run_backward(gradient)
+        return self.model.backward(gradient, from_logits=self.joined)  # type: ignore[call-arg]
 
     def regularize(self) -> float:
         """Add each penalty's gradient to its weight's, and return all penalties of the step."""
-        total = 0.0
-        for variable, penalty in self._regularized:
-            total += penalty(variable.value)
-            variable.gradient += penalty.gradient(variable.value)
-        return total + self.model.step_penalty()
+        self.add_penalty_gradients()
+        return self.weight_penalty() + self.model.step_penalty()
+
+    def add_penalty_gradients(self) -> None:
+        """Add the gradient of the penalty on each weight to that of the loss."""
+        for variable, regularizer in self._regularized:
+            variable.gradient += penalty_gradient(regularizer, variable.value)
 
     def penalty(self, x: Array) -> float:
         """Return all penalties, on weights and on the layers' outputs for the batch ``x``."""
-        total = sum(penalty(variable.value) for variable, penalty in self._regularized)
-        return total + self.model.activity_penalty(x)
+        return self.weight_penalty() + self.model.activity_penalty(x)
+
+    def weight_penalty(self) -> float:
+        """Return all penalties on weights."""
+        return sum(penalty(regularizer, v.value) for v, regularizer in self._regularized)
 
     def constrain(self) -> None:
         """Project each constrained weight onto what it may be."""
         for variable, constraint in self._constrained:
-            np.copyto(variable.value, constraint(variable.value))
+            np.copyto(variable.value, projected(constraint, variable.value))

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite import user_code
 from nnlite.callbacks import Callback, CallbackList
 from nnlite.checks import as_features, check_finite, optional_count
 from nnlite.data.arrays import Samples
 from nnlite.data.blocks import StoredSamples
 from nnlite.data.epochs import Epochs
-from nnlite.data.sources import IterableSamples, holds_batches, is_stored, open_stored, unpacked
+from nnlite.data.sources import (
+    IterableSamples,
+    holds_batches,
+    is_stored,
+    open_stored,
+    unpack_x_y_sample_weight,
+    unpacked,
+)
 from nnlite.layers.layer import Layer, Shape, fits
+from nnlite.overrides import overridden
 from nnlite.progress import Progress, check_verbose
-from nnlite.structure import per_structure
 from nnlite.turns import Turns
 
 __all__ = ["Predictor"]
@@ -30,6 +38,15 @@ _ENTRIES = 131_072  # about how many a layer's output has when predict fills the
 
 class Predictor(Layer):
     """A model that takes its inputs from a user: what `Trainer` and `Sequential` build on."""
+
+    builds_once = False
+
+    #: Whether `predict_step` is called, or what it does is done without a detour.
+    predicts_own: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.predicts_own = overridden(cls, "predict_step")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -85,11 +102,7 @@ class Predictor(Layer):
             progress.begin_epoch(0, batches.length)
             for step, (batch, *_) in enumerate(batches):
                 hooks.call("on_predict_batch_begin", step)
-                self.turns.begin_reading()
-                try:
-                    part = self.forward(batch)
-                finally:
-                    self.turns.end_reading()
+                part = self._predict(batch)
                 if np.may_share_memory(part, batch):  # what callbacks keep is theirs
                     part = part.copy()
                 if rows is None:
@@ -112,22 +125,49 @@ class Predictor(Layer):
         if not self.built:
             self.build((None, *x.shape[1:]))
         x = x.astype(self.dtype, copy=False)
-        turns = self.turns
-        turns.begin_reading()
-        try:
-            with np.errstate(under="ignore"):
-                output = self.forward(x)
-        finally:
-            turns.end_reading()
+        with np.errstate(under="ignore"):
+            output = self._predict(x)
         if output is x or (output.base is not None and np.may_share_memory(output, x)):
             return output.copy()
         return output
+
+    def predict_step(self, data: Any) -> Array:
+        """Return the output for one batch: what `predict` calls where a subclass overrides it.
+
+        Args:
+            data: ``(x,)``, as `nnlite.utils.unpack_x_y_sample_weight` takes it.
+
+        >>> from nnlite import Sequential
+        >>> from nnlite.layers import Dense
+        >>> class Doubled(Sequential):
+        ...     def predict_step(self, data):
+        ...         return 2 * super().predict_step(data)
+        >>> Doubled([Dense(1, kernel_initializer="ones")]).predict(np.array([[1.0, 2.0]]))
+        array([[6.]], dtype=float32)
+        """
+        x, _, _ = unpack_x_y_sample_weight(data)
+        return self.run_forward(x)
+
+    def _predict(self, x: Array) -> Array:
+        """Return the output for one batch, with the weights as they are between two steps."""
+        self.turns.begin_reading()
+        try:
+            if not self.predicts_own:
+                return self.run_forward(x)
+            return user_code.floats(
+                f"predict_step of model {self.name!r}",
+                self.predict_step((user_code.read_only(x),)),
+                None,
+                self.dtype,
+            )
+        finally:
+            self.turns.end_reading()
 
     def _rows_at_once(self) -> int:
         """Return how many samples make the widest layer's output fill the cache, not more."""
         shape, widest = self.input_shape, 1
         for layer in self.sublayers():
-            shape = layer.compute_output_shape(shape or ())
+            shape = layer.told_shape(shape or ())
             widest = max(widest, int(np.prod([size or 1 for size in shape[1:]])))
         return max(BATCH_SIZE, _ENTRIES // widest)
 
@@ -174,18 +214,6 @@ class Predictor(Layer):
             )
         check_finite(name, array, self.dtype)
         return array
-
-    def _sample_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of one sample's output, given that of its input."""
-        known = self._sample_shapes()
-        if input_shape not in known:
-            shape: Any = self.compute_output_shape((None, *input_shape))
-            known[input_shape] = shape[1:]
-        return known[input_shape]
-
-    @per_structure
-    def _sample_shapes(self) -> dict[tuple[int, ...], tuple[int, ...]]:
-        return {}
 
     def declared_input_shape(self) -> Shape | None:
         """Return the input shape that the layers state, if they do."""

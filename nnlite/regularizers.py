@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.config import epsilon
+from nnlite.overrides import overridden, require_derivative
 from nnlite.registry import Configurable, Registry
 
 __all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get"]
@@ -28,6 +29,14 @@ class Regularizer(Configurable):
     >>> Sum()(np.array([1.0, 2.0]))
     3.0
     """
+
+    #: Whether a class outside of nnlite defines the value or the derivative.
+    of_user: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.of_user = overridden(cls, "__call__", "gradient")
+        require_derivative(cls, Regularizer, "__call__", "gradient", "self, x")
 
     def __call__(self, x: Array) -> float:
         """Return R(x)."""

@@ -32,7 +32,6 @@ class Run:
         epoch: The epoch that runs, counted from 0.
         end: The epoch to stop before.
         step: How many of its batches are done.
-        mean: The mean loss of those.
     """
 
     def __init__(
@@ -50,12 +49,17 @@ class Run:
         self.hooks = hooks
         self.epoch, self.end = epochs
         self.step = 0
-        self.mean = Mean("loss")
         self._held = held
         self._evaluates = evaluates
         self._progress = progress
         #: Whether a callback ends the run where the loss is not finite, in the place of an error.
         self.ends_on_nan = hooks.has(TerminateOnNaN)
+
+    @property
+    def mean(self) -> Mean:
+        """The mean loss of the batches of the epoch so far."""
+        mean: Mean = self.model.compiled_metrics.loss
+        return mean
 
     def go(self) -> None:
         """Train until the last epoch, or until a callback asks to stop."""
@@ -84,36 +88,42 @@ class Run:
 
     def _run_epoch(self) -> dict[str, Any]:
         """Train on what is left of the epoch, and return the means of the whole of it."""
-        model, mean, metrics, hooks = self.model, self.mean, self.model.compiled_metrics, self.hooks
+        model, hooks = self.model, self.hooks
         if not self.step:
-            mean.reset_state()
-            metrics.reset_state()
+            model.reset_metrics()
+        own: dict[str, Any] | None = None  # what a train_step of the user's returned last
 
         def logs() -> dict[str, Any]:
-            return {"loss": mean.result(), **metrics.results()}
+            return dict(own) if own is not None else model.get_metrics_result()
 
         self._progress.begin_epoch(self.epoch, self.batches.length, self.step)
         begins, ends = hooks.wants("on_train_batch_begin"), hooks.wants("on_train_batch_end")
+        together, pending = model.steps_per_execution, 0  # steps since the last hook
         with _Steps() as steps:
             try:
                 for x, y, weight in self.batches:
-                    if begins:
+                    if begins and not pending:
                         hooks.call("on_train_batch_begin", self.step)
                     steps.inside = True
-                    mean.add(model.train_step(x, y, weight), len(x))
+                    own = model.take_step(x, y, weight)
                     self.step += 1
+                    pending += 1
                     steps.inside = False
                     if steps.interrupted:
                         raise KeyboardInterrupt
-                    if ends:
-                        hooks.call("on_train_batch_end", self.step - 1, logs=logs())
+                    if pending == together:
+                        pending = 0
+                        if ends:
+                            hooks.call("on_train_batch_end", self.step - 1, logs=logs())
                     self._progress.step(logs)
-                    if model.stop_training:
+                    if model.stop_training and not pending:
                         break
             except FloatingPointError as error:
                 raise FloatingPointError(
                     f"Epoch {self.epoch + 1}, batch {self.step + 1}: {error}"
                 ) from error
+        if pending and ends:
+            hooks.call("on_train_batch_end", self.step - 1, logs=logs())
         return logs()
 
 

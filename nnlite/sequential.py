@@ -16,6 +16,7 @@ from nnlite.serialization import PUBLIC, CustomObjectScope, serialize_keras_obje
 from nnlite.structure import per_structure, restructured
 from nnlite.summary import print_summary
 from nnlite.trainer import Trainer
+from nnlite.user_code import penalty, penalty_gradient
 from nnlite.variables import Variable
 
 __all__ = ["Sequential"]
@@ -220,7 +221,7 @@ class Sequential(Trainer):
             at = shape
             for layer in self._layers:
                 layer.ensure_built(at)
-                at = layer.compute_output_shape(at)
+                at = layer.told_shape(at)
         except BaseException:
             for layer in fresh:
                 layer.forget_weights()
@@ -238,7 +239,7 @@ class Sequential(Trainer):
         if not self._layers:
             raise ValueError(f"Model {self.name!r} is empty: add layers, Sequential([Dense(1)]).")
         for layer in self._layers:
-            input_shape = layer.compute_output_shape(input_shape)
+            input_shape = layer.told_shape(input_shape)
         return input_shape
 
     @property
@@ -267,14 +268,16 @@ class Sequential(Trainer):
 
     def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
         """Return the last layer's output for ``x``, or only the ``logits`` it is made from."""
-        for layer in self._layers[:-1]:
-            x = layer.forward(x, training)
+        last = self._layers[-1]
+        for layer in self._layers:
+            if layer.of_user:
+                x = layer.run_forward(x, training)
+            elif logits and layer is last:
+                x = layer.forward(x, training, logits=True)  # type: ignore[call-arg]
+            else:
+                x = layer.forward(x, training)
             if training and layer.activity_regularizer is not None:
                 self._activities[layer] = x
-        last = self._layers[-1]
-        x = last.forward(x, training, logits=True) if logits else last.forward(x, training)  # type: ignore[call-arg]
-        if training and last.activity_regularizer is not None:
-            self._activities[last] = x
         return x
 
     def backward(
@@ -293,7 +296,10 @@ class Sequential(Trainer):
             layer = self._layers[index]
             if layer.activity_regularizer is not None:
                 y = self._activities[layer]
-                gradient = gradient + layer.activity_regularizer.gradient(y) / len(y)
+                gradient = gradient + penalty_gradient(layer.activity_regularizer, y) / len(y)
+            if layer.of_user:
+                gradient = layer.run_backward(gradient)
+                continue
             options = {}
             if index == last and from_logits:
                 options["from_logits"] = True
@@ -318,7 +324,7 @@ class Sequential(Trainer):
         for layer in self._layers:
             if layer.activity_regularizer is not None:
                 y = self._activities[layer]
-                total += layer.activity_regularizer(y) / len(y)
+                total += penalty(layer.activity_regularizer, y) / len(y)
             if isinstance(layer, Sequential):
                 total += layer.step_penalty()
         return total
@@ -334,9 +340,9 @@ class Sequential(Trainer):
         for layer in self._layers:
             if isinstance(layer, Sequential):
                 total += layer.activity_penalty(x)
-            x = layer.forward(x)
+            x = layer.run_forward(x)
             if layer.activity_regularizer is not None:
-                total += layer.activity_regularizer(x) / len(x)
+                total += penalty(layer.activity_regularizer, x) / len(x)
         return total
 
     @per_structure
@@ -347,7 +353,8 @@ class Sequential(Trainer):
     @property
     def final_activation(self) -> Layer | None:
         """The activation that the last layer ends in."""
-        return self._layers[-1].final_activation if self._layers else None
+        last = self._layers[-1] if self._layers else self
+        return None if self.of_user or last.of_user or last is self else last.final_activation
 
     # ---- as data --------------------------------------------------------------------------
 

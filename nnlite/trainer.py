@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, closing, nullcontext
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +16,26 @@ from nnlite.blas import ALWAYS_ONE, threads_for
 from nnlite.callbacks import Callback, CallbackList, History
 from nnlite.checks import check_count, check_flag, check_fraction, optional_count
 from nnlite.data.epochs import Epochs
-from nnlite.data.sources import holds_batches, is_stored
+from nnlite.data.sources import (
+    holds_batches,
+    is_stored,
+    pack_x_y_sample_weight,
+    unpack_x_y_sample_weight,
+)
 from nnlite.door import AnySamples, Door
 from nnlite.layers.layer import Layer, ReusingArrays
-from nnlite.metrics import CompiledMetrics, Mean
+from nnlite.metrics import CompiledMetrics, Metric
 from nnlite.nonfinite import diagnosis
 from nnlite.objective import Objective
+from nnlite.overrides import overridden, require_derivative
 from nnlite.predictor import BATCH_SIZE
 from nnlite.progress import Progress
 from nnlite.random import new_generator
 from nnlite.run import Run
 from nnlite.structure import per_structure, structure
 from nnlite.turns import one_thread
-from nnlite.variables import WeightVector
+from nnlite.user_code import read_only
+from nnlite.variables import Variable, WeightVector
 
 __all__ = ["Trainer"]
 
@@ -43,9 +50,51 @@ _ERRORS: Any = {"under": "ignore", "over": "ignore", "invalid": "ignore"}
 class Trainer(Door):
     """A model that can be trained: what `Sequential` inherits its fit from."""
 
+    refused_overrides: ClassVar[Mapping[str, str]] = {
+        **Door.refused_overrides,
+        **dict.fromkeys(
+            ("make_train_function", "make_test_function", "make_predict_function"),
+            "define train_step(self, data), test_step(self, data) or predict_step(self, data).",
+        ),
+        **dict.fromkeys(
+            ("take_step", "run_evaluation", "lay_out", "set_aside"),
+            "define train_step(self, data) or test_step(self, data).",
+        ),
+    }
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not overridden(cls, "train_step"):
+            require_derivative(
+                cls,
+                Layer,
+                "compute_loss",
+                "compute_loss_gradient",
+                "self, x, y, y_pred, sample_weight",
+            )
+        computes = ("compute_loss", "compute_loss_gradient", "compute_metrics")
+        cls.computes_own = overridden(cls, *computes)
+        cls.trains_own = cls.computes_own or overridden(cls, "train_step")
+        cls.tests_own = cls.computes_own or overridden(cls, "test_step")
+        cls.lists_own = overridden(cls, "metrics")
+
+    #: Whether a class outside of nnlite says what a step's loss and metrics are.
+    computes_own: ClassVar[bool] = False
+
+    #: Whether `train_step` is called, or what it does is done without a detour.
+    trains_own: ClassVar[bool] = False
+
+    #: The same of `test_step`.
+    tests_own: ClassVar[bool] = False
+
+    #: Whether a class outside of nnlite lists the metrics.
+    lists_own: ClassVar[bool] = False
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.optimizer: optimizers.Optimizer | None = None
+        self._optimizer: optimizers.Optimizer | None = None
+        self._own_step: _OwnStep | None = None  # the step of a user's that is being taken
+        self.steps_per_execution = 1
         self.stop_training = False
         self.history: History | None = None
         self.run: Run | None = None  # the fit that is under way
@@ -79,7 +128,7 @@ class Trainer(Door):
             metrics: A list of names or metrics, shown beside the loss.
             weighted_metrics: The same, weighted by ``sample_weight`` or ``class_weight``.
             run_eagerly: Accepted for Keras's sake; nothing here is compiled.
-            steps_per_execution: Likewise.
+            steps_per_execution: How many steps the callbacks' hooks around a batch stand for.
             jit_compile: Likewise.
             auto_scale_loss: Likewise; float32 and float64 need no loss scaling.
 
@@ -89,8 +138,7 @@ class Trainer(Door):
             TypeError: If an argument is of another kind.
             RuntimeError: If a callback calls it during `fit`.
         """
-        if self.run is not None:
-            raise RuntimeError("compile() has to wait for the end of the fit that is under way.")
+        self._between_runs("compile()")
         if loss_weights is not None:
             raise ValueError(
                 "loss_weights weighs several outputs; this model has one. Received: "
@@ -100,6 +148,7 @@ class Trainer(Door):
         new_loss = None if loss is None else losses.get(loss)
         if new_loss is not None and new_loss.reduction in ("none", None):
             raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
+        steps = check_count("steps_per_execution", steps_per_execution, 1)
         self.compiled_metrics = CompiledMetrics(metrics, weighted_metrics)
         self.compile_arguments = {
             "loss": loss,
@@ -109,10 +158,50 @@ class Trainer(Door):
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
         }
+        self.steps_per_execution = steps
         self.optimizer, self.loss = new_optimizer, new_loss
-        self._chooses_loss = new_loss is None
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer; a name or another optimizer can be assigned between two runs.
+
+        Raises:
+            ValueError: On assigning an unknown name.
+            TypeError: On assigning anything but a name or an optimizer.
+            RuntimeError: On assigning during `fit`.
+        """
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Any) -> None:
+        self._between_runs("optimizer")
+        self._optimizer = None if value is None else optimizers.get(value)
         self._laid_out = -1
+
+    @property
+    def loss(self) -> Any:
+        """The loss; a name or another loss can be assigned between two runs.
+
+        Raises:
+            ValueError: On assigning an unknown name, or a loss without a mean or sum.
+            TypeError: On assigning anything but a name or a loss.
+            RuntimeError: On assigning during `fit`.
+        """
+        return self._loss
+
+    @loss.setter
+    def loss(self, value: Any) -> None:
+        self._between_runs("loss")
+        loss = None if value is None else losses.get(value)
+        if loss is not None and loss.reduction in ("none", None):
+            raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={loss!r}")
+        self._loss = loss
+        self._chooses_loss = loss is None
         self._objective = None
+
+    def _between_runs(self, what: str) -> None:
+        if self.run is not None:
+            raise RuntimeError(f"{what} has to wait for the end of the fit that is under way.")
 
     def get_compile_config(self) -> dict[str, Any]:
         """Return what `compile` was given as plain data in Keras's form; {} if it was not called.
@@ -135,8 +224,29 @@ class Trainer(Door):
 
     @property
     def metrics(self) -> list[Any]:
-        """The metrics of `compile`, once they have met data."""
-        return self.compiled_metrics.all
+        """The mean loss, the metrics of `compile`, and those that are attributes of the model.
+
+        Metrics whose form follows from the data, such as ``"accuracy"``, join at the first batch.
+        All are reset when an epoch or an evaluation begins.
+        """
+        return [
+            self.compiled_metrics.loss,
+            *self.compiled_metrics.all,
+            *self._tracked.values(),
+        ]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Metric):
+            self._tracked[name] = value
+        elif name in self._tracked:
+            del self._tracked[name]
+        super().__setattr__(name, value)
+
+    @property
+    def _tracked(self) -> dict[str, Metric]:
+        """The metrics that are attributes of the model, by the names of those."""
+        tracked: dict[str, Metric] = self.__dict__.setdefault("tracked_metrics", {})
+        return tracked
 
     @property
     def metrics_names(self) -> list[str]:
@@ -144,12 +254,25 @@ class Trainer(Door):
         return ["loss", *self.compiled_metrics.results()]
 
     def get_metrics_result(self) -> dict[str, Any]:
-        """Return each metric's result over the batches since they were last reset, by name."""
-        return self.compiled_metrics.results()
+        """Return each metric's result over the batches since they were last reset, by name.
+
+        The loss is among them once there is one.
+        """
+        compiled = self.compiled_metrics
+        results = {"loss": compiled.loss.result()} if compiled.loss.count else {}
+        results |= compiled.results()
+        if self._tracked or self.lists_own:
+            known = {id(metric) for metric in (compiled.loss, *compiled.all)}
+            others = [metric for metric in self.metrics if id(metric) not in known]
+            results |= {metric.name: metric.result() for metric in others}
+        return results
 
     def reset_metrics(self) -> None:
         """Make the metrics forget all batches."""
         self.compiled_metrics.reset_state()
+        if self._tracked or self.lists_own:
+            for metric in self.metrics:
+                metric.reset_state()
 
     @property
     def compiled(self) -> bool:
@@ -265,20 +388,237 @@ class Trainer(Door):
             batches.close()
         return history
 
-    def train_step(self, x: Array, y: Array, weight: Array | None) -> float:
-        """Go forward, back and down: one batch. Returns its loss before the update.
+    # ---- one step -------------------------------------------------------------------------
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Take one step on one batch; a subclass overrides it to train in a way of its own.
+
+        Its pieces are `__call__` with ``training=True``, `compute_loss`, the derivative of the
+        loss by the output, from `compute_loss_gradient` or by hand, ``backward``, which fills the
+        gradient of every weight, `update_weights` and `compute_metrics`.
+
+        Args:
+            data: ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``, arrays that are not to be
+                written to; see `nnlite.utils.unpack_x_y_sample_weight`.
+
+        Returns:
+            What `fit` shows and hands to callbacks, a number by name. As in Keras, the values of
+            the last batch of an epoch are those of the epoch.
 
         Raises:
             FloatingPointError: If the loss or the gradient is not finite; no weight has changed.
+
+        >>> from nnlite import Sequential
+        >>> from nnlite.layers import Dense
+        >>> class Noisy(Sequential):
+        ...     def train_step(self, data):
+        ...         x, y = data
+        ...         y_pred = self(x + 0.1 * np.sin(100 * x), training=True)
+        ...         loss = self.compute_loss(x, y, y_pred)
+        ...         self.backward(self.compute_loss_gradient(x, y, y_pred))
+        ...         self.update_weights()
+        ...         return {"loss": loss}
+        >>> model = Noisy([Dense(1)])
+        >>> x = np.linspace(-1, 1, 8)[:, None]
+        >>> list(model.fit(x, x, epochs=2, verbose=0).history)
+        ['loss']
         """
-        objective, optimizer = self._objective, self.optimizer
-        assert objective is not None  # _prepare came first
-        assert optimizer is not None
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        mean = self.compiled_metrics.loss
+        if not self.computes_own:
+            mean.add(self._train_step(x, y, sample_weight), len(x))
+            return self.get_metrics_result()
+        y_pred = self(x, training=True)
+        loss = self.compute_loss(x, y, y_pred, sample_weight)
+        self.backward(self.compute_loss_gradient(x, y, y_pred, sample_weight))
+        self.update_weights()
+        mean.add(loss, len(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> float:
+        """Return the loss of a batch, penalties included.
+
+        A subclass that overrides it overrides `compute_loss_gradient` or `train_step` as well.
+
+        Args:
+            x: The inputs.
+            y: The targets.
+            y_pred: The model's output for ``x``.
+            sample_weight: The weight of each sample.
+            training: Whether ``y_pred`` comes of a forward pass in training.
+        """
+        objective = self._known_objective()
+        value: float = objective.loss(y, y_pred, sample_weight)
+        value += objective.weight_penalty()
+        value += self.step_penalty() if training else self.activity_penalty(x)
+        if self._own_step is not None:
+            self._own_step.loss = value
+        return value
+
+    def compute_loss_gradient(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
+    ) -> Array:
+        """Return the derivative of `compute_loss` by ``y_pred``, an array of its shape.
+
+        Penalties are left to ``backward`` and `update_weights`. Arguments are those of
+        `compute_loss`.
+        """
+        return self._known_objective().loss.gradient(y, y_pred, sample_weight)
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Take a batch into the metrics of `compile`, and return all results so far by name.
+
+        Arguments are those of `compute_loss`.
+        """
+        if self.compiled_metrics.wanted:
+            self.compiled_metrics.update(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def update_weights(self) -> None:
+        """Take the optimizer's step along the gradients that ``backward`` has filled.
+
+        The gradients of the penalties on weights are added first, and constraints and moving
+        averages follow.
+
+        Raises:
+            FloatingPointError: If a gradient is not finite, or what `compute_loss` returned in the
+                step; no weight has changed.
+        """
+        objective = self._known_objective()
+        if self._laid_out != structure() or self._optimizer is None:
+            self._optimizer = self._optimizer or optimizers.SGD()
+            self.lay_out()
+        objective.add_penalty_gradients()
+        assert self._vector is not None
+        loss = 0.0 if self._own_step is None else self._own_step.loss
+        if math.isfinite(loss) and self._vector.has_finite_gradients():
+            self._descend()
+        else:
+            self._refuse_step(loss)
+
+    def _descend(self) -> None:
+        """Change the weights: the loss and the gradient of the step are finite."""
+        assert self._optimizer is not None
+        assert self._objective is not None
+        self._optimizer.update()
+        self._objective.constrain()
+        for layer in self._settling():
+            layer.settle()
+
+    def _refuse_step(self, value: float) -> None:
+        """Raise for a step of a user's that is not finite, or note it where a callback ends it."""
+        if self.run is not None and self.run.ends_on_nan and self._own_step is not None:
+            self._own_step.refused = True
+            return
+        if self._own_step is None:
+            raise FloatingPointError("The gradient is not finite. No weight has changed.")
+        raise FloatingPointError(diagnosis(self, value, self._own_step.x, self._own_step.y))
+
+    def _known_objective(self) -> Objective:
+        """Return what is minimised; by hand, before any data has come, by the compiled loss."""
+        if self._objective is None:
+            self._objective = Objective(self.loss or losses.MeanSquaredError(), self)
+        return self._objective
+
+    def settle(self) -> None:
+        """As `Layer.settle`; within a step, `update_weights` does it."""
+        if self._own_step is None:
+            super().settle()
+
+    @per_structure
+    def _settling(self) -> list[Layer]:
+        """Return the layers that have something to write once a step is known to be good."""
+        return [
+            layer
+            for layer in self.all_layers()
+            if not isinstance(layer, Trainer) and type(layer).settle is not Layer.settle
+        ]
+
+    @per_structure
+    def _unguarded(self) -> list[Variable]:
+        """Return the weights that a user's layer may change in its forward pass."""
+        learning = {id(variable) for variable in self.learning_variables()}
+        return [
+            variable
+            for layer in self.all_layers()
+            if layer.of_user
+            for variable in layer._variables
+            if id(variable) not in learning
+        ]
+
+    def take_step(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
+        """Take one step; return what a `train_step` of the user's says, or None.
+
+        Raises:
+            FloatingPointError: If the loss or the gradient is not finite; no weight has changed.
+            TypeError: If a user's `train_step` returns anything but numbers by name.
+        """
+        if not self.trains_own:
+            self.compiled_metrics.loss.add(self._train_step(x, y, weight), len(x))
+            return None
+        with self._step_of_user(x, y) as step:
+            logs = self.train_step(_handed(x, y, weight))
+        logs = self._checked_logs("train_step", logs)
+        return {**logs, "loss": math.nan} if step.refused else logs
+
+    @contextmanager
+    def _step_of_user(self, x: Array, y: Any) -> Iterator[_OwnStep]:
+        """Within it, a user's code takes one step: all of it, or none."""
+        if self._laid_out != structure():
+            self.lay_out()
+        self._own_step = step = _OwnStep(x, y)
+        kept = [(variable, variable.numpy()) for variable in self._unguarded()]
         self.turns.begin_step()
+        try:
+            yield step
+        except BaseException:
+            step.refused = True
+            raise
+        finally:
+            self._own_step = None
+            if step.refused:
+                for variable, value in kept:
+                    variable.value[...] = value
+            self.turns.end_step()
+
+    def _checked_logs(self, method: str, logs: Any) -> dict[str, Any]:
+        """Return what a user's step returned.
+
+        Raises:
+            TypeError: If it is anything but numbers by name.
+        """
+        what = f"{method} of model {self.name!r} must return a dict of numbers by name"
+        if not isinstance(logs, Mapping) or not all(isinstance(name, str) for name in logs):
+            raise TypeError(f"{what}. Received: {type(logs).__name__}")
+        checked = {}
+        for name, value in logs.items():
+            array = np.asarray(value)
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"{what}. Received: {name}={value!r}")
+            checked[name] = array.item() if array.ndim == 0 else np.array(array)
+        return checked
+
+    def _train_step(self, x: Array, y: Array, weight: Array | None) -> float:
+        """Go forward, back and down: one batch. Return its loss before the update."""
+        objective = self._objective
+        assert objective is not None  # _prepare came first
+        within = self._own_step is not None  # a user's train_step has called this one
+        if not within:
+            self.turns.begin_step()
         try:
             objective.keep_up(x, y)
             if self._laid_out != structure():  # a callback may have frozen a layer
                 self.lay_out()
+            kept = [(variable, variable.numpy()) for variable in self._unguarded()]
             output = objective.forward(x, training=True)
             value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
             if self.compiled_metrics.wanted:
@@ -286,13 +626,15 @@ class Trainer(Door):
             objective.backward(gradient)
             value += objective.regularize()
             if not (math.isfinite(value) and self._vector.has_finite_gradients()):  # type: ignore[union-attr]
+                for variable, before in kept:
+                    variable.value[...] = before
                 if self.run is not None and self.run.ends_on_nan:
                     return math.nan if math.isfinite(value) else value
                 raise FloatingPointError(diagnosis(self, value, x, y))
-            optimizer.update()
-            objective.constrain()
+            self._descend()
         finally:
-            self.turns.end_step()
+            if not within:
+                self.turns.end_step()
         return value
 
     @one_thread
@@ -323,11 +665,11 @@ class Trainer(Door):
         return_dict = check_flag("return_dict", return_dict)
         data, objective = self._door(x, y, sample_weight, class_weight)
         self._prepare(data.shape, objective, training=True)
-        self.compiled_metrics.reset_state()
+        self.reset_metrics()
         batch = self._blas_threads(len(data.x))
         with np.errstate(**_ERRORS), batch, self._reusing_arrays(self._arrays):
-            loss = self.train_step(*data.whole())
-        return _results({"loss": loss, **self.compiled_metrics.results()}, return_dict)
+            logs = self.take_step(*data.whole())
+        return _results(self.get_metrics_result() if logs is None else logs, return_dict)
 
     # ---- evaluate -------------------------------------------------------------------------
 
@@ -376,19 +718,19 @@ class Trainer(Door):
         self, batches: Epochs, hooks: CallbackList, progress: Progress | None = None
     ) -> dict[str, float]:
         """Return the means of loss and metrics over all batches; none, where there is no batch."""
-        mean, metrics = Mean("loss"), self.compiled_metrics
-        metrics.reset_state()
+        self.reset_metrics()
         if progress:
             progress.begin_epoch(0, batches.length)
+        own: dict[str, Any] | None = None
 
         def logs() -> dict[str, float]:
-            return {"loss": mean.result(), **metrics.results()}
+            return self.get_metrics_result() if own is None else own
 
         hooks.call("on_test_begin")
         with closing(batches):
             for step, (x, y, weight) in enumerate(batches):
                 hooks.call("on_test_batch_begin", step)
-                mean.add(self._test_step(x, y, weight), len(x))
+                own = self._evaluate_batch(x, y, weight)
                 if hooks.wants("on_test_batch_end"):
                     hooks.call("on_test_batch_end", step, logs=logs())
                 if progress:
@@ -396,6 +738,31 @@ class Trainer(Door):
         results = logs() if batches.taken else {}
         hooks.call("on_test_end", logs=results)
         return results
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Evaluate one batch; a subclass overrides it to evaluate in a way of its own.
+
+        Args:
+            data: As for `train_step`.
+
+        Returns:
+            What `evaluate` returns, a number by name: the values of the last batch.
+        """
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        mean = self.compiled_metrics.loss
+        if not self.computes_own:
+            mean.add(self._test_step(x, y, sample_weight), len(x))
+            return self.get_metrics_result()
+        y_pred = self(x, training=False)
+        mean.add(self.compute_loss(x, y, y_pred, sample_weight, training=False), len(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def _evaluate_batch(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
+        """Evaluate one batch; return what a `test_step` of the user's says, or None."""
+        if self.tests_own:
+            return self._checked_logs("test_step", self.test_step(_handed(x, y, weight)))
+        self.compiled_metrics.loss.add(self._test_step(x, y, weight), len(x))
+        return None
 
     def _test_step(self, x: Array, y: Array, weight: Array | None) -> float:
         """Return the loss of one batch, penalties included."""
@@ -416,10 +783,10 @@ class Trainer(Door):
         return_dict = check_flag("return_dict", return_dict)
         data, objective = self._door(x, y, sample_weight, None)
         self._prepare(data.shape, objective)
-        self.compiled_metrics.reset_state()
+        self.reset_metrics()
         with np.errstate(under="ignore"):
-            loss = self._test_step(*data.whole())
-        return _results({"loss": loss, **self.compiled_metrics.results()}, return_dict)
+            logs = self._evaluate_batch(*data.whole())
+        return _results(self.get_metrics_result() if logs is None else logs, return_dict)
 
     # ---- what it all rests on -------------------------------------------------------------
 
@@ -427,34 +794,41 @@ class Trainer(Door):
         self, shape: tuple[Any, ...], objective: Objective, training: bool = False
     ) -> None:
         """Build the model; for training, lay out its weights and the optimizer's state too."""
-        optimizer = self.optimizer or optimizers.SGD()
+        optimizer = self._optimizer or optimizers.SGD()
         optimizer.check_owner(self)
         if not self.built:
             self.build((None, *shape[1:]))
         self._objective = objective
         objective.settle()
         if training:
-            self.optimizer, self.loss = optimizer, objective.loss
+            self._optimizer, self._loss = optimizer, objective.loss
+            for layer in self._of_user():
+                layer.unproven = True
             if self._laid_out != structure() or not optimizer.updates(self._vector):
                 self.lay_out()
 
     def set_aside(self) -> dict[str, Any]:
         """Return what a call from a callback is to leave as the run under way has it."""
-        names = ("run", "history", "stop_training", "_objective", "compiled_metrics")
+        names = ("run", "history", "stop_training", "_objective", "compiled_metrics", "_own_step")
         kept = {name: vars(self)[name] for name in names}
-        self.run, self.compiled_metrics = None, copy.deepcopy(self.compiled_metrics)
+        self.run, self._own_step = None, None
+        self.compiled_metrics = copy.deepcopy(self.compiled_metrics)
         return kept
 
     def lay_out(self) -> None:
         """Gather the weights that learn in the model's vector, and the optimizer's state beside."""
-        assert self._objective is not None  # _prepare came first
-        assert self.optimizer is not None
+        assert self._optimizer is not None  # _prepare came first
         learning = self.learning_variables()
         if self._vector is None or not self._vector.holds(learning):
             self._vector = WeightVector(learning, np.dtype(self.dtype), self)
-        self.optimizer.build(self._vector)
-        self._objective.settle()
+        self._optimizer.build(self._vector)
+        self._known_objective().settle()
         self._laid_out = structure()
+
+    @per_structure
+    def _of_user(self) -> list[Layer]:
+        """Return the layers, the model among them, whose passes a user has written."""
+        return [layer for layer in self.all_layers() if layer.of_user]
 
     def _blas_threads(self, batch_size: int) -> AbstractContextManager[None]:
         """Return the context of steps of ``batch_size``: BLAS uses the threads it needs."""
@@ -478,15 +852,31 @@ class Trainer(Door):
             "_arrays": {},
             "history": None,
             "run": None,
+            "_own_step": None,
         }
         return {**super().__getstate__(), **fresh}
+
+
+class _OwnStep:
+    """A step that a user's `train_step` takes: its batch, and whether it was refused."""
+
+    def __init__(self, x: Array, y: Any) -> None:
+        self.x, self.y = x, y
+        self.loss = 0.0  # what compute_loss returned
+        self.refused = False
+
+
+def _handed(x: Array, y: Any, weight: Array | None) -> tuple[Any, ...]:
+    """Return a batch as a user's step is handed it: as views that cannot be written to."""
+    views = [None if array is None else read_only(array) for array in (x, y, weight)]
+    return pack_x_y_sample_weight(*views)
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:
     """Return results as Keras does: a dict, or a list, or the loss alone where there is no more."""
     if return_dict:
         return logs
-    return logs["loss"] if len(logs) == 1 else list(logs.values())
+    return next(iter(logs.values())) if len(logs) == 1 else list(logs.values())
 
 
 def _epochs_to_evaluate(frequency: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.checks import as_numeric, check_count, check_finite, check_fraction
+from nnlite.data.sources import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from nnlite.random import new_generator, set_random_seed
 from nnlite.serialization import (
     CustomObjectScope,
@@ -31,12 +32,14 @@ __all__ = [
     "get_registered_name",
     "get_registered_object",
     "normalize",
+    "pack_x_y_sample_weight",
     "pad_sequences",
     "register_keras_serializable",
     "serialize_keras_object",
     "set_random_seed",
     "split_dataset",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
 
 Array = NDArray[Any]

@@ -28,7 +28,7 @@ TESTS = {
     "layers": "test_layers_normalization.py test_layers_prelu.py test_layers_regularization.py "
     "test_layers_reshaping.py test_layers_scaling.py gradients/test_layers.py "
     "gradients/test_activations.py gradients/test_models.py",
-    "losses": "test_losses.py test_loss_functions.py gradients/test_losses.py "
+    "losses": "test_losses.py test_loss_functions.py test_user_code.py gradients/test_losses.py "
     "gradients/test_models.py",
     "metrics": "test_metrics_values.py test_metrics.py test_metrics_counts.py",
     "optimizers": "test_optimizers.py test_optimizer_state.py test_optimizer_steps.py "
@@ -38,8 +38,11 @@ TESTS = {
     "saving/test_writing.py saving/test_hostile_models.py saving/test_bombs.py",
     "registry.py": "saving/test_bombs.py",
     "serialization.py": "saving/test_bombs.py saving/test_published_holes.py",
-    "sequential.py": "gradients/test_models.py",
-    "objective.py": "gradients/test_models.py",
+    "sequential.py": "gradients/test_models.py test_user_code.py",
+    "objective.py": "gradients/test_models.py test_user_code.py",
+    "overrides.py": "test_user_code.py",
+    "user_code.py": "test_user_code.py",
+    "trainer.py": "test_user_code.py",
     "utils.py": "test_utils.py",
     "variables.py": "saving/test_hostile_models.py",
 }

@@ -201,7 +201,7 @@ def test_accuracy_takes_the_form_that_fits(name, last, loss, y, hits):
     model.compile("sgd", loss, metrics=[name])
     value = model.evaluate(X, y, batch_size=4, verbose=0, return_dict=True)[name]
     assert value == pytest.approx(hits(model.predict(X)).mean())
-    assert [metric.name for metric in model.metrics] == [name]
+    assert [metric.name for metric in model.metrics] == ["loss", name]
 
 
 def test_metrics_see_probabilities_where_the_loss_takes_logits():
@@ -266,6 +266,6 @@ def test_a_model_tells_of_its_metrics_between_epochs():
     loss, error = model.test_on_batch(np.ones((4, 2)), np.full(4, 3.0))
     assert (loss, error) == (9.0, 3.0)
     assert model.metrics_names == ["loss", "mae"]
-    assert model.get_metrics_result() == {"mae": 3.0}
+    assert model.get_metrics_result() == {"loss": 9.0, "mae": 3.0}
     model.reset_metrics()
     assert model.get_metrics_result() == {"mae": 0.0}

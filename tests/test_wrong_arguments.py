@@ -41,7 +41,7 @@ def test_a_refused_compile_changes_nothing(options, error, message):
     refuses(lambda: model.compile(**options), error, message, model)
     assert model.optimizer is optimizer
     assert model.loss is loss
-    assert [metric.name for metric in model.metrics] == ["accuracy"]
+    assert [metric.name for metric in model.metrics] == ["loss", "accuracy"]
 
 
 NUMBER = "must be a number. Received: {0}="

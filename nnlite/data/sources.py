@@ -13,7 +13,15 @@ from nnlite.checks import as_numeric, is_sparse
 from nnlite.data.hdf5 import HDF5
 from nnlite.data.iterables import IterableBatches, first_batch
 
-__all__ = ["IterableSamples", "holds_batches", "is_stored", "open_stored", "unpacked"]
+__all__ = [
+    "IterableSamples",
+    "holds_batches",
+    "is_stored",
+    "open_stored",
+    "pack_x_y_sample_weight",
+    "unpack_x_y_sample_weight",
+    "unpacked",
+]
 
 Array = NDArray[Any]
 
@@ -112,6 +120,39 @@ def unpacked(batch: Any, targets: bool = True) -> tuple[Any, Any, Any]:
         return (batch[0] if isinstance(batch, tuple) and len(batch) == 1 else batch), None, None
     shown = f"{len(batch)} things" if isinstance(batch, (tuple, list)) else type(batch).__name__
     raise ValueError(f"A batch must be (x, y) or (x, y, sample_weight). Received: {shown}")
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """Return inputs, targets and weights of the data of one step, None for what is not there.
+
+    Args:
+        data: ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``, or x alone.
+
+    Raises:
+        ValueError: If it is a tuple of another length.
+
+    >>> unpack_x_y_sample_weight((1, 2))
+    (1, 2, None)
+    """
+    if not isinstance(data, (tuple, list)):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            "The data of a step are (x,), (x, y) or (x, y, sample_weight). "
+            f"Received: {len(data)} things"
+        )
+    return (*data, None, None)[:3]
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, ...]:
+    """Return the data of one step, as `unpack_x_y_sample_weight` takes them apart.
+
+    >>> pack_x_y_sample_weight(1, 2)
+    (1, 2)
+    """
+    if sample_weight is not None:
+        return x, y, sample_weight
+    return (x,) if y is None else (x, y)
 
 
 class IterableSamples:

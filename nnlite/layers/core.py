@@ -12,6 +12,7 @@ from nnlite import constraints, initializers, regularizers
 from nnlite.checks import check_count
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, Shape, as_shape, ones, registry
+from nnlite.structure import restructured
 
 __all__ = ["Activation", "Dense", "Input", "InputLayer"]
 
@@ -156,15 +157,7 @@ class Dense(Layer):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = check_count("units", units, 1)
-        self.activation = activations.get(activation, self.dtype)
-        shape = self.activation.compute_output_shape((None, self.units))
-        if shape != (None, self.units) and not isinstance(self.activation, activations.GLU):
-            raise ValueError(
-                f"activation must keep the shape of what it takes, (batch, {self.units}). "
-                f"Received: activation={self.activation!r}"
-            )
-        in_place = isinstance(self.activation, activations.ActivationLayer)
-        self._options: dict[str, bool] = {"in_place": True} if in_place else {}
+        self.activation = activation
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -172,6 +165,32 @@ class Dense(Layer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
+
+    @property
+    def activation(self) -> Layer:
+        """The layer that computes g; a name, a layer or a function can be assigned.
+
+        Raises:
+            ValueError: On assigning an unknown name, or a layer that changes the shape.
+            TypeError: On assigning anything else.
+        """
+        return self._activation
+
+    @activation.setter
+    def activation(self, value: Any) -> None:
+        layer = activations.get(value, self.dtype)
+        shape = layer.compute_output_shape((None, self.units))
+        if shape != (None, self.units) and not isinstance(layer, activations.GLU):
+            raise ValueError(
+                f"activation must keep the shape of what it takes, (batch, {self.units}). "
+                f"Received: activation={layer!r}"
+            )
+        if self.built and self.input_shape is not None:
+            layer.ensure_built((*self.input_shape[:-1], self.units))
+        self._activation = layer
+        plain = isinstance(layer, activations.ActivationLayer) and not layer.of_user
+        self._options: dict[str, bool] = {"in_place": True} if plain else {}
+        restructured()
 
     def build(self, input_shape: Shape) -> None:
         """Make the kernel and the bias."""
@@ -208,14 +227,18 @@ class Dense(Layer):
             self.cache = (rows, x.shape)
         if rows is not x:
             z = z.reshape(*x.shape[:-1], self.units)
-        return z if logits else self.activation.forward(z, training, **self._options)
+        if logits:
+            return z
+        g = self._activation
+        return g.run_forward(z, training) if g.of_user else g.forward(z, training, **self._options)
 
     def backward(
         self, gradient: Array, *, from_logits: bool = False, input_gradient: bool = True
     ) -> Array:
         """Fill dJ/dW and dJ/db and return dJ/dx; without ``input_gradient``, dJ/dz."""
         if not from_logits:
-            gradient = self.activation.backward(gradient)
+            g = self._activation
+            gradient = g.run_backward(gradient) if g.of_user else g.backward(gradient)
         rows, shape = self.cache
         d = gradient if gradient.ndim == 2 else gradient.reshape(-1, self.units)
         if self._trainable:
@@ -268,7 +291,25 @@ class Activation(Layer):
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.activation = activations.get(activation, self.dtype)
+        self.activation = activation
+
+    @property
+    def activation(self) -> Layer:
+        """The layer that computes it; a name, a layer or a function can be assigned.
+
+        Raises:
+            ValueError: On assigning an unknown name.
+            TypeError: On assigning anything else.
+        """
+        return self._activation
+
+    @activation.setter
+    def activation(self, value: Any) -> None:
+        layer = activations.get(value, self.dtype)
+        if self.built and self.input_shape is not None:
+            layer.ensure_built(self.input_shape)
+        self._activation = layer
+        restructured()
 
     def build(self, input_shape: Shape) -> None:
         """Build the activation."""
@@ -276,11 +317,11 @@ class Activation(Layer):
 
     def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
         """Return a(x), or x where only the ``logits`` are asked for."""
-        return x if logits else self.activation.forward(x, training)
+        return x if logits else self._activation.run_forward(x, training)
 
     def backward(self, gradient: Array, *, from_logits: bool = False) -> Array:
         """Return ``gradient`` times a'(x), or as it is where it is ``from_logits`` already."""
-        return gradient if from_logits else self.activation.backward(gradient)
+        return gradient if from_logits else self._activation.run_backward(gradient)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of what the activation puts out: ``input_shape``, but for a `GLU`."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
+from nnlite import constraints, initializers, regularizers, user_code
 from nnlite.checks import as_features, check_axes_count
 from nnlite.config import float_type, floatx
+from nnlite.overrides import overridden, refuse_overrides, require_derivative
 from nnlite.registry import Configurable, Registry
 from nnlite.structure import per_structure, restructured, without_memo
 from nnlite.variables import Variable, array_for_file
@@ -37,6 +39,30 @@ class _NothingCached(tuple[Any, ...]):
 
 
 _NOTHING_CACHED = _NothingCached()
+
+_BOTH_WAYS = (
+    "a layer defines forward(self, x, training=False), which keeps what it needs in self.cache, "
+    "and backward(self, gradient)."
+)
+_DECLARED = "weights are declared in build, by self.add_weight(...)."
+_SAID = "nnlite itself finds it out."
+
+
+def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
+    """Make a layer's `build` one that can be called by hand, and makes the weights once."""
+
+    @functools.wraps(build)
+    def build_once(self: Any, input_shape: Shape) -> None:
+        if self._building:  # by `ensure_built`, or the build of a subclass
+            build(self, input_shape)
+        elif self.built:
+            raise ValueError(
+                f"Layer {self.name!r} is built already, for an input of shape {self.input_shape}."
+            )
+        else:
+            self.ensure_built(as_shape("input_shape", input_shape))
+
+    return build_once
 
 
 class Layer(Configurable):
@@ -81,6 +107,49 @@ class Layer(Configurable):
 
     left_out_if_none: ClassVar[tuple[str, ...]] = ("activity_regularizer",)
 
+    #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
+    refused_overrides: ClassVar[Mapping[str, str]] = {
+        "call": _BOTH_WAYS,
+        "__call__": _BOTH_WAYS,
+        "compute_mask": "its layers know no masks.",
+        "compute_output_spec": "define compute_output_shape(self, input_shape).",
+        "weights": _DECLARED,
+        "trainable_weights": _DECLARED,
+        "non_trainable_weights": _DECLARED,
+        "variables": _DECLARED,
+        "trainable_variables": _DECLARED,
+        "non_trainable_variables": _DECLARED,
+        "all_variables": _DECLARED,
+        "learning_variables": _DECLARED,
+        "all_layers": "the layers within are declared by sublayers(self).",
+        "trainable": "give trainable=False, or set layer.trainable.",
+        "final_activation": _SAID,
+        "input_gradient_optional": _SAID,
+        "ensure_built": "define build(self, input_shape).",
+        "forget_weights": "define build(self, input_shape).",
+        "told_shape": "define compute_output_shape(self, input_shape).",
+        "sample_shape": "define compute_output_shape(self, input_shape).",
+        "run_forward": _BOTH_WAYS,
+        "run_backward": _BOTH_WAYS,
+    }
+
+    #: What subclasses are mostly meant for, and how that is done without one: for a refusal.
+    recipe: ClassVar[str] = ""
+
+    #: Whether a class outside of nnlite defines the layer's forward or backward pass.
+    of_user: ClassVar[bool] = False
+
+    #: Whether `build` called by hand makes the weights once and no more.
+    builds_once: ClassVar[bool] = True
+
+    _building = False
+
+    #: Whether the gradients that `backward` writes have still to be looked at, in a first step.
+    unproven = False
+
+    #: The shape of the batch in the step that is being taken, of a layer ``of_user``.
+    shape_in_step: tuple[int, ...] | None = None
+
     #: What the last ``forward(training=True)`` kept for `backward`.
     cache: tuple[Any, ...] = _NOTHING_CACHED
 
@@ -124,10 +193,39 @@ class Layer(Configurable):
         self._trainable = bool(trainable)
         self._variables: list[Variable] = []
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        try:
+            refuse_overrides(cls, cls.refused_overrides)
+            require_derivative(cls, Layer, "forward", "backward", "self, gradient")
+        except TypeError as error:
+            raise TypeError(f"{error} {cls.recipe}".strip()) from None
+        cls.of_user = overridden(cls, "forward", "backward", "apply", "chain")
+        if "build" in vars(cls) and cls.builds_once:
+            cls.build = _once(cls.build)  # type: ignore[method-assign]
+        if overridden(cls, "forward") and not _takes(cls.forward, 3):
+            raise TypeError(
+                f"{cls.__name__}.forward must take (self, x, training=False). Received: "
+                f"forward{inspect.signature(cls.forward)}"
+            )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if type(self.__dict__.get(name)) is Variable and not isinstance(value, Variable | None):
+            raise AttributeError(
+                f"{name!r} of layer {self.name!r} is a weight: set its values by "
+                f"layer.{name}.assign(...). Received: an object of type {type(value).__name__}"
+            )
+        object.__setattr__(self, name, value)
+
     # ---- what a layer defines -------------------------------------------------------------
 
+    @_once
     def build(self, input_shape: Shape) -> None:
-        """Declare the weights, by `add_weight`, for inputs of ``input_shape`` (batch axis None)."""
+        """Declare the weights, by `add_weight`, for inputs of ``input_shape`` (batch axis None).
+
+        Raises:
+            ValueError: If the layer is built already.
+        """
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return the output for the batch ``x``, whose first axis counts the samples.
@@ -155,7 +253,49 @@ class Layer(Configurable):
             layer = copy.deepcopy(self)
             layer.ensure_built(input_shape)
         zeros = np.zeros([1 if size is None else size for size in input_shape], self.dtype)
-        return (input_shape[0], *layer.forward(zeros, training=False).shape[1:])
+        return (input_shape[0], *user_code.output(layer, zeros).shape[1:])
+
+    def run_forward(self, x: Array, training: bool = False) -> Array:
+        """Return the output for the batch ``x``; that of a user's own `forward` is checked."""
+        return user_code.forward(self, x, training) if self.of_user else self.forward(x, training)
+
+    def run_backward(self, gradient: Array) -> Array:
+        """Go back over `run_forward` in training; a user's own `backward` is checked."""
+        return user_code.backward(self, gradient) if self.of_user else self.backward(gradient)
+
+    def told_shape(self, input_shape: Shape) -> Shape:
+        """Return what `compute_output_shape` says; that of a user is checked.
+
+        Raises:
+            TypeError: If it is no tuple with a batch axis.
+        """
+        shape: Any = self.compute_output_shape(input_shape)
+        if not isinstance(shape, (tuple, list)) or not shape:
+            raise TypeError(
+                f"compute_output_shape of layer {self.name!r} must return a tuple, the batch axis "
+                f"first. Received: {shape!r}"
+            )
+        return tuple(shape)
+
+    def sample_shape(self, input_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """Return the shape of one sample's output, given that of its input."""
+        known = self._sample_shapes()
+        if input_shape not in known:
+            known[input_shape] = self.told_shape((None, *input_shape))[1:]
+        return known[input_shape]
+
+    @per_structure
+    def _sample_shapes(self) -> dict[tuple[int, ...], tuple[Any, ...]]:
+        return {}
+
+    def settle(self) -> None:
+        """Write down what the last ``forward(training=True)`` has gathered, such as averages.
+
+        In a training step that is done only once the loss and the gradient are known to be finite:
+        a step that is refused leaves no trace.
+        """
+        for layer in self.sublayers():
+            layer.settle()
 
     @property
     def final_activation(self) -> Layer | None:
@@ -260,11 +400,14 @@ class Layer(Configurable):
                 f"Received: {input_shape}"
             )
         if not self.built:
+            self._building = True
             try:
                 self.build(input_shape)
             except BaseException:
                 self.forget_weights()
                 raise
+            finally:
+                del self._building
             self.input_shape = input_shape
             self.built = True
             restructured()
@@ -410,7 +553,10 @@ class Layer(Configurable):
                 f"Received: x of shape {array.shape}"
             )
         with np.errstate(under="ignore"):
-            return np.array(self.forward(array, training))
+            output = np.array(self.run_forward(array, training))
+        if training:
+            self.settle()
+        return output
 
     def _shown(self) -> dict[str, Any]:
         shown = super()._shown()
@@ -426,6 +572,15 @@ class Layer(Configurable):
 
 
 registry: Registry[Layer] = Registry("layer", Layer, "keras.layers")
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Return whether ``function`` can be called with ``count`` positional arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def dtype_policy(dtype: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
-from nnlite.checks import all_finite, check_axis, check_fraction, check_positive
+from nnlite.checks import check_axis, check_fraction, check_positive
 from nnlite.layers.layer import Layer, Shape, ones, registry
 from nnlite.variables import Variable
 
@@ -102,6 +102,7 @@ class BatchNormalization(Layer):
         self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma: Variable | None = None
         self.beta: Variable | None = None
+        self._moments: tuple[Array, ...] = ()  # of a batch in training, until the step is settled
 
     def build(self, input_shape: Shape) -> None:
         """Make gamma, beta and the moving averages."""
@@ -149,16 +150,21 @@ class BatchNormalization(Layer):
         centered = np.subtract(rows, mean, out=self.scratch("centered", rows.shape))
         y = self.scratch("output", rows.shape)
         variance = self._mean(np.square(centered, out=y))
-        if all_finite(variance):  # else the step fails, and leaves no trace
-            for moving, new in [(self.moving_mean, mean), (self.moving_variance, variance)]:
-                moving.value *= self.momentum
-                moving.value += (1 - self.momentum) * new
+        self._moments = (mean, variance)
         factor = self._factor(variance)
         self.cache = (centered, self._spread(variance), factor)
         np.multiply(centered, factor, out=y)
         if self.beta is not None:
             y += self.beta.value
         return self._like(y, x)
+
+    def settle(self) -> None:
+        """Move the averages on, by the moments of the last batch."""
+        moments, self._moments = self._moments, ()
+        averages = (self.moving_mean, self.moving_variance)[: len(moments)]
+        for moving, new in zip(averages, moments, strict=True):
+            moving.value *= self.momentum
+            moving.value += (1 - self.momentum) * new
 
     def backward(self, gradient: Array, *, input_gradient: bool = True) -> Array:
         """Fill dJ/dgamma and dJ/dbeta and return dJ/dx."""

@@ -39,6 +39,11 @@ class NoiseLayer(Layer):
         **kwargs: As for `Layer`.
     """
 
+    recipe: ClassVar[str] = (
+        "For noise outside of training too, as in Monte-Carlo dropout, call the model as "
+        "model(x, training=True): no class is needed."
+    )
+
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = seed

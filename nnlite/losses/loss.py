@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from nnlite.checks import as_numeric, check_finite, sample_weights
 from nnlite.config import float_type
 from nnlite.losses.labels import check_indices
+from nnlite.overrides import depth, overridden, refuse_overrides, require_derivative
 from nnlite.registry import Configurable, Registry
 from nnlite.serialization import serialize_keras_object
+from nnlite.user_code import floats, lent, read_only
 
 __all__ = ["Loss", "deserialize", "get", "registry", "serialize"]
 
@@ -54,6 +56,29 @@ class Loss(Configurable):
     takes_indices: ClassVar[bool] = False
 
     left_out_if_none: ClassVar[tuple[str, ...]] = ("dtype",)
+
+    #: Whether value and derivative are computed as one, since `call_and_derivative` is defined
+    #: no further from the class than either of the two.
+    joint: ClassVar[bool] = False
+
+    #: Whether a class outside of nnlite defines the value or the derivative.
+    of_user: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_overrides(
+            cls,
+            dict.fromkeys(
+                ("__call__", "gradient", "value_and_gradient", "arrays"),
+                "define call(self, y_true, y_pred), which returns the loss of each sample, and "
+                "derivative(self, y_true, y_pred).",
+            ),
+        )
+        both = depth(cls, "call_and_derivative")
+        cls.joint = both <= min(depth(cls, "call"), depth(cls, "derivative"))
+        if not cls.joint:
+            require_derivative(cls, Loss, "call", "derivative", "self, y_true, y_pred")
+        cls.of_user = overridden(cls, "call", "derivative", "call_and_derivative")
 
     def __init__(
         self,
@@ -145,7 +170,7 @@ class Loss(Configurable):
         """
         y_true, y_pred, weight = self.arrays(y_true, y_pred, sample_weight)
         with np.errstate(under="ignore"):
-            values = self.call(y_true, y_pred)
+            values = self._values(y_true, y_pred)
             scale = self._scale(values, y_true, weight)
             if self.reduction in ("none", None):
                 return values * scale
@@ -164,7 +189,10 @@ class Loss(Configurable):
         self, y_true: Array, y_pred: Array, sample_weight: Array | None = None
     ) -> tuple[float, Array]:
         """Return both for arrays that have passed the door: what a training step calls."""
-        values, gradient = self.call_and_derivative(y_true, y_pred)
+        if self.of_user:
+            values, gradient = self._values_and_derivative(y_true, y_pred)
+        else:
+            values, gradient = self.call_and_derivative(y_true, y_pred)
         scale = self._scale(values, y_true, sample_weight)
         if not (isinstance(scale, float) or values.ndim):  # one loss, for all its weights
             scale = float(scale.sum())
@@ -173,6 +201,57 @@ class Loss(Configurable):
             return float(np.add.reduce(values, axis=None)) * scale, gradient
         gradient *= np.expand_dims(scale, -1 if self.axis is None else self.axis)
         return float(np.vdot(values, scale)), gradient
+
+    def _values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the loss of each sample; what a class outside of nnlite says is checked."""
+        if not self.of_user:
+            return self.call(y_true, y_pred)
+        if self.joint:
+            return self._both(y_true, y_pred)[0]
+        with lent(f"call of loss {self.name!r}"):
+            values = self.call(read_only(y_true), read_only(y_pred))
+        return self._checked("call", values, y_pred)
+
+    def _values_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return the loss of each sample and its derivative, checked as `_values`."""
+        what = f"derivative of loss {self.name!r}"
+        if self.joint:
+            values, derivative = self._both(y_true, y_pred)
+        else:
+            values = self._values(y_true, y_pred)
+            with lent(what):
+                derivative = self.derivative(read_only(y_true), read_only(y_pred))
+        # A copy: it is scaled in place, and a user may keep what they return.
+        return values, floats(what, derivative, y_pred.shape, y_pred.dtype).copy()
+
+    def _both(self, y_true: Array, y_pred: Array) -> tuple[Array, Any]:
+        """Return what a user's `call_and_derivative` does, the first part checked."""
+        with lent(f"call_and_derivative of loss {self.name!r}"):
+            both = self.call_and_derivative(read_only(y_true), read_only(y_pred))
+        if not isinstance(both, tuple) or len(both) != 2:
+            raise TypeError(
+                f"call_and_derivative of loss {self.name!r} must return a pair: the loss of each "
+                f"sample, and its derivative. Received: an object of type {type(both).__name__}"
+            )
+        return self._checked("call_and_derivative", both[0], y_pred), both[1]
+
+    def _checked(self, method: str, values: Any, y_pred: Array) -> Array:
+        """Return a user's loss of each sample as an array of the predictions' type.
+
+        Raises:
+            TypeError: If it is no array of floats.
+            ValueError: If it is not one loss a sample.
+        """
+        what = f"{method} of loss {self.name!r}"
+        array = floats(what, values, None, y_pred.dtype)
+        shape = () if self.axis is None else self.samples_shape(y_pred.shape)
+        if array.shape != shape:
+            raise ValueError(
+                f"{what} must return one loss a sample, an array of shape {shape}, for a y_pred "
+                f"of shape {y_pred.shape}; the base class averages. Received: shape "
+                f"{array.shape}. A class whose loss is of the batch as a whole sets axis = None."
+            )
+        return array
 
     def arrays(
         self, y_true: Any, y_pred: Any, sample_weight: Any

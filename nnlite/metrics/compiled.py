@@ -16,7 +16,7 @@ from nnlite.metrics.probabilistic import (
     CategoricalCrossEntropy,
     SparseCategoricalCrossEntropy,
 )
-from nnlite.metrics.reduction import MeanMetricWrapper, function_of
+from nnlite.metrics.reduction import Mean, MeanMetricWrapper, function_of
 from nnlite.serialization import (
     CustomObjectScope,
     get_registered_object,
@@ -136,13 +136,17 @@ class CompiledMetrics:
                     if isinstance(one, str):
                         known.name = one
                 self.asked.append((known, weighted))
+        #: The mean loss of the batches so far.
+        self.loss = Mean("loss")
         #: The shapes of a sample's targets and predictions, once they are known.
         self.shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self._used: dict[str, tuple[Metric, bool]] = {}
 
     @property
     def all(self) -> list[Metric]:
-        """The metrics, none before the first batch."""
+        """The metrics; before the first batch, without those whose form follows from the data."""
+        if self.shapes is None:
+            return [one for one, _ in self.asked if isinstance(one, Metric)]
         return [metric for metric, _ in self._used.values()]
 
     @property
@@ -187,6 +191,7 @@ class CompiledMetrics:
 
     def reset_state(self) -> None:
         """Forget all batches."""
+        self.loss.reset_state()
         for metric, _ in self._used.values():
             metric.reset_state()
 

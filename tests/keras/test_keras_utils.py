@@ -140,13 +140,11 @@ NOT_HERE = {
     "legacy": "Keras's own past",
     "load_img": PICTURES,
     "model_to_dot": DRAWS,
-    "pack_x_y_sample_weight": "for a train_step of one's own",
     "plot_model": DRAWS,
     "save_img": PICTURES,
     "standardize_dtype": "there are two float types",
     "text_dataset_from_directory": PICTURES,
     "timeseries_dataset_from_array": "gives a data set of TensorFlow's",
-    "unpack_x_y_sample_weight": "for a train_step of one's own",
 }
 
 

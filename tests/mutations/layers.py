@@ -7,7 +7,7 @@ MUTANTS = {
             "z = rows.dot(self.kernel.value, out)",
             "z = (-rows).dot(self.kernel.value, out)",
         ),
-        ("gradient = self.activation.backward(gradient)", "pass"),
+        ("gradient = g.run_backward(gradient) if g.of_user else g.backward(gradient)", "pass"),
         (
             "rows.T.dot(d, self.kernel.gradient)",
             "(-rows.T).dot(d, self.kernel.gradient)",

@@ -97,6 +97,11 @@ MUTANTS = {
         ("y_true != self.ignore_class", "y_true == self.ignore_class"),
     ],
     "losses/loss.py": [
+        ("cls.joint = both <= min(", "cls.joint = both < min("),
+        ("cls.joint = both <= min(", "cls.joint = both <= max("),
+        ("return self._both(y_true, y_pred)[0]", "return self.call(y_true, y_pred)"),
+        ("y_pred.shape, y_pred.dtype).copy()", "y_pred.shape, y_pred.dtype)"),
+        ("if array.shape != shape:", "if False:"),
         ("return values * scale\n", "return values\n"),
         ("return float(np.sum(values * scale))", "return float(np.mean(values * scale))"),
         ("gradient *= scale\n", "gradient *= -scale\n"),

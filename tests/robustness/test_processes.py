@@ -353,10 +353,13 @@ def shuffled(connection):
     seen = []
 
     class Watching(Dense):
-        def forward(self, x, training=False, **options):
+        def forward(self, x, training=False):
             if training:
                 seen.extend(x[:, 0].astype(int).tolist())
-            return super().forward(x, training, **options)
+            return super().forward(x, training)
+
+        def backward(self, gradient):
+            return super().backward(gradient)
 
     model = Sequential([Watching(1)])
     model.compile("sgd", "mse")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape
 from nnlite.layers.layer import registry as layer_registry
+from nnlite.overrides import require_derivative
 from nnlite.registry import Registry
 
 __all__ = ["ActivationLayer", "activation", "registry"]
@@ -51,6 +52,10 @@ class ActivationLayer(Layer):
 
     #: Keras's name of the function.
     function_name: ClassVar[str | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        require_derivative(cls, ActivationLayer, "apply", "chain", "self, gradient, x, y, out")
 
     def apply(self, x: Array, out: Array) -> Array:
         """Write f(x) into ``out``, which may be ``x`` itself, and return it."""
