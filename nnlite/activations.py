@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import layers
-from nnlite.checks import as_numeric
+from nnlite.checks import ArgumentError, as_numeric
 from nnlite.config import floatx
 from nnlite.layers import Layer
 from nnlite.layers.activations import functions
@@ -79,7 +79,7 @@ def _computed(layer: type[Layer], x: Any, **arguments: Any) -> Array:
     kept = isinstance(x, (np.ndarray, np.generic)) and array.dtype in (np.float32, np.float64)
     dtype = array.dtype.name if kept else floatx()
     made = layer(dtype=dtype, **arguments)
-    made.build(array.shape)
+    made.ensure_built(array.shape)
     with np.errstate(under="ignore"):
         y = made.forward(np.atleast_1d(array.astype(dtype)))
     return y if array.ndim else y[0]
@@ -426,7 +426,7 @@ def serialize(activation: Any) -> Any:
     if callable(activation) and activation in functions:
         return functions[activation]
     if not callable(activation):
-        raise TypeError(f"{activation!r} is no activation: no function, and no layer.")
+        raise ArgumentError(f"{activation!r} is no activation: no function, and no layer.")
     return serialize_keras_object(activation)
 
 
@@ -451,7 +451,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
             return layers.deserialize(config, custom_objects)
         config = config.get("config")
     if not isinstance(config, str):
-        raise TypeError(
+        raise ArgumentError(
             f"An activation as data is a name, or a dict. Received: {config!r} "
             f"(of type {type(config).__name__})"
         )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import numbers
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ArgumentError",
     "all_finite",
     "as_features",
     "as_numeric",
+    "as_returned",
+    "as_samples",
     "check_axes_count",
     "check_axis",
     "check_count",
@@ -21,16 +27,23 @@ __all__ = [
     "check_number",
     "check_positive",
     "is_sparse",
+    "only_one",
     "optional_count",
     "sample_weights",
+    "with_rank_of",
 ]
 
 Array = NDArray[Any]
 
+_TEXT = (
+    "Text must become numbers first: labels by numpy.unique(labels, return_inverse=True)[1], a "
+    "category for instance as one column for each of its values"
+)
+
 # What to do with entries that are no numbers, by the kind of their type.
 _ADVICE = {
-    "U": "Text must become numbers first, for instance one column for each category",
-    "S": "Text must become numbers first, for instance one column for each category",
+    "U": _TEXT,
+    "S": _TEXT,
     "M": "Dates must become numbers first, for instance days since the first of them",
     "m": "Durations must become numbers first: divide by numpy.timedelta64(1, 's')",
     "c": "Give real and imaginary parts as features of their own",
@@ -41,21 +54,27 @@ _MAX_AXES = 64  # of NumPy's arrays
 _CHUNK = 65_536  # entries looked at together: the check's temporaries stay in the cache
 
 
+class ArgumentError(TypeError, ValueError):
+    """An argument of a wrong type: a TypeError, and a ValueError because Keras raises that."""
+
+
 def as_numeric(name: str, value: Any) -> Array:
     """Return ``value`` as an array of real numbers or booleans, without a copy where it is one.
 
     Raises:
-        TypeError: If its entries are complex, text, objects or missing.
+        ArgumentError: If its entries are complex, text, objects or missing.
         ValueError: If its rows are of different lengths.
     """
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return value
     if value is None:
-        raise TypeError(f"{name} is missing. Expected an array of numbers. Received: None")
+        raise ArgumentError(f"{name} is missing. Expected an array of numbers. Received: None")
     if isinstance(value, np.ma.MaskedArray) and value.mask.any():
-        raise TypeError(f"{name} is a masked array with gaps. Fill them first: {name}.filled(0)")
+        raise ArgumentError(
+            f"{name} is a masked array with gaps. Fill them first: {name}.filled(0)"
+        )
     if is_sparse(value):
-        raise TypeError(
+        raise ArgumentError(
             f"{name} is a sparse {type(value).__name__}. Give {name}.toarray(), or where that does "
             "not fit in memory, a generator of batches, each made dense."
         )
@@ -72,26 +91,93 @@ def as_numeric(name: str, value: Any) -> Array:
                 f"{name} must be a rectangular array of numbers: all rows of one length. "
                 f"Received: {kind} ({error})"
             ) from None
-        raise TypeError(
-            f"{name} must be an array of numbers. Convert it to a NumPy array of floats first. "
-            f"Received: {kind}, which says: {error}"
+        symbolic = "symbolic" in str(error)
+        advice = (
+            "A symbolic tensor holds no numbers: give the data themselves."
+            if symbolic
+            else "Convert it to a NumPy array of floats first."
+        )
+        raise ArgumentError(
+            f"{name} must be an array of numbers. {advice} Received: {kind}, which says: {error}"
         ) from error
-    if array.dtype.kind == "O" and array.ndim == 2 and hasattr(value, "columns"):
-        # A frame of columns of several types; each by itself may be numeric.
+    if array.dtype.kind not in "fiub" and array.ndim == 2 and hasattr(value, "columns"):
+        # A frame of columns of several types; each by itself may be numeric, or is named.
         labels = list(value.columns)
         if len(set(labels)) == len(labels):
             columns = [as_numeric(f"{name}[{label!r}]", value[label]) for label in labels]
             return np.column_stack(columns)
     if array.dtype.kind not in "fiub":
-        advice = _ADVICE.get(
-            array.dtype.kind, "Convert it first, for instance by .astype('float32')"
+        foreign = array.dtype == object and array.ndim == 0
+        kind = type(value).__name__ + ("" if foreign else f" of type {array.dtype}")
+        raise ArgumentError(
+            f"{name} must hold real numbers. Received: {kind}. {_advice(name, value, array)}."
         )
-        if array.dtype.names:
-            advice = "Make its fields columns: numpy.lib.recfunctions.structured_to_unstructured"
-        raise TypeError(
-            f"{name} must hold real numbers. Received: {type(value).__name__} of type "
-            f"{array.dtype}. {advice}."
+    return array
+
+
+def _advice(name: str, value: Any, array: Array) -> str:
+    """Return what to do with ``value``, whose ``array`` does not hold numbers."""
+    if array.dtype.names:
+        return "Make its fields columns: numpy.lib.recfunctions.structured_to_unstructured"
+    if array.dtype.kind != "O":
+        return _ADVICE.get(array.dtype.kind, "Convert it first, for instance by .astype('float32')")
+    if array.ndim == 0:
+        return _advice_for_object(name, value)
+    for index, entry in np.ndenumerate(array):
+        if isinstance(entry, (numbers.Real, np.bool_)):
+            continue
+        at = f"{name}[{', '.join(map(str, index))}]"
+        if isinstance(entry, (str, bytes)):
+            return f"{at} is {entry!r:.40}. {_TEXT}"
+        if entry is None or type(entry).__name__ in ("NAType", "NaTType"):
+            return f"{at} is {entry}. Drop such rows, or fill the gaps, first"
+        return f"{at} is of type {type(entry).__name__}, which is not a number"
+    return "Convert it first, for instance by .astype('float32')"
+
+
+def _advice_for_object(name: str, value: Any) -> str:
+    """Return what to do with an object that NumPy cannot look into."""
+    if inspect.isroutine(value):
+        return "It is a function: call it, and give what it returns"
+    if isinstance(value, type):
+        return "It is a class: give an instance of it"
+    if isinstance(value, Mapping):
+        return (
+            "The model takes one array: stack the columns, "
+            f"numpy.column_stack(list({name}.values()))"
         )
+    if isinstance(value, Iterator):
+        return f"Collect what it gives first, numpy.array(list({name}))"
+    if hasattr(value, "collect"):
+        return f"Compute it first, {name}.collect()"
+    return "Give a NumPy array, a list of numbers, a data frame, or what has __array__"
+
+
+def only_one(value: Any, rank: int) -> Any:
+    """Return the array of at least ``rank`` axes that a list of one holds, and all else as it is.
+
+    >>> only_one([np.ones((2, 3))], 2).shape
+    (2, 3)
+    """
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        (array,) = value
+        return array if len(getattr(array, "shape", ())) >= rank else value
+    return value
+
+
+def with_rank_of(array: Array, shape: tuple[Any, ...] | None) -> Array:
+    """Return ``array``, with an axis of size 1 at its end more or less where ``shape`` has it so.
+
+    That is what Keras's models do. Without a shape, a vector is one feature of many samples.
+
+    >>> with_rank_of(np.ones(5), (None, 1)).shape
+    (5, 1)
+    """
+    size, rank = (1, 2) if shape is None else (shape[-1], len(shape))
+    if array.ndim == rank - 1 and array.size and array.ndim and size == 1:
+        return array[..., None]
+    if shape is not None and array.ndim == rank + 1 and array.shape[-1] == 1:
+        return array[..., 0]
     return array
 
 
@@ -100,15 +186,15 @@ def is_sparse(value: Any) -> bool:
     return hasattr(value, "toarray") and hasattr(value, "nnz")
 
 
-def as_features(name: str, value: Any) -> Array:
-    """Return ``value`` as a numeric array with at least one sample and one feature.
+def as_features(name: str, value: Any, rank: int = 2) -> Array:
+    """Return ``value`` as a numeric array of at least ``rank`` axes, the first of them samples.
 
     Raises:
-        TypeError: If it is not numeric.
-        ValueError: If it is empty or has no axis for the features.
+        ArgumentError: If it is not numeric.
+        ValueError: If it is empty or has fewer axes.
     """
     array = as_numeric(name, value)
-    if array.ndim < 2:
+    if array.ndim < rank:
         raise ValueError(
             f"{name} must have an axis of samples and at least one of features. Received: shape "
             f"{array.shape}. One sample is x[None, :]; one feature of many samples, x[:, None]."
@@ -116,6 +202,35 @@ def as_features(name: str, value: Any) -> Array:
     if array.size == 0:
         raise ValueError(f"{name} is empty. Received: shape {array.shape}")
     return array
+
+
+def as_samples(name: str, value: Any) -> Array:
+    """Return ``value`` as a numeric array with at least one sample, which may be a number.
+
+    Raises:
+        TypeError: If it is not numeric.
+        ValueError: If it is empty or has no axis.
+    """
+    array = as_numeric(name, value)
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{name} must hold samples. Received: shape {array.shape}")
+    return array
+
+
+def as_returned(source: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return what a user's function returned, of which ``source`` tells the name, as ``dtype``.
+
+    Raises:
+        TypeError: If it is not numeric.
+        ValueError: If it is not of ``shape``.
+    """
+    array = as_numeric(f"what {source} returned", value)
+    if array.shape != shape:
+        raise ValueError(
+            f"{source} must return an array of shape {shape}. Received: shape {array.shape}"
+        )
+    with np.errstate(over="ignore", under="ignore"):
+        return array.astype(dtype, copy=False)
 
 
 def all_finite(array: Array) -> bool:
@@ -177,7 +292,7 @@ def check_flag(name: str, value: Any) -> bool:
             belongs to another argument.
     """
     if not (isinstance(value, (bool, np.bool_, int)) and value in (0, 1)):
-        raise TypeError(f"{name} must be True or False. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be True or False. Received: {name}={value!r}")
     return bool(value)
 
 
@@ -189,7 +304,7 @@ def check_count(name: str, value: Any, minimum: int) -> int:
         ValueError: If it is smaller.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be an integer. Received: {name}={value!r}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}. Received: {name}={value}")
     return int(value)
@@ -203,7 +318,7 @@ def check_fraction(name: str, value: Any, including_one: bool = False) -> float:
         ValueError: If it lies outside.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
     if not (0 <= value < 1 or (including_one and value == 1)):
         end = "]" if including_one else ")"
         raise ValueError(f"{name} must lie in [0, 1{end}. Received: {name}={value}")
@@ -223,7 +338,7 @@ def check_number(name: str, value: Any, minimum: float = 0.0) -> float:
         ValueError: If it is smaller, or not finite.
     """
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value):
-        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
+        raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
     result = float(value)
     if not (math.isfinite(result) and result >= minimum):
         raise ValueError(f"{name} must be a finite number >= {minimum:g}. Received: {value!r}")
@@ -245,7 +360,7 @@ def check_axis(axis: Any) -> int:
         TypeError: If it is none.
     """
     if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
-        raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
+        raise ArgumentError(f"axis must be an integer. Received: axis={axis!r}")
     return int(axis)
 
 

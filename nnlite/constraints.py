@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import as_returned
 from nnlite.config import epsilon
-from nnlite.overrides import overridden
 from nnlite.registry import Configurable, Registry
+
+if TYPE_CHECKING:
+    from nnlite.variables import Variable
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
 
@@ -27,13 +30,6 @@ class Constraint(Configurable):
     array([0.5, 1. ])
     """
 
-    #: Whether a class outside of nnlite defines the projection.
-    of_user: ClassVar[bool] = False
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.of_user = overridden(cls, "__call__")
-
     def __call__(self, w: Array) -> Array:
         """Return the projection of ``w``, of the same shape and type; ``w`` is left alone."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__(w)")
@@ -42,11 +38,12 @@ class Constraint(Configurable):
 registry = Registry("constraint", Constraint, "keras.constraints")
 
 
-def get(identifier: Any) -> Constraint | None:
+def get(identifier: Any) -> Callable[[Array], Array] | None:
     """Return the constraint that ``identifier`` names or is; None is none.
 
     Args:
-        identifier: A name such as ``"non_neg"``, a `Constraint` class or object, or None.
+        identifier: A name such as ``"non_neg"``, a `Constraint` class or object, any function of
+            a weight that returns its projection, or None.
 
     Raises:
         ValueError: If no constraint has that name.
@@ -55,7 +52,24 @@ def get(identifier: Any) -> Constraint | None:
     >>> get("max_norm")
     MaxNorm()
     """
+    if callable(identifier) and not isinstance(identifier, type):
+        function: Callable[[Array], Array] = identifier
+        return function
     return None if identifier is None else registry.get(identifier)
+
+
+def project(variable: Variable, constraint: Callable[[Array], Any]) -> None:
+    """Put a weight where its constraint says.
+
+    Raises:
+        TypeError: If the constraint does not return real numbers.
+        ValueError: If it returns an array of another shape.
+    """
+    value = constraint(variable.value)
+    if getattr(value, "dtype", None) != variable.dtype or value.shape != variable.shape:
+        source = f"constraint {constraint!r} of weight {variable.name!r}"
+        value = as_returned(source, value, variable.shape, variable.dtype)
+    np.copyto(variable.value, value)
 
 
 @registry.register()

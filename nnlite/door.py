@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses
-from nnlite.checks import as_numeric, check_finite, sample_weights
+from nnlite.checks import as_numeric, check_finite, only_one, sample_weights
 from nnlite.data.arrays import Samples
 from nnlite.data.blocks import StoredSamples
+from nnlite.data.frames import column_names
+from nnlite.data.iterables import first_batch, named_batch
 from nnlite.data.sources import IterableSamples, holds_batches, is_stored, open_stored, unpacked
 from nnlite.data.weights import class_weights
 from nnlite.objective import Objective, default_loss
@@ -41,7 +43,8 @@ class Door(Predictor):
         batch_size: int | None,
         part: str = "",
         loss: losses.Loss | None = None,
-        like: tuple[Any, ...] | None = None,
+        like: AnySamples | None = None,
+        own: bool = False,
     ) -> tuple[AnySamples, Objective]:
         """Check data of any kind, and return it as samples, with what to minimise.
 
@@ -55,19 +58,24 @@ class Door(Predictor):
             batch_size: What the user asked for.
             part: What the data are called in errors, such as ``"validation "``.
             loss: The loss that the targets are for; None for the model's own.
-            like: A shape that ``x`` is to have.
+            like: Samples whose shape and columns ``x`` is to have.
+            own: Whether a step of the user's takes them, which may do without targets.
         """
         names = (f"{part}x", f"{part}y", f"{part}sample_weight")
         if is_stored(x, y, sample_weight):
             return self._stored_door(x, y, sample_weight, class_weight, names, loss, like)
-        if y is None and holds_batches(x):
-            if sample_weight is not None or batch_size is not None:
-                raise ValueError(
-                    f"{names[0]} gives batches of its own. Give no batch_size, and weights as "
-                    "(x, y, sample_weight)."
-                )
-            return self._batches_door(x, class_weight, names, loss, like)
-        return self._door(x, y, sample_weight, class_weight, names, loss, like)
+        if holds_batches(x) and (y is None or not isinstance(x, (list, tuple))):
+            for name, given, instead in [
+                ("y", y, "gives (x, y)"),
+                ("sample_weight", sample_weight, "gives (x, y, sample_weight)"),
+                ("batch_size", batch_size, "gives batches of its own"),
+            ]:
+                if given is not None:
+                    raise ValueError(
+                        f"{names[0]} is a {type(x).__name__}, which {instead}: give no {name}."
+                    )
+            return self._batches_door(x, class_weight, names, loss, like, own)
+        return self._door(x, y, sample_weight, class_weight, names, loss, like, own)
 
     def _door(
         self,
@@ -77,11 +85,16 @@ class Door(Predictor):
         class_weight: Any,
         names: tuple[str, str, str] = ("x", "y", "sample_weight"),
         loss: losses.Loss | None = None,
-        like: tuple[Any, ...] | None = None,
+        like: AnySamples | None = None,
+        own: bool = False,
     ) -> tuple[Samples, Objective]:
         """Check all that a step is given, and return it as arrays, with what to minimise."""
+        columns = self.column_names or (like and like.names) or column_names(x)
         x = self._input_door(names[0], x, like)
-        y = as_numeric(names[1], y)
+        if own and y is None and sample_weight is None and class_weight is None:
+            objective = self._objective or Objective(self._loss or losses.MeanSquaredError(), self)
+            return Samples(x, None, None, self.dtype, self.dtype, columns), objective
+        y = as_numeric(names[1], y if len(x) == 1 else only_one(y, 1))
         if y.ndim == 0 or len(y) != len(x):
             raise ValueError(
                 f"{names[0]} and {names[1]} must have the same number of samples. Received: "
@@ -99,7 +112,8 @@ class Door(Predictor):
             if sample_weight is not None:
                 raise ValueError("Give class_weight or sample_weight, not both.")
             weight = class_weights(class_weight, y)
-        data = Samples(x, y, weight, self.dtype, np.intp if loss.takes_indices else self.dtype)
+        target_dtype = np.intp if loss.takes_indices else self.dtype
+        data = Samples(x, y, weight, self.dtype, target_dtype, columns)
         if self._objective is not None and self._objective.loss is loss:
             return data, self._objective
         return data, Objective(loss, self)
@@ -112,7 +126,7 @@ class Door(Predictor):
         class_weight: Any,
         names: tuple[str, str, str],
         loss: losses.Loss | None,
-        like: tuple[Any, ...] | None,
+        like: AnySamples | None,
     ) -> tuple[StoredSamples, Objective]:
         """Check the first row of stored data, and return what checks the rest as it is read."""
         opener = open_stored(x, y, sample_weight)
@@ -140,18 +154,25 @@ class Door(Predictor):
         class_weight: Any,
         names: tuple[str, str, str],
         loss: losses.Loss | None,
-        like: tuple[Any, ...] | None,
+        like: AnySamples | None,
+        own: bool,
     ) -> tuple[IterableSamples, Objective]:
         """Check the first batch, and return what checks the others as they come."""
+        first, source = first_batch(source)
+
+        def door(
+            batch: Any, loss: losses.Loss | None, like: AnySamples | None
+        ) -> tuple[Samples, Objective]:
+            parts = unpacked(batch, targets=not own)
+            return self._door(*parts, class_weight, names, loss, like, own)
+
+        with named_batch(source, 0):
+            samples, objective = door(first, loss, like)
 
         def admit(batch: Any) -> Any:
-            return self._door(*unpacked(batch), class_weight, names, objective.loss, like)[
-                0
-            ].whole()
+            return door(batch, objective.loss, samples)[0].whole()
 
-        data = IterableSamples(source, admit)
-        _, objective = self._door(*unpacked(data.first), class_weight, names, loss, like)
-        return data, objective
+        return IterableSamples(source, admit, samples.shape, samples.names), objective
 
     def _loss_for(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
         """Return the compiled loss, or without one what fits the last layer and the targets."""

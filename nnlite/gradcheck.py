@@ -239,14 +239,14 @@ def _float64_copy(layer: L) -> L:
             if isinstance(value, np.ndarray) and value.dtype == np.float32:
                 setattr(part, name, value.astype(np.float64))
         for variable in part._variables:
-            variable.value = variable.value.astype(np.float64, order="C")
-            variable.gradient = np.zeros_like(variable.value)
+            value = variable.value.astype(np.float64, order="C")
+            variable.rebind(value, np.zeros_like(value))
     return twin
 
 
 def _any_input(layer: Layer, input_shape: Any) -> Array:
     """Return three samples of the shape given, or else of the one that the layer knows."""
-    known = layer.input_shape or layer.declared_shape
+    known = getattr(layer, "input_shape", None) or layer.declared_shape
     if input_shape is None and known is None:
         raise ValueError(
             f"The input shape of layer {layer.name!r} is unknown: give x or input_shape."

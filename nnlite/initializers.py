@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nnlite.checks import as_numeric, check_axis
 from nnlite.config import float_type
 from nnlite.random import new_generator, new_seed
 from nnlite.registry import Configurable, Registry
+from nnlite.serialization import PUBLIC
 
 __all__ = [
     "Constant",
@@ -71,12 +73,13 @@ class Initializer(Configurable):
 registry = Registry("initializer", Initializer, "keras.initializers")
 
 
-def get(identifier: Any) -> Callable[..., Array]:
-    """Return the initializer that ``identifier`` names or is.
+def get(identifier: Any) -> Callable[..., Array] | None:
+    """Return the initializer that ``identifier`` names or is; None is none, so a layer's default.
 
     Args:
-        identifier: A name such as ``"he_normal"``, an `Initializer` class or object, or any
-            function ``f(shape, dtype=...)`` that returns an array.
+        identifier: A name such as ``"he_normal"``, an `Initializer` class or object, any
+            function ``f(shape, dtype=...)`` that returns an array, or the array itself, of the
+            weight's shape.
 
     Raises:
         ValueError: If no initializer has that name.
@@ -90,7 +93,9 @@ def get(identifier: Any) -> Callable[..., Array]:
     if callable(identifier) and not isinstance(identifier, type):
         function: Callable[..., Array] = identifier
         return function
-    return registry.get(identifier)
+    if isinstance(identifier, (np.ndarray, np.generic)):
+        return _Given(identifier)
+    return None if identifier is None else registry.get(identifier)
 
 
 @registry.register("zero")
@@ -122,21 +127,60 @@ class Ones(Initializer):
 
 @registry.register()
 class Constant(Initializer):
-    """Every entry is ``value``.
+    """Every entry is ``value``, or the entry of ``value`` in its place.
 
     Args:
-        value: A number.
+        value: A number, or an array of the weight's shape, or one that is spread over it.
+
+    Raises:
+        TypeError: If ``value`` is not numeric.
 
     >>> Constant(0.5)((2,), "float64")
     array([0.5, 0.5])
+    >>> Constant(np.array([1.0, 2.0]))((2, 2))
+    array([[1., 2.],
+           [1., 2.]], dtype=float32)
     """
 
-    def __init__(self, value: float = 0.0) -> None:
-        self.value = value
+    def __init__(self, value: Any = 0.0) -> None:
+        as_numeric("value", value)
+        self.value = value.copy() if isinstance(value, np.ndarray) else value
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
-        """Return an array of ``shape`` full of ``value``."""
-        return np.full(shape, self.value, float_type(dtype))
+        """Return an array of ``shape`` full of ``value``.
+
+        Raises:
+            ValueError: If ``value`` is an array that does not fit ``shape``.
+        """
+        try:
+            return np.full(shape, self.value, float_type(dtype))
+        except ValueError:
+            if np.ndim(self.value) == 0:
+                raise
+            raise ValueError(
+                f"value has shape {np.shape(self.value)}, which does not fit the weight's. "
+                f"Received: shape={shape}"
+            ) from None
+
+
+class _Given(Constant):
+    """An array that a user gave as the initializer of one weight, whose shape it has."""
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return the array.
+
+        Raises:
+            ValueError: If it has another shape.
+        """
+        if tuple(shape) != self.value.shape:
+            raise ValueError(
+                f"An array as initializer must have the weight's shape {tuple(shape)}. "
+                f"Received: an array of shape {self.value.shape}"
+            )
+        return super().__call__(shape, dtype)
+
+
+PUBLIC[_Given] = PUBLIC[Constant]  # which files name
 
 
 @registry.register("IdentityInitializer")
@@ -293,17 +337,18 @@ class VarianceScaling(_Random):
             standard deviations, widened so that the variance is right after the cut;
             ``"untruncated_normal"``; or ``"uniform"`` over +-sqrt(3 scale / n).
         seed: An integer makes every such object draw alike; None gives each object a seed.
+        input_axes: The axes whose sizes multiply to fan_in, where the kernel is not of that form.
+        output_axes: The axes whose sizes multiply to fan_out; both are given, or neither.
 
     Raises:
-        ValueError: If ``scale`` is not positive, ``seed`` is negative, or ``mode`` or
-            ``distribution`` is none of the above.
+        TypeError: If an axis is no integer.
+        ValueError: If ``scale`` is not positive, ``seed`` is negative, ``mode`` or
+            ``distribution`` is none of the above, or only one of the two lists of axes is given.
 
     >>> values = VarianceScaling(scale=2.0, seed=1)((200, 100))
     >>> bool(abs(values.std() - 0.1) < 0.002)
     True
     """
-
-    fixed_config: ClassVar = {"input_axes": None, "output_axes": None}
 
     def __init__(
         self,
@@ -311,6 +356,8 @@ class VarianceScaling(_Random):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         if not scale > 0:
             raise ValueError(f"scale must be greater than 0. Received: {scale=}")
@@ -326,10 +373,20 @@ class VarianceScaling(_Random):
         self.scale = scale
         self.mode = mode
         self.distribution = distribution
+        if (input_axes is None) != (output_axes is None):
+            raise ValueError(
+                "Give both input_axes and output_axes, or neither. "
+                f"Received: input_axes={input_axes!r}, output_axes={output_axes!r}"
+            )
+        self.input_axes = None if input_axes is None else [*map(check_axis, input_axes)]
+        self.output_axes = None if output_axes is None else [*map(check_axis, output_axes)]
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
         """Return draws of ``shape``."""
-        if len(shape) < 2:
+        if self.input_axes is not None and self.output_axes is not None:
+            fan_in = math.prod(shape[axis] for axis in self.input_axes)
+            fan_out = math.prod(shape[axis] for axis in self.output_axes)
+        elif len(shape) < 2:
             fan_in = fan_out = math.prod(shape)
         else:
             *field, inputs, outputs = shape
@@ -347,106 +404,126 @@ class VarianceScaling(_Random):
         return draw(shape, dtype)
 
 
+class _Scaled(VarianceScaling):
+    """A `VarianceScaling` whose scale, mode and distribution are settled."""
+
+    _settings: ClassVar[tuple[float, str, str]]
+
+    def __init__(
+        self,
+        seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(*self._settings, seed, input_axes, output_axes)
+
+
 @registry.register()
-class GlorotUniform(VarianceScaling):
+class GlorotUniform(_Scaled):
     """Uniform over +-sqrt(6 / (fan_in + fan_out)): Glorot & Bengio (2010), equation 16.
 
     Also called Xavier initialization. The fans are those of `VarianceScaling`.
 
     Args:
-        seed: As for `VarianceScaling`.
+        seed: As for `VarianceScaling`, as are the other two.
+        input_axes: The axes whose sizes multiply to fan_in.
+        output_axes: The axes whose sizes multiply to fan_out.
 
     >>> values = GlorotUniform(seed=1)((4, 2))
     >>> bool(abs(values).max() < 1)
     True
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(1.0, "fan_avg", "uniform", seed)
+    _settings = (1.0, "fan_avg", "uniform")
 
 
 @registry.register()
-class GlorotNormal(VarianceScaling):
+class GlorotNormal(_Scaled):
     """Truncated normal of variance 2 / (fan_in + fan_out): Glorot & Bengio (2010), equation 12.
 
     Also called Xavier initialization. The fans are those of `VarianceScaling`.
 
     Args:
-        seed: As for `VarianceScaling`.
+        seed: As for `VarianceScaling`, as are the other two.
+        input_axes: The axes whose sizes multiply to fan_in.
+        output_axes: The axes whose sizes multiply to fan_out.
 
     >>> values = GlorotNormal(seed=1)((150, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)
     True
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(1.0, "fan_avg", "truncated_normal", seed)
+    _settings = (1.0, "fan_avg", "truncated_normal")
 
 
 @registry.register()
-class HeUniform(VarianceScaling):
+class HeUniform(_Scaled):
     """Uniform over +-sqrt(6 / fan_in), for ReLU: the variance of He et al. (2015), equation 10.
 
     Args:
-        seed: As for `VarianceScaling`.
+        seed: As for `VarianceScaling`, as are the other two.
+        input_axes: The axes whose sizes multiply to fan_in.
+        output_axes: The axes whose sizes multiply to fan_out.
 
     >>> values = HeUniform(seed=1)((6, 50))
     >>> bool(abs(values).max() < 1)
     True
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(2.0, "fan_in", "uniform", seed)
+    _settings = (2.0, "fan_in", "uniform")
 
 
 @registry.register()
-class HeNormal(VarianceScaling):
+class HeNormal(_Scaled):
     """Truncated normal of variance 2 / fan_in, for ReLU: He et al. (2015), equation 10.
 
     Args:
-        seed: As for `VarianceScaling`.
+        seed: As for `VarianceScaling`, as are the other two.
+        input_axes: The axes whose sizes multiply to fan_in.
+        output_axes: The axes whose sizes multiply to fan_out.
 
     >>> values = HeNormal(seed=1)((200, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)
     True
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(2.0, "fan_in", "truncated_normal", seed)
+    _settings = (2.0, "fan_in", "truncated_normal")
 
 
 @registry.register()
-class LecunUniform(VarianceScaling):
+class LecunUniform(_Scaled):
     """Uniform over +-sqrt(3 / fan_in): the variance of LeCun et al. (1998), section 4.6.
 
     Args:
-        seed: As for `VarianceScaling`.
+        seed: As for `VarianceScaling`, as are the other two.
+        input_axes: The axes whose sizes multiply to fan_in.
+        output_axes: The axes whose sizes multiply to fan_out.
 
     >>> values = LecunUniform(seed=1)((3, 50))
     >>> bool(abs(values).max() < 1)
     True
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(1.0, "fan_in", "uniform", seed)
+    _settings = (1.0, "fan_in", "uniform")
 
 
 @registry.register()
-class LecunNormal(VarianceScaling):
+class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / fan_in: LeCun et al. (1998), section 4.6.
 
     The one to use with SELU (Klambauer et al., 2017).
 
     Args:
-        seed: As for `VarianceScaling`.
+        seed: As for `VarianceScaling`, as are the other two.
+        input_axes: The axes whose sizes multiply to fan_in.
+        output_axes: The axes whose sizes multiply to fan_out.
 
     >>> values = LecunNormal(seed=1)((100, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)
     True
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(1.0, "fan_in", "truncated_normal", seed)
+    _settings = (1.0, "fan_in", "truncated_normal")
 
 
 @registry.register("OrthogonalInitializer")

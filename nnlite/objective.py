@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.constraints import project
 from nnlite.layers.activations import Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -21,7 +21,7 @@ from nnlite.losses import (
 )
 from nnlite.predictor import Predictor
 from nnlite.structure import structure
-from nnlite.user_code import penalty, penalty_gradient, projected
+from nnlite.user_code import penalty, penalty_gradient
 
 __all__ = ["Objective", "default_loss"]
 
@@ -151,4 +151,4 @@ class Objective:
     def constrain(self) -> None:
         """Project each constrained weight onto what it may be."""
         for variable, constraint in self._constrained:
-            np.copyto(variable.value, projected(constraint, variable.value))
+            project(variable, constraint)

@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 
 from nnlite import user_code
 from nnlite.callbacks import Callback, CallbackList
-from nnlite.checks import as_features, check_finite, optional_count
+from nnlite.checks import (
+    as_features,
+    as_numeric,
+    check_finite,
+    only_one,
+    optional_count,
+    with_rank_of,
+)
 from nnlite.data.arrays import Samples
 from nnlite.data.blocks import StoredSamples
 from nnlite.data.epochs import Epochs
+from nnlite.data.frames import in_order
+from nnlite.data.iterables import first_batch, named_batch
 from nnlite.data.sources import (
     IterableSamples,
     holds_batches,
@@ -28,12 +37,21 @@ from nnlite.overrides import overridden
 from nnlite.progress import Progress, check_verbose
 from nnlite.turns import Turns
 
-__all__ = ["Predictor"]
+__all__ = ["Predictor", "default_batch_size"]
 
 Array = NDArray[Any]
 
 BATCH_SIZE = 32  # Keras's default
 _ENTRIES = 131_072  # about how many a layer's output has when predict fills the cache with it
+
+
+def default_batch_size(rows: int | None, steps: int | None) -> int:
+    """Return 32, or with ``steps`` and a known number of rows, what makes so many batches of all.
+
+    >>> default_batch_size(100, None), default_batch_size(100, 8)
+    (32, 13)
+    """
+    return -(-rows // steps) if rows and steps else BATCH_SIZE
 
 
 class Predictor(Layer):
@@ -51,6 +69,8 @@ class Predictor(Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.turns = Turns()
+        self.stop_predicting = False
+        self.column_names: tuple[str, ...] | None = None  # of the frame that it was trained on
 
     def predict(
         self,
@@ -69,7 +89,8 @@ class Predictor(Layer):
             x: The inputs, as for `fit`.
             batch_size: Samples taken at once; by default as many as suit the cache.
             verbose: 1 shows a progress bar; ``"auto"`` does on a terminal, when it takes long.
-            steps: How many batches to take; None takes all.
+            steps: How many batches to take; None takes all. Without a ``batch_size``, all samples
+                come in so many batches.
             callbacks: One callback or a list, whose ``on_predict_...`` hooks are called.
 
         Raises:
@@ -86,17 +107,22 @@ class Predictor(Layer):
             inputs: Any = Samples(x, None, None, self.dtype, self.dtype)
         else:
             inputs = self._inputs(x, size)
-        hooks = CallbackList(callbacks, None, self, {"verbose": verbose})
+        hooks = CallbackList(callbacks)
         bar = Progress(verbose, 1, delay=0.5)
         if not self.built:
             self.build((None, *inputs.shape[1:]))
-        size = size or (self._rows_at_once() if steps is None else BATCH_SIZE)
+        size = size or (
+            default_batch_size(inputs.shape[0], steps) if steps else self._rows_at_once()
+        )
         batches = Epochs(inputs.batches(size), steps, "steps")
         rows = inputs.shape[0]
         if rows is not None and steps is not None:
             rows = min(rows, steps * size)
         parts: list[Array] = []
         start = 0
+        hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
+        if hooks.callbacks:  # another thread's flag is its own
+            self.stop_predicting = False
         hooks.call("on_predict_begin")
         with np.errstate(under="ignore"), bar as progress, closing(batches):
             progress.begin_epoch(0, batches.length)
@@ -114,7 +140,11 @@ class Predictor(Layer):
                     start += len(part)
                 hooks.call("on_predict_batch_end", step, logs={"outputs": part})
                 progress.step(dict)
+                if hooks.callbacks and self.stop_predicting:
+                    break
         hooks.call("on_predict_end")
+        if rows is not None and start < rows:
+            return parts[0][:start].copy()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict_on_batch(self, x: Any) -> Array:
@@ -185,26 +215,32 @@ class Predictor(Layer):
                 array = self._input_door("x", unpacked(batch, targets=False)[0])
                 return (array.astype(self.dtype, copy=False),)
 
-            samples = IterableSamples(x, admit_batch)
-            admit_batch(samples.first)
-            return samples
+            first, source = first_batch(x)
+            with named_batch(source, 0):
+                return IterableSamples(source, admit_batch, admit_batch(first)[0].shape)
 
         def admit_rows(parts: Any, row: int) -> None:
             self._input_door(f"x[{row}:]", parts[0])
 
         opener = open_stored(x, None, None, targets=False)
         with opener() as columns:
-            rows, shape = len(columns[0]), columns[0].shape[1:]
-            admit_rows([columns[0][:1]], 0)
+            rows = len(columns[0])
+            shape = self._input_door("x[0:]", columns[0][:1]).shape[1:]
         shapes, dtypes = (shape, None, None), (np.dtype(self.dtype), None, None)
         return StoredSamples(opener, (0, rows), shapes, dtypes, admit_rows)
 
-    def _input_door(self, name: str, x: Any, like: tuple[int, ...] | None = None) -> Array:
-        """Return ``x`` as an array that the model can take; ``like`` is a shape it will take."""
+    def _input_door(self, name: str, x: Any, like: Any = None) -> Array:
+        """Return ``x`` as an array that the model can take.
+
+        Args:
+            name: What it is called in errors.
+            x: The inputs.
+            like: Samples that the model will take, if it has met none yet.
+        """
         if not self.sublayers():
             raise ValueError("The model is empty: add layers first, Sequential([Dense(1)]).")
-        array = as_features(name, x)
-        expected = self.input_shape if self.built else self.declared_input_shape() or like
+        array, expected = self._aligned(name, x, like)
+        array = as_features(name, array, 2 if expected is None else min(2, len(expected)))
         if not fits(array.shape, expected):
             assert expected is not None
             shape = ", ".join(["samples", *map(str, expected[1:])])
@@ -214,6 +250,26 @@ class Predictor(Layer):
             )
         check_finite(name, array, self.dtype)
         return array
+
+    def _aligned(self, name: str, x: Any, like: Any = None) -> tuple[Array, Shape | None]:
+        """Return ``x``, its columns and last axis as the model has them, and the shape to have."""
+        expected = self.input_shape if self.built else self.declared_input_shape()
+        names = self.column_names
+        if like is not None:
+            expected, names = expected or like.shape, names or like.names
+        if type(x) is not np.ndarray:
+            x = only_one(x, 2 if expected is None else max(2, len(expected)))
+            x = as_numeric(name, in_order(name, x, names))
+        return with_rank_of(x, expected), expected
+
+    def __call__(self, x: Any, training: bool = False) -> Array:
+        """Return the output for ``x`` as one batch, a new array; the inputs are as for `predict`.
+
+        Raises:
+            TypeError: If ``x`` is not numeric.
+            ValueError: If its shape does not fit the model.
+        """
+        return super().__call__(self._aligned("x", x)[0], training)
 
     def declared_input_shape(self) -> Shape | None:
         """Return the input shape that the layers state, if they do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -35,8 +36,9 @@ class Progress:
         check_verbose(verbose)
         self._epochs = epochs
         self._delay = delay
-        seen = sys.stdout.isatty() or "ipykernel" in sys.modules
-        self._draws = verbose == 1 or (verbose == "auto" and seen)
+        seen = _is_terminal() or "ipykernel" in sys.modules
+        wanted = verbose == 1 or (verbose == "auto" and seen)
+        self._draws = wanted and sys.stdout is not None
         self._prints = verbose in ("auto", 2) and not self._draws and delay is None
         self._every = max(1, -(-epochs // _LINES)) if verbose == "auto" else 1
         self._bar: Any = None
@@ -50,8 +52,8 @@ class Progress:
 
     def begin_epoch(self, epoch: int, steps: int | None, done: int = 0) -> None:
         """Begin to count ``steps`` steps (None: of an unknown number), of which some are done."""
-        self._epoch, self._total, self._steps = epoch, steps, done
-        self._began = time.perf_counter()
+        self._epoch, self._total, self._steps, self._done = epoch, steps, done, done
+        self._began = self._stepped = time.perf_counter()
         self._due = self._began + (self._delay or _REFRESH)
 
     def step(self, logs: Callable[[], dict[str, float]]) -> None:
@@ -62,7 +64,7 @@ class Progress:
         if not self._draws:
             return
         self._steps += 1
-        now = time.perf_counter()
+        now = self._stepped = time.perf_counter()
         if now >= self._due and self._total != 1:
             self._draw(logs())
             self._due = now + _REFRESH
@@ -71,22 +73,31 @@ class Progress:
         """End the epoch's bar, or print its line."""
         self._close()
         if self._draws:
-            from tqdm.auto import tqdm
-
-            seconds = time.perf_counter() - self._began
-            # The epoch's last line is printed whole, where a bar that moves must fit the terminal.
-            bar = tqdm.format_meter(
-                self._steps,
-                self._total,  # type: ignore[arg-type]
-                seconds,
-                prefix=self._title(),
-                bar_format=_COUNT if self._total is None else _FORMAT,
-                postfix=text(logs),
-            )
-            print(bar, flush=True)
+            _show(self._line(logs))
         done = epoch + 1
         if self._prints and (last or done in (1, self._epochs) or done % self._every == 0):
-            print(f"Epoch {done}/{self._epochs} - {text(logs)}", flush=True)
+            _show(f"Epoch {done}/{self._epochs} - {text(logs)}")
+
+    def _line(self, logs: dict[str, float]) -> str:
+        """Return what stays of an epoch: on a terminal, shorter where it would not fit."""
+        of_all = " steps" if self._total is None else f"/{self._total}"
+        seconds = f"{time.perf_counter() - self._began:.0f}s"
+        line = f"{self._title()}: {self._steps}{of_all} {seconds} {self._pace()} - {text(logs)}"
+        values = " ".join(f"{name} {number(value)}" for name, value in logs.items())
+        place = f"{self._epoch + 1}/{self._epochs}"
+        for shorter in (f"{place} {self._pace()} {values}", f"{place} {values}"):
+            if not _is_terminal() or len(line) < shutil.get_terminal_size().columns:
+                break
+            line = shorter
+        return line
+
+    def _pace(self) -> str:
+        """Return how long a step takes, validation not counted, as Keras writes it."""
+        seconds = (self._stepped - self._began) / max(1, self._steps - self._done)
+        for unit, factor in (("s", 1), ("ms", 1e3)):
+            if seconds * factor >= 1 or seconds == 0:
+                return f"{seconds * factor:.0f}{unit}/step"
+        return f"{seconds * 1e6:.0f}us/step"
 
     def _title(self) -> str:
         return "Batches" if self._delay else f"Epoch {self._epoch + 1}/{self._epochs}"
@@ -105,7 +116,8 @@ class Progress:
                 bar_format=_COUNT if self._total is None else _FORMAT,
             )
             self._bar.start_t -= time.perf_counter() - self._began
-        self._bar.set_postfix_str(text(logs), refresh=False)
+        values = f" - {text(logs)}" if logs else ""
+        self._bar.set_postfix_str(f"{self._pace()}{values}", refresh=False)
         self._bar.update(self._steps - self._bar.n)
         self._bar.refresh()
 
@@ -132,10 +144,20 @@ def say(message: str) -> None:
     Epoch 3: early stopping
     """
     tqdm = sys.modules.get("tqdm.auto")  # there is no bar that has not imported it
-    if tqdm is None:
-        print(message, flush=True)
+    if tqdm is None or sys.stdout is None:
+        _show(message)
     else:
         tqdm.tqdm.write(message)
+
+
+def _show(line: str) -> None:
+    """Print a line at once; nowhere where there is no stdout, as in a program with a window."""
+    print(line, flush=hasattr(sys.stdout, "flush"))
+
+
+def _is_terminal() -> bool:
+    """Return whether stdout is a terminal; an object may stand for it that has only ``write``."""
+    return bool(getattr(sys.stdout, "isatty", bool)())
 
 
 def text(logs: dict[str, Any]) -> str:
@@ -150,9 +172,14 @@ def text(logs: dict[str, Any]) -> str:
 def number(value: Any) -> str:
     """Return a number, or an array of them shortened to its ends, as people read it.
 
-    >>> number(1e-5), number(np.array([0.5, 1.0]))
-    ('1.0000e-05', '[0.5 1. ]')
+    Anything else that a callback has put in the logs is written as it is.
+
+    >>> number(1e-5), number(np.array([0.5, 1.0])), number(None)
+    ('1.0000e-05', '[0.5 1. ]', 'None')
     """
     if isinstance(value, np.ndarray):  # a metric may have a value for each class
         return " ".join(np.array2string(value, precision=4, threshold=8, edgeitems=2).split())
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        return str(value)
+    value = float(value)
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.4e}"

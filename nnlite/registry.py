@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
+from nnlite.checks import ArgumentError
 from nnlite.serialization import (
     KINDS,
     PUBLIC,
@@ -218,7 +219,7 @@ class Registry(Generic[T]):
             return identifier
         if isinstance(identifier, Mapping):
             return self.deserialize(identifier)
-        raise TypeError(
+        raise ArgumentError(
             f"{self.kind} must be a name or an object of {self.base.__name__}. "
             f"Received: {identifier!r} (of type {type(identifier).__name__})"
         )

@@ -66,6 +66,7 @@ class Run:
         model, hooks = self.model, self.hooks
         logs: dict[str, Any] = {}
         hooks.call("on_train_begin")  # which may put the run where an earlier one was killed
+        hooks.expect(validates=self._held is not None)
         try:
             while self.epoch < self.end:
                 if not self.step:
@@ -119,6 +120,8 @@ class Run:
                     if model.stop_training and not pending:
                         break
             except FloatingPointError as error:
+                if not steps.inside:  # a callback's own
+                    raise
                 raise FloatingPointError(
                     f"Epoch {self.epoch + 1}, batch {self.step + 1}: {error}"
                 ) from error

@@ -145,6 +145,8 @@ class Sequential(Trainer):
         while layer.name in names:
             number += 1
             layer.name = f"{base}_{number}"
+        for variable in layer._variables:
+            variable.path = f"{layer.name}/{variable.name}"
         layer.name_settled = True
 
     def pop(self) -> Layer:
@@ -159,7 +161,7 @@ class Sequential(Trainer):
         restructured()
         if not self._layers:
             self.built = False
-            self.input_shape = None
+            self.input_shape = self.column_names = None
         return layer
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
@@ -192,10 +194,7 @@ class Sequential(Trainer):
             return self._input_layer.declared_shape
         if not self._layers:
             return None
-        first = self._layers[0]
-        if first.built:
-            return first.input_shape
-        return first.declared_shape
+        return self._layers[0].input_shape or self._layers[0].declared_shape
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights of all layers.
@@ -254,14 +253,27 @@ class Sequential(Trainer):
         return super().weights
 
     @property
+    def input_shape(self) -> Shape:
+        """The shape of a batch of inputs, the batch axis None.
+
+        Raises:
+            AttributeError: If the model is not built, so that ``hasattr`` tells whether it is.
+        """
+        if self._input_shape is None:
+            raise AttributeError(f"Model {self.name!r} has no input shape before it is built.")
+        return self._input_shape
+
+    @input_shape.setter
+    def input_shape(self, value: Shape | None) -> None:
+        self._input_shape = value
+
+    @property
     def output_shape(self) -> Shape:
         """The shape of the output for a batch of ``input_shape``.
 
         Raises:
-            ValueError: If the model is not built.
+            AttributeError: If the model is not built.
         """
-        if not self.built or self.input_shape is None:
-            raise ValueError(f"Model {self.name!r} has no output shape before it is built.")
         return self.compute_output_shape(self.input_shape)
 
     # ---- the way of a batch ---------------------------------------------------------------
@@ -361,7 +373,7 @@ class Sequential(Trainer):
     def get_config(self) -> dict[str, Any]:
         """Return the layers as plain data in Keras's form; `from_config` makes them anew."""
         entry = self._input_layer
-        if entry is None and self.input_shape is not None:
+        if entry is None and self.built:
             entry = InputLayer(batch_shape=self.input_shape, dtype=self.dtype)
         layers = self._layers if entry is None else [entry, *self._layers]
         config: dict[str, Any] = {

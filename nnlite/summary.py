@@ -90,7 +90,9 @@ def _rows(
         ]
         if expand and hasattr(layer, "layers"):
             every = range(len(layer.layers))
-            yield from _rows(layer, layer.input_shape, expand, every, indent + "  ")
+            yield from _rows(
+                layer, getattr(layer, "input_shape", None), expand, every, indent + "  "
+            )
 
 
 def _trained(layer: Layer) -> str:

@@ -28,7 +28,7 @@ from nnlite.metrics import CompiledMetrics, Metric
 from nnlite.nonfinite import diagnosis
 from nnlite.objective import Objective
 from nnlite.overrides import overridden, require_derivative
-from nnlite.predictor import BATCH_SIZE
+from nnlite.predictor import default_batch_size
 from nnlite.progress import Progress
 from nnlite.random import new_generator
 from nnlite.run import Run
@@ -72,13 +72,13 @@ class Trainer(Door):
                 "compute_loss_gradient",
                 "self, x, y, y_pred, sample_weight",
             )
-        computes = ("compute_loss", "compute_loss_gradient", "compute_metrics")
+        computes = ("compute_loss", "compute_loss_gradient", "compute_metrics", "update_weights")
         cls.computes_own = overridden(cls, *computes)
         cls.trains_own = cls.computes_own or overridden(cls, "train_step")
         cls.tests_own = cls.computes_own or overridden(cls, "test_step")
         cls.lists_own = overridden(cls, "metrics")
 
-    #: Whether a class outside of nnlite says what a step's loss and metrics are.
+    #: Whether a class outside of nnlite defines a piece of a step.
     computes_own: ClassVar[bool] = False
 
     #: Whether `train_step` is called, or what it does is done without a detour.
@@ -95,7 +95,7 @@ class Trainer(Door):
         self._optimizer: optimizers.Optimizer | None = None
         self._own_step: _OwnStep | None = None  # the step of a user's that is being taken
         self.steps_per_execution = 1
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = False
         self.history: History | None = None
         self.run: Run | None = None  # the fit that is under way
         self.compiled_metrics = CompiledMetrics([], [])
@@ -144,7 +144,7 @@ class Trainer(Door):
                 "loss_weights weighs several outputs; this model has one. Received: "
                 f"loss_weights={loss_weights!r}"
             )
-        new_optimizer = optimizers.get(optimizer)
+        new_optimizer = optimizers.registry.get(optimizer)
         new_loss = None if loss is None else losses.get(loss)
         if new_loss is not None and new_loss.reduction in ("none", None):
             raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={new_loss!r}")
@@ -307,9 +307,10 @@ class Trainer(Door):
 
         Args:
             x: The inputs, of shape (m, features) or as the first layer takes them; integers and
-                either float type, converted a batch at a time.
+                either float type, converted a batch at a time. A vector is one feature. The columns
+                of a data frame are remembered by name, and put in that order later.
             y: The targets, of the output's shape, or m class indices, as the loss says.
-            batch_size: Samples a step; 32 by default.
+            batch_size: Samples a step; by default 32, or what makes ``steps_per_epoch`` batches.
             epochs: The epoch to stop before: with ``initial_epoch``, not how many are run.
             verbose: 0 is silent, 1 a progress bar, 2 a line an epoch. ``"auto"`` is a bar on a
                 terminal, and elsewhere a line for at most some twenty of the epochs.
@@ -317,7 +318,8 @@ class Trainer(Door):
             validation_split: The fraction of samples, the last ones, to set aside and evaluate on.
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate on.
             shuffle: Whether every epoch takes the samples in a new order.
-            class_weight: The weight of each class's samples; classes not named have 1.
+            class_weight: The weight of each class's samples, by class index; classes not named have
+                1. Each target must be one class: an index, a one-hot row or probabilities.
             sample_weight: The weight of each sample, of shape (m,).
             initial_epoch: The epoch to begin at, to go on from an earlier fit.
             steps_per_epoch: Batches an epoch; None takes all.
@@ -335,7 +337,7 @@ class Trainer(Door):
             FloatingPointError: If a loss or gradient is not finite; it says where that arose. The
                 weights are then those before that batch. `TerminateOnNaN` ends quietly instead.
         """
-        size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
+        size = optional_count("batch_size", batch_size)
         epochs = check_count("epochs", epochs, 0)
         initial_epoch = check_count("initial_epoch", initial_epoch, 0)
         steps_per_epoch = optional_count("steps_per_epoch", steps_per_epoch)
@@ -344,7 +346,9 @@ class Trainer(Door):
         evaluates = _epochs_to_evaluate(validation_freq)
         shuffle = check_flag("shuffle", shuffle)
         progress = Progress(verbose, epochs)
-        data, objective = self._data_door(x, y, sample_weight, class_weight, batch_size)
+        data, objective = self._data_door(
+            x, y, sample_weight, class_weight, batch_size, own=self.trains_own
+        )
         held: AnySamples | None = None
         if validation_data is not None:
             if is_stored(validation_data) or holds_batches(validation_data):
@@ -359,23 +363,30 @@ class Trainer(Door):
                 )
             vx, vy, vw = (*validation_data, None, None)[:3]
             held, _ = self._data_door(
-                vx, vy, vw, None, validation_batch_size, "validation ", objective.loss, data.shape
+                vx,
+                vy,
+                vw,
+                None,
+                validation_batch_size,
+                "validation ",
+                objective.loss,
+                data,
+                self.tests_own,
             )
         elif validation_split:
             data, held = data.split(check_fraction("validation_split", validation_split))
         held_batches = None
         if held is not None:
-            held_batches = Epochs(
-                held.batches(validation_size), validation_steps, "validation_steps"
-            )
-        history = History()
-        params = {"epochs": epochs, "verbose": verbose}
-        hooks = CallbackList(callbacks, history, self, params)
+            held_size = validation_size or default_batch_size(held.shape[0], validation_steps)
+            held_batches = Epochs(held.batches(held_size), validation_steps, "validation_steps")
+        hooks = CallbackList(callbacks, add_history=True)
         self._prepare(data.shape, objective, training=True)
+        self.column_names = data.names or self.column_names
+        size = size or default_batch_size(data.shape[0], steps_per_epoch)
         order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
-        params["steps"] = batches.length
-        self.history = history
+        hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
+        self.history = hooks.history
         self.stop_training = False
         span = (initial_epoch, epochs)
         self.run = Run(self, batches, held_batches, evaluates, hooks, progress, span)
@@ -386,7 +397,8 @@ class Trainer(Door):
         finally:
             self.run = None
             batches.close()
-        return history
+        assert hooks.history is not None  # it was asked for
+        return hooks.history
 
     # ---- one step -------------------------------------------------------------------------
 
@@ -663,8 +675,9 @@ class Trainer(Door):
             ValueError: As `fit`.
         """
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._door(x, y, sample_weight, class_weight)
+        data, objective = self._door(x, y, sample_weight, class_weight, own=self.trains_own)
         self._prepare(data.shape, objective, training=True)
+        self.column_names = data.names or self.column_names
         self.reset_metrics()
         batch = self._blas_threads(len(data.x))
         with np.errstate(**_ERRORS), batch, self._reusing_arrays(self._arrays):
@@ -690,7 +703,7 @@ class Trainer(Door):
         Args:
             x: The inputs, as for `fit`.
             y: The targets, as for `fit`.
-            batch_size: Samples taken at once; 32 by default.
+            batch_size: Samples taken at once; by default 32, or what makes ``steps`` batches.
             verbose: 1 shows a progress bar; ``"auto"`` does on a terminal.
             sample_weight: The weight of each sample.
             steps: How many batches to take; None takes all.
@@ -704,13 +717,15 @@ class Trainer(Door):
             TypeError: As `fit`.
             ValueError: As `fit`.
         """
-        size = BATCH_SIZE if batch_size is None else check_count("batch_size", batch_size, 1)
+        size, steps = optional_count("batch_size", batch_size), optional_count("steps", steps)
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._data_door(x, y, sample_weight, None, batch_size)
+        data, objective = self._data_door(x, y, sample_weight, None, batch_size, own=self.tests_own)
         bar = Progress(verbose, 1, delay=0.5)
-        batches = Epochs(data.batches(size), optional_count("steps", steps), "steps")
-        hooks = CallbackList(callbacks, None, self, {"steps": batches.length, "verbose": verbose})
+        size = size or default_batch_size(data.shape[0], steps)
+        batches = Epochs(data.batches(size), steps, "steps")
+        hooks = CallbackList(callbacks)
         self._prepare(data.shape, objective)
+        hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
         with np.errstate(under="ignore"), self._blas_threads(size), bar as progress:
             return _results(self.run_evaluation(batches, hooks, progress), return_dict)
 
@@ -726,6 +741,7 @@ class Trainer(Door):
         def logs() -> dict[str, float]:
             return self.get_metrics_result() if own is None else own
 
+        self.stop_evaluating = False
         hooks.call("on_test_begin")
         with closing(batches):
             for step, (x, y, weight) in enumerate(batches):
@@ -735,6 +751,8 @@ class Trainer(Door):
                     hooks.call("on_test_batch_end", step, logs=logs())
                 if progress:
                     progress.step(logs)
+                if self.stop_evaluating:
+                    break
         results = logs() if batches.taken else {}
         hooks.call("on_test_end", logs=results)
         return results
@@ -781,7 +799,7 @@ class Trainer(Door):
     ) -> Any:
         """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._door(x, y, sample_weight, None)
+        data, objective = self._door(x, y, sample_weight, None, own=self.tests_own)
         self._prepare(data.shape, objective)
         self.reset_metrics()
         with np.errstate(under="ignore"):
@@ -809,7 +827,15 @@ class Trainer(Door):
 
     def set_aside(self) -> dict[str, Any]:
         """Return what a call from a callback is to leave as the run under way has it."""
-        names = ("run", "history", "stop_training", "_objective", "compiled_metrics", "_own_step")
+        names = (
+            "run",
+            "history",
+            "stop_training",
+            "stop_evaluating",
+            "_objective",
+            "_own_step",
+            "compiled_metrics",
+        )
         kept = {name: vars(self)[name] for name in names}
         self.run, self._own_step = None, None
         self.compiled_metrics = copy.deepcopy(self.compiled_metrics)
@@ -821,7 +847,7 @@ class Trainer(Door):
         learning = self.learning_variables()
         if self._vector is None or not self._vector.holds(learning):
             self._vector = WeightVector(learning, np.dtype(self.dtype), self)
-        self._optimizer.build(self._vector)
+        self._optimizer.take_up(self._vector)
         self._known_objective().settle()
         self._laid_out = structure()
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from nnlite.constraints import Constraint
     from nnlite.layers.layer import Layer
     from nnlite.regularizers import Regularizer
     from nnlite.variables import Variable
@@ -28,7 +27,6 @@ __all__ = [
     "output",
     "penalty",
     "penalty_gradient",
-    "projected",
     "read_only",
 ]
 
@@ -195,17 +193,3 @@ def penalty_gradient(regularizer: Regularizer, x: Array) -> Array:
     what = f"gradient of regularizer {type(regularizer).__name__}"
     with lent(what):
         return floats(what, regularizer.gradient(read_only(x)), x.shape, x.dtype)
-
-
-def projected(constraint: Constraint, w: Array) -> Array:
-    """Return ``w`` as a constraint will have it; what a user's constraint returns is checked.
-
-    Raises:
-        TypeError: If it returns anything but an array of floats.
-        ValueError: If that is not of the shape of ``w``.
-    """
-    if not constraint.of_user:
-        return constraint(w)
-    what = f"__call__ of constraint {type(constraint).__name__}"
-    with lent(what):
-        return floats(what, constraint(read_only(w)), w.shape, w.dtype)

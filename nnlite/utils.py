@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.checks import as_numeric, check_count, check_finite, check_fraction
+from nnlite.data.pydataset import PyDataset
 from nnlite.data.sources import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from nnlite.random import new_generator, set_random_seed
 from nnlite.serialization import (
@@ -25,6 +26,8 @@ from nnlite.serialization import (
 
 __all__ = [
     "CustomObjectScope",
+    "PyDataset",
+    "Sequence",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
@@ -43,6 +46,9 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+
+#: Keras's older name of `PyDataset`.
+Sequence = PyDataset
 
 
 def clear_session(free_memory: bool = True) -> None:
@@ -200,7 +206,7 @@ def _part(name: str, size: Any, total: int) -> int:
 
 
 def pad_sequences(
-    sequences: Sequence[Any],
+    sequences: Iterable[Any],
     maxlen: int | None = None,
     dtype: Any = "int32",
     padding: str = "pre",

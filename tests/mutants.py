@@ -23,7 +23,8 @@ NO_TESTS = 5  # pytest's exit code where nothing was selected
 # The tests that each part's mutants are put before; a survivor has passed them all.
 TESTS = {
     "blas.py": "test_blas.py",
-    "callbacks": "test_callbacks.py test_callbacks_files.py test_callbacks_rates.py",
+    "callbacks": "test_callbacks.py test_callbacks_files.py test_callbacks_of_users.py "
+    "test_callbacks_rates.py",
     "layers": "test_layers_normalization.py test_layers_prelu.py test_layers_regularization.py "
     "test_layers_reshaping.py test_layers_scaling.py gradients/test_layers.py "
     "gradients/test_activations.py gradients/test_models.py",

@@ -204,6 +204,50 @@ def test_an_activation_of_ones_own_is_a_layer_like_any_other():
         assert repr(Dense.from_config(config)) == "Dense(units=2, activation=Square())"
 
 
+def test_an_activation_of_ones_own_may_return_an_array_of_its_own():
+    class Cube(Square):
+        def apply(self, x, out):
+            return np.float64(x) ** 3
+
+        def chain(self, gradient, x, y, out):
+            return (3 * np.float64(x) ** 2) * gradient
+
+    model = Sequential([Input((4,)), Dense(3, Cube), Dense(1)])
+    gradcheck.check_model(model, X, X[:, :1])
+    model.compile("sgd", "mse")
+    model.fit(X, X[:, :1], verbose=0)
+    assert model.predict(X).dtype == Cube()(X).dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("method", "returned", "error", "message"),
+    [
+        ("apply", None, TypeError, "what Bad.apply returned is missing"),
+        ("apply", "text", TypeError, "what Bad.apply returned must hold real numbers"),
+        ("apply", np.ones(3), ValueError, r"Bad.apply must return .*Received: shape \(3,\)"),
+        ("chain", None, TypeError, "what Bad.chain returned is missing"),
+        ("chain", 1.0, ValueError, r"Bad.chain must return .*Received: shape \(\)"),
+        ("chain", np.ones((6, 3), complex), TypeError, "what Bad.chain returned must hold real"),
+    ],
+)
+def test_what_an_activation_of_ones_own_returns_is_refused_by_its_name(
+    method, returned, error, message
+):
+    methods = {"apply": Square.apply, "chain": Square.chain}
+    Bad = type("Bad", (Square,), methods | {method: lambda *args: returned})
+    model = Sequential([Dense(3, Bad), Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(error, match=message):
+        model.fit(X, X[:, :1], verbose=0)
+
+
+@pytest.mark.parametrize("function", [lambda x: x, np.tanh, abs, Square().apply, max])
+def test_a_function_without_a_derivative_is_refused_with_what_to_do(function):
+    for make in (Dense, lambda *arguments, activation: Activation(activation)):
+        with pytest.raises(ValueError, match=r"needs its derivative: subclass .*ActivationLayer"):
+            make(2, activation=function)
+
+
 def test_a_gated_linear_unit_halves_the_output():
     model = Sequential([Input((4,)), Dense(6, "glu"), Dense(2)])
     assert Dense(6, "glu").compute_output_shape((None, 4)) == (None, 3)

@@ -221,8 +221,6 @@ def test_a_callback_may_use_the_model():
         ({"mode": "min"}, [1, 2, 3], 2, 1),
         ({"monitor": "val_accuracy", "mode": "max"}, [0.1, 0.5, 0.4, 0.9], 3, 2),
         ({"monitor": "auc", "mode": "max", "patience": 2}, [0.1, 0.5, 0.4, 0.9], 4, 3),
-        ({"patience": 1}, [np.nan, 2.0, 1.0], 2, 1),
-        ({"restore_best_weights": True, "patience": 1}, [np.nan, np.nan, 1.0], 2, 0),
     ],
 )
 def test_early_stopping_stops_where_keras_does(arguments, values, epochs, kept):
@@ -232,6 +230,60 @@ def test_early_stopping_stops_where_keras_does(arguments, values, epochs, kept):
     history = model.fit(X, Y, epochs=len(values), verbose=0, callbacks=[play, stop])
     assert len(history.epoch) == epochs
     np.testing.assert_array_equal(model.get_weights()[-1], [kept, kept])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values", "epochs", "kept"),
+    [
+        # Keras takes a NaN that comes first for the best, and nothing is better than NaN.
+        ({"patience": 1}, [np.nan, 2.0, 1.0, 1.5, 1.5], 4, 3),
+        ({"patience": 2, "restore_best_weights": True}, [np.nan, 3.0, 2.0, 4.0, 5.0, 1], 5, 2),
+        ({"patience": 1, "mode": "max"}, [1.0, np.nan, 2.0], 2, 1),
+        ({"patience": 1, "restore_best_weights": True}, [np.nan, np.nan, 1.0], 2, 1),
+    ],
+)
+def test_nan_is_never_the_best(arguments, values, epochs, kept):
+    model, stop = small(), EarlyStopping(**arguments)
+    with pytest.warns(UserWarning, match="EarlyStopping watches 'val_loss', which is nan") as seen:
+        history = model.fit(X, Y, epochs=len(values), verbose=0, callbacks=[Play(values), stop])
+    assert len(seen) == 1
+    assert len(history.epoch) == epochs
+    np.testing.assert_array_equal(model.get_weights()[-1], [kept, kept])
+
+
+def test_an_array_of_one_number_is_watched_as_that_number():
+    values = [np.array([3.0]), np.array(2.0), [2.5], np.float32(1.0)]
+    stop = EarlyStopping(patience=1)
+    small().fit(X, Y, epochs=4, verbose=0, callbacks=[Play(values), stop])
+    assert (stop.best, stop.best_epoch, stop.stopped_epoch) == (2.0, 1, 2)
+
+
+def test_the_f1_score_of_one_class_is_watched():
+    """With average=None it is an array of one number, which Keras makes a float in the logs."""
+    model = Sequential([Dense(1, "sigmoid")])
+    model.compile("sgd", "binary_crossentropy", metrics=[metrics.F1Score(None, threshold=0.5)])
+    y = (X[:, :1] > 0).astype(float)
+    watching = [EarlyStopping("val_f1_score", patience=9), ReduceLROnPlateau("f1_score")]
+    history = model.fit(X, y, epochs=2, verbose=0, validation_data=(X, y), callbacks=watching)
+    assert type(history.history["val_f1_score"][0]) is float
+    assert watching[0].best == max(history.history["val_f1_score"])
+    assert watching[1].best == max(history.history["f1_score"])
+
+
+@pytest.mark.parametrize("value", ["0.5", [1.0, 2.0], {"a": 1.0}])
+def test_what_is_not_one_number_cannot_be_watched(value):
+    message = r"EarlyStopping needs one number to compare\. Received: 'val_loss'"
+    with pytest.raises(ValueError, match=message):
+        small().fit(X, Y, verbose=0, callbacks=[Play([value]), EarlyStopping()])
+
+
+@pytest.mark.parametrize(
+    ("baseline", "error"), [("0.5", TypeError), (np.nan, ValueError), ([0.5], TypeError)]
+)
+def test_a_baseline_is_a_number(baseline, error):
+    with pytest.raises(error, match="baseline must be a"):
+        EarlyStopping(baseline=baseline)
+    assert EarlyStopping(baseline=-np.inf).baseline == -np.inf
 
 
 def test_early_stopping_speaks_when_asked(capsys):

@@ -1,6 +1,7 @@
 """Callbacks that write files: ModelCheckpoint and CSVLogger."""
 
 import copy
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,16 @@ import pytest
 from helpers import SERIES, TARGETS, Play, small
 
 from nnlite import optimizers
-from nnlite.callbacks import Callback, CallbackList, CSVLogger, ModelCheckpoint, SwapEMAWeights
+from nnlite.callbacks import (
+    BackupAndRestore,
+    Callback,
+    CallbackList,
+    CSVLogger,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    SwapEMAWeights,
+)
 from nnlite.models import load_model
 
 X, Y = SERIES, TARGETS
@@ -60,7 +70,6 @@ def test_a_name_without_a_folder_is_one_in_the_folder_at_hand(saved, tmp_path, m
         ({"mode": "max"}, [3, 2, 4, 5], [1, 3, 4]),
         ({"initial_value_threshold": 2.5}, [3, 2, 4, 1], [2, 4]),
         ({"initial_value_threshold": 0}, [3, 2, 4, 1], []),
-        ({}, [np.nan, 2, 1], [1]),
     ],
 )
 def test_only_the_best_is_saved_when_asked(saved, arguments, values, epochs):
@@ -68,6 +77,16 @@ def test_only_the_best_is_saved_when_asked(saved, arguments, values, epochs):
     save = ModelCheckpoint("{epoch}.h5", save_best_only=True, **arguments)
     model.fit(X, Y, epochs=len(values), verbose=0, callbacks=[Play(values), save])
     assert names(calls) == [f"{epoch}.h5" for epoch in epochs]
+
+
+def test_nan_is_not_saved_as_the_best(saved):
+    """Keras saves the first NaN, and nothing afterwards."""
+    model, calls = saved
+    save = ModelCheckpoint("{epoch}.h5", save_best_only=True)
+    play = Play([np.nan, 2.0, np.nan, 1.0])
+    with pytest.warns(UserWarning, match="ModelCheckpoint watches 'val_loss', which is nan"):
+        model.fit(X, Y, epochs=4, verbose=0, callbacks=[play, save])
+    assert names(calls) == ["2.h5", "4.h5"]
 
 
 def test_the_best_is_the_best_of_all_runs(saved):
@@ -107,6 +126,7 @@ def test_without_its_quantity_everything_is_saved_with_one_warning(saved):
         model.fit(X, Y, epochs=2, verbose=0, callbacks=save)
     assert names(calls) == ["1.keras", "2.keras"]
     assert len(seen) == 1
+    assert str(seen[0].message).endswith("The model is saved each time.")
 
 
 def test_of_several_numbers_none_is_the_best(saved):
@@ -142,8 +162,10 @@ def test_a_checkpoint_speaks_when_asked(saved, capsys):
 
 def test_a_checkpoint_by_epochs_costs_the_batches_nothing():
     by_epochs, by_batches = (ModelCheckpoint("a.keras", save_freq=freq) for freq in ("epoch", 2))
-    assert not CallbackList(by_epochs, None, None, {}).wants("on_train_batch_end")
-    assert CallbackList(by_batches, None, None, {}).wants("on_train_batch_end")
+    for callback, wanted in ((by_epochs, False), (by_batches, True)):
+        hooks = CallbackList(callback)
+        hooks.begin(small())
+        assert hooks.wants("on_train_batch_end") == wanted
 
 
 def test_a_copied_checkpoint_counts_for_itself(saved):
@@ -162,8 +184,11 @@ def test_a_copied_checkpoint_counts_for_itself(saved):
         (("a.keras", "loss", 0, False, True), ValueError, "must end in '.weights.h5'"),
         ((3,), TypeError, "os.PathLike"),
         (("a.h5", "loss", 0, False, False, "auto", "batch"), ValueError, "save_freq must be 'epoc"),
-        (("a.h5", "loss", 0, False, False, "auto", 0), ValueError, "save_freq must be at least 1"),
-        (("a.h5", "loss", 0, False, False, "auto", 1.5), TypeError, "save_freq must be an integer"),
+        (("a.h5", "loss", 0, False, False, "auto", 0), ValueError, "at least 1.*: save_freq=0"),
+        (("a.h5", "loss", 0, False, False, "auto", 1.5), ValueError, "Received: save_freq=1.5"),
+        (("a.h5", "loss", 0, False, False, "auto", True), ValueError, "Received: save_freq=True"),
+        (("a.h5", "loss", 0, True, False, "auto", 1, np.nan), ValueError, "initial_value_thresho"),
+        (("a.h5", "loss", 0, True, False, "auto", 1, "2"), TypeError, "initial_value_threshold mu"),
         (("a.h5", "loss", 0, False, False, "best"), ValueError, "mode must be"),
     ],
 )
@@ -174,9 +199,56 @@ def test_checkpoints_that_could_not_be_written_are_refused(arguments, error, mes
 
 def test_a_name_that_is_not_in_the_logs_is_an_error_that_lists_them(saved):
     model, calls = saved
-    with pytest.raises(KeyError, match="names 'val_loss', which is none of epoch, loss"):
-        model.fit(X, Y, verbose=0, callbacks=ModelCheckpoint("{val_loss:.2f}.keras"))
+    begun = []
+    note = LambdaCallback(on_epoch_begin=lambda epoch, logs: begun.append(epoch))
+    save = ModelCheckpoint("{val_loss:.2f}.keras")
+    message = "names 'val_loss', which is none of epoch, loss"
+    with pytest.raises(KeyError, match=message):
+        model.fit(X, Y, verbose=0, callbacks=[note, save])
+    assert begun == []
+    # Where a callback of one's own may add the name, it is seen after the epoch.
+    adds = LambdaCallback(on_epoch_end=lambda epoch, logs: None)
+    with pytest.raises(KeyError, match=message):
+        model.fit(X, Y, verbose=0, callbacks=[note, adds, save])
+    assert begun == [0]
     assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments", "error", "message"),
+    [
+        ("{epoch:02d}-{loss:d}.keras", {}, ValueError, "cannot be filled in.*'d' for object of ty"),
+        ("{epoch.keras", {}, ValueError, "cannot be filled in from epoch, loss: expected '}'"),
+        ("{}.keras", {}, ValueError, "cannot be filled in from epoch, loss: .*index 0"),
+        ("{batch}.keras", {}, KeyError, "names 'batch', which is none of epoch, loss"),
+        ("{val_loss}.keras", {"save_freq": 1}, KeyError, "names 'val_loss', .* epoch, batch, loss"),
+    ],
+)
+def test_a_name_that_cannot_be_filled_in_is_told_before_the_first_epoch(
+    saved, path, arguments, error, message
+):
+    model, calls = saved
+    begun = LambdaCallback(on_epoch_begin=lambda epoch, logs: pytest.fail("an epoch began"))
+    given = {"validation_data": (X, Y)} if arguments else {}
+    with pytest.raises(error, match=message):
+        model.fit(X, Y, verbose=0, callbacks=[begun, ModelCheckpoint(path, **arguments)], **given)
+    assert calls == []
+
+
+def test_every_name_that_will_be_in_the_logs_may_stand_in_the_path(saved):
+    model, calls = saved
+    model.compile("sgd", "mse", metrics=["mae"])
+    save = ModelCheckpoint("{epoch}-{loss:.1f}-{val_mae:.1e}-{learning_rate}.h5")
+    rates = LearningRateScheduler(lambda epoch: 0.25)
+    model.fit(X, Y, verbose=0, callbacks=[rates, save], validation_data=(X, Y))
+    assert re.fullmatch(r"1-\d\.\d-\d\.\de-\d+-0\.25\.h5", names(calls)[0])
+
+
+def test_an_array_in_the_path_is_refused_by_a_sentence(saved):
+    model, _ = saved
+    save = ModelCheckpoint("{val_loss:.2f}.h5")
+    with pytest.raises(ValueError, match="cannot be filled in from epoch, loss, val_loss: unsuppo"):
+        model.fit(X, Y, verbose=0, callbacks=[Play([np.ones(2)]), save])
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5", ".weights.h5"])
@@ -217,6 +289,39 @@ def test_a_folder_is_not_overwritten(saved, tmp_path):
     folder.mkdir()
     with pytest.raises(IsADirectoryError, match="filepath must be a file's"):
         model.fit(X, Y, verbose=0, callbacks=ModelCheckpoint(folder))
+
+
+def test_batches_are_counted_by_their_numbers():
+    """fit may call the hook once for several, as Keras does with steps_per_execution."""
+    saves = []
+    save = ModelCheckpoint("{batch}.keras", save_freq=4)
+    save._save_after_batch = lambda batch, logs: saves.append(batch)
+    for _ in range(2):
+        for batch in (2, 5, 6):  # groups of 3, 3 and 1 batches
+            save.on_train_batch_end(batch, {})
+    assert saves == [5, 2, 6]
+
+
+@pytest.mark.parametrize("frequency", [0.15, "batch", 0, None])
+def test_a_backup_frequency_is_an_epoch_or_a_number(frequency):
+    with pytest.raises(ValueError, match=f"save_freq must be .*Received: save_freq={frequency!r}"):
+        BackupAndRestore("backup", frequency)
+
+
+@pytest.mark.parametrize("folder", ["", None])
+def test_a_backup_needs_a_folder(folder):
+    with pytest.raises(ValueError, match=f"must name a folder. Received: backup_dir={folder!r}"):
+        BackupAndRestore(folder)
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_the_folder_of_a_backup_goes_with_it_unless_something_else_is_in_it(tmp_path, other):
+    folder = tmp_path / "backup"
+    if other:
+        folder.mkdir()
+        (folder / "notes.txt").write_text("mine")
+    small().fit(X, Y, epochs=2, verbose=0, callbacks=BackupAndRestore(folder))
+    assert [path.name for path in tmp_path.rglob("*")] == (["backup", "notes.txt"] if other else [])
 
 
 # ---- CSVLogger --------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ def test_a_missing_value_is_warned_of_once_a_run():
         ({"patience": 1}, [3, 3 - 5e-5, 3 - 2e-4, 3 - 2e-4], [1, 1, 0.1, 0.1]),
         ({"patience": 1, "mode": "max"}, [1, 2, 2, 2], [1, 1, 1, 0.1]),
         ({"patience": 1, "factor": 0}, [3, 3, 3, 3], [1, 1, 0, 0]),
+        ({"patience": 1}, [np.array([3.0]), np.array([3.0]), 3], [1, 1, 0.1]),
     ],
 )
 def test_the_rate_is_reduced_when_patience_ends(arguments, values, rates):
@@ -127,6 +128,17 @@ def test_the_rate_is_reduced_when_patience_ends(arguments, values, rates):
     reduce = ReduceLROnPlateau(**arguments)
     history = model.fit(X, Y, epochs=len(values), verbose=0, callbacks=[Play(values), reduce])
     np.testing.assert_allclose(history.history["learning_rate"], rates, rtol=1e-12)
+
+
+def test_a_rate_is_reduced_after_nan_as_after_no_improvement():
+    """Keras takes the first NaN for the best, and would reduce the rate here for ever."""
+    model = small()
+    model.compile(optimizers.SGD(1.0), "mse")
+    values = [np.nan, np.nan, 3, 2, np.nan]
+    given = [Play(values), ReduceLROnPlateau(patience=1)]
+    with pytest.warns(UserWarning, match="ReduceLROnPlateau watches 'val_loss', which is nan"):
+        rates = model.fit(X, Y, epochs=5, verbose=0, callbacks=given).history["learning_rate"]
+    np.testing.assert_allclose(rates, [1, 0.1, 0.01, 0.01, 0.01], rtol=1e-12)
 
 
 def test_a_reduction_is_told_when_asked(capsys):
@@ -242,6 +254,9 @@ def test_a_name_that_is_no_hook_is_refused():
         LambdaCallback(on_epoch_ned=print)
     with pytest.raises(TypeError, match=r"on_epoch_end must be a function\. Received: 3"):
         LambdaCallback(on_epoch_end=3)
+    with pytest.raises(TypeError, match=r"'epoch_end' is no hook of a callback"):
+        LambdaCallback(epoch_end=print)
+    assert LambdaCallback(notes=[1]).notes == [1]  # as in Keras
 
 
 def test_the_old_name_of_a_batch_hook_gives_way_to_the_new_one():
@@ -290,6 +305,12 @@ def test_a_loss_that_is_not_finite_is_an_error_when_asked():
     ):
         diverging().fit(X, Y[:, :1], epochs=50, verbose=0, callbacks=callbacks)
     assert ended == []
+
+
+@pytest.mark.parametrize("loss", [None, "low", [1.0, 2.0]])
+def test_what_another_callback_makes_of_the_loss_ends_nothing(loss):
+    change = LambdaCallback(on_train_batch_end=lambda batch, logs: logs.update(loss=loss))
+    assert len(small().fit(X, Y, verbose=0, callbacks=[change, TerminateOnNaN()]).epoch) == 1
 
 
 def test_a_finite_loss_changes_nothing():

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import nnlite.constraints as module
+from nnlite import Sequential
 from nnlite.constraints import Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm, get
+from nnlite.layers import Dense
+from nnlite.optimizers import SGD
 
 CASES = {
     MaxNorm: [{}, {"max_value": 0.5, "axis": 1}, {"axis": [0, 1]}],
@@ -106,8 +109,9 @@ def test_names_find_their_class(name, cls):
     assert getattr(module, name) is cls
 
 
-def test_get_takes_none_classes_and_objects():
+def test_get_takes_none_classes_objects_and_functions():
     assert get(None) is None
+    assert get(np.abs) is np.abs
     assert isinstance(get(NonNeg), NonNeg)
     constraint = MaxNorm(3)
     assert get(constraint) is constraint
@@ -123,6 +127,37 @@ def test_get_takes_none_classes_and_objects():
 def test_get_refuses_what_is_no_constraint(identifier, error, message):
     with pytest.raises(error, match=message):
         get(identifier)
+
+
+def train(constraint):
+    layer = Dense(1, use_bias=False, kernel_initializer="ones", kernel_constraint=constraint)
+    model = Sequential([layer])
+    model.compile(SGD(0.25), "mse")
+    model.fit([[1.0]], [[0.0]], verbose=0)  # w = 1 - 0.25 dJ/dw = 1 - 0.25 (2)
+    return layer.kernel.value.item()
+
+
+def test_what_a_function_returns_is_the_weight_in_its_type():
+    assert train(lambda w: w) == 0.5
+    assert train(lambda w: np.float64([[0.1]])) == np.float32(0.1)
+    assert train(lambda w: [[3]]) == 3
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        (None, TypeError, "what constraint .*mine.* of weight 'kernel' returned is missing"),
+        (1j, TypeError, "mine.*must hold real numbers"),
+        (np.float32(0), ValueError, r"mine.*must return .*shape \(1, 1\). Received: shape \(\)"),
+        (np.zeros((2, 1)), ValueError, r"mine.*must return .*Received: shape \(2, 1\)"),
+    ],
+)
+def test_what_a_function_returns_is_refused_by_its_name(returned, error, message):
+    def mine(w):
+        return returned
+
+    with pytest.raises(error, match=message):
+        train(mine)
 
 
 @pytest.mark.parametrize("constraint", OBJECTS, ids=repr)

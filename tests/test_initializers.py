@@ -28,6 +28,7 @@ from nnlite.initializers import (
     get,
     registry,
 )
+from nnlite.layers import Dense
 from nnlite.random import set_random_seed
 
 SHAPE = (400, 100)
@@ -274,7 +275,7 @@ def test_get_takes_classes_objects_and_functions():
     ("identifier", "error", "message"),
     [
         ("glorot_unifrom", ValueError, "Unknown initializer: .* mean 'glorot_uniform'"),
-        (None, TypeError, "initializer must be a name .*Received: None"),
+        (3, ValueError, "initializer must be a name .*Received: 3"),
         (3, TypeError, "Received: 3"),
         (int, TypeError, "Received: <class 'int'>"),
     ],
@@ -282,6 +283,89 @@ def test_get_takes_classes_objects_and_functions():
 def test_get_refuses_what_is_no_initializer(identifier, error, message):
     with pytest.raises(error, match=message):
         get(identifier)
+
+
+def test_none_is_the_default_of_weights():
+    assert get(None) is None
+    set_random_seed(2)
+    layer = Dense(2, kernel_initializer=None)
+    layer.ensure_built((None, 3))
+    set_random_seed(2)
+    np.testing.assert_array_equal(layer.kernel.value, GlorotUniform()((3, 2)))
+    assert Dense.from_config(layer.get_config()).kernel_initializer is None
+
+
+def test_an_array_is_an_initializer_of_its_shape():
+    array = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    layer = Dense(2, kernel_initializer=array)
+    same = Dense.from_config(layer.get_config())
+    array[...] = 7
+    for made in (layer, same):
+        made.ensure_built((None, 3))
+        np.testing.assert_array_equal(made.kernel.value, [[1, 2], [3, 4], [5, 6]])
+        assert made.kernel.dtype == "float32"
+    for wrong in (array, array[0], np.float32(7)):
+        with pytest.raises(ValueError, match=r"the weight's shape \(2, 2\). Received: an array"):
+            Dense(2, kernel_initializer=wrong).ensure_built((None, 2))
+
+
+def test_a_constant_may_be_an_array():
+    np.testing.assert_array_equal(Constant([1.0, 2.0])((2, 2)), [[1, 2], [1, 2]])
+    with pytest.raises(ValueError, match=r"value has shape \(3,\), .*Received: shape=\(2, 2\)"):
+        Constant(np.ones(3))((2, 2))
+    with pytest.raises(TypeError, match="value must hold real numbers"):
+        Constant("1")
+
+
+def test_a_kernel_of_another_form_says_which_axes_are_its_inputs():
+    # fan_in is 50, fan_out 4 x 25: variances 2 / 50 and 2 / 75
+    axes = {"input_axes": [1], "output_axes": (0, 2)}
+    values = VarianceScaling(2.0, seed=1, **axes)((4, 50, 25), "float64")
+    assert abs(values.std() - math.sqrt(2 / 50)) < 0.005
+    values = GlorotNormal(seed=1, **axes)((4, 50, 25), "float64")
+    assert abs(values.std() - math.sqrt(1 / 75)) < 0.005
+    with pytest.raises(ValueError, match=r"both input_axes and output_axes.*output_axes=None"):
+        HeNormal(input_axes=[0])
+    with pytest.raises(ValueError, match="axis must be an integer"):
+        HeNormal(None, ["a"], [1])
+
+
+@pytest.mark.parametrize("values", [np.float64([1, 2]), [1, 2], np.int8([1, 2])])
+def test_what_a_function_returns_is_cast(values):
+    layer = Dense(2, bias_initializer=lambda shape, dtype=None: values)
+    layer.ensure_built((None, 1))
+    np.testing.assert_array_equal(layer.bias.value, [1, 2])
+    assert layer.bias.dtype == "float32"
+
+
+def test_what_a_function_returns_stays_its_own():
+    kept = np.ones(2, "float32")
+    layer = Dense(2, bias_initializer=lambda shape, dtype=None: kept)
+    layer.ensure_built((None, 1))
+    layer.bias.assign([5, 6])
+    np.testing.assert_array_equal(kept, 1)
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        (None, TypeError, "what initializer .*mine.* returned is missing"),
+        (np.ones(2, complex), TypeError, "mine.* must hold real numbers.*complex128"),
+        (["a", "b"], TypeError, "mine.* must hold real numbers"),
+        (np.ones(3), ValueError, r"mine.* must return .* shape \(2,\). Received: shape \(3,\)"),
+        (1.0, ValueError, r"weight 'bias' of layer 'it' must return .*Received: shape \(\)"),
+        ([1, np.nan], ValueError, r"mine.* must be finite as float32. Received: .*\[1\] = nan"),
+        ([1, 1e300], ValueError, r"mine.* must be finite as float32. Received: .*\[1\] = "),
+    ],
+)
+def test_what_a_function_returns_is_refused_by_its_name(returned, error, message):
+    def mine(shape, dtype=None):
+        return returned
+
+    layer = Dense(2, bias_initializer=mine, name="it")
+    with pytest.raises(error, match=message):
+        layer(np.ones((1, 3)))
+    assert not layer.built
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Normalization of each sample, plainly transcribed; and Keras's options that are only off here."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -100,6 +102,15 @@ def test_an_axis_in_a_list_is_that_axis():
     assert layer.axis == -1
 
 
+def test_rms_scaling_divides_by_the_deviation_and_subtracts_nothing():
+    # The variance of 0, 2, 4 is 8 / 3; there is no beta, and always a gamma.
+    layer = LayerNormalization(rms_scaling=True, scale=False, epsilon=1e-12, dtype="float64")
+    y = layer([[0.0, 2.0, 4.0]])
+    np.testing.assert_allclose(y, [[0, 2 * math.sqrt(3 / 8), 4 * math.sqrt(3 / 8)]])
+    assert [weight.name for weight in layer.weights] == ["gamma"]
+    assert layer.beta is None
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -110,7 +121,6 @@ def test_an_axis_in_a_list_is_that_axis():
         (lambda: LayerNormalization(4)(X), ValueError, r"axis=4.*\(None, 2, 4, 3\)"),
         (lambda: LayerNormalization([1, -3])(X), ValueError, r"axis=\[1, -3\]"),
         (lambda: LayerNormalization([])(X), ValueError, r"axis=\[\]"),
-        (lambda: LayerNormalization(rms_scaling=True), ValueError, "rms_scaling=False only"),
         (lambda: LayerNormalization(beta_initializer="zeross"), ValueError, "mean 'zeros'"),
         (lambda: RMSNormalization(epsilon=-1), ValueError, "epsilon must be a finite number"),
         (lambda: RMSNormalization([1, 1])(X), ValueError, r"axis=\[1, 1\]"),

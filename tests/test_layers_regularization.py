@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnlite import Sequential, set_random_seed
+from nnlite import Input, Sequential, set_random_seed
 from nnlite.layers import (
     ActivityRegularization,
     AlphaDropout,
@@ -131,6 +131,22 @@ def test_a_penalty_on_activity_moves_the_weights_before_it():
     np.testing.assert_allclose(model.get_weights()[0], [[0.9, -0.9]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("noise_shape", [(4, 1, 3), (1, 3), [None, 1, None]])
+def test_a_mask_is_spread_over_the_input(noise_shape):
+    layer = Dropout(0.5, noise_shape, seed=1)
+    y = layer(np.ones((4, 6, 3)), training=True)
+    np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
+    assert set(np.unique(y)) == {0, 2}
+    assert Dropout.from_config(layer.get_config()).noise_shape == tuple(noise_shape)
+
+
+def test_a_mask_of_the_batch_s_size_fits_no_other_batch():
+    model = Sequential([Input((3,)), Dropout(0.5, (4, 1))])
+    assert model(np.ones((2, 3))).shape == (2, 3)
+    with pytest.raises(ValueError, match=r"shape \(2, 3\).*noise_shape=\(4, 1\)"):
+        model(np.ones((2, 3)), training=True)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -145,7 +161,14 @@ def test_a_penalty_on_activity_moves_the_weights_before_it():
         (lambda: AlphaDropout(0.5, (2, 3))(ONES), ValueError, r"noise_shape.*\(2, 3\)"),
         (lambda: SpatialDropout1D(-1), ValueError, r"rate must lie in \[0, 1\]"),
         (lambda: SpatialDropout2D(0.1, "last"), ValueError, "data_format must be .*'last'"),
-        (lambda: SpatialDropout1D(0.5)(ONES), ValueError, "noise_shape must have, for each axis"),
+        (lambda: SpatialDropout1D(0.5)(ONES), ValueError, "expects an input of 3 axes.*None, 5"),
+        (lambda: Dropout(0.5, "abc"), ValueError, "noise_shape must be a sequence.*'abc'"),
+        (lambda: Dropout(0.5, 5), TypeError, "noise_shape must be a sequence.*noise_shape=5"),
+        (lambda: Dropout(0.5, (None, 1.5)), TypeError, r"noise_shape must be .*\(None, 1.5\)"),
+        (lambda: Dropout(0.5, (None, 0)), ValueError, r"positive integers.*\(None, 0\)"),
+        (lambda: AlphaDropout(0.5, [-1, 1]), ValueError, r"positive integers.*\[-1, 1\]"),
+        (lambda: Dropout(0.5, (None, 4))(ONES), ValueError, r"noise_shape.*\(None, 4\)"),
+        (lambda: Dropout(0.5, (1, 1, 1))(ONES), ValueError, r"noise_shape.*\(1, 1, 1\)"),
         (lambda: SpatialDropout1D(0.5, trainable=True), TypeError, "trainable"),
         (lambda: ActivityRegularization(-1), ValueError, "-1"),
         (lambda: ActivityRegularization(0, "a"), (TypeError, ValueError), "'a'"),

@@ -1,6 +1,7 @@
 """Rescaling and Normalization: known numbers, what adapt measures, and what it refuses."""
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -160,6 +161,43 @@ def test_given_mean_and_variance_need_no_weights():
     x = np.arange(12.0).reshape(1, 2, 2, 3)
     layer = Normalization(axis=[1, 3], mean=[0.0, 1, 2], variance=[1.0, 1, 1])
     np.testing.assert_array_equal(layer(x), x - [0, 1, 2])
+
+
+HOUR = 1_700_000_000 + np.arange(0, 3600, 60)  # timestamps in seconds, one a minute
+
+
+@pytest.mark.parametrize("data", [HOUR, HOUR.astype(float), [HOUR[:9], HOUR[9:]]])
+def test_timestamps_keep_their_digits_in_float64(data):
+    # The mean of 0, 60, ..., 3540 is 1770, the variance 60^2 (60^2 - 1) / 12.
+    layer = Normalization(axis=None, dtype="float64")
+    layer.adapt(data)
+    mean, variance, _ = layer.get_weights()
+    assert mean == 1_700_001_770
+    assert variance == pytest.approx(1_079_700, rel=1e-12)
+    assert layer(HOUR)[0] == pytest.approx(-1770 / math.sqrt(1_079_700), rel=1e-9)
+
+
+def test_what_float32_cannot_tell_apart_is_told():
+    # Near 1.7e9 the numbers of float32 are 128 apart; subtracting first loses nothing.
+    layer = Normalization(axis=None)
+    with pytest.warns(UserWarning, match="mean of 1700001770 and .* 1.04e.03, .* steps of 128: "):
+        layer.adapt(HOUR)
+    assert layer.get_weights()[1] == np.float32(1_079_700)
+    layer.adapt(HOUR - 1_700_000_000)
+    assert layer.get_weights()[0] == 1770
+    assert layer(HOUR - 1_700_000_000)[0] == pytest.approx(-1770 / math.sqrt(1_079_700))
+
+
+def test_one_mean_of_all_numbers_serves_inputs_of_any_shape():
+    layer = Normalization(axis=None)
+    layer.adapt(np.array([1.0, 3.0]))
+    for x in (np.array([5.0]), np.full((1, 1), 5), np.full((1, 2, 3), 5)):
+        np.testing.assert_array_equal(layer(x), np.full(x.shape, 3))
+    assert layer.mean.shape == (1, 1)
+    layer.adapt(np.zeros((2, 3)))
+    model = Sequential([Normalization(axis=None, input_shape=[1]), Dense(1)])
+    model.layers[0].adapt(np.array([1.0, 3.0]))
+    assert model.predict(np.array([[1.0], [3.0]])).shape == (2, 1)
 
 
 def test_a_constant_feature_becomes_0():

@@ -193,7 +193,7 @@ GOOD = [np.array(2), np.array(0.5), np.ones((2, 3)), np.ones(3), np.ones((3, 1))
         (1, np.ones(2), ValueError, r"'learning_rate' has shape \(\)"),
         (2, np.ones((3, 2)), ValueError, r"'kernel_momentum' has shape \(2, 3\).*shape \(3, 2\)"),
         (4, np.ones((2, 1)), ValueError, r"'kernel_1_momentum' has shape \(3, 1\).*\(2, 1\)"),
-        (3, np.array(["a"] * 3), TypeError, "bias_momentum must hold real numbers"),
+        (3, np.array(["a"] * 3), TypeError, "'bias_momentum' must hold real numbers"),
         (3, np.full(3, 1e300), ValueError, "'bias_momentum' is float32.*large as 1e\\+300"),
     ],
 )

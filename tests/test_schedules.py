@@ -19,6 +19,7 @@ from nnlite.optimizers.schedules import (
     PiecewiseConstantDecay,
     PolynomialDecay,
 )
+from nnlite.variables import Variable
 
 # A schedule, and its rate after some steps.
 RATES = [
@@ -209,6 +210,41 @@ def test_a_rate_that_is_none_stops_training_before_anything_changes(bad):
         model.train_on_batch(np.ones((1, 1)), np.ones((1, 1)))
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
     assert optimizer.iterations == 0
+
+
+class Returns(LearningRateSchedule):
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __call__(self, step):
+        return self.rate
+
+
+@pytest.mark.parametrize(
+    "rate", [1, np.float64(1), np.float32(1), np.ones(()), np.ones(1), np.ones((1, 1), int)]
+)
+def test_a_schedule_may_return_any_one_number(rate):
+    for optimizer in (SGD(Returns(rate)), SGD(lambda: rate)):
+        assert type(float(optimizer.learning_rate)) is float
+        weight = Variable([3.0], "w")
+        optimizer.apply([[2.0]], [weight])
+        assert weight.value == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("rate", "error"),
+    [
+        *((rate, TypeError) for rate in (None, [1.0], np.ones(2), "1", True)),
+        *((rate, ValueError) for rate in (-1, np.inf, np.array([np.nan]))),
+    ],
+)
+def test_what_is_no_rate_is_refused_by_the_schedules_name(rate, error):
+    weight, optimizer = Variable([3.0], "w"), SGD(Returns(rate))
+    with pytest.raises(
+        error, match="What Returns returned is no learning rate: learning_rate must"
+    ):
+        optimizer.apply([[2.0]], [weight])
+    assert (weight.value, optimizer.iterations) == ([3.0], 0)
 
 
 def test_a_lambda_has_no_configuration():

@@ -497,3 +497,16 @@ def test_a_range_of_layers_takes_nested_ones_whole(capsys):
     )
     shown = [line.split()[1] for line in capsys.readouterr().out.splitlines() if "(None" in line]
     assert shown == ["inner", "b", "c"]
+
+
+def test_a_model_has_an_input_shape_once_it_is_built():
+    model = Sequential([Dense(3)])
+    assert not hasattr(model, "input_shape")
+    assert not hasattr(model, "output_shape")
+    model.build((None, 2))
+    assert model.input_shape == (None, 2)
+    assert model.output_shape == (None, 3)
+    model.pop()
+    assert not hasattr(model, "input_shape")
+    nested = Sequential([Sequential([Dense(1)], name="inner")])
+    nested.summary(expand_nested=True, print_fn=lambda line: None)

@@ -314,7 +314,7 @@ def test_predict_in_steps_takes_the_first_batches():
     whole = model.predict(X)
     np.testing.assert_allclose(model.predict(X, 4, steps=2), whole[:8], rtol=1e-6)
     x = np.tile(X, (5, 1))
-    np.testing.assert_allclose(model.predict(x, steps=1), model.predict(x)[:32], rtol=1e-6)
+    np.testing.assert_allclose(model.predict(x, 32, steps=1), model.predict(x)[:32], rtol=1e-6)
 
 
 @pytest.mark.parametrize("size", [None, 1, 3, 22, 1000])

@@ -84,7 +84,11 @@ SHAPES = {
         ValueError,
         "expects x of shape [(]samples, 4[)]. Received: x of shape [(]6, 8[)]",
     ),
-    "an axis more": (lambda a: a[..., None], ValueError, "x of shape [(]6, 4, 1[)]"),
+    "an axis more": (
+        lambda a: np.repeat(a[..., None], 2, -1),
+        ValueError,
+        "x of shape [(]6, 4, 2[)]",
+    ),
     "transposed": (lambda a: a.T, ValueError, "x of shape [(]4, 6[)]"),
 }
 
@@ -97,7 +101,11 @@ def test_bad_x(bad, way, state):
     model = a_model(state=state)
     call = {**WITH_Y, **WITHOUT_Y}[way]
     if (bad, way) == ("a generator", "predict"):  # predict takes one, if it gives batches
-        error, message = ValueError, "x must have an axis of samples"
+        if state == "unbuilt":
+            return  # each row is good, as a batch of one feature
+        error, message = ValueError, "Batch 0 of generator: x must have an axis of samples"
+    elif bad == "a generator" and way in ("fit", "evaluate"):
+        error, message = ValueError, "x is a generator, which gives .x, y.: give no y"
     refuses(lambda: call(model, spoil(X), X[:, :1]), error, message.format("x"), model)
 
 

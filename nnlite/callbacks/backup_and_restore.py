@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import suppress
 from typing import Any
 
-from nnlite.callbacks.callback import Callback, Logs
-from nnlite.callbacks.failing import check_on_error, going_on
-from nnlite.checks import check_count
+from nnlite.callbacks.callback import Logs
+from nnlite.callbacks.saving_callback import SavingCallback
 from nnlite.progress import say
 
 __all__ = ["BackupAndRestore"]
 
 
-class BackupAndRestore(Callback):
+class BackupAndRestore(SavingCallback):
     """Backs a run up along the way; the same `fit`, called again, goes on from there.
 
     The backup holds all that the next step depends on: weights, the optimizer's state, the place
@@ -28,7 +28,8 @@ class BackupAndRestore(Callback):
         save_freq: ``"epoch"``, or a number of batches.
         double_checkpoint: Whether to keep the backup before the last one too, for the case that
             the last one cannot be read.
-        delete_checkpoint: Whether to delete the backup when training has ended.
+        delete_checkpoint: Whether to delete the backup when training has ended, and the folder
+            where nothing else is in it.
         on_error: ``"raise"`` where a backup cannot be written (a full disk, a folder that is
             read-only), or ``"warn"`` to go on training without; the last good one stays.
 
@@ -71,32 +72,22 @@ class BackupAndRestore(Callback):
         *,
         on_error: str = "raise",
     ) -> None:
+        super().__init__(save_freq, on_error)
+        if not backup_dir:
+            raise ValueError(f"backup_dir must name a folder. Received: backup_dir={backup_dir!r}")
         self.backup_dir = os.fspath(backup_dir)
-        if not self.backup_dir:
-            raise ValueError("backup_dir must name a folder. Received: backup_dir=''")
-        if isinstance(save_freq, str) and save_freq != "epoch":
-            raise ValueError(
-                f"save_freq must be 'epoch' or a number of batches. Received: {save_freq!r}"
-            )
-        self.save_freq = save_freq
         self.double_checkpoint = bool(double_checkpoint)
         self.delete_checkpoint = bool(delete_checkpoint)
-        self.on_error = check_on_error(on_error)
         self._latest = os.path.join(self.backup_dir, "latest.npz")
         self._previous = os.path.join(self.backup_dir, "previous.npz")
         self._next = os.path.join(self.backup_dir, "next.npz")
-        self._batches = 0  # since the last backup
-        if not isinstance(save_freq, str):
-            self.save_freq = check_count("save_freq", save_freq, 1)
-            # The hook is there only if it has something to do: fit gathers logs for it.
-            self.on_train_batch_end = self._count_batch  # type: ignore[method-assign]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Put the run where the backup was made, if there is one."""
         from nnlite.saving.atomic import explaining, remove_leftovers
         from nnlite.saving.backup import restore
 
-        with going_on(self.on_error), explaining(self.backup_dir):  # not only after an epoch
+        with self._going_on(), explaining(self.backup_dir):  # not only after an epoch
             os.makedirs(self.backup_dir, exist_ok=True)
         for path in (self._latest, self._next):
             remove_leftovers(path)
@@ -104,6 +95,7 @@ class BackupAndRestore(Callback):
         if found is not None:
             path, state = found
             restore(self.model.run, state, path)
+            self._batches, self._last_batch = 0, state["step"] - 1
             at = f", batch {state['step'] + 1}" if state["step"] else ""
             say(f"Going on at epoch {state['epoch'] + 1}{at}.")
 
@@ -127,17 +119,14 @@ class BackupAndRestore(Callback):
         if self.save_freq == "epoch":
             self._write(epoch + 1, 0)
 
-    def _count_batch(self, batch: int, logs: Logs | None = None) -> None:
-        self._batches += 1
-        if self._batches == self.save_freq:
-            self._batches = 0
-            self._write(self.model.run.epoch, self.model.run.step)
+    def _save_after_batch(self, batch: int, logs: Logs) -> None:
+        self._write(self.model.run.epoch, self.model.run.step)
 
     def _write(self, epoch: int, step: int) -> None:
         from nnlite.saving.atomic import explaining
         from nnlite.saving.backup import write_backup
 
-        with going_on(self.on_error):
+        with self._going_on():
             with explaining(self.backup_dir):
                 os.makedirs(self.backup_dir, exist_ok=True)
             if not self.double_checkpoint:
@@ -150,10 +139,14 @@ class BackupAndRestore(Callback):
                 os.replace(self._next, self._latest)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Delete the backup, if that was asked for."""
+        """Delete the backup, and its folder where nothing else is in it, if that was asked for."""
         from nnlite.saving.atomic import explaining
 
+        if not self.delete_checkpoint:
+            return
         for path in (self._latest, self._previous, self._next):
-            if self.delete_checkpoint and os.path.exists(path):
-                with going_on(self.on_error), explaining(path):
+            if os.path.exists(path):
+                with self._going_on(), explaining(path):
                     os.unlink(path)
+        with suppress(OSError):
+            os.rmdir(self.backup_dir)

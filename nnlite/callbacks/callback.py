@@ -14,7 +14,9 @@ class Callback:
 
     ``self.model`` is the model and ``self.params`` a dict with ``"epochs"``, ``"steps"`` and
     ``"verbose"``. Setting ``self.model.stop_training = True`` ends the training after the batch or
-    the epoch. Epochs and batches count from 0.
+    the epoch; ``stop_evaluating`` and ``stop_predicting`` end `evaluate` and `predict` after the
+    batch. Epochs and batches count from 0. What a hook adds to ``logs`` at the end of an epoch is
+    recorded in the `History`; what it returns is not used.
 
     >>> import numpy as np
     >>> from nnlite import Sequential
@@ -33,6 +35,10 @@ class Callback:
     comes_last: ClassVar[bool] = False
 
     params: Logs = {}  # noqa: RUF012  replaced, never changed, by set_params
+
+    def _idle_hook(self) -> Any:
+        """Return the hook of its class that has nothing to do as it is set up, or None."""
+        return None
 
     def set_params(self, params: Logs) -> None:
         """Take the run's parameters."""

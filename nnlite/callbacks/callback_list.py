@@ -2,52 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from nnlite.callbacks.callback import Callback, Logs
 from nnlite.callbacks.history import History
+from nnlite.callbacks.learning_rate_scheduler import LearningRateScheduler
+from nnlite.callbacks.monitor import MonitorCallback
+from nnlite.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 
 __all__ = ["CallbackList"]
+
+_BEGINNINGS = ("on_train_begin", "on_epoch_begin", "on_test_begin", "on_predict_begin")
 
 
 class CallbackList:
     """The callbacks of one run, and which of them want which hook.
 
     Args:
-        callbacks: One callback, several, or None.
-        history: A `History` to put last, so that it records what others add to logs, or None.
-        model: The model that runs.
-        params: What the callbacks are told of the run.
+        callbacks: One callback, several, also in lists within the list, or None.
+        add_history: Whether to add a `History`, last so that it records what others add to logs,
+            unless one is given.
 
     Raises:
         TypeError: If one is no callback.
     """
 
     def __init__(
-        self,
-        callbacks: Callback | Iterable[Callback] | None,
-        history: History | None,
-        model: Any,
-        params: Logs,
+        self, callbacks: Callback | Iterable[Any] | None, add_history: bool = False
     ) -> None:
-        given: list[Any] = [] if callbacks is None else [callbacks]
-        if isinstance(callbacks, Iterable):
-            given = list(callbacks)
+        given = [] if callbacks is None else list(_flat(callbacks))
         for callback in given:
             if not isinstance(callback, Callback):
                 hint = " Make an object of the class." if isinstance(callback, type) else ""
                 raise TypeError(
                     f"callbacks must be Callback objects. Received: {callback!r}.{hint}"
                 )
-        ordered = [*given, *([history] if history else [])]
-        self.callbacks = sorted(ordered, key=lambda callback: callback.comes_last)
+        self.history = next((one for one in given if isinstance(one, History)), None)
+        if self.history is None and add_history:
+            self.history = History()
+            given.append(self.history)
+        self.callbacks = sorted(given, key=lambda callback: callback.comes_last)
+
+    def begin(self, model: Any, **params: Any) -> None:
+        """Tell the callbacks which model runs, and how."""
+        self._model = model
+        for callback in self.callbacks:
+            callback.set_model(model)
         for callback in self.callbacks:
             callback.set_params(params)
-            callback.set_model(model)
-        self._hooks: dict[str, list[Callable[..., None]]] = {
+        self._find_hooks()
+
+    def _find_hooks(self) -> None:
+        #: Each hook's functions, with the callbacks that they are of.
+        self._hooks: dict[str, list[tuple[Callback, Callable[..., Any]]]] = {
             name: [
-                function
+                (callback, function)
                 for callback in self.callbacks
                 if (function := _override(callback, name)) is not None
             ]
@@ -55,7 +65,7 @@ class CallbackList:
             if name.startswith("on_")
         }
 
-    def has(self, kind: type[Callback]) -> bool:
+    def has(self, kind: type[Callback] | tuple[type[Callback], ...]) -> bool:
         """Whether any callback is of a kind."""
         return any(isinstance(callback, kind) for callback in self.callbacks)
 
@@ -64,18 +74,70 @@ class CallbackList:
         return bool(self._hooks[hook])
 
     def call(self, hook: str, *place: int, logs: Logs | None = None) -> None:
-        """Call ``hook`` of every callback that overrides it, with the epoch or batch and logs."""
+        """Call ``hook`` of every callback that overrides it, with the epoch or batch and logs.
+
+        Raises:
+            TypeError: If a callback puts a name in the logs that is no string.
+        """
         functions = self._hooks[hook]
-        if functions:
-            logs = {} if logs is None else logs
-            for function in functions:
-                function(*place, logs)
+        if not functions:
+            return
+        logs = {} if logs is None else logs
+        for callback, function in functions:
+            function(*place, logs)
+            for name in logs:
+                if not isinstance(name, str):
+                    raise TypeError(
+                        f"{hook} of {type(callback).__name__} put the name {name!r} in the logs. "
+                        "A name there must be a string."
+                    )
+        if hook in _BEGINNINGS:  # which may have given a callback other hooks
+            self._find_hooks()
+
+    def expect(self, validates: bool) -> None:
+        """Tell those that watch the logs, before the first epoch, which names they will have.
+
+        Raises:
+            KeyError: If a file's name has one that will not be there.
+            ValueError: If which way is better must be known of one, and is not.
+        """
+        kinds = self._model.compiled_metrics.kinds()
+        names = ["loss", *kinds]
+        if validates:
+            names += [f"val_{name}" for name in names]
+        if self.has((LearningRateScheduler, ReduceLROnPlateau)):
+            names.append("learning_rate")
+        writers = (
+            function
+            for hook in self._hooks
+            if hook.endswith("_end")
+            for _, function in self._hooks[hook]
+        )
+        complete = all(map(_is_ours, [type(self._model), *kinds.values(), *writers]))
+        for callback in self.callbacks:
+            if isinstance(callback, MonitorCallback):
+                callback._expect(names, complete)
 
 
-def _override(callback: Callback, name: str) -> Callable[..., None] | None:
+def _flat(callbacks: Any) -> Iterator[Any]:
+    """Yield the callbacks in nested lists, as Keras takes them."""
+    if isinstance(callbacks, Iterable) and not isinstance(callbacks, (Callback, str)):
+        for one in callbacks:
+            yield from _flat(one)
+    else:
+        yield callbacks
+
+
+def _is_ours(thing: Any) -> bool:
+    """Return whether a class, an object or a function is nnlite's own: what it does is known."""
+    return str(getattr(thing, "__module__", "")).startswith("nnlite.")
+
+
+def _override(callback: Callback, name: str) -> Callable[..., Any] | None:
     """Return the callback's own hook, or None where it has but the empty one."""
     for hook in (name, name.replace("on_train_batch", "on_batch")):
         function = getattr(callback, hook)
-        if getattr(function, "__func__", None) is not vars(Callback)[hook]:
+        own = getattr(function, "__func__", None)
+        if own is not vars(Callback)[hook] and (own is None or own is not callback._idle_hook()):
             return function
     return None

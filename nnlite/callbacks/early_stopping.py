@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnlite.callbacks.callback import Logs
-from nnlite.callbacks.monitor import MonitorCallback
+from nnlite.callbacks.monitor import MonitorCallback, check_reference
 from nnlite.checks import check_count
 from nnlite.progress import say
 
@@ -58,13 +58,16 @@ class EarlyStopping(MonitorCallback):
         super().__init__(monitor, mode, min_delta=min_delta)
         self.patience = check_count("patience", patience, 0)
         self.verbose = verbose
-        self.baseline = baseline
+        self.baseline = check_reference("baseline", baseline)
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = check_count("start_from_epoch", start_from_epoch, 0)
-        self.on_train_begin()
+        self._reset()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin to watch anew."""
+        self._reset()
+
+    def _reset(self) -> None:
         self.wait = 0
         self.stopped_epoch = 0
         self.best = None
@@ -73,7 +76,7 @@ class EarlyStopping(MonitorCallback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare the epoch's value with the best, and stop when patience ends."""
-        value = self.get_monitor_value(logs)
+        value = self._watched(logs)
         if value is None or epoch < self.start_from_epoch:
             return
         self.wait += 1

@@ -32,10 +32,16 @@ class History(Callback):
         self.epoch: list[int] = []
         self._epochs: dict[str, list[int]] = {}  # of each name: validation may skip some
 
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Count the epochs anew; as in Keras, the values of an earlier run stay."""
+        self.epoch = []
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Append the epoch's values."""
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
+            if isinstance(value, np.ndarray):  # perhaps a weight's, which training changes
+                value = value.copy()
             self.history.setdefault(name, []).append(value)
             self._epochs.setdefault(name, []).append(epoch)
 

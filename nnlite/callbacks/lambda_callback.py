@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 from nnlite.callbacks.callback import Callback
@@ -22,10 +23,11 @@ class LambdaCallback(Callback):
         on_train_end: Called with ``(logs)``.
         on_train_batch_begin: Called with ``(batch, logs)``.
         on_train_batch_end: Called with ``(batch, logs)``.
-        **kwargs: Functions for the other hooks of `Callback`, by their names.
+        **kwargs: Functions for the other hooks of `Callback`, by their names. Other names become
+            attributes, unless they look like a misspelt hook.
 
     Raises:
-        TypeError: If a name is none of `Callback`'s methods, or what is given no function.
+        TypeError: If a name looks like a hook and is none, or what is given for one is no function.
 
     >>> import numpy as np
     >>> from nnlite import Sequential
@@ -45,7 +47,7 @@ class LambdaCallback(Callback):
         on_train_end: Hook | None = None,
         on_train_batch_begin: Hook | None = None,
         on_train_batch_end: Hook | None = None,
-        **kwargs: Hook | None,
+        **kwargs: Any,
     ) -> None:
         given = {
             "on_epoch_begin": on_epoch_begin,
@@ -58,9 +60,10 @@ class LambdaCallback(Callback):
         }
         hooks = [name for name, hook in vars(Callback).items() if name[0] != "_" and callable(hook)]
         for name, hook in given.items():
-            if name not in hooks:
+            if name in hooks:
+                if not (hook is None or callable(hook)):
+                    raise TypeError(f"{name} must be a function. Received: {hook!r}")
+            elif name.startswith("on_") or get_close_matches(name, hooks):
                 raise TypeError(f"{name!r} is no hook of a callback. Known: {', '.join(hooks)}.")
             if hook is not None:
-                if not callable(hook):
-                    raise TypeError(f"{name} must be a function. Received: {hook!r}")
                 setattr(self, name, hook)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nnlite.callbacks.callback import Logs
-from nnlite.callbacks.failing import check_on_error, going_on
-from nnlite.callbacks.monitor import MonitorCallback
-from nnlite.checks import check_count
+from nnlite.callbacks.monitor import MonitorCallback, check_reference
+from nnlite.callbacks.saving_callback import SavingCallback
 from nnlite.progress import say
 
 __all__ = ["ModelCheckpoint"]
 
 
-class ModelCheckpoint(MonitorCallback):
+class ModelCheckpoint(MonitorCallback, SavingCallback):
     """Saves the model, or its weights, after every epoch or every so many batches.
 
     A file is written whole or not at all. Folders of its path that do not exist are made.
@@ -43,7 +43,8 @@ class ModelCheckpoint(MonitorCallback):
         TypeError: If an argument is of the wrong kind.
         ValueError: If the path's ending, ``mode``, ``save_freq`` or ``on_error`` is another one;
             in training, if ``mode`` is ``"auto"`` and which way is better is not known.
-        KeyError: In training, if the path names what is not in the logs.
+        KeyError: In training, if the path names what is not in the logs; before the first epoch,
+            unless a callback or a metric of your own may add to them.
         OSError: In training, if the file cannot be written.
 
     >>> import pathlib, tempfile
@@ -56,6 +57,8 @@ class ModelCheckpoint(MonitorCallback):
     ...     print(sorted(path.name for path in pathlib.Path(folder).iterdir()))
     ['01-0.0.keras', '02-0.0.keras']
     """
+
+    _without_value: ClassVar[str] = "The model is saved each time."
 
     def __init__(
         self,
@@ -70,7 +73,9 @@ class ModelCheckpoint(MonitorCallback):
         *,
         on_error: str = "raise",
     ) -> None:
-        super().__init__(monitor, mode, initial_value_threshold)
+        threshold = check_reference("initial_value_threshold", initial_value_threshold)
+        MonitorCallback.__init__(self, monitor, mode, threshold)
+        SavingCallback.__init__(self, save_freq, on_error)
         self.filepath = os.fspath(filepath)
         endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
@@ -78,22 +83,27 @@ class ModelCheckpoint(MonitorCallback):
                 f"filepath must end in {' or '.join(map(repr, endings))} with "
                 f"save_weights_only={save_weights_only}. Received: filepath={self.filepath!r}"
             )
-        if isinstance(save_freq, str) and save_freq != "epoch":
-            raise ValueError(
-                f"save_freq must be 'epoch' or a number of batches. Received: {save_freq!r}"
-            )
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
-        self.save_freq = save_freq
         self.initial_value_threshold = initial_value_threshold
-        self.on_error = check_on_error(on_error)
         self._epoch = 0
-        self._batches = 0  # since the last save
-        if not isinstance(save_freq, str):
-            self.save_freq = check_count("save_freq", save_freq, 1)
-            # The hook is there only if it has something to do: fit gathers logs for it.
-            self.on_train_batch_end = self._count_batch  # type: ignore[method-assign]
+
+    def _expect(self, names: Iterable[str], complete: bool) -> None:
+        """Be told the names that the logs are going to have, before the first epoch.
+
+        Raises:
+            KeyError: If the path has a name that is none of them.
+            ValueError: If the path cannot be filled in with numbers, or which way is better must
+                be known and is not.
+        """
+        by_epochs = self.save_freq == "epoch"
+        names = [name for name in names if by_epochs or not name.startswith("val_")]
+        if self.save_best_only:
+            super()._expect(names, complete)
+        if complete:
+            place = {"epoch": 1} if by_epochs else {"epoch": 1, "batch": 1}
+            self._path({**place, **dict.fromkeys(names, 0.5)})
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Note the epoch."""
@@ -102,21 +112,20 @@ class ModelCheckpoint(MonitorCallback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Save, if it is done by epochs."""
         if self.save_freq == "epoch":
-            self._save_if_due(logs or {}, {})
+            self._save_if_due(logs or {}, {"epoch": epoch + 1})
 
-    def _count_batch(self, batch: int, logs: Logs | None = None) -> None:
-        self._batches += 1
-        if self._batches == self.save_freq:
-            self._batches = 0
-            self._save_if_due(logs or {}, {"batch": batch + 1})
+    def _save_after_batch(self, batch: int, logs: Logs) -> None:
+        run = getattr(self.model, "run", None)  # a subclass may override on_epoch_begin
+        epoch = self._epoch if run is None else run.epoch
+        self._save_if_due(logs, {"epoch": epoch + 1, "batch": batch + 1})
 
     def _save_if_due(self, logs: Logs, place: dict[str, int]) -> None:
         """Save unless only the best is to be saved and this is not."""
-        path = self._path({"epoch": self._epoch + 1, **place, **logs})
+        path, epoch = self._path({**place, **logs}), place["epoch"]
         why, best_now = "", self.best
         if self.save_best_only:
-            value = self.get_monitor_value(logs)
-            if np.ndim(value):
+            value = self._watched(logs)
+            if np.size(value) > 1:
                 warnings.warn(
                     f"{self.monitor!r} is no single number, of which one could be the best. "
                     f"Received: {value}. The model is saved each time.",
@@ -126,13 +135,13 @@ class ModelCheckpoint(MonitorCallback):
                 best = "None" if self.best is None else f"{self.best:.5f}"
                 if not self._is_improvement(value, self.best):
                     if self.verbose:
-                        say(f"Epoch {self._epoch + 1}: {self.monitor} did not improve from {best}.")
+                        say(f"Epoch {epoch}: {self.monitor} did not improve from {best}.")
                     return
                 best_now = value
                 why = f"{self.monitor} improved from {best} to {value:.5f}, "
         if self.verbose:
-            say(f"Epoch {self._epoch + 1}: {why}saving to {path}")
-        with going_on(self.on_error):
+            say(f"Epoch {epoch}: {why}saving to {path}")
+        with self._going_on():
             self._write(path)
             self.best = best_now  # not before it is on the disk
 
@@ -143,6 +152,10 @@ class ModelCheckpoint(MonitorCallback):
         except KeyError as error:
             raise KeyError(
                 f"filepath={self.filepath!r} names {error}, which is none of {', '.join(names)}."
+            ) from error
+        except (ValueError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(
+                f"filepath={self.filepath!r} cannot be filled in from {', '.join(names)}: {error}."
             ) from error
 
     def _write(self, path: str) -> None:

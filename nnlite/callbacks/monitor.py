@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 import operator
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nnlite.callbacks.callback import Callback, Logs
 from nnlite.checks import check_number
-from nnlite.registry import Configurable
 
-__all__ = ["MonitorCallback"]
+__all__ = ["MonitorCallback", "as_number", "check_reference"]
 
 
-class MonitorCallback(Callback, Configurable):
+class MonitorCallback(Callback):
     """A callback that compares a quantity of the logs with the best so far.
+
+    NaN is never the best: it counts as no improvement, and the first number after it as one.
 
     Args:
         monitor: The quantity's name in the logs, such as ``"val_loss"``.
@@ -32,10 +33,13 @@ class MonitorCallback(Callback, Configurable):
         ValueError: If ``mode`` is unknown.
     """
 
+    #: What it does, in the words of a warning, where its quantity is not in the logs.
+    _without_value: ClassVar[str] = "It does nothing without."
+
     def __init__(
         self,
-        monitor: str,
-        mode: str,
+        monitor: str = "val_loss",
+        mode: str = "auto",
         baseline: float | None = None,
         min_delta: float = 0,
     ) -> None:
@@ -50,48 +54,77 @@ class MonitorCallback(Callback, Configurable):
         self.mode = mode
         self.best = baseline
         self.min_delta = abs(check_number("min_delta", min_delta, -math.inf))
-        self.monitor_op: Callable[[Any, Any], bool] | None = None  # known once metrics are
-        self._warned = False
+        self.monitor_op: Callable[[Any, Any], bool] | None = None  # known once the model is
+        self._found_op = False  # whether monitor_op is that of this model, not a user's
+        self._told: list[str] = []  # the warnings of this run
 
     def set_model(self, model: Any) -> None:
         """Take the model, whose metrics say anew which way is better."""
         super().set_model(model)
-        self.monitor_op = None
-        self._warned = False
+        if self._found_op:
+            self.monitor_op = None
+        self._told = []
 
-    def get_monitor_value(self, logs: Logs | None) -> Any:
-        """Return the monitored value, or None with a warning, once a run, where there is none.
+    def _expect(self, names: Iterable[str], complete: bool) -> None:
+        """Be told the names that the logs are going to have, before the first epoch.
+
+        Args:
+            names: They.
+            complete: Whether nobody can add another.
 
         Raises:
             ValueError: If ``mode`` is ``"auto"`` and which way is better is not known.
         """
-        logs = logs or {}
         if self.monitor_op is None:
-            self.monitor_op = operator.gt if self._more_is_better(logs) else operator.lt
+            self._set_monitor_op(names)
+        own = getattr(self.get_monitor_value, "__func__", None) is not _GET
+        if complete and not own and self.monitor not in names:
+            self._warn_of_absence(names)
+
+    def get_monitor_value(self, logs: Logs | None) -> Any:
+        """Return the monitored value, or None with a warning, once a run, where there is none.
+
+        A subclass may override it and return another number, or None for an epoch to pass over.
+        """
+        logs = logs or {}
         value = logs.get(self.monitor)
-        if value is None and not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"{type(self).__name__} watches {self.monitor!r}, which is not in the logs: "
-                f"{', '.join(logs)}.",
-                stacklevel=2,
-            )
+        if value is None:
+            self._warn_of_absence(logs)
         return value
 
-    def _more_is_better(self, logs: Logs) -> bool:
+    def _watched(self, logs: Logs | None) -> Any:
+        """Return what `get_monitor_value` returns, as a float where it is a single number.
+
+        Raises:
+            ValueError: If which way is better is not known.
+        """
+        if self.monitor_op is None:
+            self._set_monitor_op(logs or {})
+        value = self.get_monitor_value(logs)
+        number = as_number(value)
+        return value if number is None else number
+
+    def _set_monitor_op(self, names: Iterable[str] = ()) -> None:
+        self.monitor_op = operator.gt if self._more_is_better(names) else operator.lt
+        self._found_op = True
+
+    def _more_is_better(self, names: Iterable[str]) -> bool:
         if self.mode != "auto":
             return self.mode == "max"
         name = self.monitor.removeprefix("val_")
         if name == "loss":
             return False
-        for metric in self.model.metrics:
-            direction = getattr(metric, "direction", None)
-            if metric.name == name and direction is not None:
-                return direction == "up"
+        known = {one.name: one for one in getattr(self.model, "metrics", ())}
+        compiled = getattr(self.model, "compiled_metrics", None)
+        if compiled is not None:
+            known.update(compiled.kinds())
+        direction = getattr(known.get(name), "direction", None)
+        if direction is not None:
+            return direction == "up"
         raise ValueError(
             f"{type(self).__name__} cannot tell whether {self.monitor!r} should become larger or "
             "smaller: it is neither the loss nor a metric of the model that says so. Pass "
-            f"mode='max' or mode='min'. The logs have: {', '.join(logs)}."
+            f"mode='max' or mode='min'. The logs have: {', '.join(names)}."
         )
 
     def _is_improvement(self, value: Any, reference: Any) -> bool:
@@ -100,14 +133,54 @@ class MonitorCallback(Callback, Configurable):
         Raises:
             ValueError: If ``value`` is no single number.
         """
-        if np.ndim(value):
-            raise ValueError(
+        if not isinstance(value, (int, float)):
+            raise ValueError(  # noqa: TRY004  a value of the logs, not an argument
                 f"{type(self).__name__} needs one number to compare. Received: {self.monitor!r} "
-                f"with {np.size(value)} values, {value}. Average the metric (average='macro'), or "
-                "monitor another."
+                f"with {np.size(value)} values, {value!r}. Average the metric (average='macro'), "
+                "or monitor another."
             )
-        if reference is None:
+        if math.isnan(value):
+            self._warn(f"watches {self.monitor!r}, which is nan: that is never the best.")
+            return False
+        if reference is None or math.isnan(reference):
             return True
-        assert self.monitor_op is not None  # get_monitor_value came first
-        margin = self.min_delta if self.monitor_op is operator.lt else -self.min_delta
-        return self.monitor_op(value + margin, reference)
+        assert self.monitor_op is not None  # _watched came first
+        margin = self.min_delta if self.monitor_op(0.0, 1.0) else -self.min_delta
+        return bool(self.monitor_op(value + margin, reference))
+
+    def _warn_of_absence(self, names: Iterable[str]) -> None:
+        self._warn(
+            f"watches {self.monitor!r}, which is not in the logs: {', '.join(names)}. "
+            f"{self._without_value}"
+        )
+
+    def _warn(self, message: str) -> None:
+        """Warn, once a run."""
+        if message not in self._told:
+            self._told.append(message)
+            warnings.warn(f"{type(self).__name__} {message}", stacklevel=4)
+
+
+_GET = MonitorCallback.get_monitor_value
+
+
+def as_number(value: Any) -> float | None:
+    """Return a number, or an array's only entry, as a float; anything else is None.
+
+    >>> as_number(np.array([0.5])), as_number([1.0, 2.0]), as_number("0.5")
+    (0.5, None, None)
+    """
+    array = np.asarray(value) if np.size(value) == 1 else np.array("")
+    return float(array.item()) if array.dtype.kind in "fiub" else None
+
+
+def check_reference(name: str, value: Any) -> float | None:
+    """Return the value to get better than, infinite ones too, and None as None.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is NaN.
+    """
+    if value is None or (isinstance(value, float) and math.isinf(value)):
+        return value
+    return check_number(name, value, -math.inf)

@@ -64,10 +64,13 @@ class ReduceLROnPlateau(MonitorCallback):
         self.verbose = verbose
         self.cooldown = check_count("cooldown", cooldown, 0)
         self.min_lr = check_number("min_lr", min_lr, -math.inf)
-        self.on_train_begin()
+        self._reset()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin to watch anew."""
+        self._reset()
+
+    def _reset(self) -> None:
         self.best = None
         self.cooldown_counter = 0
         self.wait = 0
@@ -79,8 +82,8 @@ class ReduceLROnPlateau(MonitorCallback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Note the rate in the logs, and reduce it when patience ends."""
         logs = {} if logs is None else logs
-        rate = logs["learning_rate"] = self.model.optimizer.learning_rate
-        value = self.get_monitor_value(logs)
+        rate = logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        value = self._watched(logs)
         if value is None:
             return
         if self.in_cooldown():

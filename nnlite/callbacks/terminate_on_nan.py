@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from nnlite.callbacks.callback import Callback, Logs
+from nnlite.callbacks.monitor import as_number
 from nnlite.progress import say
 
 __all__ = ["TerminateOnNaN"]
@@ -37,8 +38,8 @@ class TerminateOnNaN(Callback):
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Look at the loss."""
-        loss = (logs or {}).get("loss", 0.0)
-        if math.isfinite(loss):
+        loss = as_number((logs or {}).get("loss"))
+        if loss is None or math.isfinite(loss):
             return
         if self.raise_error:
             raise RuntimeError(f"The loss is {loss} after batch {batch}.")

@@ -106,12 +106,20 @@ class Samples:
         weight: The weight of each sample, or None.
         dtype: The type that inputs and weights are computed in.
         target_dtype: The type that the loss takes targets in.
+        names: The names of the inputs' columns, where they came as a frame.
     """
 
     def __init__(
-        self, x: Array, y: Array | None, weight: Array | None, dtype: Any, target_dtype: Any
+        self,
+        x: Array,
+        y: Array | None,
+        weight: Array | None,
+        dtype: Any,
+        target_dtype: Any,
+        names: tuple[str, ...] | None = None,
     ) -> None:
         self.x = x
+        self.names = names
         self.shape = x.shape
         self.columns: list[tuple[Array | None, Any]] = [
             (x, np.dtype(dtype)),
@@ -142,7 +150,7 @@ class Samples:
     def _part(self, rows: slice) -> Samples:
         x, y, weight = [None if array is None else array[rows] for array, _ in self.columns]
         assert x is not None  # it is always there
-        return Samples(x, y, weight, self.columns[0][1], self.columns[1][1])
+        return Samples(x, y, weight, self.columns[0][1], self.columns[1][1], self.names)
 
 
 def split_at(rows: int, fraction: float) -> int:

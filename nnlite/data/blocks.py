@@ -228,6 +228,8 @@ class StoredSamples:
         weigh: As for `BlockBatches`.
     """
 
+    names = None  # columns in a file have none
+
     def __init__(
         self,
         open_columns: Callable[[], AbstractContextManager[Sequence[Any]]],

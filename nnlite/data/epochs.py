@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nnlite.data.iterables import IterableBatches
+
 __all__ = ["Batches", "Epochs"]
 
 
@@ -56,6 +58,7 @@ class Epochs:
         self._counted: int | None = None
         self.taken = 0  # batches of the epoch so far
         self._resumed = 0  # those that were taken before an interruption
+        self._begun = False  # whether the source has been told of the epoch that comes
 
     @property
     def length(self) -> int | None:
@@ -66,6 +69,9 @@ class Epochs:
 
     def __iter__(self) -> Iterator[Any]:
         self.taken, self._resumed = self._resumed, 0
+        if not self._begun:
+            self._tell("on_epoch_begin")
+        self._begun = False
         while self.steps is None or self.taken < self.steps:
             fresh = self._pass is None
             if self._pass is None:
@@ -80,7 +86,7 @@ class Epochs:
             self._pass = None
             if self.steps is None and self.taken:
                 self._counted = self.taken
-                return
+                break
             if fresh or self.taken:
                 asked = "" if self.steps is None else f" of {self.name}={self.steps}"
                 hint = "" if self.taken else " An iterator gives its batches only once."
@@ -88,7 +94,13 @@ class Epochs:
                     f"The data ended after {self.taken}{asked} steps. The epoch ends early.{hint}",
                     stacklevel=2,
                 )
-                return
+                break
+        self._tell("on_epoch_end")
+
+    def _tell(self, event: str) -> None:
+        """Tell of an epoch what gives its own batches."""
+        if isinstance(self.batches, IterableBatches):
+            self.batches.tell(event)
 
     def _begin_pass(self) -> None:
         self._began = None if self._order is None else self._order.bit_generator.state
@@ -115,6 +127,9 @@ class Epochs:
         if self._order is not None:
             self._order.bit_generator.state = state["order"]
         self._resumed = state["taken"] if within_epoch else 0
+        if within_epoch:
+            self._tell("on_epoch_begin")
+            self._begun = True
         if state["passed"] is not None:
             self._begin_pass()
             assert self._pass is not None

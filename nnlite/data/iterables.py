@@ -4,16 +4,50 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-__all__ = ["IterableBatches", "first_batch", "is_sequence"]
+from nnlite.checks import check_count
+
+__all__ = ["IterableBatches", "first_batch", "is_sequence", "named_batch"]
 
 
 def is_sequence(source: Any) -> bool:
-    """Return whether batches can be asked of ``source`` by number."""
+    """Return whether ``source`` has a length, and an element of each number less than it."""
     return hasattr(source, "__len__") and hasattr(source, "__getitem__")
+
+
+def _is_dataset(source: Any) -> bool:
+    """Return whether ``source`` tells its number of batches as Keras's ``PyDataset`` does."""
+    return hasattr(type(source), "num_batches") and hasattr(source, "__getitem__")
+
+
+def _count(source: Any) -> int | None:
+    """Return the number of batches, or None where it is not known or there is no end to them.
+
+    Raises:
+        TypeError: If what the source says is not a number.
+        ValueError: If it is less than 0.
+    """
+    if _is_dataset(source):
+        name = f"{type(source).__name__}.num_batches"
+        return None if source.num_batches is None else check_count(name, source.num_batches, 0)
+    try:
+        return len(source)
+    except TypeError:
+        return None
+
+
+@contextmanager
+def named_batch(source: Any, number: int) -> Iterator[None]:
+    """Within it, an error about a batch says which one of which source it is."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = type(source.source if isinstance(source, _PutBack) else source).__name__
+        raise type(error)(f"Batch {number} of {kind}: {error}") from error
 
 
 def first_batch(source: Any) -> tuple[Any, Any]:
@@ -22,8 +56,8 @@ def first_batch(source: Any) -> tuple[Any, Any]:
     Raises:
         ValueError: If there is none.
     """
-    if is_sequence(source):
-        if not len(source):
+    if _is_dataset(source) or is_sequence(source):
+        if _count(source) == 0:
             raise ValueError(f"There are no batches: {type(source).__name__} has length 0.")
         return source[0], source
     iterator = iter(source)
@@ -37,14 +71,14 @@ class _PutBack:
 
     def __init__(self, batch: Any, iterator: Iterator[Any], source: Iterable[Any]) -> None:
         self._begun: Iterator[Any] | None = itertools.chain([batch], iterator)
-        self._source: Any = source
+        self.source: Any = source
 
     def __len__(self) -> int:
-        return len(self._source)  # a TypeError where it has none
+        return len(self.source)  # a TypeError where it has none
 
     def __iter__(self) -> Iterator[Any]:
         begun, self._begun = self._begun, None
-        return iter(self._source) if begun is None else begun
+        return iter(self.source) if begun is None else begun
 
 
 class IterableBatches:
@@ -53,8 +87,8 @@ class IterableBatches:
     An iterator can be passed over once: its next pass goes on where the last one stopped.
 
     Args:
-        source: An iterable of batches, or a sequence of them (``__len__`` and ``__getitem__``),
-            whose ``on_epoch_begin`` and ``on_epoch_end`` are called where it has them.
+        source: An iterable of batches, or a sequence of them: ``__getitem__``, and ``__len__`` or
+            ``num_batches``.
         admit: Makes of what the source gives what a step takes.
         shuffle: Draws the order of a sequence's batches for each pass; None takes them in order.
 
@@ -76,26 +110,26 @@ class IterableBatches:
     @property
     def count(self) -> int | None:
         """The number of batches of a pass, or None where it is not known."""
-        try:
-            return len(self._source)
-        except TypeError:
-            return None
+        return _count(self._source)
+
+    def tell(self, event: str) -> None:
+        """Call a hook of the source, such as ``"on_epoch_end"``, if it has it."""
+        hook = getattr(self._source, event, None)
+        if hook is not None:
+            hook()
 
     def __iter__(self) -> Generator[Any, None, None]:
-        source = self._source
-        if not is_sequence(source):
-            yield from map(self._admit, source)
+        source, count = self._source, self.count
+        if not (_is_dataset(source) or is_sequence(source)):
+            for number, batch in enumerate(source):
+                yield self._let_in(number, batch)
             return
-        _tell(source, "on_epoch_begin")
-        order: Iterable[int] = range(len(source))
-        if self._shuffle is not None:
-            order = self._shuffle.permutation(len(source)).tolist()
+        order: Iterable[int] = itertools.count() if count is None else range(count)
+        if self._shuffle is not None and count is not None:
+            order = self._shuffle.permutation(count).tolist()
         for number in order:
-            yield self._admit(source[number])
-        _tell(source, "on_epoch_end")
+            yield self._let_in(number, source[number])
 
-
-def _tell(source: Any, event: str) -> None:
-    hook = getattr(source, event, None)
-    if hook is not None:
-        hook()
+    def _let_in(self, number: int, batch: Any) -> Any:
+        with named_batch(self._source, number):
+            return self._admit(batch)

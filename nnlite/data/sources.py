@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnlite.checks import as_numeric, is_sparse
 from nnlite.data.hdf5 import HDF5
-from nnlite.data.iterables import IterableBatches, first_batch
+from nnlite.data.iterables import IterableBatches
 
 __all__ = [
     "IterableSamples",
@@ -32,7 +32,7 @@ def is_stored(*values: Any) -> bool:
 
 
 def holds_batches(value: Any) -> bool:
-    """Return whether ``value`` gives batches: a generator, an iterable, a Keras sequence.
+    """Return whether ``value`` gives batches: a generator, an iterable, a sequence of batches.
 
     A list does if it holds pairs or triples whose first is an array of samples; lists and tuples of
     numbers are samples themselves.
@@ -44,11 +44,11 @@ def holds_batches(value: Any) -> bool:
             and len(getattr(batch[0], "shape", ())) > 1
             for batch in value
         )
-    if isinstance(value, (str, Mapping, Set, range)) or is_sparse(value) or _is_array(value):
+    if isinstance(value, (str, Mapping, Set, range, type)) or is_sparse(value) or _is_array(value):
         return False
-    return hasattr(value, "__iter__") or (
-        hasattr(value, "__len__") and hasattr(value, "__getitem__")
-    )
+    if hasattr(type(value), "collect"):  # a frame that is not computed yet
+        return False
+    return hasattr(value, "__iter__") or hasattr(value, "__getitem__")
 
 
 def _is_array(value: Any) -> bool:
@@ -161,13 +161,21 @@ class IterableSamples:
     Args:
         source: What gives them.
         admit: Makes of one of its batches what a step takes, or raises.
+        shape: The shape of the first batch of inputs.
+        names: The names of their columns, where they are frames.
     """
 
-    def __init__(self, source: Any, admit: Callable[[Any], Any]) -> None:
-        first, self._source = first_batch(source)
+    def __init__(
+        self,
+        source: Any,
+        admit: Callable[[Any], Any],
+        shape: tuple[int, ...],
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        self._source = source
         self._admit = admit
-        self.shape: tuple[Any, ...] = (None, *np.shape(unpacked(first, targets=False)[0])[1:])
-        self.first = first
+        self.shape: tuple[Any, ...] = (None, *shape[1:])
+        self.names = names
 
     def batches(
         self, batch_size: int, shuffle: np.random.Generator | None = None

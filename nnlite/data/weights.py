@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_count, check_number
+from nnlite.checks import check_number
 
 __all__ = ["class_weights"]
 
 Array = NDArray[Any]
 
+_ROUNDING = 1e-3  # by which the probabilities of one sample may miss a sum of 1
+
 
 def class_weights(weights: Any, y: Array) -> Array:
     """Return the weight of each sample by its class: its index, or the place of its largest target.
 
+    As in Keras, a row of zeros counts as class 0, and a class without a weight has 1.
+
+    Args:
+        weights: A dict of weights by class index.
+        y: Class indices, or rows that are one-hot or probabilities.
+
     Raises:
-        TypeError: If ``weights`` is no dict of numbers, by class index.
-        ValueError: If a weight is negative, or the targets are not one class a sample.
+        TypeError: If ``weights`` is not a dict, or a weight is not a number.
+        ValueError: If a key is not a class index, a weight is negative, or a target is not one
+            class: rows of several ones, or numbers to be predicted.
 
     >>> class_weights({1: 2.0}, np.array([0, 1, 1]))
     array([1., 2., 2.])
@@ -33,9 +43,25 @@ def class_weights(weights: Any, y: Array) -> Array:
             f"class_weight needs one class a sample. Received: y of shape {y.shape}. "
             "Use sample_weight."
         )
-    classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else np.rint(y.reshape(len(y)))
+    one_hot = y.ndim == 2 and y.shape[1] != 1
+    column = y if one_hot else y.reshape(len(y))
+    if one_hot:
+        total = y.sum(axis=1, dtype=float)
+        single = (y >= 0).all(axis=1) & ((abs(total - 1) <= _ROUNDING) | (total == 0))
+    else:
+        single = column == np.rint(column)
+    if not single.all():
+        row = int(single.argmin())
+        raise ValueError(
+            "class_weight needs one class a sample: a class index, a one-hot row or probabilities. "
+            f"Received: y[{row}] = {column[row]}. Use sample_weight."
+        )
+    classes = y.argmax(axis=1) if one_hot else column
     result = np.ones(len(y))
     for label, weight in weights.items():
-        check_count("a key of class_weight", label, 0)
+        if not (isinstance(label, numbers.Real) and float(label).is_integer()):
+            raise ValueError(
+                f"class_weight must have class indices as keys, such as 0. Received: {label!r}"
+            )
         result[classes == label] = check_number(f"class_weight[{label!r}]", weight)
     return result

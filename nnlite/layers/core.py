@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnlite import constraints, initializers, regularizers
 from nnlite.checks import check_count
 from nnlite.layers import activations
-from nnlite.layers.layer import Layer, Shape, as_shape, ones, registry
+from nnlite.layers.layer import Layer, Shape, as_shape, fits, ones, registry
 from nnlite.structure import restructured
 
 __all__ = ["Activation", "Dense", "Input", "InputLayer"]
@@ -206,6 +206,7 @@ class Dense(Layer):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
+        self.bias: Any = None
         if self.use_bias:
             self.bias = self.add_weight(
                 "bias",
@@ -215,6 +216,14 @@ class Dense(Layer):
                 constraint=self.bias_constraint,
             )
         self.activation.ensure_built((*input_shape[:-1], self.units))
+
+    def takes(self, input_shape: Shape) -> bool:
+        """Return whether the features are as many as the layer is built for, and g takes them."""
+        return self.input_shape is None or (
+            len(input_shape) > 1
+            and fits((None, input_shape[-1]), (None, self.input_shape[-1]))
+            and self.activation.takes((*input_shape[:-1], self.units))
+        )
 
     def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
         """Return g(x W + b), or x W + b where only the ``logits`` are asked for."""
@@ -292,6 +301,7 @@ class Activation(Layer):
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activation
+        self.built = type(self).build is Activation.build and self.activation.built
 
     @property
     def activation(self) -> Layer:

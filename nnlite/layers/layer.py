@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers, user_code
-from nnlite.checks import as_features, check_axes_count
+from nnlite.checks import ArgumentError, as_returned, as_samples, check_axes_count, check_finite
 from nnlite.config import float_type, floatx
 from nnlite.overrides import overridden, refuse_overrides, require_derivative
 from nnlite.registry import Configurable, Registry
@@ -55,7 +55,7 @@ def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
     def build_once(self: Any, input_shape: Shape) -> None:
         if self._building:  # by `ensure_built`, or the build of a subclass
             build(self, input_shape)
-        elif self.built:
+        elif self.built and self.input_shape is not None:
             raise ValueError(
                 f"Layer {self.name!r} is built already, for an input of shape {self.input_shape}."
             )
@@ -188,8 +188,10 @@ class Layer(Configurable):
         self.declared_shape: Shape | None = None
         if input_shape is not None:
             self.declared_shape = (None, *as_shape("input_shape", input_shape))
-        self.built = False
-        self.input_shape: Shape | None = None
+        self.built = type(self).build is Layer.build
+        self.input_shape: Shape | None = None  # of a layer that needs no build: it takes any
+        if not isinstance(trainable, (bool, np.bool_)):
+            raise ArgumentError(f"trainable must be True or False. Received: {trainable!r}")
         self._trainable = bool(trainable)
         self._variables: list[Variable] = []
 
@@ -310,8 +312,8 @@ class Layer(Configurable):
 
     def add_weight(
         self,
-        name: str,
-        shape: Sequence[int | None],
+        name: str | None = None,
+        shape: Sequence[int | None] = (),
         initializer: Any = "glorot_uniform",
         *,
         regularizer: Any = None,
@@ -321,7 +323,7 @@ class Layer(Configurable):
         """Make a weight of this layer, to be read as ``.value`` and ``.gradient``.
 
         Args:
-            name: Its name within the layer, such as ``"kernel"``.
+            name: Its name within the layer, such as ``"kernel"``; None numbers it.
             shape: Its shape.
             initializer: A name, an initializer, or a function of ``(shape, dtype=...)``.
             regularizer: A penalty on it that is added to the loss.
@@ -331,7 +333,8 @@ class Layer(Configurable):
         Raises:
             ValueError: If a size in ``shape`` is unknown, or a name is.
         """
-        if any(size is None for size in shape):
+        name = name or f"variable_{len(self._variables)}"
+        if None in shape:
             raise ValueError(
                 f"Layer {self.name!r} cannot make weight {name!r} of shape {tuple(shape)}: "
                 "every size must be known. Give the model's input shape in full."
@@ -339,20 +342,19 @@ class Layer(Configurable):
         what = f"weight {name!r} of layer {self.name!r}"
         value = array_for_file(what, shape, self.dtype)  # type: ignore[arg-type]
         if value is None:
-            draw = initializers.get(initializer)
-            # A copy: an initializer of the user's may keep what it returns.
-            value = np.array(draw(tuple(shape), dtype=self.dtype), self.dtype)
-        if value.shape != tuple(shape):
-            raise ValueError(
-                f"The initializer of {what} was asked for shape {tuple(shape)}. "
-                f"It returned shape {value.shape}"
-            )
+            draw = initializers.get(initializer) or initializers.GlorotUniform()
+            source = f"initializer {draw!r} of {what}"
+            sizes: Any = tuple(shape)
+            value = as_returned(source, draw(sizes, dtype=self.dtype), sizes, self.dtype)
+            check_finite(f"what {source} returned", np.atleast_1d(value), self.dtype)
+            value = value.copy()  # an initializer of the user's may keep what it returns
         variable = Variable(
             value,
             name,
             trainable,
             regularizers.get(regularizer),
             constraints.get(constraint),
+            f"{self.name}/{name}",
         )
         self._variables.append(variable)
         restructured()
@@ -388,18 +390,31 @@ class Layer(Configurable):
         """Return this layer and all within it."""
         return [self, *(inner for layer in self.sublayers() for inner in layer.all_layers())]
 
+    def takes(self, input_shape: Shape) -> bool:
+        """Return whether ``input_shape`` fits the one that the layer is built for, if it is."""
+        return fits(input_shape, self.input_shape)
+
     def ensure_built(self, input_shape: Shape) -> None:
         """Build the layer for ``input_shape`` unless it is built.
+
+        A layer that defines no `build` is built from the start, and takes each shape that its
+        `compute_output_shape` does.
 
         Raises:
             ValueError: If it cannot be, or is built for another shape.
         """
-        if self.built and not fits(input_shape, self.input_shape):
+        if not self.takes(input_shape):
             raise ValueError(
                 f"Layer {self.name!r} is built for an input of shape {self.input_shape}. "
                 f"Received: {input_shape}"
             )
-        if not self.built:
+        if self.built:
+            if (
+                self.input_shape is None
+                and type(self).compute_output_shape is not Layer.compute_output_shape
+            ):
+                self.compute_output_shape(input_shape)
+        else:
             self._building = True
             try:
                 self.build(input_shape)
@@ -414,6 +429,8 @@ class Layer(Configurable):
 
     def forget_weights(self) -> None:
         """Undo `build`."""
+        if self.built and self.input_shape is None:  # it needed none
+            return
         self._variables.clear()
         self.built = False
         self.input_shape = None
@@ -544,14 +561,13 @@ class Layer(Configurable):
             TypeError: If ``x`` is not numeric.
             ValueError: If its shape does not fit the layer.
         """
-        array = as_features("x", x).astype(self.dtype, copy=False)
-        if not self.built:
-            self.ensure_built((None, *array.shape[1:]))
-        elif not fits(array.shape, self.input_shape):
+        array = as_samples("x", x).astype(self.dtype, copy=False)
+        if not self.takes(array.shape):
             raise ValueError(
                 f"Layer {self.name!r} expects an input of shape {self.input_shape}. "
                 f"Received: x of shape {array.shape}"
             )
+        self.ensure_built((None, *array.shape[1:]))
         with np.errstate(under="ignore"):
             output = np.array(self.run_forward(array, training))
         if training:

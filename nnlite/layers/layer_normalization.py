@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.checks import check_axis, check_positive
-from nnlite.layers.layer import Layer, Shape, ones, registry
+from nnlite.layers.layer import Layer, Shape, fits, ones, registry
 from nnlite.variables import Variable
 
 __all__ = ["LayerNormalization", "RMSNormalization", "UnitNormalization"]
@@ -24,13 +25,14 @@ _LEAST_NORM = 1e-12
 class SampleNormalization(Layer):
     """Numbers of one sample divided by how far they spread, then scaled and shifted.
 
-    With c = x, or x - mean(x) where the layer is ``centered``, over the n numbers along ``axis``,
-    y = gain c / s + shift, where s follows from the sum of c^2. For g = dJ/dy and v = c / s,
-    dJ/dgain = sum g v and dJ/dshift = sum g over all samples; and with h = gain g,
+    With c = x, or x - mean(x) where the spread is taken ``about_mean``, over the n numbers along
+    ``axis``, y = gain v + shift for v = c / s, or v = x / s unless the layer is ``centered``, where
+    s follows from the sum of c^2. For g = dJ/dy, dJ/dgain = sum g v and dJ/dshift = sum g over all
+    samples; and with h = gain g,
 
-        dJ/dx = (h - mean(h) - share v sum(h v)) / s,
+        dJ/dx = (h - mean(h) - share c / s sum(h v)) / s,
 
-    where the mean is left out unless ``centered``, and share = s ds/d(sum c^2) 2 is 1 / n for the
+    where mean(h) is left out unless ``centered``, and share = s ds/d(sum c^2) 2 is 1 / n for the
     root of the mean square, and 1 for the norm.
 
     Args:
@@ -40,7 +42,9 @@ class SampleNormalization(Layer):
 
     input_gradient_optional = True
 
-    centered: ClassVar[bool] = False
+    #: Whether s measures the spread about the mean, and whether what is divided by it is centered.
+    about_mean: ClassVar[bool] = False
+    centered = False
 
     _gain: Variable | None = None
     _shift: Variable | None = None
@@ -50,34 +54,21 @@ class SampleNormalization(Layer):
         self.axis = (
             [*map(check_axis, axis)] if isinstance(axis, (list, tuple)) else check_axis(axis)
         )
+        self._axes = tuple(self.axis) if isinstance(self.axis, list) else (self.axis,)
 
     def spread(self, squares: Array, n: int) -> tuple[Array, Any]:
         """Return s for sums of n squares, and the share that each has in its own growth."""
         raise NotImplementedError
-
-    def build(self, input_shape: Shape) -> None:
-        """Find the axes; a layer with weights makes them, of `weight_shape`."""
-        ndim = len(input_shape)
-        axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        self._axes = sorted(axis % ndim for axis in axes if -ndim <= axis < ndim)
-        if len(set(self._axes) - {0}) < max(1, len(axes)):
-            raise ValueError(
-                f"Layer {self.name!r} normalizes each sample along axis={self.axis}, which are not "
-                f"all different axes of a sample in an input of shape {input_shape}."
-            )
-        self._last = list(range(ndim - len(axes), ndim))
-        # Keras sorts the axes as they are given. As the weights lie in memory, it is all the same.
-        self.weight_shape = tuple(input_shape[axis] for axis in sorted(axes))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return gain c / s + shift."""
         c = rows = self._rows(x)
         n = rows.shape[1]
         v = self.scratch("normalized", rows.shape) if training else np.empty_like(rows)
-        if self.centered:
+        if self.about_mean:
             c = np.subtract(rows, self._sums(rows)[:, None] / n, out=v)
         s, share = self.spread(np.einsum("ij,ij->i", c, c), n)
-        y = np.divide(c, s[:, None], out=v)
+        y = np.divide(c if self.centered else rows, s[:, None], out=v)
         out = v
         if training:
             self.cache = (v, s, share)
@@ -106,30 +97,63 @@ class SampleNormalization(Layer):
         along = np.multiply(v, pull[:, None], out=self.scratch("along", g.shape))
         if self.centered:
             along += self._sums(h)[:, None] / n
+        elif self.about_mean:
+            along -= (self._sums(v) * pull / n)[:, None]
         np.subtract(h, along, out=dx)
         dx /= s[:, None]
         return self._like(dx, gradient)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
+        """Return ``input_shape``.
+
+        Raises:
+            ValueError: If it lacks an axis.
+        """
+        ndim = len(input_shape)
+        known = {axis % ndim for axis in self._axes if -ndim <= axis < ndim}
+        if len(known - {0}) < max(1, len(self._axes)):
+            raise ValueError(
+                f"Layer {self.name!r} normalizes each sample along axis={self.axis}, which are not "
+                f"all different axes of a sample in an input of shape {input_shape}."
+            )
         return input_shape
+
+    def takes(self, input_shape: Shape) -> bool:
+        """Return whether the sizes along the axes are those that the layer is built for."""
+        return self.input_shape is None or fits(
+            (None, *self.weight_shape(input_shape)), (None, *self.weight_shape(self.input_shape))
+        )
+
+    def weight_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the gain and the shift; raises as `compute_output_shape`."""
+        self.compute_output_shape(input_shape)
+        # Keras sorts the axes as they are given. As the weights lie in memory, it is all the same.
+        return tuple(input_shape[axis] for axis in sorted(self._axes))
 
     def _sums(self, rows: Array) -> Array:
         return rows.dot(ones(rows.shape[1], self.dtype))
 
     def _rows(self, x: Array) -> Array:
         """Return ``x`` as a matrix with each set of numbers in a row."""
-        n = math.prod(x.shape[axis] for axis in self._axes)
+        n = math.prod([x.shape[axis] for axis in self._axes])
         return self._moved(x).reshape(-1, n)
 
     def _like(self, rows: Array, x: Array) -> Array:
         """Return ``rows`` in the shape of ``x``."""
-        if self._axes == self._last:
+        own, last = _places(self._axes, x.ndim)
+        if own == last:
             return rows.reshape(x.shape)
-        return np.moveaxis(rows.reshape(self._moved(x).shape), self._last, self._axes)
+        return np.moveaxis(rows.reshape(self._moved(x).shape), last, own)
 
     def _moved(self, x: Array) -> Array:
-        return x if self._axes == self._last else np.moveaxis(x, self._axes, self._last)
+        own, last = _places(self._axes, x.ndim)
+        return x if own == last else np.moveaxis(x, own, last)
+
+
+@functools.lru_cache(maxsize=64)
+def _places(axes: tuple[int, ...], ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the axes of an array of ``ndim`` axes, in order, and so many of its last ones."""
+    return tuple(sorted(axis % ndim for axis in axes)), tuple(range(ndim - len(axes), ndim))
 
 
 @registry.register()
@@ -152,6 +176,9 @@ class LayerNormalization(SampleNormalization):
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
+        rms_scaling: True for y = gamma x / sqrt(variance + epsilon), where nothing is subtracted
+            or added, whatever ``center`` and ``scale`` are. Keras deprecates it: the root mean
+            square is what `RMSNormalization` divides by.
         **kwargs: As for `Layer`.
 
     Raises:
@@ -163,9 +190,7 @@ class LayerNormalization(SampleNormalization):
            [-1.,  1.]], dtype=float32)
     """
 
-    centered = True
-
-    fixed_config: ClassVar[Mapping[str, Any]] = {"rms_scaling": False}
+    about_mean = True
 
     def __init__(
         self,
@@ -179,12 +204,15 @@ class LayerNormalization(SampleNormalization):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        rms_scaling: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(axis, **kwargs)
         self.epsilon = check_positive("epsilon", epsilon)
         self.center = bool(center)
         self.scale = bool(scale)
+        self.rms_scaling = bool(rms_scaling)
+        self.centered = not self.rms_scaling
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)
@@ -194,19 +222,19 @@ class LayerNormalization(SampleNormalization):
 
     def build(self, input_shape: Shape) -> None:
         """Make gamma and beta."""
-        super().build(input_shape)
-        if self.scale:
+        shape = self.weight_shape(input_shape)
+        if self.scale or self.rms_scaling:
             self._gain = self.add_weight(
                 "gamma",
-                self.weight_shape,
+                shape,
                 self.gamma_initializer,
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
             )
-        if self.center:
+        if self.center and not self.rms_scaling:
             self._shift = self.add_weight(
                 "beta",
-                self.weight_shape,
+                shape,
                 self.beta_initializer,
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
@@ -256,8 +284,7 @@ class RMSNormalization(SampleNormalization):
 
     def build(self, input_shape: Shape) -> None:
         """Make the scale, of ones."""
-        super().build(input_shape)
-        self._gain = self.add_weight("scale", self.weight_shape, "ones")
+        self._gain = self.add_weight("scale", self.weight_shape(input_shape), "ones")
 
     @property
     def scale(self) -> Variable | None:
@@ -279,7 +306,7 @@ class UnitNormalization(SampleNormalization):
 
     Raises:
         TypeError: If an axis is no integer.
-        ValueError: On building, if the input lacks an axis.
+        ValueError: If the input lacks an axis.
 
     >>> UnitNormalization()(np.array([[3.0, 4.0]])).round(2)
     array([[0.6, 0.8]], dtype=float32)

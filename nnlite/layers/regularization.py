@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nnlite import regularizers
 from nnlite.checks import check_fraction, check_number
 from nnlite.layers.layer import Layer, Shape, registry
-from nnlite.layers.reshaping import check_data_format
+from nnlite.layers.reshaping import check_data_format, check_integers
 from nnlite.random import new_generator
 
 __all__ = [
@@ -64,8 +64,8 @@ class MaskLayer(NoiseLayer):
 
     Args:
         rate: The probability, taken to the nearest 1 / 65,536.
-        noise_shape: The shape of the random mask, where axes of size 1 share one draw; the axes
-            given as None have the input's size.
+        noise_shape: The shape of the random mask, which is spread over the input: axes of size 1
+            share one draw, and those given as None have the input's size.
         seed: As for `NoiseLayer`.
         **kwargs: As for `Layer`.
     """
@@ -79,30 +79,45 @@ class MaskLayer(NoiseLayer):
     ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.rate = check_fraction("rate", rate, including_one=True)
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.noise_shape: Shape | None = None
+        if noise_shape is not None:
+            self.noise_shape = check_integers("noise_shape", noise_shape, or_none=True)
+            if any(size is not None and size < 1 for size in self.noise_shape):
+                raise ValueError(
+                    "noise_shape must hold positive integers, or None for the input's size. "
+                    f"Received: noise_shape={noise_shape!r}"
+                )
         self._threshold = round(self.rate * _DRAWS)
 
-    def build(self, input_shape: Shape) -> None:
-        """Check that the mask can be spread over the input."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``.
+
+        Raises:
+            ValueError: If the mask cannot be spread over such an input.
+        """
+        self._mask_shape(input_shape)
+        return input_shape
+
+    def _mask_shape(self, shape: Shape) -> Shape:
         if self.noise_shape is None:
-            return
-        if len(self.noise_shape) != len(input_shape) or any(
-            size not in (None, 1, want)
-            for size, want in zip(self.noise_shape, input_shape, strict=True)
+            return shape
+        sizes = tuple(
+            shape[axis] if size is None and axis < len(shape) else size
+            for axis, size in enumerate(self.noise_shape)
+        )
+        if len(sizes) > len(shape) or any(
+            size not in (None, 1, want) and want is not None
+            for size, want in zip(sizes[::-1], shape[::-1], strict=False)
         ):
             raise ValueError(
                 f"Layer {self.name!r}: noise_shape must have, for each axis of the input's shape "
-                f"{input_shape}, None, 1 or its size. Received: noise_shape={self.noise_shape}"
+                f"{shape}, None, 1 or its size. Received: noise_shape={self.noise_shape}"
             )
+        return sizes
 
     def mask(self, x: Array) -> Array:
         """Return the layer's own array of booleans, True for each input that is kept."""
-        shape = x.shape
-        if self.noise_shape is not None:
-            shape = tuple(
-                size if given is None else given
-                for given, size in zip(self.noise_shape, x.shape, strict=True)
-            )
+        shape: Any = self._mask_shape(x.shape)
         # Sixteen random bits an entry, straight from the generator: five times quicker than floats.
         size = math.prod(shape)
         bits = self.generator.bit_generator.random_raw(-(-size // 4)).view(np.uint16)
@@ -121,13 +136,16 @@ class Dropout(MaskLayer):
 
     Args:
         rate: The fraction of inputs to drop, in [0, 1], to the nearest 1 / 65,536; at 1 all are.
-        noise_shape: The shape of the random mask, where axes of size 1 (or the batch axis given as
-            None) share one draw; None draws for every entry.
+        noise_shape: The shape of the random mask, which is spread over the input: axes of size 1
+            share one draw, and those given as None have the input's size. None draws for every
+            entry.
         seed: Makes the layer's draws repeat; None takes a seed from ``set_random_seed``'s root.
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: If ``rate`` is outside [0, 1].
+        TypeError: If ``noise_shape`` holds anything else than integers and None.
+        ValueError: If ``rate`` is outside [0, 1], a size is below 1, or the mask does not fit the
+            input.
 
     >>> Dropout(0.5, seed=1)(np.ones((1, 4)), training=True)
     array([[0., 0., 2., 2.]], dtype=float32)
@@ -193,6 +211,19 @@ class SpatialDropout(Dropout):
             rate, noise_shape=(None, None, *shared) if first else (None, *shared, None), **kwargs
         )
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``.
+
+        Raises:
+            ValueError: If it has another number of axes.
+        """
+        if len(input_shape) != self.axes + 2:
+            raise ValueError(
+                f"Layer {self.name!r} expects an input of {self.axes + 2} axes. "
+                f"Received: shape {input_shape}"
+            )
+        return input_shape
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name, with the float type as Keras has it here."""
         return {**super().get_config(), "dtype": self.dtype}
@@ -209,7 +240,7 @@ class SpatialDropout1D(SpatialDropout):
         dtype: As for `Layer`.
 
     Raises:
-        ValueError: If ``rate`` is outside [0, 1]; on building, if the input has other axes.
+        ValueError: If ``rate`` is outside [0, 1], or the input has other axes.
 
     >>> SpatialDropout1D(0.5, seed=1)(np.ones((1, 2, 4)), training=True)
     array([[[0., 0., 2., 2.],
@@ -236,8 +267,8 @@ class SpatialDropout2D(SpatialDropout):
         dtype: As for `Layer`.
 
     Raises:
-        ValueError: If ``rate`` is outside [0, 1], or ``data_format`` is another one; on building,
-            if the input has other axes.
+        ValueError: If ``rate`` is outside [0, 1], ``data_format`` is another one, or
+            the input has other axes.
 
     >>> SpatialDropout2D(0.5, seed=1)(np.ones((1, 5, 5, 4)), training=True)[0, 3, 3]
     array([0., 0., 2., 2.], dtype=float32)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_axes_count, check_count
+from nnlite.checks import ArgumentError, check_axes_count, check_count
 from nnlite.layers.layer import Layer, Shape, registry
 
 __all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
@@ -86,7 +86,7 @@ class Reshape(Layer):
 
     Raises:
         TypeError: If ``target_shape`` is no sequence of integers.
-        ValueError: If a size is neither positive nor -1, or more than one is open; on building, if
+        ValueError: If a size is neither positive nor -1, or more than one is open; or if
             the input has another number of entries.
 
     >>> Reshape((3, -1))(np.zeros((5, 12))).shape
@@ -95,7 +95,7 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target_shape = _integers("target_shape", target_shape, or_none=True)
+        self.target_shape = check_integers("target_shape", target_shape, or_none=True)
         open_sizes = [size for size in self.target_shape if size in (-1, None)]
         if len(open_sizes) > 1 or any(
             size is not None and size != -1 and size < 1 for size in self.target_shape
@@ -104,10 +104,6 @@ class Reshape(Layer):
                 "target_shape must hold positive sizes, and at most one -1 (or None) for the size "
                 f"that is left. Received: target_shape={self.target_shape}"
             )
-
-    def build(self, input_shape: Shape) -> None:
-        """Check that the input has the right number of entries."""
-        self.compute_output_shape(input_shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return ``x`` in its new shape."""
@@ -150,7 +146,7 @@ class Permute(Layer):
 
     Raises:
         TypeError: If ``dims`` is no sequence of integers.
-        ValueError: If they are not the numbers from 1 on, each once; on building, if the input has
+        ValueError: If they are not the numbers from 1 on, each once; or if the input has
             another number of axes.
 
     >>> Permute((2, 1))(np.zeros((5, 10, 64))).shape
@@ -159,19 +155,11 @@ class Permute(Layer):
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dims = _integers("dims", dims)
+        self.dims = check_integers("dims", dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ValueError(
                 "dims must be the numbers 1, 2, ... of a sample's axes in their new order, each "
                 f"once. Received: dims={self.dims}"
-            )
-
-    def build(self, input_shape: Shape) -> None:
-        """Check the number of axes."""
-        if len(input_shape) != len(self.dims) + 1:
-            raise ValueError(
-                f"Layer {self.name!r} permutes {len(self.dims)} axes beside the batch's. "
-                f"Received: input_shape={input_shape}"
             )
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -183,7 +171,16 @@ class Permute(Layer):
         return gradient.transpose(0, *(self.dims.index(i) + 1 for i in range(1, gradient.ndim)))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the sizes in their new order."""
+        """Return the sizes in their new order.
+
+        Raises:
+            ValueError: If there is another number of them.
+        """
+        if len(input_shape) != len(self.dims) + 1:
+            raise ValueError(
+                f"Layer {self.name!r} permutes {len(self.dims)} axes beside the batch's. "
+                f"Received: input_shape={input_shape}"
+            )
         return (input_shape[0], *(input_shape[axis] for axis in self.dims))
 
 
@@ -197,7 +194,7 @@ class RepeatVector(Layer):
 
     Raises:
         TypeError: If ``n`` is no integer.
-        ValueError: If ``n`` is below 1; on building, if a sample of the input is no vector.
+        ValueError: If ``n`` is below 1; or if a sample of the input is no vector.
 
     >>> RepeatVector(2)(np.array([[1.0, 2.0]]))
     array([[[1., 2.],
@@ -207,14 +204,6 @@ class RepeatVector(Layer):
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.n = check_count("n", n, 1)
-
-    def build(self, input_shape: Shape) -> None:
-        """Check that a sample is a vector."""
-        if len(input_shape) != 2:
-            raise ValueError(
-                f"Layer {self.name!r} expects an input of shape (batch, features). "
-                f"Received: input_shape={input_shape}"
-            )
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return n copies of each row of ``x``."""
@@ -229,11 +218,20 @@ class RepeatVector(Layer):
         return np.add.reduce(gradient, axis=1, out=self.scratch("input_gradient", shape))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, n, features)."""
+        """Return (batch, n, features).
+
+        Raises:
+            ValueError: If a sample is no vector.
+        """
+        if len(input_shape) != 2:
+            raise ValueError(
+                f"Layer {self.name!r} expects an input of shape (batch, features). "
+                f"Received: input_shape={input_shape}"
+            )
         return (input_shape[0], self.n, input_shape[1])
 
 
-def _integers(name: str, values: Any, or_none: bool = False) -> tuple[Any, ...]:
+def check_integers(name: str, values: Any, or_none: bool = False) -> tuple[Any, ...]:
     """Return a sequence of integers, or None where that may be, as a tuple.
 
     Raises:
@@ -247,7 +245,7 @@ def _integers(name: str, values: Any, or_none: bool = False) -> tuple[Any, ...]:
         or (isinstance(size, (int, np.integer)) and not isinstance(size, bool))
         for size in sizes
     ):
-        raise TypeError(
+        raise ArgumentError(
             f"{name} must be a sequence of integers, such as (2, 3). Received: {name}={values!r}"
         )
     return tuple(None if size is None else int(size) for size in sizes)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric, check_axis, check_finite, is_sparse, optional_count
+from nnlite.checks import (
+    as_numeric,
+    as_samples,
+    check_axis,
+    check_finite,
+    is_sparse,
+    optional_count,
+)
 from nnlite.config import epsilon
 from nnlite.data.hdf5 import HDF5
 from nnlite.data.iterables import is_sequence
@@ -38,7 +46,7 @@ class Rescaling(Layer):
 
     Raises:
         TypeError: If ``scale`` or ``offset`` is not numeric.
-        ValueError: If one is not finite; on building, if its shape does not fit a sample.
+        ValueError: If one is not finite, or its shape does not fit a sample.
 
     >>> Rescaling(1 / 127.5, offset=-1)(np.array([[0, 255]], "uint8"))
     array([[-1.,  1.]], dtype=float32)
@@ -56,18 +64,23 @@ class Rescaling(Layer):
         check_finite(name, np.atleast_1d(array).astype(np.float64), self.dtype)
         return array.astype(self.dtype)
 
-    def build(self, input_shape: Shape) -> None:
-        """Check that both fit the samples."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``.
+
+        Raises:
+            ValueError: If scale or offset does not fit such samples.
+        """
         for name, array in [("scale", self._scale), ("offset", self._offset)]:
             shape = (1,) * (len(input_shape) - array.ndim) + array.shape
             if len(shape) != len(input_shape) or any(
-                size not in (1, want)
+                size not in (1, want) and want is not None
                 for size, want in zip(shape, (1, *input_shape[1:]), strict=True)
             ):
                 raise ValueError(
                     f"Layer {self.name!r}: {name} must be a number, or an array that fits a sample "
                     f"of shape {input_shape[1:]}. Received: {name} of shape {array.shape}"
                 )
+        return input_shape
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return scale x + offset."""
@@ -81,10 +94,6 @@ class Rescaling(Layer):
         out = self.scratch("input_gradient", gradient.shape)
         return np.multiply(gradient, self._scale, out=out)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
-
 
 @registry.register()
 class Normalization(Layer):
@@ -92,7 +101,7 @@ class Normalization(Layer):
 
     `adapt` measures them, for each index along ``axis``, or they are given. What the weights
     ``mean`` and ``variance`` hold counts from the next batch on, in a model too. Training does not
-    change them.
+    change them. With ``axis=None`` the layer takes inputs of any shape.
 
     Args:
         axis: The axis, or axes, whose indices each have a mean and a variance of their own; None
@@ -186,6 +195,10 @@ class Normalization(Layer):
         self.count = Variable(np.zeros((), np.int64), "count", trainable=False)
         self._variables.append(self.count)
 
+    def takes(self, input_shape: Shape) -> bool:
+        """Return whether it fits what the layer is built for; with ``axis=None`` any does."""
+        return not self.axis or super().takes(input_shape)
+
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return (x - mean) / max(sqrt(variance), 1e-7), or the way back from it."""
         mean, deviation = self._in_use()
@@ -212,7 +225,8 @@ class Normalization(Layer):
         """Return the mean and the divisor, each of a shape that spreads over a batch."""
         mean = self._mean if self.input_mean is not None else self.adapt_mean.value
         deviation = np.maximum(np.sqrt(self._variance_in_use()), epsilon())
-        return mean.reshape(self._broadcast), deviation.reshape(self._broadcast)
+        shape = self._broadcast if self.axis else ()
+        return mean.reshape(shape), deviation.reshape(shape)
 
     def _variance_in_use(self) -> Array:
         return self._variance if self.input_mean is not None else self.adapt_variance.value
@@ -283,13 +297,11 @@ class Normalization(Layer):
             raise ValueError(
                 f"Layer {self.name!r} has its mean and variance given: there is nothing to adapt."
             )
-        array = as_numeric("data", data)
+        array = as_samples("data", data)
         if array.ndim == 1:
             array = array[:, None]
-        if array.ndim == 0 or array.size == 0:
-            raise ValueError(f"data must hold samples. Received: shape {np.shape(data)}")
         known = self.input_shape if self.built else self.declared_shape
-        if not fits(array.shape, known):
+        if not (self.takes(array.shape) if self.built else fits(array.shape, known)):
             raise ValueError(
                 f"Layer {self.name!r} expects an input of shape {known}. "
                 f"Received: data of shape {array.shape}"
@@ -308,6 +320,19 @@ class Normalization(Layer):
         count, mean, squares = moments
         if not count:
             raise ValueError("data must hold samples. Received: no batch at all")
+        deviation = np.ravel(np.sqrt(squares / count))
+        step = np.spacing(np.ravel(np.abs(mean)).astype(self.dtype))
+        coarse = (step > 0.01 * deviation) & (deviation > 0)
+        if coarse.any():
+            at = int(np.argmax(coarse))
+            warnings.warn(
+                f"Layer {self.name!r} measured a mean of {np.ravel(mean)[at]:.10g} and a standard "
+                f"deviation of {deviation[at]:.3g}, where {self.dtype} has steps of {step[at]:.3g}:"
+                " what is normalized keeps less than two digits. Subtract a number near the mean "
+                "from the data first"
+                + (", or make the model float64." if self.dtype == "float32" else "."),
+                stacklevel=3,
+            )
         self.set_weights([mean, squares / count, count])
 
     # ---- as data --------------------------------------------------------------------------
@@ -315,7 +340,7 @@ class Normalization(Layer):
     @property
     def mean(self) -> Array | None:
         """The mean in use, of a shape that spreads over a batch; None before the build."""
-        return self._in_use()[0].copy() if self.built else None
+        return self._in_use()[0].reshape(self._broadcast).copy() if self.built else None
 
     @property
     def variance(self) -> Array | None:

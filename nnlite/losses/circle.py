@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,14 @@ class Circle(Loss):
     """
 
     takes_indices = True
+
+    refused_overrides: ClassVar[Mapping[str, str]] = {
+        **Loss.refused_overrides,
+        **dict.fromkeys(
+            ("call", "derivative", "call_and_derivative", "against"),
+            "each embedding is in the loss of every other one. Subclass Loss, with axis = None.",
+        ),
+    }
 
     def __init__(
         self,

@@ -57,6 +57,13 @@ class Loss(Configurable):
 
     left_out_if_none: ClassVar[tuple[str, ...]] = ("dtype",)
 
+    #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
+    refused_overrides: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("__call__", "gradient", "value_and_gradient", "arrays"),
+        "define call(self, y_true, y_pred), which returns the loss of each sample, and "
+        "derivative(self, y_true, y_pred).",
+    )
+
     #: Whether value and derivative are computed as one, since `call_and_derivative` is defined
     #: no further from the class than either of the two.
     joint: ClassVar[bool] = False
@@ -66,14 +73,7 @@ class Loss(Configurable):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        refuse_overrides(
-            cls,
-            dict.fromkeys(
-                ("__call__", "gradient", "value_and_gradient", "arrays"),
-                "define call(self, y_true, y_pred), which returns the loss of each sample, and "
-                "derivative(self, y_true, y_pred).",
-            ),
-        )
+        refuse_overrides(cls, cls.refused_overrides)
         both = depth(cls, "call_and_derivative")
         cls.joint = both <= min(depth(cls, "call"), depth(cls, "derivative"))
         if not cls.joint:

@@ -168,22 +168,27 @@ class CompiledMetrics:
     def settle(self, shapes: tuple[tuple[int, ...], tuple[int, ...]] | None) -> None:
         """Choose the forms that fit the shapes of a sample, and the names in logs, which differ."""
         self.shapes = shapes
-        used: dict[str, tuple[Metric, bool]] = {}
+        self._used = {}
         if shapes is None:
-            self._used = used
             return
-        for one, weighted in self.asked:
+        for name, (one, weighted) in zip(self.kinds(), self.asked, strict=True):
             metric = fitting(one, *shapes) if _follows_from_data(one) else one
-            name = base = metric.name
-            if weighted and name in used:
+            metric.reset_state()  # it may have been used before, by hand or by another compile
+            self._used[name] = (metric, weighted)
+
+    def kinds(self) -> dict[str, Any]:
+        """Return each name in logs with its metric, or a class for one that follows from data."""
+        kinds: dict[str, Any] = {}
+        for one, weighted in self.asked:
+            name = base = one if isinstance(one, str) else one.name
+            if weighted and name in kinds:
                 name = base = f"weighted_{base}"
             number = 0
-            while name in used:
+            while name in kinds:
                 number += 1
                 name = f"{base}_{number}"
-            metric.reset_state()  # it may have been used before, by hand or by another compile
-            used[name] = (metric, weighted)
-        self._used = used
+            kinds[name] = _BY_SHAPE[one.lower()][0] if isinstance(one, str) else one
+        return kinds
 
     def results(self) -> dict[str, Any]:
         """Return each metric's result by name: a float, or an array of its own."""
@@ -225,4 +230,4 @@ def _plain(result: Any) -> Any:
     """Return a result that later batches leave alone."""
     if isinstance(result, float) or not isinstance(result, (np.ndarray, np.generic)):
         return result
-    return float(result) if result.ndim == 0 else np.array(result)
+    return float(result.item()) if result.size == 1 else np.array(result)

@@ -103,8 +103,8 @@ class Metric(Configurable):
             name: Likewise: it goes by the attribute that you keep it in.
         """
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        first = initializers.get(initializer)(shape, float_type(dtype or "float64"))
-        return np.asarray(first).view(StateVariable)
+        draw = initializers.get(initializer) or initializers.Zeros()
+        return np.asarray(draw(shape, float_type(dtype or "float64"))).view(StateVariable)
 
     def add_weight(
         self,

@@ -89,7 +89,7 @@ class Adam(Optimizer):
 
     def begin_step(self) -> None:
         """Compute a_t and e for the moments as they are kept."""
-        t, root = self.iterations, math.sqrt(1 - self.beta_2)
+        t, root = self._count(), math.sqrt(1 - self.beta_2)
         correction = math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         self._step_size = self.rate * correction * (1 - self.beta_1) / root
         self._scaled_epsilon = max(self.epsilon, math.sqrt(TINY)) / root
@@ -130,7 +130,7 @@ class AdamW(Adam):
 
     Raises:
         TypeError: If ``weight_decay`` is no number.
-        ValueError: If a beta is outside [0, 1), or as for `Optimizer`.
+        ValueError: If ``weight_decay`` is None, a beta is outside [0, 1), or as for `Optimizer`.
 
     >>> AdamW(weight_decay=0.1)
     AdamW(weight_decay=0.1)
@@ -154,13 +154,15 @@ class AdamW(Adam):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
+        if weight_decay is None:
+            raise ValueError("weight_decay must be a number. Received: weight_decay=None")
         super().__init__(
             learning_rate,
             beta_1,
             beta_2,
             epsilon,
             amsgrad,
-            check_number("weight_decay", weight_decay),
+            weight_decay,
             clipnorm,
             clipvalue,
             global_clipnorm,
@@ -237,7 +239,7 @@ class Adamax(Optimizer):
 
     def begin_step(self) -> None:
         """Compute a (1 - b1) / (1 - b1^t): the mean is kept as m / (1 - b1)."""
-        self._step_size = self.rate * (1 - self.beta_1) / (1 - self.beta_1**self.iterations)
+        self._step_size = self.rate * (1 - self.beta_1) / (1 - self.beta_1 ** self._count())
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
         """One step, as the class says."""
@@ -322,7 +324,7 @@ class Nadam(Optimizer):
 
     def begin_step(self) -> None:
         """Compute the factors of m and g, and e, for the moments as they are kept."""
-        t = self.iterations
+        t = self._count()
         now, after = (self.beta_1 * (1 - 0.96**step / 2) for step in (t, t + 1))
         self.u_product *= now
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2**t))

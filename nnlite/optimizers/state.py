@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite import config
+from nnlite import config, initializers
 from nnlite.checks import as_numeric, check_count, check_number
 from nnlite.registry import Configurable
 from nnlite.variables import Variable, WeightVector
@@ -17,12 +17,75 @@ __all__ = ["State"]
 
 Array = NDArray[Any]
 
+# Slots that the rule does not name, and the single numbers that every optimizer keeps.
+_COMMON = ("average", "gradient_accumulator", "iteration", "learning_rate")
+
+
+class _Kept(Variable):
+    """An array or number that an optimizer keeps, read and written in the scale of Keras.
+
+    Args:
+        keeper: The optimizer.
+        name: What files call it.
+        slot: The slot, or the name of the number.
+        of: The weight that it belongs to; None for a number.
+    """
+
+    __slots__ = ("_keeper", "_of", "_slot")
+
+    kind = "state"
+
+    def __init__(self, keeper: State, name: str, slot: str, of: Variable | None = None) -> None:
+        self._keeper, self._slot, self._of = keeper, slot, of
+        self.name = self.path = name
+        self._trainable = False
+        self.regularizer = self.constraint = self.vector = None
+
+    @property
+    def value(self) -> Array:  # type: ignore[override]
+        """A copy of what is kept now."""
+        if self._of is None:
+            return self._keeper._number(self._slot)
+        part = self._keeper._part(self._slot, self._of)
+        return part * self._keeper.scales.get(self._slot, 1.0)
+
+    def check(self, value: Any, what: str = "") -> Any:
+        """Return ``value`` as it is kept: an array in the rule's scale, or a number."""
+        array = as_numeric(f"state {self.name!r}", value)
+        if self._of is not None:
+            return super().check(array / self._keeper.scales.get(self._slot, 1.0))
+        if array.ndim:
+            super().check(array)  # its shape is wrong
+        if self._slot == "iteration":
+            return check_count(self.name, array[()], 0)
+        if self._slot == "learning_rate":
+            # A file rounds it to float32: a rate that it is the rounding of stays as it is.
+            rate = self._keeper._learning_rate
+            rounded = array.dtype.kind == "f" and array.dtype.type(rate) == array
+            return rate if rounded else check_number(self.name, array[()])
+        return float(array)
+
+    def assign(self, value: Any) -> None:
+        """Keep ``value``; raises as `load_state_arrays`."""
+        kept = self.check(value)
+        if self._of is not None:
+            self._keeper._part(self._slot, self._of)[...] = kept
+        else:
+            setattr(self._keeper, _ATTRIBUTES.get(self._slot, self._slot), kept)
+
+    def __reduce__(self) -> Any:
+        return Variable, (self.numpy(), self.name, False)
+
+
+_ATTRIBUTES = {"iteration": "_batches", "learning_rate": "_learning_rate"}
+
 
 class State(Configurable):
     """The state of an optimizer: a count, a learning rate, and vectors as long as the weights'.
 
     Attributes:
-        state: Each vector by its slot's name, in the scale that the rule keeps it in.
+        state: Each vector by its slot's name, in the scale that the rule keeps it in, and each
+            array of `add_variable` by its name.
     """
 
     #: The names of the vectors of state that the rule keeps.
@@ -46,31 +109,187 @@ class State(Configurable):
         self._batches = 0
         self._variables: tuple[Variable, ...] = ()
         self._slices: list[slice] = []
+        self._index: dict[Variable, int] = {}
+        self._names: list[str] = []
         self._resting: dict[Variable, dict[str, Array]] = {}  # of weights that are frozen now
+        # What was added by hand: the variable, its name in `state`, and the weight it belongs to.
+        self._added: list[tuple[Variable, str, Variable | None]] = []
+        self._at_first: int | None = None  # how many of them before the first build
+        self._of_no_weight: dict[str, Variable] = {}
+        self._restored: set[tuple[Variable, str]] = set()
 
     def _lay_out(self, vector: WeightVector, slots: Sequence[str]) -> None:
         """Make the state for the weights in ``vector``, keeping that of the weights known."""
+        slots = [*slots, *(slot for slot in self.state if slot in self._slots_added())]
+        if self._at_first is None:
+            self._at_first = len(self._added)
         known = self._resting
         for variable, part in zip(self._variables, self._slices, strict=True):
-            known[variable] = {slot: whole[part] for slot, whole in self.state.items()}
+            known[variable] = {
+                slot: whole[part]
+                for slot, whole in self.state.items()
+                if slot not in self._of_no_weight
+            }
         initial: dict[str, Any] = {"average": vector.values, **self.initial}
         state = {slot: np.full_like(vector.values, initial.get(slot, 0.0)) for slot in slots}
+        self._restored = set()
         for variable, part in zip(vector.variables, vector.slices, strict=True):
             for slot, old in known.pop(variable, {}).items():
                 state[slot][part] = old
+                self._restored.add((variable, slot))
         self._resting = {
             variable: {slot: old.copy() for slot, old in parts.items()}
             for variable, parts in known.items()
         }
+        del self._added[self._at_first :]  # the rest is asked for again
+        state.update((slot, variable.value) for variable, slot, _ in self._added)
         self.state, self.built = state, True
         self._variables, self._slices = vector.variables, vector.slices
+        self._index = {variable: i for i, variable in enumerate(self._variables)}
+        self._names = _told_apart([variable.name for variable in self._variables])
+
+    # ---- what a subclass adds -------------------------------------------------------------
+
+    def add_variable(
+        self,
+        shape: Sequence[int],
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        aggregation: str = "none",
+        layout: None = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Make state of the optimizer's own, which is saved and copied with it.
+
+        Args:
+            shape: Its shape.
+            initializer: A name, an initializer, or a function of ``(shape, dtype=...)``.
+            dtype: Its type; ``nnlite.config.floatx()`` by default.
+            aggregation: Accepted for Keras's sake.
+            layout: Likewise.
+            name: Its name, numbered where there is one of that name.
+        """
+        name = self._free_name(name or "variable", None)
+        variable = self._of_no_weight.get(name)
+        if variable is None or variable.shape != tuple(shape):
+            dtype = dtype or config.floatx()
+            draw = initializers.get(initializer) or initializers.Zeros()
+            value = np.array(draw(tuple(shape), dtype=dtype), dtype)
+            variable = self._of_no_weight[name] = Variable(value, name, trainable=False)
+        self.state[name] = variable.value
+        self._added.append((variable, name, None))
+        return variable
+
+    def add_variable_from_reference(
+        self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
+    ) -> Variable:
+        """Make state beside a weight: of its shape, saved and copied with the optimizer.
+
+        To be called in ``build(variables)``, after ``super().build(variables)``. It is called
+        again when weights are frozen or thawed; each weight then has the state that it had.
+
+        Args:
+            reference_variable: The weight.
+            name: The state's name.
+            initializer: A name, an initializer, or a function of ``(shape, dtype=...)``.
+
+        Raises:
+            ValueError: If the optimizer is not built for this weight.
+        """
+        part = self._slices[self._get_variable_index(reference_variable)]
+        slot = self._free_name(name or "var", reference_variable)
+        if slot not in self.state:
+            dtype = reference_variable.dtype
+            self.state[slot] = np.zeros(self._slices[-1].stop, dtype)
+        value = self.state[slot][part].reshape(reference_variable.shape)
+        if (reference_variable, slot) not in self._restored:
+            draw = initializers.get(initializer) or initializers.Zeros()
+            value[...] = draw(value.shape, dtype=value.dtype.name)
+        own = self._names[self._get_variable_index(reference_variable)]
+        variable = Variable(value, f"{own}_{slot}", trainable=False)
+        self._added.append((variable, slot, reference_variable))
+        return variable
+
+    def add_optimizer_variables(
+        self, trainable_variables: Iterable[Variable], name: Any, initializer: Any = "zeros"
+    ) -> Any:
+        """Call `add_variable_from_reference` for each weight, with one name or with several.
+
+        Returns:
+            A list of the state beside each weight; with a list of names, a tuple of such lists.
+
+        Raises:
+            ValueError: As `add_variable_from_reference`, or if there are not as many
+                initializers as names.
+        """
+        if isinstance(name, str):
+            return self.add_optimizer_variables(trainable_variables, [name], [initializer])[0]
+        several = isinstance(initializer, (list, tuple))
+        chosen = list(initializer) if several else [initializer] * len(name)
+        if len(chosen) != len(name):
+            raise ValueError(
+                "There must be as many initializers as names. "
+                f"Received: name={name!r}, initializer={initializer!r}"
+            )
+        rows = [
+            [self.add_variable_from_reference(v, *pair) for pair in zip(name, chosen, strict=True)]
+            for v in trainable_variables
+        ]
+        return tuple([row[i] for row in rows] for i in range(len(name)))
+
+    def _get_variable_index(self, variable: Variable) -> int:
+        """Return the place of a weight among those that the optimizer is built for.
+
+        Raises:
+            ValueError: If it is none of them.
+        """
+        if variable not in self._index:
+            raise ValueError(
+                f"Unknown variable: {variable}. This {type(self).__name__} is not built for it: "
+                "call build(variables) first, in a build of your own super().build(variables)."
+            )
+        return self._index[variable]
+
+    def _free_name(self, name: str, of: Variable | None) -> str:
+        """Return ``name``, with a number if there is state of that name already."""
+        taken = {*_COMMON, *self.slots, *self.scalars}
+        taken.update(slot for _, slot, other in self._added if other in (of, None) or of is None)
+        return _told_apart([*taken, name])[-1]
+
+    def _slots_added(self) -> set[str]:
+        return {slot for _, slot, of in self._added if of is not None}
+
+    def _part(self, slot: str, variable: Variable) -> Array:
+        """Return the view of a weight's state, also where the weight is frozen now."""
+        if variable in self._index:
+            flat = self.state[slot][self._slices[self._index[variable]]]
+        else:
+            flat = self._resting[variable][slot]
+        return flat.reshape(variable.shape)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for variable, slot, of in self._added:  # each came with an array of its own
+            if of is None:
+                self.state[slot] = variable.value
+            else:
+                variable.rebind(self._part(slot, of), variable.gradient)
 
     # ---- as files hold it -----------------------------------------------------------------
 
     @property
     def variables(self) -> list[Variable]:
-        """Copies of all that is kept, in Keras's order; to change it, use `load_state_arrays`."""
-        return [Variable(array, name, trainable=False) for name, array in self.state_arrays()]
+        """All that is kept, in Keras's order; assigning to one of them changes it.
+
+        Before the build that is the count of batches and the learning rate.
+
+        >>> from nnlite.optimizers import SGD
+        >>> optimizer = SGD(0.5)
+        >>> optimizer.variables[1].assign(0.25)
+        >>> optimizer.learning_rate
+        0.25
+        """
+        return self._kept()
 
     def state_arrays(self) -> list[tuple[str, Array]]:
         """Return all that training needs to go on, as Keras's files hold it.
@@ -93,10 +312,8 @@ class State(Configurable):
         >>> [name for name, array in optimizer.state_arrays()]
         ['iteration', 'learning_rate', 'kernel_momentum', 'bias_momentum']
         """
-        return [
-            (name, self._number(name) if view is None else view * scale)
-            for name, view, scale in self._kept()
-        ]
+        self._check_built()
+        return [(variable.name, variable.numpy()) for variable in self._kept()]
 
     def load_state_arrays(self, arrays: Sequence[Any], by_slot: bool = False) -> None:
         """Take over what `state_arrays` or Keras's ``optimizer.variables`` gave.
@@ -119,80 +336,45 @@ class State(Configurable):
         >>> optimizer.iterations, optimizer.learning_rate, optimizer.state
         (3, 0.25, {'momentum': array([1., 2.])})
         """
+        self._check_built()
         kept = self._kept(by_slot)
         if len(arrays) != len(kept):
             raise ValueError(
                 f"{type(self).__name__} keeps {len(kept)} arrays: "
-                f"{', '.join(name for name, *_ in kept)}. Received: {len(arrays)}"
+                f"{', '.join(variable.name for variable in kept)}. Received: {len(arrays)}"
             )
-        numbers: dict[str, Any] = {}
-        taken: list[tuple[Array, Array]] = []
-        for (name, view, scale), given in zip(kept, arrays, strict=True):
-            array = as_numeric(name, given)
-            shape = () if view is None else view.shape
-            if array.shape != shape:
-                raise ValueError(
-                    f"State {name!r} has shape {shape}. Received an array of shape {array.shape}"
-                )
-            if view is not None:
-                taken.append((view, _converted(name, array, scale, view.dtype)))
-            elif name == "iteration":
-                numbers["_batches"] = check_count(name, array[()], 0)
-            elif name == "learning_rate":
-                # A file rounds it to float32: a rate that it is the rounding of stays as it is.
-                if array.dtype.kind != "f" or array.dtype.type(self._learning_rate) != array:
-                    numbers["_learning_rate"] = check_number(name, array[()])
-            else:
-                numbers[name] = float(array)
-        for name, number in numbers.items():
-            setattr(self, name, number)
-        for view, array in taken:
-            view[...] = array
+        for variable, array in zip(kept, arrays, strict=True):
+            variable.check(array)
+        for variable, array in zip(kept, arrays, strict=True):
+            variable.assign(array)
 
-    def _kept(self, by_slot: bool = False) -> list[tuple[str, Array | None, float]]:
-        """Return name, view into the state (None: a single number) and scale of all that is kept.
-
-        Raises:
-            RuntimeError: If the optimizer has not been built.
-        """
+    def _check_built(self) -> None:
         if not self.built:
             raise RuntimeError(
                 f"This {type(self).__name__} has no state before build(vector); a model's fit "
                 "calls it."
             )
+
+    def _kept(self, by_slot: bool = False) -> list[Variable]:
+        """Return all that is kept, in the order of files."""
+        added = [variable for variable, *_ in self._added]
+        extra = {*self._slots_added(), *self._of_no_weight}
         beside = tuple(slot for slot in self.paired if slot in self.state and not by_slot)
         groups: list[tuple[str, ...]]
-        groups = [(slot,) for slot in self.state if slot not in (*beside, *self.slots)]
+        groups = [(slot,) for slot in self.state if slot not in (*beside, *self.slots, *extra)]
         groups += [beside, *((slot,) for slot in self.slots if slot not in beside)]
-        weights = list(zip(self._names(), self._variables, self._slices, strict=True))
-        arrays: list[tuple[str, Array | None, float]] = [
-            (
-                f"{name}_{slot}",
-                self.state[slot][part].reshape(variable.shape),
-                self.scales.get(slot, 1.0),
-            )
-            for group in groups
-            for name, variable, part in weights
+        arrays: list[Variable] = [
+            _Kept(self, f"{name}_{slot}", slot, variable)
+            for group in groups * self.built
+            for name, variable in zip(self._names, self._variables, strict=True)
             for slot in group
         ]
-        scalars: list[tuple[str, Array | None, float]] = [
-            (name, None, 1.0) for name in self.scalars
-        ]
+        scalars: list[Variable] = [_Kept(self, name, name) for name in self.scalars * self.built]
+        count = _Kept(self, "iteration", "iteration")
         if by_slot:
-            return [("iteration", None, 1.0), *scalars, *arrays]
-        rate = [("learning_rate", None, 1.0)] * isinstance(self._learning_rate, float)
-        return [("iteration", None, 1.0), *rate, *arrays, *scalars]
-
-    def _names(self) -> list[str]:
-        """Return a name for each weight, counted where several have the same."""
-        names: list[str] = []
-        for variable in self._variables:
-            name, count = variable.name, 0
-            while name in names:
-                count += 1
-                name = f"{variable.name}_{count}"
-            names.append(name)
-        return names
+            return [count, *scalars, *arrays, *added]
+        rates = ["learning_rate"] * isinstance(self._learning_rate, float)
+        return [count, *(_Kept(self, rate, rate) for rate in rates), *arrays, *scalars, *added]
 
     def _number(self, name: str) -> Array:
         """Return a single number as an array: the count an integer, else of the weights' type."""
@@ -203,17 +385,13 @@ class State(Configurable):
         return np.array(value, dtypes[0] if dtypes else config.floatx())
 
 
-def _converted(name: str, array: Array, scale: float, dtype: np.dtype[Any]) -> Array:
-    """Return ``array`` in the scale and type that a rule keeps it in.
-
-    Raises:
-        ValueError: If a number in it is too large for that.
-    """
-    with np.errstate(over="ignore", under="ignore"):
-        converted = (array / scale).astype(dtype, copy=False)
-    if (np.isfinite(array) & ~np.isfinite(converted)).any():
-        raise ValueError(
-            f"State {name!r} is {dtype}, which cannot hold numbers as large as "
-            f"{np.abs(array).max()}."
-        )
-    return converted
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Return the names, each counted where one before it has the same."""
+    apart: dict[str, None] = {}
+    for name in names:
+        free, count = name, 0
+        while free in apart:
+            count += 1
+            free = f"{name}_{count}"
+        apart[free] = None
+    return list(apart)

@@ -66,7 +66,7 @@ def built_optimizer(model: Trainer) -> optimizers.Optimizer:
     learning = model.learning_variables()
     if model._vector is None or not model._vector.holds(learning):
         model._vector = WeightVector(learning, np.dtype(model.dtype), model)
-    model.optimizer.build(model._vector)
+    model.optimizer.take_up(model._vector)
     return model.optimizer
 
 

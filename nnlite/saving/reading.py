@@ -140,7 +140,20 @@ def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Se
         assert isinstance(model, Sequential)  # translate saw to it
         if not model.built:
             model.build(_input_shape(model, weights))
+    model.column_names = _column_names(config["config"], model)
     return translated, model
+
+
+def _column_names(config: Any, model: Sequential) -> tuple[str, ...] | None:
+    """Return the names of the frame's columns that the model was trained on, if it was."""
+    names = config.get("column_names") if isinstance(config, dict) else None
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("column_names is no list of names")
+    if not len(set(names)) == len(names) == model.input_shape[-1]:
+        raise ValueError(f"column_names has {len(names)} names for {model.input_shape[-1]} columns")
+    return tuple(names)
 
 
 def _check_all_filled(model: Sequential, found: Sequence[Assignment]) -> None:

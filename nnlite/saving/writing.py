@@ -43,6 +43,8 @@ def model_data(model: Sequential) -> dict[str, Any]:
         TypeError: If a part of it cannot be written as data.
     """
     data = _serialized(model)
+    if model.column_names is not None:  # Keras passes over it
+        data["config"]["column_names"] = list(model.column_names)
     if model.optimizer is not None:
         data["compile_config"] = compile_config(model)
     return data

@@ -178,7 +178,7 @@ LAYERS = {
             st.fixed_dictionaries({"rate": st.sampled_from([0, 0.3, 0.9, 1])}), sample_shapes
         ),
         st.tuples(
-            st.sampled_from([(None, 1, None), (1, None, 1), (None, 3, 2)]).map(
+            st.sampled_from([(None, 1, None), (1, None, 1), (None, 3, 2), (3, 1), (2,)]).map(
                 lambda shape: {"rate": 0.5, "noise_shape": shape}
             ),
             st.just((3, 2)),
@@ -215,7 +215,11 @@ LAYERS = {
     LayerNormalization: st.tuples(
         st.fixed_dictionaries(
             {"center": st.booleans(), "scale": st.booleans(), "axis": sample_axes},
-            optional={"epsilon": st.sampled_from([1e-5, 0.5]), "trainable": st.just(False)},
+            optional={
+                "epsilon": st.sampled_from([1e-5, 0.5]),
+                "trainable": st.just(False),
+                "rms_scaling": st.just(True),
+            },
         ),
         st.just((3, 2, 2)),
     ),

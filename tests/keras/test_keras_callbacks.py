@@ -343,6 +343,49 @@ def test_every_callback_has_a_case():
     assert set(CASES) == set(callbacks.__all__) - {*ELSEWHERE}
 
 
+@pytest.mark.parametrize("method", ["evaluate", "predict"])
+def test_a_callback_is_told_of_the_run_and_ends_it_as_in_keras(method):
+    def run(model, module):
+        calls = []
+
+        class Stop(module.Callback):
+            def set_params(self, params):
+                super().set_params(params)
+                calls.append(dict(params))
+
+            def on_test_batch_end(self, batch, logs=None):
+                calls.append((batch, list(logs)))
+                self.model.stop_evaluating = batch == 1
+
+            def on_predict_batch_end(self, batch, logs=None):
+                calls.append((batch, list(logs)))
+                self.model.stop_predicting = batch == 1
+
+        given = _data()[: 2 if method == "evaluate" else 1]
+        options = {"batch_size": 5, "verbose": 0, "callbacks": [Stop()]}
+        return calls, np.array(getattr(model, method)(*given, **options))
+
+    theirs, ours = models()
+    expected_calls, expected = run(theirs, keras.callbacks)
+    calls, results = run(ours, callbacks)
+    assert calls == expected_calls
+    assert_close(results, expected)
+
+
+def test_a_monitor_value_of_ones_own_stops_where_keras_does(tmp_path):
+    def make(module, _):
+        class Sum(module.EarlyStopping):
+            def get_monitor_value(self, logs):
+                return logs["played"] + logs["val_played"]
+
+        return Sum("sum", mode="min", patience=1, restore_best_weights=True)
+
+    for seed in range(3):
+        (tmp_path / str(seed)).mkdir()
+        expected, callback = assert_same_run(tmp_path / str(seed), make, seed)
+        assert callback.best == expected.best
+
+
 # ---- names -----------------------------------------------------------------------------------
 
 NOT_HERE = {

@@ -19,6 +19,8 @@ def _double_is_double(monkeypatch):
     monkeypatch.setitem(dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`")
+
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 DTYPES = pytest.mark.parametrize("dtype", TOLERANCE)
 
@@ -71,6 +73,7 @@ def layer_normalization(generator):
         beta_initializer=["ones"],
         gamma_regularizer=["l1"],
         beta_constraint=["unit_norm"],
+        rms_scaling=[True, False],
     )
     return arguments, SHAPE
 

@@ -361,3 +361,87 @@ def test_restarts_fall_on_keras_steps(ratio):
     steps = np.arange(20_000)
     wanted = jax.vmap(their)(steps)
     np.testing.assert_allclose([our(step) for step in steps], wanted, rtol=1e-5, atol=1e-5)
+
+
+# ---- steps by hand, and rules of one's own --------------------------------------------------
+
+
+def heavy(module):
+    """Return the same class, statement for statement, as an optimizer of either package."""
+
+    class Heavy(module.Optimizer):
+        def __init__(self, learning_rate=0.25, momentum=0.5, **kwargs):
+            super().__init__(learning_rate, **kwargs)
+            self.momentum = momentum
+
+        def build(self, variables):
+            if self.built:
+                return
+            super().build(variables)
+            self.momentums = [
+                self.add_variable_from_reference(v, name="momentum") for v in variables
+            ]
+
+        def update_step(self, gradient, variable, learning_rate):
+            m = self.momentums[self._get_variable_index(variable)]
+            self.assign(m, m * self.momentum - gradient * learning_rate / (self.iterations + 1))
+            self.assign_add(variable, m)
+
+        def get_config(self):
+            return {**super().get_config(), "momentum": self.momentum}
+
+    return Heavy
+
+
+@pytest.mark.parametrize("common", [COMMON[i] for i in (1, 3, 5, 6)], ids=str)
+@pytest.mark.parametrize("name", ["Heavy", "Nadam"])
+def test_steps_by_hand_on_some_of_the_weights_are_keras(name, common):
+    """On all, on one, and with a gradient missing: over so many steps that each follows each."""
+    rng = np.random.default_rng([5, *name.encode()])
+    common = {key: value for key, value in common.items() if key != "excluded"}
+    own = {"momentum": 0.5} if name == "Heavy" else {}
+    pairs = []
+    values = [rng.standard_normal(shape).astype("float32") for shape in SHAPES.values()]
+    for module, variable in ((theirs, keras.Variable), (ours, Variable)):
+        cls = heavy(module) if name == "Heavy" else getattr(module, name)
+        weights = [variable(v.copy(), name=n) for n, v in zip(SHAPES, values, strict=True)]
+        pairs.append((cls(0.25, **own, **common), weights))
+    for chosen in ([0, 1], [1], [0], [0, 1], [0, 1], [1]):
+        grads = [rng.standard_normal(values[i].shape).astype("float32") for i in chosen]
+        for optimizer, weights in pairs:
+            if not optimizer.built:
+                optimizer.build(weights)
+            optimizer.apply(grads, [weights[i] for i in chosen])
+        (their, yours), (our, mine) = pairs
+        for one, other in zip([*mine, *our.variables], [*yours, *their.variables], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5, err_msg=one.name)
+
+
+def test_a_rule_of_ones_own_has_keras_names_and_configuration():
+    their, our = (heavy(module)(0.25, 0.75, name="own") for module in (theirs, ours))
+    assert our.get_config() == their.get_config()
+    for optimizer, variable in ((their, keras.Variable), (our, Variable)):
+        optimizer.build([variable(np.ones(2, "float32"), name="w")])
+    assert [v.name for v in our.variables] == [v.name for v in their.variables]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda module, v: module.SGD().apply([np.ones(2)]),
+        lambda module, v: module.SGD().apply([None], [v]),
+        lambda module, v: module.SGD().set_weights([]),
+        lambda module, v: module.AdamW(weight_decay=None),
+        lambda module, v: module.SGD(clipnorm=1.0, clipvalue=1.0),
+        lambda module, v: module.SGD(momentum=2.0),
+        lambda module, v: module.get("typo"),
+    ],
+)
+def test_the_error_is_of_keras_type(wrong):
+    for module, variable in ((theirs, keras.Variable), (ours, Variable)):
+        with pytest.raises(ValueError, match=r"."):
+            wrong(module, variable(np.ones(2, "float32"), name="v"))
+
+
+def test_none_is_no_optimizer():
+    assert ours.get(None) is theirs.get(None) is None

@@ -2,12 +2,17 @@
 
 MUTANTS = {
     "callbacks/monitor.py": [
-        ("operator.gt if self._more_is_better(logs)", "operator.lt if self._more_is_better(logs)"),
+        ("operator.gt if self._more_is_better(", "operator.lt if self._more_is_better("),
+        ("        if math.isnan(value):", "        if False:"),
+        ("if complete and not own", "if not own"),
+        ("        if self._found_op:", "        if True:"),
+        ("if np.size(value) == 1 else", "if np.ndim(value) == 0 else"),
+        ("self.monitor_op(0.0, 1.0)", "self.monitor_op is operator.lt"),
         ('return direction == "up"', 'return direction != "up"'),
         ('self.monitor.removeprefix("val_")', "self.monitor"),
         ("else -self.min_delta", "else self.min_delta"),
         ("value + margin, reference", "value - margin, reference"),
-        ("self._warned = True", "self._warned = False"),
+        ("            self._told.append(message)\n", ""),
     ],
     "callbacks/early_stopping.py": [
         ("elif self.wait >= self.patience", "elif self.wait > self.patience"),
@@ -22,10 +27,20 @@ MUTANTS = {
         ("self.cooldown_counter -= 1", "self.cooldown_counter -= 2"),
         ("self.cooldown_counter = self.cooldown", "self.cooldown_counter = 0"),
     ],
-    "callbacks/model_checkpoint.py": [
-        ('"epoch": self._epoch + 1, **place', '"epoch": self._epoch, **place'),
-        ('{"batch": batch + 1}', '{"batch": batch}'),
+    "callbacks/saving_callback.py": [
         ("            self._batches = 0\n", ""),
+        (
+            "self._batches += batch - (self._last_batch if batch > self._last_batch else -1)",
+            "self._batches += 1",
+        ),
+        ("return SavingCallback.on_train_batch_end if", "return None if"),
+        ("        super().on_train_batch_end(batch, logs)\n", ""),
+    ],
+    "callbacks/model_checkpoint.py": [
+        ('{"epoch": epoch + 1})', '{"epoch": epoch})'),
+        ('"batch": batch + 1}', '"batch": batch}'),
+        ("self._epoch if run is None else run.epoch", "self._epoch"),
+        ('if by_epochs or not name.startswith("val_")', "if True"),
         ("self.best = best_now", "pass"),
         ("if self.save_weights_only:", "if not self.save_weights_only:"),
     ],
@@ -38,6 +53,13 @@ MUTANTS = {
     "callbacks/callback_list.py": [
         ('for hook in (name, name.replace("on_train_batch", "on_batch")):', "for hook in (name,):"),
         ("            return function\n", "            return None\n"),
+        ("            self._find_hooks()\n\n", "            pass\n\n"),
+        ('[f"val_{name}" for name in names]', "[]"),
+        ("*kinds.values(), *writers", "*kinds.values()"),
+    ],
+    "callbacks/history.py": [
+        ("value = value.copy()", "pass"),
+        ("        self.epoch = []\n\n", "        pass\n\n"),
     ],
     "callbacks/csv_logger.py": [
         ("end if self.append else 0", "end"),

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nnlite.checks import ArgumentError
 from nnlite.layers.activations.base import ActivationLayer, registry
 from nnlite.layers.activations.gated import GELU, GLU, Mish, SiLU
 from nnlite.layers.activations.hard import (
@@ -130,7 +131,7 @@ def _made(identifier: Any, dtype: str) -> Layer:
     elif isinstance(identifier, type) and issubclass(identifier, Layer):
         make = identifier
     else:
-        raise TypeError(
+        raise ArgumentError(
             "activation must be a name such as 'relu', a function of nnlite.activations, or a "
             f"layer such as ReLU(). Received: activation={identifier!r}."
             + (_OF_YOUR_OWN if callable(identifier) else "")
@@ -138,7 +139,7 @@ def _made(identifier: Any, dtype: str) -> Layer:
     try:
         return make(dtype=dtype)
     except TypeError as error:
-        raise TypeError(
+        raise ArgumentError(
             f"activation={identifier!r} cannot be made without arguments ({error}). "
             "Give a layer object."
         ) from None

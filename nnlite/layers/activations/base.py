@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import as_returned
 from nnlite.layers.layer import Layer, Shape
 from nnlite.layers.layer import registry as layer_registry
 from nnlite.overrides import require_derivative
@@ -80,11 +81,16 @@ class ActivationLayer(Layer):
         """
         if logits:
             return x
-        if not training:
-            return self.apply(x, x if in_place else np.empty_like(x))
-        in_place = in_place and not self.needs_input
-        y = self.apply(x, x if in_place else self.scratch("output", x.shape))
-        self.cache = (x, y)
+        if training:
+            in_place = in_place and not self.needs_input
+            out = x if in_place else self.scratch("output", x.shape)
+        else:
+            out = x if in_place else np.empty_like(x)
+        y = self.apply(x, out)
+        if y is not out:
+            y = as_returned(f"{type(self).__name__}.apply", y, x.shape, self.dtype)
+        if training:
+            self.cache = (x, y)
         return y
 
     def backward(self, gradient: Array, *, from_logits: bool = False) -> Array:
@@ -92,7 +98,11 @@ class ActivationLayer(Layer):
         if from_logits:
             return gradient
         x, y = self.cache
-        return self.chain(gradient, x, y, self.scratch("input_gradient", gradient.shape))
+        out = self.scratch("input_gradient", gradient.shape)
+        dx = self.chain(gradient, x, y, out)
+        if dx is not out:
+            dx = as_returned(f"{type(self).__name__}.chain", dx, gradient.shape, self.dtype)
+        return dx
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``: an activation keeps it."""

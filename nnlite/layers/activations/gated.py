@@ -183,10 +183,6 @@ class GLU(Layer):
             raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
         self.axis = int(axis)
 
-    def build(self, input_shape: Shape) -> None:
-        """Check that the axis is there and can be halved."""
-        self.compute_output_shape(input_shape)
-
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape`` with half its size along the axis."""
         fits = -len(input_shape) <= self.axis < len(input_shape)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import ArgumentError
 from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Shape
 from nnlite.numerics import shifted_exp
@@ -24,16 +25,21 @@ class _AlongAxes(ActivationLayer):
         super().__init__(**kwargs)
         axes = (axis,) if isinstance(axis, int) else axis
         if not isinstance(axes, (tuple, list)) or not all(isinstance(one, int) for one in axes):
-            raise TypeError(f"axis must be an integer, or several. Received: axis={axis!r}")
+            raise ArgumentError(f"axis must be an integer, or several. Received: axis={axis!r}")
         self.axis = axis
         self._axes = tuple(axes)
 
-    def build(self, input_shape: Shape) -> None:
-        """Check that the input has the axes."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``.
+
+        Raises:
+            ValueError: If it lacks an axis.
+        """
         if any(not -len(input_shape) <= axis < len(input_shape) for axis in self._axes):
             raise ValueError(
                 f"Layer {self.name!r} has axis={self.axis}, its input the shape {input_shape}."
             )
+        return input_shape
 
     def apply(self, x: Array, out: Array) -> Array:
         """Write the function of ``x`` into ``out``."""
@@ -65,7 +71,7 @@ class Softmax(_AlongAxes):
 
     Raises:
         TypeError: If ``axis`` holds something else than integers.
-        ValueError: When built, if the input has no such axis.
+        ValueError: If the input has no such axis.
 
     >>> Softmax()(np.array([[0.0, 0.0, 1000.0]])).round(3)
     array([[0., 0., 1.]], dtype=float32)
@@ -96,7 +102,7 @@ class LogSoftmax(_AlongAxes):
 
     Raises:
         TypeError: If ``axis`` holds something else than integers.
-        ValueError: When built, if the input has no such axis.
+        ValueError: If the input has no such axis.
 
     >>> LogSoftmax()(np.array([[0.0, 0.0, 1000.0]])).round(3)
     array([[-1000., -1000.,     0.]], dtype=float32)
@@ -130,7 +136,7 @@ class Sparsemax(_AlongAxes):
 
     Raises:
         TypeError: If ``axis`` is no integer.
-        ValueError: When built, if the input has no such axis.
+        ValueError: If the input has no such axis.
 
     >>> Sparsemax()(np.array([[0.0, 0.5, 1.0]]))
     array([[0.  , 0.25, 0.75]], dtype=float32)
@@ -139,7 +145,7 @@ class Sparsemax(_AlongAxes):
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(axis=axis, **kwargs)
         if not isinstance(axis, int):
-            raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
+            raise ArgumentError(f"axis must be an integer. Received: axis={axis!r}")
 
     def _of_rows(self, z: Array) -> Array:
         z -= z.max(axis=0)

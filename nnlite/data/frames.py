@@ -1,0 +1,40 @@
+"""The columns of data frames: remembered by name, so that their order does not matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["column_names", "in_order"]
+
+
+def column_names(value: Any) -> tuple[str, ...] | None:
+    """Return the names of a frame's columns; None where not all are different names."""
+    if len(getattr(value, "shape", ())) != 2 or not hasattr(value, "columns"):
+        return None
+    names = tuple(value.columns)
+    named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return names if named else None
+
+
+def in_order(name: str, value: Any, expected: tuple[str, ...] | None) -> Any:
+    """Return ``value``; a frame with its columns in the order ``expected``.
+
+    Raises:
+        ValueError: If a column is missing, or one is not expected.
+    """
+    names = column_names(value)
+    if names is None or expected is None or names == expected:
+        return value
+    missing = [column for column in expected if column not in names]
+    unknown = [column for column in names if column not in expected]
+    if missing or unknown:
+        what = f"has no column {missing[0]!r}" if missing else f"has a column {unknown[0]!r} more"
+        raise ValueError(
+            f"{name} must have the columns that the model was trained on: {_listed(expected)}. "
+            f"Received: {_listed(names)}, which {what}. To go by position, give {name}.to_numpy()."
+        )
+    return value[list(expected)]
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
