@@ -194,7 +194,8 @@ class Sequential(Trainer):
             return self._input_layer.declared_shape
         if not self._layers:
             return None
-        return self._layers[0].input_shape or self._layers[0].declared_shape
+        first = self._layers[0]
+        return (first.input_shape if first.built else None) or first.declared_shape
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights of all layers.

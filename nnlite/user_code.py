@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.checks import as_returned
+
 if TYPE_CHECKING:
     from nnlite.layers.layer import Layer
     from nnlite.regularizers import Regularizer
@@ -90,12 +92,7 @@ def floats(what: str, value: Any, shape: tuple[int, ...] | None, dtype: Any) -> 
             f"{what} must return an array of floats. Received: an array of type {array.dtype}. "
             "Convert it, for instance by .astype('float32')."
         )
-    if shape is not None and array.shape != shape:
-        raise ValueError(
-            f"{what} must return an array of shape {shape}. Received: shape {array.shape}"
-        )
-    with np.errstate(over="ignore", under="ignore"):
-        return array.astype(dtype, copy=False)
+    return as_returned(what, array, array.shape if shape is None else shape, dtype)
 
 
 def output(layer: Layer, x: Array, training: bool = False) -> Array:

@@ -392,7 +392,7 @@ class Layer(Configurable):
 
     def takes(self, input_shape: Shape) -> bool:
         """Return whether ``input_shape`` fits the one that the layer is built for, if it is."""
-        return fits(input_shape, self.input_shape)
+        return not self.built or fits(input_shape, self.input_shape)
 
     def ensure_built(self, input_shape: Shape) -> None:
         """Build the layer for ``input_shape`` unless it is built.

@@ -104,8 +104,7 @@ MUTANTS = {
     "user_code.py": [
         ("view.flags.writeable = False", "pass"),
         ('if array.dtype.kind != "f":', "if False:"),
-        ("if shape is not None and array.shape != shape:", "if False:"),
-        ("return array.astype(dtype, copy=False)", "return array"),
+        ("array.shape if shape is None else shape, dtype)", "array.shape, dtype)"),
         ("layer.learning_variables() if layer.unproven else []", "[]"),
         ("if (bits == mark).any():", "if (bits == mark).all():"),
         ("want in (None, size) for", "True for"),
