@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import samples
 from bad_calls import BAD, BAD_ONCE_BUILT, BAD_ONCE_COMPILED, DOCUMENTED, FEATURES
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from reference import Layer, Reference, Rule
@@ -377,8 +378,12 @@ class LongMachine(Machine):
 
 
 EVERYTHING = {"suppress_health_check": list(HealthCheck), "deadline": None}
-Machine.TestCase.settings = settings(max_examples=400, stateful_step_count=40, **EVERYTHING)
-LongMachine.TestCase.settings = settings(max_examples=3000, stateful_step_count=60, **EVERYTHING)
+RUNS, LONG_RUNS = samples.examples(400), len(samples.part(range(3000)))
+Machine.TestCase.settings = settings(max_examples=RUNS, stateful_step_count=40, **EVERYTHING)
+LongMachine.TestCase.settings = settings(
+    max_examples=LONG_RUNS, stateful_step_count=60, **EVERYTHING
+)
+seed(samples.PART)(LongMachine)
 # A model of random layers may end in a softmax over one output.
 pytestmark = pytest.mark.filterwarnings("ignore:The model ends in a softmax over a single output")
 TestStateMachine = Machine.TestCase
