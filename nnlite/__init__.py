@@ -10,6 +10,8 @@
 (64, 1)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from nnlite import (
     activations,
     backend,
@@ -38,6 +40,9 @@ from nnlite.random import set_random_seed
 from nnlite.regularizers import Regularizer
 from nnlite.sequential import Sequential
 from nnlite.variables import Variable
+
+if TYPE_CHECKING:
+    from nnlite import gradcheck
 
 __all__ = [
     "Initializer",
@@ -71,3 +76,12 @@ __all__ = [
 ]
 
 __version__ = "0.2.1"
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever does not check a derivative does not pay for it in import time.
+    if name == "gradcheck":
+        import nnlite.gradcheck as checks
+
+        return checks
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -32,6 +32,8 @@ class Door(Predictor):
         super().__init__(**kwargs)
         self._loss: losses.Loss | None = None  # what compile was given, or the last fit chose
         self._chooses_loss = True
+        #: What its file says of compile's arguments that is not known here.
+        self.unread: dict[str, Any] = {}
         self._crossentropy = False  # whether the loss that is chosen is to be one
         self._loss_weight = 1.0
         self._objective: Objective | None = None
@@ -176,8 +178,19 @@ class Door(Predictor):
 
         return IterableSamples(source, admit, samples.shape, samples.names), objective
 
+    def check_read(self, argument: str) -> None:
+        """Raise a ValueError if the model's file told an argument of compile that is not known."""
+        if argument in self.unread:
+            raise ValueError(
+                f"The file of model {self.name!r} has the {argument} "
+                f"{self.unread[argument]!r:.200}, which could not be taken over, as the warning "
+                "said when it was loaded. Call compile(...) first, or load the file again with "
+                "custom_objects={'name': ...}."
+            )
+
     def _loss_for(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
         """Return the compiled loss, or without one what fits the last layer and the targets."""
+        self.check_read("loss")
         loss = self._loss
         if loss is not None and not self._chooses_loss:
             return loss

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer
 from nnlite.sequential import Sequential
+from nnlite.serialization import knowing_all
 from nnlite.structure import restructured
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def clone_model(
     call_function: None = None,
     recursive: bool = False,
 ) -> Sequential:
-    """Return a model of the same layers with fresh weights.
+    """Return a model of the same layers with fresh weights, compiled as the model is.
 
     Args:
         model: The model.
@@ -43,8 +44,9 @@ def clone_model(
             place of with the nested models.
 
     Raises:
-        TypeError: If ``model`` is no `Sequential`, or ``input_tensors`` no `Input`.
-        ValueError: If ``call_function`` is given.
+        TypeError: If ``model`` is not a `Sequential`, or its class cannot be made of a list of
+            layers and a name.
+        ValueError: If ``call_function`` is given, or ``input_tensors`` is not an `Input`.
 
     >>> from nnlite.layers import Dense, Input
     >>> clone_model(Sequential([Input((2,)), Dense(1, name="last")]))
@@ -57,7 +59,7 @@ def clone_model(
     if isinstance(input_tensors, (list, tuple)) and len(input_tensors) == 1:
         (input_tensors,) = input_tensors
     if input_tensors is not None and not isinstance(input_tensors, InputLayer):
-        raise TypeError(f"input_tensors must be an Input. Received: {input_tensors!r}")
+        raise ValueError(f"input_tensors must be an Input. Received: {input_tensors!r}")
 
     def copy(layer: Layer) -> Layer:
         if recursive and isinstance(layer, Sequential):
@@ -71,9 +73,18 @@ def clone_model(
         input_tensors = InputLayer(batch_shape=shape, dtype=model.dtype)
     head = [] if input_tensors is None else [input_tensors]
     copies = [copy(layer) for layer in model.layers]
-    clone = type(model)([*head, *copies], name=model.name)
+    try:
+        clone = type(model)([*head, *copies], name=model.name)
+    except TypeError as error:
+        raise TypeError(
+            f"clone_model makes a {type(model).__name__} of a list of layers and a name, which its "
+            f"__init__ does not take: {error}"
+        ) from error
     clone._trainable = model.trainable  # each layer has its own
     restructured()
+    if model.compiled:
+        with knowing_all():
+            clone.compile_from_config(model.get_compile_config())
     return clone
 
 

@@ -93,11 +93,7 @@ class Progress:
 
     def _pace(self) -> str:
         """Return how long a step takes, validation not counted, as Keras writes it."""
-        seconds = (self._stepped - self._began) / max(1, self._steps - self._done)
-        for unit, factor in (("s", 1), ("ms", 1e3)):
-            if seconds * factor >= 1 or seconds == 0:
-                return f"{seconds * factor:.0f}{unit}/step"
-        return f"{seconds * 1e6:.0f}us/step"
+        return pace((self._stepped - self._began) / max(1, self._steps - self._done))
 
     def _title(self) -> str:
         return "Batches" if self._delay else f"Epoch {self._epoch + 1}/{self._epochs}"
@@ -125,6 +121,18 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def pace(seconds: float, of: str = "step") -> str:
+    """Return how long one of many takes, as Keras writes it.
+
+    >>> pace(0.0125), pace(2.0, "sample")
+    ('12ms/step', '2s/sample')
+    """
+    for unit, factor in (("s", 1), ("ms", 1e3)):
+        if seconds * factor >= 1 or seconds == 0:
+            return f"{seconds * factor:.0f}{unit}/{of}"
+    return f"{seconds * 1e6:.0f}us/{of}"
 
 
 def check_verbose(verbose: Any) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import random as python_random
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -61,9 +64,20 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(before=_count_fork, after_in_child=_part_ways)
 
 
-def root() -> np.random.Generator:
-    """Return the root itself, whose state a run that is resumed takes up."""
-    return _root
+def states() -> dict[str, Any]:
+    """Return where all random numbers stand, which are not drawn from a Generator of their own."""
+    return {
+        "root": copy.deepcopy(_root),
+        "numpy": np.random.get_state(legacy=False),  # noqa: NPY002  users draw from it
+        "python": python_random.getstate(),
+    }
+
+
+def set_states(states: Mapping[str, Any]) -> None:
+    """Make all random numbers go on where `states` found them."""
+    _root.bit_generator.state = states["root"].bit_generator.state
+    np.random.set_state(states["numpy"])  # noqa: NPY002
+    python_random.setstate(states["python"])
 
 
 def new_seed() -> int:

@@ -60,14 +60,11 @@ class Configurable:
         for owner in cls.__mro__:
             if "__init__" not in vars(owner) or owner is object:
                 continue
-            kinds = inspect.signature(vars(owner)["__init__"]).parameters
-            for name, parameter in kinds.items():
-                if name != "self" and parameter.kind not in (
-                    parameter.VAR_KEYWORD,
-                    parameter.VAR_POSITIONAL,
-                ):
-                    found.setdefault(name, parameter.default)
-            if not any(kind.kind is kind.VAR_KEYWORD for kind in kinds.values()):
+            kinds = [*inspect.signature(vars(owner)["__init__"]).parameters.values()]
+            for parameter in kinds[1:]:  # the first is the object, whatever it is called
+                if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                    found.setdefault(parameter.name, parameter.default)
+            if not any(kind.kind is kind.VAR_KEYWORD for kind in kinds):
                 break
         return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from nnlite.checks import ArgumentError
 from nnlite.config import floatx
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, Shape, as_shape, dtype_policy, registry
@@ -63,7 +64,7 @@ class Sequential(Trainer):
         self._activities: dict[Layer, Array] = {}
         super().__init__(name=name)
         if isinstance(layers, Layer) or not hasattr(layers or (), "__iter__"):
-            raise TypeError(
+            raise ArgumentError(
                 f"Sequential takes a list of layers, Sequential([...]). Received: {layers!r}"
             )
         for layer in layers or ():
@@ -102,7 +103,7 @@ class Sequential(Trainer):
                 cannot take what the model puts out.
         """
         if not isinstance(layer, Layer):
-            raise TypeError(
+            raise ArgumentError(
                 "Sequential takes layers, such as Dense(10). Received: "
                 f"{layer!r} (of type {type(layer).__name__})"
             )
@@ -174,7 +175,7 @@ class Sequential(Trainer):
             raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
         if index is not None:
             if not isinstance(index, int):
-                raise TypeError(f"index must be an integer. Received: index={index!r}")
+                raise ArgumentError(f"index must be an integer. Received: index={index!r}")
             if not -len(self._layers) <= index < len(self._layers):
                 raise ValueError(
                     f"The model has {len(self._layers)} layers. Received: index={index}"

@@ -174,6 +174,7 @@ class Trainer(Door):
     def optimizer(self, value: Any) -> None:
         self._between_runs("optimizer")
         self._optimizer = None if value is None else optimizers.get(value)
+        self.unread.pop("optimizer", None)
         self._laid_out = -1
 
     @property
@@ -197,6 +198,7 @@ class Trainer(Door):
         self._loss = loss
         self._chooses_loss = loss is None
         self._crossentropy = value is not None
+        self.unread.pop("loss", None)
         self._objective = None
 
     def _between_runs(self, what: str) -> None:
@@ -812,6 +814,8 @@ class Trainer(Door):
         self, shape: tuple[Any, ...], objective: Objective, training: bool = False
     ) -> None:
         """Build the model; for training, lay out its weights and the optimizer's state too."""
+        if training:
+            self.check_read("optimizer")
         optimizer = self._optimizer or optimizers.SGD()
         optimizer.check_owner(self)
         if not self.built:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from nnlite.checks import as_numeric, check_count, check_finite, check_fraction
 from nnlite.data.pydataset import PyDataset
 from nnlite.data.sources import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from nnlite.progress import number, pace
 from nnlite.random import new_generator, set_random_seed
 from nnlite.serialization import (
     CustomObjectScope,
@@ -26,6 +29,7 @@ from nnlite.serialization import (
 
 __all__ = [
     "CustomObjectScope",
+    "Progbar",
     "PyDataset",
     "Sequence",
     "clear_session",
@@ -211,14 +215,14 @@ def pad_sequences(
     dtype: Any = "int32",
     padding: str = "pre",
     truncating: str = "pre",
-    value: float = 0.0,
+    value: Any = 0.0,
 ) -> Array:
     """Return sequences of different lengths as one array, filled up or cut to one length.
 
     Args:
-        sequences: The sequences, of numbers or of equally shaped arrays.
+        sequences: The sequences, of numbers, text or equally shaped arrays.
         maxlen: The length; None takes the longest one's.
-        dtype: The type of the array.
+        dtype: The type of the array; for text, ``object`` or ``str``.
         padding: Where short ones are filled up: ``"pre"``, before them, or ``"post"``.
         truncating: Where long ones are cut: ``"pre"``, at their beginning, or ``"post"``.
         value: What they are filled up with.
@@ -227,8 +231,9 @@ def pad_sequences(
         An array of shape (sequences, maxlen), or (sequences, maxlen, ...) of arrays.
 
     Raises:
-        TypeError: If an entry is not numeric.
-        ValueError: If ``padding`` or ``truncating`` is another one, or entries differ in shape.
+        TypeError: If an entry is not numeric, though ``dtype`` is.
+        ValueError: If ``padding`` or ``truncating`` is another one, ``value`` is text and ``dtype``
+            is numeric, or entries differ in shape.
 
     >>> pad_sequences([[1], [2, 3], [4, 5, 6]], maxlen=2)
     array([[0, 1],
@@ -238,7 +243,17 @@ def pad_sequences(
     for name, side in [("padding", padding), ("truncating", truncating)]:
         if side not in ("pre", "post"):
             raise ValueError(f"{name} must be 'pre' or 'post'. Received: {name}={side!r}")
-    rows = [as_numeric(f"sequences[{i}]", row) for i, row in enumerate(sequences)]
+    of_text = np.dtype(dtype).kind in "OU"
+    if isinstance(value, str) and not of_text:
+        raise ValueError(
+            f"A value of text needs dtype=object or str. Received: dtype={dtype!r}, value={value!r}"
+        )
+    rows = [
+        np.asarray(row, dtype) if of_text else as_numeric(f"sequences[{i}]", row)
+        for i, row in enumerate(sequences)
+    ]
+    if np.dtype(dtype) == np.dtype(str):  # of no width: as wide as the longest needs
+        dtype = np.result_type(np.asarray(value, str), *rows)
     shapes = {row.shape[1:] for row in rows if row.size} or {()}
     if len(shapes) > 1 or any(row.ndim == 0 for row in rows):
         raise ValueError(
@@ -254,3 +269,100 @@ def pad_sequences(
         if kept.size:
             target[length - len(kept) if padding == "pre" else 0 :][: len(kept)] = kept
     return padded
+
+
+class Progbar:
+    """A progress bar for a loop of one's own: call `update` or `add` in each step.
+
+    Args:
+        target: How many steps there are; None if that is not known.
+        width: The bar's width in characters.
+        verbose: 0 for nothing, 1 for a bar, 2 for a line at the end.
+        interval: Seconds between two drawings of the bar.
+        stateful_metrics: The names of values to show as they are; all others are averaged.
+        stateless_metrics: Instead, the names of values to average, and no others.
+        unit_name: What one step is called.
+
+    Raises:
+        ValueError: If ``stateful_metrics`` and ``stateless_metrics`` are given.
+
+    >>> bar = Progbar(2, verbose=2)
+    >>> for loss in [0.75, 0.5]:
+    ...     bar.add(1, values=[("loss", loss)])
+    2/2 0s ...s/step - loss: 0.5000
+    """
+
+    def __init__(
+        self,
+        target: int | None,
+        width: int = 20,
+        verbose: int = 1,
+        interval: float = 0.05,
+        stateful_metrics: Iterable[str] | None = None,
+        stateless_metrics: Iterable[str] | None = None,
+        unit_name: str = "step",
+    ) -> None:
+        if stateful_metrics is not None and stateless_metrics is not None:
+            raise ValueError("Give stateful_metrics or stateless_metrics, not both.")
+        self.target, self.width, self.verbose, self.interval = target, width, verbose, interval
+        self.unit_name = unit_name
+        self.stateful_metrics = {*(stateful_metrics or ())}
+        self.stateless_metrics = None if stateless_metrics is None else {*stateless_metrics}
+        self._values: dict[str, tuple[float, int]] = {}  # each one's sum, and over how many steps
+        self._seen = self._length = 0
+        self._began = time.perf_counter()
+        self._due = 0.0
+
+    def update(
+        self,
+        current: int,
+        values: Iterable[tuple[str, Any]] | None = None,
+        finalize: bool | None = None,
+    ) -> None:
+        """Show how far the loop is.
+
+        Args:
+            current: How many steps are done.
+            values: Names and values of the last of them; an array stands for its mean.
+            finalize: Whether this is the end, where values are shown as they are; None asks whether
+                ``current`` has come to the target.
+        """
+        if finalize is None:
+            finalize = self.target is not None and current >= self.target
+        for name, value in values or ():
+            if self.stateless_metrics is None:
+                averaged = name not in self.stateful_metrics
+            else:
+                averaged = name in self.stateless_metrics
+            steps = max(current - self._seen, 1)
+            total, count = self._values.get(name, (0.0, 0))
+            now = float(np.mean(value))
+            going_on = averaged and not finalize
+            self._values[name] = (total + now * steps, count + steps) if going_on else (now, 1)
+        self._seen = current
+        at = time.perf_counter()
+        if self.verbose == 1 and (finalize or at >= self._due):
+            self._due = at + self.interval
+            line = self._line(current, at - self._began)
+            self._show(f"\r{line.ljust(self._length)}", end="\n" if finalize else "")
+            self._length = len(line)
+        elif self.verbose == 2 and finalize:
+            self._show(self._line(current, at - self._began))
+
+    def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
+        """Show that ``n`` more steps are done, with values as of `update`."""
+        self.update(self._seen + n, values)
+
+    def _line(self, current: int, seconds: float) -> str:
+        parts = [f"{current}/{self.target or 'Unknown'}"]
+        if self.target and self.verbose == 1:
+            done = int(self.width * min(current / self.target, 1))
+            parts.append(f"[{'#' * done}{'.' * (self.width - done)}]")
+        parts += [f"{seconds:.0f}s", pace(seconds / max(current, 1), self.unit_name)]
+        means = (f" - {name}: {number(a / count)}" for name, (a, count) in self._values.items())
+        return " ".join(parts) + "".join(means)
+
+    @staticmethod
+    def _show(text: str, end: str = "\n") -> None:
+        if sys.stdout is not None:
+            print(text, end=end, flush=hasattr(sys.stdout, "flush"))

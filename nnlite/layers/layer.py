@@ -547,6 +547,34 @@ class Layer(Configurable):
         """Build the layer as the one that ``config`` is from was built."""
         self.ensure_built(as_shape("input_shape", config["input_shape"]))
 
+    def save_own_variables(self, store: dict[str, Any]) -> None:
+        """Put what a file is to keep of this layer, but not of those within it, into ``store``.
+
+        Args:
+            store: Where to put arrays by name; by default the weights, by number.
+        """
+        from nnlite.saving.weights import own_variables
+
+        store.update({str(i): variable.value for i, variable in enumerate(own_variables(self))})
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Take up what `save_own_variables` has put into a file's ``store``.
+
+        Raises:
+            ValueError: If the arrays there do not fit the layer's weights.
+        """
+        from nnlite.saving.weights import own_variables
+
+        own = own_variables(self)
+        if {*store} != {str(i) for i in range(len(own))}:
+            raise ValueError(
+                f"Layer {self.name!r} has {len(own)} weights of its own, the file holds "
+                f"{', '.join(store) or 'none'} for it."
+            )
+        arrays = [variable.check(store[str(i)]) for i, variable in enumerate(own)]
+        for variable, array in zip(own, arrays, strict=True):
+            variable.value[...] = array
+
     def serialized(self) -> dict[str, Any]:
         """Return the layer as plain data: class, configuration, and the shape it is built for."""
         build_config = self.get_build_config() if type(self).build is not Layer.build else None

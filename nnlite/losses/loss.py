@@ -354,11 +354,12 @@ class LossRegistry(Registry[Loss]):
 registry = LossRegistry()
 
 
-def get(identifier: Any) -> Loss:
+def get(identifier: Any) -> Any:
     """Return a loss for a name such as ``"mse"``, a class, a loss, a serialized one or a function.
 
     Args:
-        identifier: It; a function is one of this package's, such as `mean_squared_error`.
+        identifier: It; a function is one of this package's, such as `mean_squared_error`. None
+            stays None.
 
     Raises:
         ValueError: If the name is unknown; the message offers the nearest.
@@ -367,7 +368,7 @@ def get(identifier: Any) -> Loss:
     >>> get("mse")
     MeanSquaredError()
     """
-    return registry.get(identifier)
+    return None if identifier is None else registry.get(identifier)
 
 
 def serialize(loss: Any) -> Any:

@@ -14,17 +14,14 @@ from nnlite.checks import as_numeric
 from nnlite.losses import functions
 from nnlite.metrics.metric import Metric, as_weights, registry
 from nnlite.overrides import overridden
-from nnlite.serialization import custom_object
+from nnlite.serialization import FUNCTIONS, custom_object
 
 __all__ = ["Mean", "MeanMetricWrapper", "Sum"]
 
 Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The functions that a configuration may name.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    name: vars(functions)[name] for name in functions.__all__
-}
+FUNCTIONS.update({name: vars(functions)[name] for name in functions.__all__})
 
 
 def named(function: F) -> F:

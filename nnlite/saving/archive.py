@@ -1,11 +1,13 @@
 """Keras's ``.keras`` file: a zip archive, of which three members are read and nothing is unpacked.
 
-The archive is read here rather than by `zipfile`, which reads a directory of any length, raises a
-dozen kinds of errors for damaged ones, and does not say where a stored member lies.
+The three may also lie side by side in a folder. The archive is read here rather than by `zipfile`,
+which reads a directory of any length, raises a dozen kinds of errors for damaged ones, and does
+not say where a stored member lies.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -20,7 +22,7 @@ from nnlite.saving.hdf5.files import allowed_size, read_hdf5, superblock_at
 from nnlite.saving.hdf5.source import Cursor, Source
 from nnlite.saving.jsons import MAX_JSON, parse_json
 
-__all__ = ["Archive", "is_archive", "kind_of", "read_archive"]
+__all__ = ["MEMBERS", "Archive", "kind_of", "read_archive"]
 
 _CONFIG, _METADATA, _WEIGHTS = MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _MAX_DIRECTORY = 1 << 20
@@ -48,7 +50,7 @@ class Archive:
 
 @contextmanager
 def read_archive(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Archive]:
-    """Open a ``.keras`` file for reading.
+    """Open a ``.keras`` file, or a folder that holds what it would, for reading.
 
     Weights that are stored as they are, as Keras does it, are read where they lie; compressed ones
     are held in memory. Members other than the three are not looked at.
@@ -57,12 +59,19 @@ def read_archive(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Archive]:
         file: Its path, or a file open for reading bytes.
 
     Raises:
-        ValueError: If it is no zip archive, is damaged, lacks one of the three members, has one
-            twice, encrypted or compressed in an unknown way, or would expand beyond all measure;
-            and as `parse_json` and `open_hdf5` raise for the members.
+        ValueError: If it is neither a folder nor a zip archive, is damaged, lacks one of the three
+            members, has one twice, encrypted or compressed in an unknown way, or would expand
+            beyond all measure; and as `parse_json` and `open_hdf5` raise for the members.
         OSError: If it cannot be opened.
     """
-    if isinstance(file, (str, os.PathLike)):
+    if isinstance(file, (str, os.PathLike)) and os.path.isdir(file):
+        parts = [os.path.join(file, key) for key in MEMBERS]
+        if missing := [part for part in parts if not os.path.isfile(part)]:
+            raise ValueError(f"no model by Keras: there is no {' and no '.join(missing)}")
+        config, metadata = map(_whole, parts, (MAX_JSON, _MAX_METADATA))
+        with open(parts[2], "rb") as stream:
+            yield _archive(config, metadata, Source(stream), os.fspath(file))
+    elif isinstance(file, (str, os.PathLike)):
         with open(file, "rb") as stream:
             yield _read(stream, os.fspath(file))
     else:
@@ -73,14 +82,26 @@ def _read(file: BinaryIO, name: str) -> Archive:
     source = Source(file)
     try:
         members = _members(source)
-        texts = [_text(source, members[_CONFIG], MAX_JSON)]
-        texts.append(_text(source, members[_METADATA], _MAX_METADATA))
+        config = _text(source, members[_CONFIG], MAX_JSON)
+        metadata = _text(source, members[_METADATA], _MAX_METADATA)
         weights = _weights(source, members[_WEIGHTS])
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    config, metadata = (
-        parse_json(text, f"{name}: {key}") for text, key in zip(texts, MEMBERS, strict=False)
-    )
+    return _archive(config, metadata, weights, name)
+
+
+def _whole(path: str, most: int) -> bytes:
+    """Return what a file holds, which is at most so many bytes."""
+    with open(path, "rb") as file:
+        text = file.read(most + 1)
+    if len(text) > most:
+        raise ValueError(f"{path} has more than {most} bytes, which are all that are read")
+    return text
+
+
+def _archive(config_text: bytes, metadata_text: bytes, weights: Source, name: str) -> Archive:
+    config = parse_json(config_text, f"{name}: {_CONFIG}")
+    metadata = parse_json(metadata_text, f"{name}: {_METADATA}")
     for key, value in ((_CONFIG, config), (_METADATA, metadata)):
         if not isinstance(value, dict):
             raise ValueError(  # noqa: TRY004 - of a file
@@ -162,8 +183,11 @@ def _directory(source: Source) -> tuple[int, int]:
     record = Cursor(tail[at + 4 :], "the archive's end")
     disks = record.number(4)
     count, size, start = record.number(4) >> 16, record.number(4), record.number(4)
-    if 0xFFFF_FFFF in (size, start) or count == 0xFFFF:
-        locator = Cursor(source.read(max(0, end - 20), 20), "the archive's end")
+    before = source.read(max(0, end - 20), 20)
+    large = 0xFFFF_FFFF in (size, start) or count == 0xFFFF
+    # Some programs write the end for large archives, and what locates it, behind any directory.
+    if large or (start + size != end and before.startswith(b"PK\6\7")):
+        locator = Cursor(before, "the archive's end")
         locator.expect(b"PK\6\7")
         locator.take(4)
         end = locator.number(8)
@@ -264,6 +288,10 @@ def _weights(source: Source, member: _Member) -> Source:
     return Source(buffer)
 
 
+class MissingFileError(FileNotFoundError, ValueError):
+    """A file that is not there: by Keras a ValueError, by everybody else this."""
+
+
 # ---- what a file is ----------------------------------------------------------------------------
 
 _BEGINNINGS = {
@@ -277,10 +305,10 @@ _BEGINNINGS = {
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
-    """Return "keras" or "hdf5" by what the file holds, whatever it is called.
+    """Return "keras" or "hdf5" by what the file or folder holds, whatever it is called.
 
     Raises:
-        ValueError: If it is neither, with what it looks like.
+        ValueError: If it is neither, with what it looks like, or is not there.
         OSError: If it cannot be opened.
 
     >>> import tempfile
@@ -295,7 +323,9 @@ def kind_of(path: str | os.PathLike[str]) -> str:
         if os.path.exists(os.path.join(path, "saved_model.pb")):
             found = "a TensorFlow SavedModel, which needs TensorFlow: save it from there as .keras"
         elif os.path.exists(os.path.join(path, _CONFIG)):
-            found = "a directory: the parts of an unpacked .keras file, zip them again"
+            return "keras"
+    elif not os.path.exists(path):
+        raise MissingFileError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
     else:
         with open(path, "rb") as file:
             source = Source(file)
@@ -309,8 +339,3 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     raise ValueError(
         f"{os.fspath(path)}: expected a model file of Keras (.keras, .h5). Received: {found}"
     )
-
-
-def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Return whether the file is a zip archive; raises as `kind_of`."""
-    return kind_of(path) == "keras"

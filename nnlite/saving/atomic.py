@@ -27,8 +27,9 @@ _OTHERWISE = "See that you may write there, or write elsewhere"
 def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``path`` when the context ends without an error.
 
-    What is written goes to a temporary file in the same directory, which is on the disk before it
-    is renamed. Whatever happens before that, the old file stays and the temporary one goes.
+    Folders that are missing are made. What is written goes to a temporary file in the same
+    directory, which is on the disk before it is renamed. Whatever happens before that, the old file
+    stays and the temporary one goes.
 
     Args:
         path: The file.
@@ -54,6 +55,7 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
     folder = os.path.dirname(name)
     temporary = os.path.join(folder, f"{_prefix(name)}{secrets.token_hex(8)}.tmp")
     with explaining(path):
+        os.makedirs(folder, exist_ok=True)
         file = open(temporary, "x+b")  # noqa: SIM115  closed before it is renamed
         try:
             with file:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random as python_random
 from typing import Any
 
 import numpy as np
@@ -114,11 +113,7 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
             {name: g for name, g in vars(layer).items() if isinstance(g, np.random.Generator)}
             for layer in model.all_layers()
         ],
-        "random": {
-            "root": random.root(),
-            "numpy": np.random.get_state(legacy=False),  # noqa: NPY002  users draw from it
-            "python": python_random.getstate(),
-        },
+        "random": random.states(),
     }
 
 
@@ -226,9 +221,7 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
         _take(metric, values)
     for one, values in zip(run.hooks.callbacks, state["callbacks"], strict=True):
         _take(one, values)
-    random.root().bit_generator.state = state["random"]["root"].bit_generator.state
-    np.random.set_state(state["random"]["numpy"])  # noqa: NPY002
-    python_random.setstate(state["random"]["python"])
+    random.set_states(state["random"])
     run.epoch, run.step = state["epoch"], state["step"]
     if state["stop_training"]:  # it was killed between its last epoch and its end
         run.epoch = run.end

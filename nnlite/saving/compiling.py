@@ -26,7 +26,8 @@ Array = NDArray[Any]
 def compile_config(model: Trainer) -> dict[str, Any]:
     """Return what `compile` was given as data, in Keras's form; {} if there is nothing to say.
 
-    A model that was fitted without `compile` tells of the optimizer and loss that it was given.
+    A model that was fitted without `compile` tells of the optimizer and loss that it was given; one
+    out of a file whose loss or optimizer is not known, of what the file says.
     """
     if model.optimizer is None:
         return {}
@@ -34,13 +35,13 @@ def compile_config(model: Trainer) -> dict[str, Any]:
     loss = given.get("loss") if given.get("loss") is not None else model.loss
     config = {"optimizer": model.optimizer, "loss": loss, "loss_weights": None, **given}
     config.update(optimizer=model.optimizer, loss=loss)
-    return {key: serialize_keras_object(value) for key, value in config.items()}
+    return {key: serialize_keras_object(value) for key, value in config.items()} | model.unread
 
 
 def compile_from(
     model: Trainer, config: Mapping[str, Any], notes: Notes, optimizer: Any = None
 ) -> bool:
-    """Compile a model as a file says, as far as nnlite can.
+    """Compile a model as a file says, as far as nnlite can; not if its `compile` is its own.
 
     Args:
         model: The model.
@@ -51,13 +52,36 @@ def compile_from(
     Returns:
         Whether there was anything to compile.
     """
+    from nnlite.trainer import Trainer
+
     arguments = compile_arguments(plain(config), notes)
     if arguments is None:
         return False
-    if arguments["optimizer"] is None:
-        arguments["optimizer"] = optimizer or "rmsprop"
-    model.compile(**arguments)
-    return True
+    own = type(model).compile is not Trainer.compile
+    if own:
+        notes.skip(
+            f"the compile settings: {type(model).__name__} has a compile of its own. Call it, or "
+            "define get_compile_config() and compile_from_config(config)"
+        )
+        notes.unread.update(loss=config.get("loss"), optimizer=config.get("optimizer"))
+    else:
+        if arguments["optimizer"] is None:
+            arguments["optimizer"] = optimizer or "rmsprop"
+        model.compile(**arguments)
+    model.unread = dict(notes.unread)
+    return not own
+
+
+def compile_as_told(
+    model: Trainer, config: dict[str, Any], notes: Notes, optimizer: Any = None
+) -> bool:
+    """Compile a model by its own `compile_from_config` if it has one, else by `compile_from`."""
+    from nnlite.trainer import Trainer
+
+    if type(model).compile_from_config is Trainer.compile_from_config:
+        return compile_from(model, config, notes, optimizer)
+    model.compile_from_config(config)
+    return model.compiled
 
 
 def built_optimizer(model: Trainer) -> optimizers.Optimizer:
@@ -113,9 +137,13 @@ def _arrangements(
         if array.ndim or name not in _SETTINGS
     ]
     if not names or names[0] == "iteration" or names[0].isdigit():  # Keras 2.11 and later
-        yield False, arrays
         # Until 2.15 the rate was not among them, but momenta where the momentum was 0 were.
-        yield False, [*bare[:1], *rate, *bare[1:]][: len(fresh)]
+        orders = [arrays, [*bare[:1], *rate, *bare[1:]][: len(fresh)]]
+        for given in orders:
+            yield False, given
+        if isinstance(optimizer, optimizers.Nadam):  # most versions left its product out
+            for given in orders:
+                yield False, [*given, _nadam_product(optimizer, given)]
         if all(array.ndim == 0 for array in arrays):  # saved before the first step
             yield False, [*arrays, *list(fresh.values())[len(arrays) :]]
         return
@@ -123,6 +151,8 @@ def _arrangements(
         bare.insert(0, np.array(0))  # some optimizers of Keras 2.0 to 2.2 did not count
     # Some had more than their settings need, such as momenta where the momentum is 0.
     bare = bare[: len(fresh) - len(rate)]
+    if isinstance(optimizer, optimizers.Nadam) and len(bare) == len(fresh) - len(rate) - 1:
+        bare.insert(1, _nadam_product(optimizer, bare))
     yield True, bare
     # Keras 2.0 had the weights in each slot in the order of their names.
     first, count = 1 + len(optimizer.scalars), len(weights)
@@ -148,6 +178,18 @@ _SETTINGS = frozenset(
         "rho",
     }
 )
+
+
+def _nadam_product(optimizer: optimizers.Nadam, arrays: Sequence[Array]) -> Array:
+    """Return the product of beta_1 (1 - 0.96^s / 2) over the steps s so far, which `Nadam` keeps.
+
+    Past a thousand steps, 1 - 0.96^s / 2 is 1 in floating point.
+    """
+    count = arrays[0] if arrays else np.array(0)
+    steps = int(count) if count.ndim == 0 and count.dtype.kind in "iu" else 0
+    steps //= optimizer.gradient_accumulation_steps or 1
+    near = np.arange(1, min(steps, 1_000) + 1)
+    return np.array(optimizer.beta_1**steps * np.prod(1 - 0.96**near / 2))
 
 
 def _integral(count: Array) -> Array:

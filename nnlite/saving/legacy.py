@@ -17,7 +17,7 @@ from nnlite.registry import Registry
 from nnlite.saving.chains import chained_layers
 from nnlite.saving.notes import Notes
 from nnlite.sequential import Sequential
-from nnlite.serialization import get_registered_object
+from nnlite.serialization import get_registered_object, is_foreign
 from nnlite.variables import weights_from_file
 
 __all__ = ["MODELS", "fitting", "is_model", "model_config", "plain", "settle_dtype"]
@@ -141,7 +141,7 @@ def is_model(config: Any) -> bool:
     """Return whether a configuration is that of a model of layers that nnlite may know."""
     own = _registered(config)
     if own is None:
-        return config.get("class_name") in MODELS
+        return config.get("class_name") in MODELS and not is_foreign(config)
     return isinstance(own, type) and issubclass(own, Sequential)
 
 
@@ -181,7 +181,7 @@ def _layer(config: Any, notes: Notes, place: str) -> tuple[Config, Any]:
         return {"class_name": written, "config": inner, **known}, shape
     name = _RENAMED.get(written, written)
     cls = registry.lookup(name) if name in registry else None
-    if not (isinstance(cls, type) and issubclass(cls, Layer)):
+    if not (isinstance(cls, type) and issubclass(cls, Layer)) or is_foreign(config):
         notes.missing.append(f"layer {shown!r} of class {written}")
         return {"class_name": written, "config": {}}, shape
     if name == "InputLayer" and shape is not None:

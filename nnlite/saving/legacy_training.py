@@ -105,6 +105,7 @@ def _optimizer(value: Any, notes: Notes) -> optimizers.Optimizer | None:
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
         if value is not None:
             notes.skip(f"the optimizer {value!r:.200}")
+            notes.unread["optimizer"] = value
         return None
     inner = dict(value["config"]) if isinstance(value.get("config"), dict) else {}
     if value["class_name"] == "LossScaleOptimizer":  # of mixed precision: around the real one
@@ -116,6 +117,7 @@ def _optimizer(value: Any, notes: Notes) -> optimizers.Optimizer | None:
         return optimizers.get(made)
     except _FAULTS as error:
         notes.skip(f"the optimizer {value['class_name']} ({error})")
+        notes.unread["optimizer"] = value
         return None
 
 
@@ -178,6 +180,7 @@ def _loss(value: Any, notes: Notes) -> Any:
     if len(given) != 1:
         if given:
             notes.skip(f"the losses {given!r:.200}, more than one")
+            notes.unread["loss"] = value
         return None
     one = _function(given[0])
     if follows_from_data(one):
@@ -190,12 +193,13 @@ def _loss(value: Any, notes: Notes) -> Any:
                 inner.pop("reduction", None)
             inner.pop("dtype", None)
             if one["class_name"] == "LossFunctionWrapper":
-                return losses.get(_function(inner.get("fn")))
+                return losses.registry.get(_function(inner.get("fn")))
             one = _made(losses.registry, {**one, "config": inner}, notes)
         made = losses.get(one)
         return one if isinstance(one, str) else made
     except _FAULTS as error:
         notes.skip(f"the loss {_shown(given[0])} ({error})")
+        notes.unread["loss"] = value
         return None
 
 

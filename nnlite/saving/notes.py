@@ -5,6 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from nnlite.serialization import ConfigError
 
 __all__ = ["Notes", "naming_file"]
 
@@ -22,6 +25,7 @@ class Notes:
         skipped: What training or predicting can do without.
         missing: What predicting cannot do without, each with its place in the model.
         faults: What else is wrong with the model.
+        unread: Settings of `compile`, as the file has them, that training cannot do without.
         layers: How many layers were met so far.
     """
 
@@ -30,6 +34,7 @@ class Notes:
         self.skipped: dict[str, None] = {}  # a set that keeps its order
         self.missing: list[str] = []
         self.faults: list[str] = []
+        self.unread: dict[str, Any] = {}
         self.layers = 0
 
     def skip(self, what: str) -> None:
@@ -62,7 +67,8 @@ class Notes:
 def naming_file(file: str) -> Iterator[None]:
     """Make a ValueError that names the file of whatever its content causes inside.
 
-    What the operating system has to say of the file itself stays an OSError.
+    A TypeError stays one too. What the operating system has to say of the file itself stays an
+    OSError.
     """
     try:
         yield
@@ -71,7 +77,8 @@ def naming_file(file: str) -> Iterator[None]:
     except Exception as error:
         text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         text = text if text.startswith(file) else f"{file}: {text}"
-        raise ValueError(_shortened(text, _MOST_TEXT + 1_000)) from error
+        kind = ConfigError if isinstance(error, TypeError) else ValueError
+        raise kind(_shortened(text, _MOST_TEXT + 1_000)) from error
 
 
 def _shortened(text: str, most: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from nnlite import optimizers
 from nnlite.layers.layer import Layer, registry
 from nnlite.saving.archive import kind_of, read_archive
-from nnlite.saving.compiling import compile_from, restore_state
+from nnlite.saving.compiling import compile_as_told, restore_state
 from nnlite.saving.hdf5 import Node, open_hdf5
 from nnlite.saving.jsons import parse_json
 from nnlite.saving.legacy import is_model, model_config, plain, settle_dtype
@@ -38,11 +38,12 @@ def load_model(
     compile: bool = True,  # noqa: A002  Keras's name
     safe_mode: bool = True,
 ) -> Sequential:
-    """Return the model in a ``.keras`` file, or in a whole-model ``.h5`` file.
+    """Return the model in a ``.keras`` file or such a folder, or in a whole-model ``.h5`` file.
 
     Sequential models are read, nested ones too, and functional ones that are one plain chain, as
     Keras 1.2 to 3.15 and tf.keras wrote them. The file's content counts, not its name. What it
-    holds beyond what nnlite knows and predicting needs is left out, with one warning.
+    holds beyond what nnlite knows and predicting needs is left out, with one warning. A model whose
+    loss or optimizer is not known predicts; to train it, it must be compiled anew.
 
     Args:
         filepath: The file.
@@ -51,8 +52,8 @@ def load_model(
         safe_mode: As in Keras; code in a file is never run, whatever it says.
 
     Raises:
-        ValueError: If the file is damaged or no model's, or needs what nnlite does not have; all
-            such layers are named.
+        ValueError: If the file is missing, damaged or no model's, or needs what nnlite does not
+            have; all such layers are named.
         OSError: If it cannot be opened.
 
     >>> import tempfile
@@ -98,7 +99,7 @@ def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> S
         if "optimizer" not in settings and name in optimizers.registry:
             named = optimizers.get(name)
             notes.skip(f"settings of the optimizer (its variables are those of {named!r})")
-        if compile_from(model, settings, notes, named) and stored:
+        if compile_as_told(model, settings, notes, named) and stored and model.built:
             restore_state(model, stored, notes)
     return model
 
@@ -124,7 +125,7 @@ def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Sequentia
     text = root.attribute("training_config")
     if compiled and isinstance(text, str):
         settings = parse_json(text, "training_config")
-        if compile_from(model, settings, notes) and "optimizer_weights" in root.groups():
+        if compile_as_told(model, settings, notes) and "optimizer_weights" in root.groups():
             group = root.group("optimizer_weights")
             stored = [(name, group.array(name)) for name in group.text_list("weight_names")]
             pairs = [zip(one.variables, one.keys, strict=True) for one in found]
@@ -138,7 +139,7 @@ def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Se
     with weights_from_file(weights.total_elements()):
         model = registry.deserialize(translated)
         assert isinstance(model, Sequential)  # translate saw to it
-        if not model.built:
+        if not model.built and weights.total_elements():  # else it was not built either
             model.build(_input_shape(model, weights))
     model.column_names = _column_names(config["config"], model)
     return translated, model
@@ -223,8 +224,9 @@ def load_weights(
     model: Sequential,
     filepath: str | os.PathLike[str],
     skip_mismatch: bool = False,
-    by_name: bool = False,
+    by_name: bool | None = None,
     objects_to_skip: Collection[Layer] | None = None,
+    **options: Any,
 ) -> None:
     """Copy weights out of a file into a built model: all, or on an error none.
 
@@ -235,9 +237,11 @@ def load_weights(
         by_name: For older ``.h5`` files: whether to take layers by their names, and leave the
             others as they are, in the place of by their order.
         objects_to_skip: For ``.weights.h5`` files: layers to leave as they are.
+        **options: Nothing that is known.
 
     Raises:
-        ValueError: If the model is not built, the file is damaged, or its weights do not fit.
+        ValueError: If the model is not built, the file is missing or damaged, its weights do not
+            fit, or an argument is unknown or not for such a file.
         OSError: If it cannot be opened.
 
     >>> import tempfile
@@ -250,6 +254,8 @@ def load_weights(
     True
     """
     path = os.fspath(filepath)
+    if options:
+        raise ValueError(f"load_weights does not take {', '.join(options)}.")
     if not model.built:
         raise ValueError(
             f"Model {model.name!r} has no weights yet. Give the input shape (Input((features,)) as "
@@ -261,7 +267,7 @@ def load_weights(
             if objects_to_skip is not None:
                 raise ValueError("objects_to_skip is for .weights.h5 files")
             with read_archive(path) as archive:
-                _load(model, archive.weights, notes, skip_mismatch, by_name, ())
+                _load(model, archive.weights, notes, skip_mismatch, by_name, None)
         else:
             with open_hdf5(path, path) as root:
                 _load(model, root, notes, skip_mismatch, by_name, objects_to_skip)
@@ -273,11 +279,11 @@ def _load(
     root: Node,
     notes: Notes,
     skip_mismatch: bool,
-    named: bool,
+    named: bool | None,
     skip: Collection[Layer] | None,
 ) -> None:
     if is_legacy(root):
-        if skip:
+        if skip is not None:
             raise ValueError("objects_to_skip is for .weights.h5 files of Keras 3")
         found: list[Assignment] = (by_name if named else by_order)(model, legacy_root(root))
         assign(found, skip_mismatch)
@@ -308,6 +314,6 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
         assert isinstance(model, Sequential)
         settings = config.get("compile_config")
         if isinstance(settings, dict):
-            compile_from(model, settings, notes)
+            compile_as_told(model, settings, notes)
     notes.warn("the configuration", stacklevel=3)
     return model

@@ -7,11 +7,12 @@ attribute, in order.
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ from nnlite.variables import Variable
 __all__ = ["Assignment", "Tree", "assign", "by_class", "by_name", "by_order", "is_legacy"]
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 #: Where a model's layers stand: since 2.14, in 2.12 and 2.13, and what some versions called it.
 _LAYERS = ("layers", "_layer_checkpoint_dependencies", "_layers", "_self_tracked_trackables")
@@ -41,12 +43,14 @@ class Assignment:
         node: The group that the arrays are in.
         keys: Their names in it.
         variables: The weights, in the same order.
+        load: The layer's own way to take them, where it has one.
     """
 
     layer: str
     node: Node
     keys: Sequence[str]
     variables: Sequence[Variable]
+    load: Callable[[dict[str, Array]], None] | None = None
 
     def arrays(self) -> list[Array]:
         """Return the arrays, each checked against its weight.
@@ -102,14 +106,19 @@ def assign(assignments: Sequence[Assignment], skip_mismatch: bool = False) -> No
     ready: list[tuple[Variable, Array]] = []
     skipped: list[str] = []
     for one in assignments:
+        if one.load is not None:
+            continue
         try:
             ready += zip(one.variables, one.arrays(), strict=True)
-        except ValueError as error:  # noqa: PERF203  one for each layer, not for each number
+        except ValueError as error:
             if not skip_mismatch:
                 raise
             skipped.append(str(error))
     if skipped:
         warnings.warn(f"Weights that do not fit were left out: {'; '.join(skipped)}", stacklevel=5)
+    for one in assignments:
+        if one.load is not None:
+            one.load({key: one.node.array(key) for key in one.keys})
     for variable, array in ready:
         variable.value[...] = array
 
@@ -178,6 +187,8 @@ def by_class(
 def _of_model(
     model: Sequential, tree: Tree, written: Any, skip: set[Layer], place: str
 ) -> Iterator[Assignment]:
+    if _takes_itself(model):
+        yield _own(model, tree, f"{place}{model.name}", tree)
     layers = model.layers
     configs: list[Any] = [None] * len(layers)
     if written is not None:
@@ -192,24 +203,42 @@ def _of_layer(
     layer: Layer, tree: Tree | None, written: Any, skip: set[Layer], place: str, parent: Tree
 ) -> Iterator[Assignment]:
     """Yield what goes into a layer, and into those within it."""
-    if layer in skip or not layer.all_variables():
+    if layer in skip or not in_files(layer):
         return
     shown = f"{place}{layer.name}"
     if isinstance(layer, Sequential) and tree is not None:
         nested = written if written and "written_as" in written else None
         yield from _of_model(layer, tree, nested, skip, f"{shown}/")
         return
-    own = own_variables(layer)
-    if own or tree is None:
-        keys = [] if tree is None else tree.keys()
-        node = tree.children["vars"].node if tree and keys else (tree or parent).node
-        yield Assignment(shown, node, keys, own)
+    if own_variables(layer) or _takes_itself(layer) or tree is None:
+        yield _own(layer, tree, shown, parent)
     if tree is not None:
         for attribute, part in attributes(layer):
             below: Tree | None = tree
             for name in attribute.split("/"):
                 below = below.children.get(name) if below else None
             yield from _of_layer(part, below, None, skip, f"{shown}/", tree)
+
+
+def _own(layer: Layer, tree: Tree | None, shown: str, parent: Tree) -> Assignment:
+    """Return what goes into a layer itself."""
+    keys = [] if tree is None else tree.keys()
+    node = tree.children["vars"].node if tree and keys else (tree or parent).node
+    load = layer.load_own_variables if _takes_itself(layer) else None
+    return Assignment(shown, node, keys, own_variables(layer), load)
+
+
+def _takes_itself(layer: Layer) -> bool:
+    """Return whether a layer has a way of its own to take what a file holds of it."""
+    return type(layer).load_own_variables is not Layer.load_own_variables
+
+
+def in_files(layer: Layer) -> bool:
+    """Return whether a file holds anything of a layer: weights, or what it puts there itself."""
+    return bool(layer.all_variables()) or any(
+        _takes_itself(one) or type(one).save_own_variables is not Layer.save_own_variables
+        for one in layer.all_layers()
+    )
 
 
 def own_variables(layer: Layer) -> list[Variable]:
@@ -225,27 +254,49 @@ def own_variables(layer: Layer) -> list[Variable]:
 def attributes(layer: Layer) -> list[tuple[str, Layer]]:
     """Return the layers that a layer keeps in its attributes, each with the path of its group.
 
-    That is the attribute's name, and for a list the class's name behind it, numbered in order.
+    That is the attribute's name, and for a list the class's name behind it, numbered in order; a
+    list, tuple or dict within it is a "container".
     """
     inner = {id(part) for part in layer.sublayers()}
     found: list[tuple[str, Layer]] = []
     for name, value in sorted(vars(layer).items()):
+        public = name.lstrip("_")
+        if isinstance(inspect.getattr_static(type(layer), public, None), property):
+            name = public  # Keras looks at a property first
         if isinstance(value, Layer) and id(value) in inner:
             found.append((name, value))
-        elif type(value) in (list, tuple):  # not a cache, whose iteration may be an error
-            parts = [part for part in value if isinstance(part, Layer) and id(part) in inner]
-            found += [(f"{name}/{key}", part) for key, part in numbered(parts, class_name)]
+        else:
+            found += [(f"{name}/{path}", part) for path, part in _contained(value, inner, set())]
     return found
 
 
-def class_name(layer: Layer) -> str:
-    """Return what Keras calls the class of a layer."""
-    return layer.keras_name or type(layer).__name__
+def _contained(value: Any, inner: set[int], seen: set[int]) -> Iterator[tuple[str, Layer]]:
+    """Yield the layers in a list, tuple or dict, and in those in it, each with its group's path."""
+    if type(value) not in _CONTAINERS or id(value) in seen:
+        return
+    seen.add(id(value))
+    parts = [
+        part
+        for part in (value.values() if isinstance(value, dict) else value)
+        if type(part) in _CONTAINERS or (isinstance(part, Layer) and id(part) in inner)
+    ]
+    for key, part in numbered(parts, class_name):
+        if isinstance(part, Layer):
+            yield key, part
+        else:
+            yield from ((f"{key}/{path}", one) for path, one in _contained(part, inner, seen))
 
 
-def numbered(
-    layers: Sequence[Layer], name_of: Callable[[Layer], str]
-) -> Iterator[tuple[str, Layer]]:
+#: Not their subclasses: a layer's cache is one, whose iteration may be an error.
+_CONTAINERS = (list, tuple, dict)
+
+
+def class_name(layer: Any) -> str:
+    """Return what Keras calls the class of a layer, or of what holds layers."""
+    return (layer.keras_name or type(layer).__name__) if isinstance(layer, Layer) else "Container"
+
+
+def numbered(layers: Sequence[T], name_of: Callable[[T], str]) -> Iterator[tuple[str, T]]:
     """Yield layers with the names of their groups: the class in snake case, and a number."""
     used: dict[str, int] = {}
     for layer in layers:
@@ -281,7 +332,7 @@ def _numbered(
         stored = [(match, name) for name in groups if (match := pattern.fullmatch(name))]
         stored.sort(key=lambda pair: int(pair[0][1] or 0))
         filled = [groups[name] for _, name in stored if groups[name].holds_arrays()]
-        holding = [layer for layer in members if layer.all_variables()]
+        holding = [layer for layer in members if in_files(layer)]
         if len(filled) == len(holding):
             found.update(zip(holding, filled, strict=True))
             continue

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import io
 import os
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite import random
+from nnlite.checks import as_numeric
 from nnlite.layers import activations
 from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
@@ -19,12 +23,18 @@ from nnlite.saving.compiling import built_optimizer, compile_config
 from nnlite.saving.weights import (
     attributes,
     class_name,
+    in_files,
     in_legacy_order,
     numbered,
     own_variables,
 )
 from nnlite.sequential import Sequential
-from nnlite.serialization import PUBLIC, serialize_keras_object
+from nnlite.serialization import (
+    PUBLIC,
+    ConfigError,
+    knowing_all,
+    serialize_keras_object,
+)
 
 __all__ = ["KERAS_VERSION", "model_data", "model_json", "save_model", "save_weights"]
 
@@ -32,6 +42,9 @@ Array = NDArray[Any]
 
 #: The version of Keras whose files these are.
 KERAS_VERSION = "3.15.1"
+
+#: What each ending of a name stands for.
+_FORMATS = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
 
 _ATTRIBUTE_LIMIT = 64_512  # bytes; what one attribute of an HDF5 group can hold
 
@@ -46,7 +59,7 @@ def model_data(model: Sequential) -> dict[str, Any]:
     if model.column_names is not None:  # Keras passes over it
         data["config"]["column_names"] = list(model.column_names)
     if model.optimizer is not None:
-        data["compile_config"] = compile_config(model)
+        data["compile_config"] = serialize_keras_object(model.get_compile_config())
     return data
 
 
@@ -92,23 +105,28 @@ def save_model(
     overwrite: bool = True,
     zipped: bool | None = None,
     include_optimizer: bool = True,
+    **options: Any,
 ) -> None:
     """Write a model to a file that Keras 3 opens: layers, weights, and all that training needs.
 
-    The file is replaced as a whole or not at all, see `atomic_write`.
+    The file is replaced as a whole or not at all, see `atomic_write`. Folders that are missing are
+    made. A model that is not built yet is written without weights, with a warning.
 
     Args:
         model: The model.
         filepath: Where to: a name that ends in ``.keras``, or in ``.h5`` or ``.hdf5`` for Keras's
             older format.
         overwrite: Whether the file may exist.
-        zipped: As in Keras, where False means a directory, which is not supported.
+        zipped: False for a folder, whose name does not end in ``.keras``, with what a ``.keras``
+            file holds; each of its files is replaced as a whole, all three are not.
         include_optimizer: For ``.h5``: whether to write how the model is compiled.
+        **options: Keras 2's ``save_format``, which is to say what the name says.
 
     Raises:
-        ValueError: If the name ends otherwise, the file exists and ``overwrite`` is False, or the
-            model is not built.
-        TypeError: If a part of the model cannot be written as data, such as a lambda.
+        ValueError: If the name ends otherwise, the file exists and ``overwrite`` is False, an
+            option is unknown, or the model for an ``.h5`` file is not built.
+        TypeError: If a part of the model cannot be written as data, such as a lambda, or a layer
+            cannot be made again from its configuration.
         OSError: If the file cannot be written.
 
     >>> import tempfile
@@ -119,25 +137,76 @@ def save_model(
     ['model.keras']
     """
     path = os.fspath(filepath)
-    if zipped is False:
-        raise ValueError("zipped=False means a directory; nnlite writes single files.")
-    if not path.endswith((".keras", ".h5", ".hdf5")):
+    ending = next((ending for ending in _FORMATS if path.endswith(ending)), "")
+    form = options.pop("save_format", None) or _FORMATS.get(ending)
+    if options:
+        raise ValueError(f"save_model does not take {', '.join(options)}.")
+    if zipped is False and ending == ".keras":
         raise ValueError(
-            f"filepath must end in .keras, or in .h5 for Keras's older format. Received: {path!r}"
+            f"zipped=False writes a folder, which must not end in .keras. Received: {path!r}"
         )
-    _check_built(model)
+    if zipped is not False and (not ending or form != _FORMATS[ending]):
+        raise ValueError(
+            "filepath must end in .keras, or in .h5 for Keras's older format, which save_format "
+            f"need not say again. Received: {path!r}, save_format={form!r}"
+        )
+    _check_loadable(model)
+    if zipped is False:
+        _write_folder(model, path, overwrite)
+        return
+    if ending != ".keras":
+        _check_built(model)
     with atomic_write(path, overwrite) as file:
-        if path.endswith(".keras"):
+        if ending == ".keras":
             _write_archive(model, file)
         else:
             _write_hdf5(model, file, include_optimizer)
+
+
+def _check_loadable(model: Sequential) -> None:
+    """Raise a TypeError if a layer of the user's cannot be made again from its configuration.
+
+    Only making it tells: a copy of each is made, without weights, and what it draws is undrawn.
+    """
+    drawn = random.states()
+    try:
+        with knowing_all():
+            for layer in model.all_layers():
+                if type(layer) not in PUBLIC:
+                    _check_made_again(layer)
+    finally:
+        random.set_states(drawn)
+
+
+def _check_made_again(layer: Layer) -> None:
+    cls, config = type(layer), copy.deepcopy(layer.serialized()["config"])
+    if isinstance(layer, Sequential) and "layers" in config:  # each is seen to by itself
+        config = {key: config[key] for key in config if key != "build_input_shape"} | {"layers": []}
+    try:
+        cls.from_config(config)
+    except ConfigError:  # names what is not registered, and may be when the file is read
+        return
+    except (TypeError, KeyError, AttributeError) as error:
+        raise TypeError(
+            f"Layer {layer.name!r} could not be loaded again: {cls.__name__}.from_config does not "
+            f"take what get_config returns ({type(error).__name__}: {error}). Let __init__ take "
+            "**kwargs and hand them to super().__init__(**kwargs), and keep each argument of its "
+            "own in an attribute of that name; or define get_config and from_config to fit."
+        ) from error
+    for name in ("save_assets", "load_assets"):
+        if hasattr(layer, name):
+            raise TypeError(
+                f"Layer {layer.name!r} defines {name}, but nnlite's files hold no assets. Keep "
+                "them in what get_config returns, or in weights."
+            )
 
 
 def save_weights(
     model: Sequential,
     filepath: str | os.PathLike[str],
     overwrite: bool = True,
-    objects_to_skip: Collection[Layer] = (),
+    max_shard_size: None = None,
+    objects_to_skip: Collection[Layer] | None = None,
 ) -> None:
     """Write a model's weights, and its optimizer's state, to a ``.weights.h5`` file.
 
@@ -145,11 +214,12 @@ def save_weights(
         model: The model.
         filepath: Where to: a name that ends in ``.weights.h5``.
         overwrite: Whether the file may exist.
+        max_shard_size: As in Keras, where it divides the weights among files; not supported.
         objects_to_skip: Layers to leave out.
 
     Raises:
-        ValueError: If the name ends otherwise, the file exists and ``overwrite`` is False, or the
-            model is not built.
+        ValueError: If the name ends otherwise, the file exists and ``overwrite`` is False,
+            ``max_shard_size`` is given, or the model is not built.
         OSError: If the file cannot be written.
 
     >>> import tempfile
@@ -160,11 +230,15 @@ def save_weights(
     ['one.weights.h5']
     """
     path = os.fspath(filepath)
+    if max_shard_size is not None:
+        raise ValueError(
+            f"nnlite writes all weights to one file. Received: max_shard_size={max_shard_size!r}"
+        )
     if not path.endswith(".weights.h5"):
         raise ValueError(f"filepath must end in .weights.h5. Received: {path!r}")
     _check_built(model)
     with atomic_write(path, overwrite) as file:
-        _write_weights(model, file, objects_to_skip)
+        _write_weights(model, file, objects_to_skip or ())
 
 
 def _check_built(model: Sequential) -> None:
@@ -176,19 +250,41 @@ def _check_built(model: Sequential) -> None:
 
 
 def _write_archive(model: Sequential, file: BinaryIO) -> None:
-    import json
     import zipfile
+
+    parts = _parts(model)
+    with zipfile.ZipFile(file, "w") as archive:  # stored, not compressed: weights do not shrink
+        for name, data in parts:
+            archive.writestr(name, data)
+
+
+def _write_folder(model: Sequential, path: str, overwrite: bool) -> None:
+    if not overwrite and os.path.exists(path):
+        raise ValueError(f"{path} exists already. Give overwrite=True to replace what is in it.")
+    for name, data in _parts(model):
+        with atomic_write(os.path.join(path, name)) as file:
+            file.write(data)
+
+
+def _parts(model: Sequential) -> list[tuple[str, Any]]:
+    """Return the members of a ``.keras`` file, each with its name."""
+    import json
 
     import nnlite
 
+    if not model.built:
+        warnings.warn(
+            f"Model {model.name!r} is not built yet: it is saved without weights.", stacklevel=5
+        )
     saved = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     versions = {"keras_version": KERAS_VERSION, "nnlite_version": nnlite.__version__}
     weights = io.BytesIO()
     _write_weights(model, weights)
-    with zipfile.ZipFile(file, "w") as archive:  # stored, not compressed: weights do not shrink
-        archive.writestr("metadata.json", json.dumps({**versions, "date_saved": saved}))
-        archive.writestr("config.json", model_json(model))
-        archive.writestr("model.weights.h5", weights.getbuffer())
+    return [
+        ("metadata.json", json.dumps({**versions, "date_saved": saved}).encode()),
+        ("config.json", model_json(model).encode()),
+        ("model.weights.h5", weights.getbuffer()),
+    ]
 
 
 # ---- groups by class ----------------------------------------------------------------------
@@ -199,7 +295,7 @@ def _write_weights(model: Sequential, file: BinaryIO, skip: Collection[Layer] = 
 
     with h5py.File(file, "w") as root:
         _write_layer(root, model, set(skip))
-        if model.optimizer is not None:
+        if model.optimizer is not None and model.built:
             optimizer = built_optimizer(model)
             own = _variables(root.create_group("optimizer"), optimizer.name)
             for number, (_, array) in enumerate(optimizer.state_arrays()):
@@ -215,16 +311,25 @@ def _variables(group: Any, name: str) -> Any:
 def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
     """Write a layer's own weights by number, and the layers within it below."""
     own = _variables(group, layer.name)
-    for number, variable in enumerate(own_variables(layer)):
-        own[str(number)] = variable.value
+    store: dict[str, Any] = {}
+    layer.save_own_variables(store)
+    for key, array in store.items():
+        own[key] = as_numeric(f"{key!r} of save_own_variables of layer {layer.name!r}", array)
     if isinstance(layer, Sequential):
         below = group.create_group("layers")
         for name, part in numbered(layer.layers, written_class):
             if part not in skip:
                 _write_layer(below.create_group(name), part, skip)
         return
-    for attribute, part in attributes(layer):
-        if part.all_variables():
+    kept = attributes(layer)
+    for part in layer.sublayers():
+        if in_files(part) and not any(part is one for _, one in kept):
+            raise ValueError(
+                f"Layer {layer.name!r} keeps its layer {part.name!r} in none of its attributes, "
+                "nor in a list, tuple or dict there, so that a file has no name for it."
+            )
+    for attribute, part in kept:
+        if in_files(part):
             _write_layer(group.create_group(attribute), part, skip)
 
 
@@ -237,7 +342,7 @@ def _write_hdf5(model: Sequential, file: BinaryIO, include_optimizer: bool) -> N
     import h5py
 
     data = model_data(model)
-    compiled = data.get("compile_config") if include_optimizer else None
+    compiled = compile_config(model) if include_optimizer else None
     with h5py.File(file, "w") as root:
         root.attrs["keras_version"] = KERAS_VERSION
         root.attrs["backend"] = "numpy"

@@ -1,5 +1,7 @@
 """The ways in which Keras's files lay out the weights, and what does not fit them."""
 
+from functools import partial
+
 import h5py
 import numpy as np
 import pytest
@@ -168,10 +170,10 @@ class Block(Layer):
         self.first = Dense(3, "tanh", name="f")
         self.rest = [Dense(3, use_bias=False, name="f"), Dense(2, name="s")]
         if hidden:
-            self.rest = {"rest": self.rest}
+            self.rest = partial(list, self.rest)
 
     def sublayers(self):
-        return (self.first, *(self.rest["rest"] if self.hidden else self.rest))
+        return (self.first, *(self.rest() if self.hidden else self.rest))
 
     def build(self, input_shape):
         for layer in self.sublayers():

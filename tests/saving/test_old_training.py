@@ -128,7 +128,11 @@ def test_an_unknown_schedule_leaves_its_first_rate(tmp_path):
 def test_an_optimizer_that_cannot_be_is_left_out_with_a_warning(tmp_path, written, what):
     with pytest.warns(UserWarning, match=what):
         model = compiled(tmp_path, written)
-    assert type(model.optimizer) is optimizers.RMSprop
+    assert np.isfinite(model.evaluate(X, Y, verbose=0))
+    for train in (model.fit, model.train_on_batch):
+        with pytest.raises(ValueError, match=r"has the optimizer .*Call compile\(...\) first"):
+            train(X, Y)
+    model.compile("sgd", "mse")
     assert np.isfinite(model.train_on_batch(X, Y))
 
 
@@ -195,8 +199,13 @@ def test_losses_in_all_their_forms(tmp_path, written, meant):
 def test_a_loss_that_is_unknown_is_left_out_with_a_warning(tmp_path, written, what):
     with pytest.warns(UserWarning, match=what):
         model = compiled(tmp_path, loss=written)
-    assert model.loss is None
     assert model.predict(X, verbose=0).shape == (7, 2)
+    for use in (model.fit, model.train_on_batch, model.evaluate, model.test_on_batch):
+        with pytest.raises(ValueError, match=r"has the loss .*Call compile\(...\) first"):
+            use(X, Y)
+    assert model.get_compile_config()["loss"] == written  # and so it is saved again
+    model.compile("sgd", "mse")
+    assert np.isfinite(model.train_on_batch(X, Y))
 
 
 class Own(losses.Loss):

@@ -284,14 +284,14 @@ def test_cve_2026_1462_a_saved_model_by_its_path(tmp_path):
         refuses(lambda: load_model(tmp_path), "a TensorFlow SavedModel")
 
 
-def test_a_directory_of_parts_of_a_model_is_not_read(tmp_path):
-    """As in Orbax's checkpoints, whose assets were written to wherever their names led."""
+def test_of_a_directory_of_parts_of_a_model_three_files_are_read(tmp_path):
+    """Not Orbax's checkpoints, whose assets were written to wherever their names led."""
     folder = tmp_path / "model"
     (folder / "assets").mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(sequential(two_layers())))
     for call in (lambda: load_model(folder), lambda: a_model().load_weights(folder)):
         with nothing_happens():
-            refuses(call, "Received: a directory")
+            refuses(call, "there is no .*metadata.json and no .*model.weights.h5")
 
 
 def test_cve_2026_12479_layers_named_as_paths(tmp_path):

@@ -131,7 +131,10 @@ def test_what_cannot_be_written_as_data_leaves_no_file(tmp_path):
     ("name", "options", "message"),
     [
         ("m.json", {}, r"must end in .keras, or in .h5"),
-        ("m.keras", {"zipped": False}, "means a directory"),
+        ("m.keras", {"zipped": False}, "must not end in .keras"),
+        ("m.keras", {"save_format": "h5"}, "save_format='h5'"),
+        ("m", {"save_format": "keras"}, "must end in .keras"),
+        ("m.keras", {"signatures": None}, "does not take signatures"),
     ],
 )
 def test_where_a_model_cannot_be_saved_to(tmp_path, name, options, message):
@@ -251,7 +254,7 @@ def test_a_clone_by_a_function_and_with_another_input():
     ("arguments", "error", "message"),
     [
         ({"model": Dense(2)}, TypeError, "takes a Sequential"),
-        ({"input_tensors": X}, TypeError, "must be an Input"),
+        ({"input_tensors": X}, ValueError, "must be an Input"),
         ({"call_function": print}, ValueError, "functional models"),
     ],
 )

@@ -152,14 +152,15 @@ def serialize(layer: Layer) -> Any:
         layer: The activation.
 
     Returns:
-        The name, or the serialized layer where it is no function of Keras's by its defaults.
+        The name, or the serialized layer where it is no function of Keras's by its defaults, or
+        was given a name of its own.
 
     >>> serialize(ReLU()), serialize(ReLU(max_value=6)), serialize(LeakyReLU(0.2))
     ('relu', 'relu6', 'leaky_relu')
     >>> serialize(LeakyReLU(0.3))["config"]["negative_slope"]
     0.3
     """
-    name = function_name(layer)
+    name = None if layer.name_settled else function_name(layer)
     return serialize_keras_object(layer) if name is None else name
 
 
