@@ -1,6 +1,7 @@
 """Utilities: labels, norms, splits, padding, and the settings of the process."""
 
 import random as python_random
+import re
 
 import numpy as np
 import pytest
@@ -194,11 +195,73 @@ def test_sequences_of_arrays_are_padded_too():
         ([[1], [[2]]], {}, ValueError, "one shape"),
         ([1, 2], {}, ValueError, "one shape"),
         ([["a"]], {}, TypeError, r"sequences\[0\] must hold real numbers"),
+        ([["a"]], {"value": "pad"}, ValueError, "needs dtype=object or str"),
+        (["abc", "d"], {"dtype": object, "value": ""}, ValueError, "one shape"),
     ],
 )
 def test_what_cannot_be_padded_is_refused(rows, arguments, error, message):
     with pytest.raises(error, match=message):
         utils.pad_sequences(rows, **arguments)
+
+
+@pytest.mark.parametrize("dtype", [object, str, "U9"])
+def test_sequences_of_text_are_padded_and_cut_whole(dtype):
+    rows = [["long word"], ["a", "b"], []]
+    padded = utils.pad_sequences(rows, dtype=dtype, value="pad")
+    assert padded.tolist() == [["pad", "long word"], ["a", "b"], ["pad", "pad"]]
+    assert padded.dtype.kind == ("O" if dtype is object else "U")
+
+
+# ---- Progbar ------------------------------------------------------------------------------------
+
+
+def shown(capsys, *updates, **options):
+    bar = utils.Progbar(4, interval=0.0, **options)
+    for update in updates:
+        bar.update(*update)
+    return capsys.readouterr().out
+
+
+def test_a_bar_shows_how_far_the_loop_is_and_the_mean_of_each_value(capsys):
+    text = shown(capsys, (1, [("loss", 1.0)]), (3, [("loss", [3.0, 5.0])]), width=8)
+    assert re.fullmatch(
+        r"\r1/4 \[##......\] 0s \S+/step - loss: 1.0000 *"
+        r"\r3/4 \[######..\] 0s \S+/step - loss: 3.0000 *",  # (1 + 2 * 4) / 3
+        text,
+    )
+
+
+def test_the_last_values_stand_as_they_are_and_end_the_line(capsys):
+    text = shown(capsys, (1, [("loss", 1.0)]), (4, [("loss", 7.0)]), unit_name="row", verbose=2)
+    assert re.fullmatch(r"4/4 0s \S+/row - loss: 7.0000\n", text)
+    assert shown(capsys, (4,)).endswith("/step\n")
+    assert shown(capsys, (1,), (4,), verbose=0) == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ("2.0000", "2.0000")),
+        ({"stateful_metrics": ["a"]}, ("3.0000", "2.0000")),
+        ({"stateless_metrics": ["a"]}, ("2.0000", "3.0000")),
+    ],
+)
+def test_which_values_are_averaged(capsys, options, expected):
+    text = shown(capsys, *((i, [("a", v), ("b", v)]) for i, v in [(1, 1.0), (2, 3.0)]), **options)
+    assert text.rstrip().endswith(f"a: {expected[0]} - b: {expected[1]}")
+    with pytest.raises(ValueError, match="not both"):
+        utils.Progbar(4, stateful_metrics=[], stateless_metrics=[])
+
+
+def test_a_loop_without_a_known_end(capsys):
+    bar = utils.Progbar(None)
+    bar.add(2)
+    bar.add(3, [("loss", 0.5)])  # too soon to be drawn again
+    bar.update(6, finalize=True)
+    assert re.fullmatch(
+        r"\r2/Unknown 0s \S+/step *\r6/Unknown 0s \S+/step - loss: 0.5000\n",
+        capsys.readouterr().out,
+    )
 
 
 # ---- objects as data, and settings ------------------------------------------------------------

@@ -30,7 +30,7 @@ def compile_config(model: Trainer) -> dict[str, Any]:
     out of a file whose loss or optimizer is not known, of what the file says.
     """
     if model.optimizer is None:
-        return {}
+        return dict(model.unread)
     given = model.compile_arguments or {"metrics": None, "weighted_metrics": None}
     loss = given.get("loss") if given.get("loss") is not None else model.loss
     config = {"optimizer": model.optimizer, "loss": loss, "loss_weights": None, **given}
@@ -38,16 +38,15 @@ def compile_config(model: Trainer) -> dict[str, Any]:
     return {key: serialize_keras_object(value) for key, value in config.items()} | model.unread
 
 
-def compile_from(
-    model: Trainer, config: Mapping[str, Any], notes: Notes, optimizer: Any = None
-) -> bool:
+def compile_from(model: Trainer, config: Mapping[str, Any], notes: Notes, kept: Any = None) -> bool:
     """Compile a model as a file says, as far as nnlite can; not if its `compile` is its own.
 
     Args:
         model: The model.
         config: A ``compile_config`` or ``training_config``.
         notes: Where to say what is left out.
-        optimizer: What to take where the file names none; None is Keras's default.
+        kept: The name of the optimizer whose variables the file has, which is taken where it does
+            not say more.
 
     Returns:
         Whether there was anything to compile.
@@ -63,23 +62,26 @@ def compile_from(
             f"the compile settings: {type(model).__name__} has a compile of its own. Call it, or "
             "define get_compile_config() and compile_from_config(config)"
         )
-        notes.unread.update(loss=config.get("loss"), optimizer=config.get("optimizer"))
+        notes.unread |= {"loss": None, "optimizer": None, **config}
     else:
+        if "optimizer" not in config and kept in optimizers.registry:
+            arguments["optimizer"] = optimizers.get(kept)
+            notes.skip(
+                f"settings of the optimizer (its variables are those of {arguments['optimizer']!r})"
+            )
         if arguments["optimizer"] is None:
-            arguments["optimizer"] = optimizer or "rmsprop"
+            arguments["optimizer"] = "rmsprop"  # Keras's default
         model.compile(**arguments)
     model.unread = dict(notes.unread)
     return not own
 
 
-def compile_as_told(
-    model: Trainer, config: dict[str, Any], notes: Notes, optimizer: Any = None
-) -> bool:
+def compile_as_told(model: Trainer, config: dict[str, Any], notes: Notes, kept: Any = None) -> bool:
     """Compile a model by its own `compile_from_config` if it has one, else by `compile_from`."""
     from nnlite.trainer import Trainer
 
     if type(model).compile_from_config is Trainer.compile_from_config:
-        return compile_from(model, config, notes, optimizer)
+        return compile_from(model, config, notes, kept)
     model.compile_from_config(config)
     return model.compiled
 

@@ -7,7 +7,6 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from nnlite import optimizers
 from nnlite.layers.layer import Layer, registry
 from nnlite.saving.archive import kind_of, read_archive
 from nnlite.saving.compiling import compile_as_told, restore_state
@@ -95,11 +94,7 @@ def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> S
     settings = config.get("compile_config") if compiled else None
     if isinstance(settings, dict):
         name, stored = _state(weights)
-        named = None
-        if "optimizer" not in settings and name in optimizers.registry:
-            named = optimizers.get(name)
-            notes.skip(f"settings of the optimizer (its variables are those of {named!r})")
-        if compile_as_told(model, settings, notes, named) and stored and model.built:
+        if compile_as_told(model, settings, notes, name) and stored and model.built:
             restore_state(model, stored, notes)
     return model
 

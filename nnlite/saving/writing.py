@@ -58,7 +58,7 @@ def model_data(model: Sequential) -> dict[str, Any]:
     data = _serialized(model)
     if model.column_names is not None:  # Keras passes over it
         data["config"]["column_names"] = list(model.column_names)
-    if model.optimizer is not None:
+    if model.compiled or model.unread:
         data["compile_config"] = serialize_keras_object(model.get_compile_config())
     return data
 
@@ -360,10 +360,13 @@ def _write_hdf5(model: Sequential, file: BinaryIO, include_optimizer: bool) -> N
         if not compiled:
             return
         training = {key: _legacy(value) for key, value in compiled.items() if key != "optimizer"}
-        training["optimizer_config"] = _legacy(compiled["optimizer"])
+        if "optimizer" in compiled:
+            training["optimizer_config"] = _legacy(compiled["optimizer"])
         if model.loss is not None:  # Keras 3 does not read short names such as "mse" here
             training["loss"] = _legacy(serialize_keras_object(model.loss))
         root.attrs["training_config"] = json.dumps(training)
+        if model.optimizer is None:
+            return
         optimizer = built_optimizer(model)
         state = [(f"{optimizer.name}/{name}", array) for name, array in optimizer.state_arrays()]
         _write_arrays(root.create_group("optimizer_weights"), state)
@@ -376,7 +379,7 @@ def _legacy(value: Any) -> Any:
     """
     if isinstance(value, (list, tuple)):
         return [_legacy(part) for part in value]
-    if not isinstance(value, Mapping) or "class_name" not in value:
+    if not isinstance(value, Mapping) or not {"class_name", "config"} <= set(value):
         return value
     if value["class_name"] == "function":
         return value["config"]

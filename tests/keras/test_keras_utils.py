@@ -1,6 +1,9 @@
 """Utilities and settings beside Keras's."""
 
+import io
 import random as python_random
+import re
+from contextlib import redirect_stdout
 
 import keras
 import numpy as np
@@ -84,7 +87,26 @@ def set_random_seed(g):
     assert drawn[0] == drawn[1]
 
 
+def progbar(g):
+    """The mean of each value, which both write behind its name."""
+    total = int(g.integers(1, 7))
+    options = [{}, {"stateful_metrics": ["a"]}, {"stateless_metrics": ["a"]}][g.integers(3)]
+    steps = sorted(g.choice(np.arange(1, total + 1), int(g.integers(1, total + 1)), replace=False))
+    values = g.uniform(0.1, 9, (len(steps), 2))
+    lines = []
+    for library in (utils, keras.utils):
+        text = io.StringIO()
+        with redirect_stdout(text):
+            bar = library.Progbar(total, interval=0, **options)
+            for step, pair in zip(steps, values, strict=True):
+                bar.update(int(step), list(zip("ab", pair, strict=True)))
+        lines.append(re.findall(r"(?<=[ab]: )[0-9.]+", text.getvalue()))
+    assert lines[0] == lines[1]
+    assert len(lines[0]) == 2 * len(steps)
+
+
 CASES = {
+    "Progbar": progbar,
     "normalize": normalize,
     "pad_sequences": pad_sequences,
     "set_random_seed": set_random_seed,
@@ -129,7 +151,6 @@ DRAWS = "draws or opens what is not of numbers alone"
 NOT_HERE = {
     "Config": "a dict does",
     "FeatureSpace": "preprocessing of tables, by layers out of reach",
-    "Progbar": "fit's verbose draws the bar",
     "array_to_img": PICTURES,
     "audio_dataset_from_directory": PICTURES,
     "bounding_boxes": PICTURES,

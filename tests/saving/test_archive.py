@@ -260,6 +260,27 @@ def test_archives_in_parts_or_after_other_data_are_refused():
     refused(b"", "no zip archive")
 
 
+def zip64(data, extra=b""):
+    """Return an archive with the end for large archives, which some programs always write."""
+    end = data.rindex(b"PK\5\6")
+    count, size, start = struct.unpack("<HLL", data[end + 10 : end + 20])
+    fields = (44 + len(extra), 45, 45, 0, 0, count, count, size, start)
+    record = b"PK\6\6" + struct.pack("<QHHLLQQQQ", *fields) + extra
+    return data[:end] + record + b"PK\6\7" + struct.pack("<LQL", 0, end, 1) + data[end:]
+
+
+def test_the_end_for_large_archives_behind_a_small_one():
+    """Section 4.3.14 of the format: the ordinary end may hold all numbers beside it."""
+    with zipfile.ZipFile(io.BytesIO(zip64(zipped()))) as archive:
+        assert archive.testzip() is None
+    for data in (zip64(zipped()), zip64(zipped(), b"extensible")):
+        with read_archive(io.BytesIO(data)) as archive:
+            assert archive.config == {"class_name": "Sequential"}
+    data = zip64(zipped())
+    at = data.rindex(b"PK\6\6")
+    refused(data[: at + 48] + b"\1" + data[at + 49 :], "its directory is not where its end says")
+
+
 # ---- what a file is ----------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """What versions of Keras wrote of training: optimizers, losses, metrics, and optimizers' states."""
 
+import math
 import warnings
 
 import numpy as np
@@ -203,7 +204,12 @@ def test_a_loss_that_is_unknown_is_left_out_with_a_warning(tmp_path, written, wh
     for use in (model.fit, model.train_on_batch, model.evaluate, model.test_on_batch):
         with pytest.raises(ValueError, match=r"has the loss .*Call compile\(...\) first"):
             use(X, Y)
-    assert model.get_compile_config()["loss"] == written  # and so it is saved again
+    for name in ("again.keras", "again.h5"):  # with the file's loss, not without
+        model.save(tmp_path / name)
+        with pytest.warns(UserWarning, match=what):
+            again = load_model(tmp_path / name)
+        with pytest.raises(ValueError, match="has the loss"):
+            again.fit(X, Y)
     model.compile("sgd", "mse")
     assert np.isfinite(model.train_on_batch(X, Y))
 
@@ -537,3 +543,28 @@ def test_load_weights_takes_a_state_that_fits(tmp_path):
     model = kept_quiet(tmp_path, optimizer=ADAM)
     model.load_weights(write_keras(tmp_path / "m.keras", None, groups))
     assert_has_state(model.optimizer)
+
+
+NADAM = {"class_name": "Nadam", "config": {"learning_rate": 0.25}}
+
+
+@pytest.mark.parametrize("version", ["3", "2.11 to 2.15", "2.4 to 2.10", "2.0"])
+def test_the_product_that_a_state_of_nadam_leaves_out_follows_from_the_count(tmp_path, version):
+    """By hand: the product of 0.9 (1 - 0.96^s / 2) over the steps s = 1, ..., 7."""
+    product = 0.9**7 * math.prod(1 - 0.96**step / 2 for step in range(1, 8))
+    assert product == pytest.approx(0.478297 * 0.020243, rel=1e-4)
+    optimizer = compiled(tmp_path, NADAM, state=STATES[version]).optimizer
+    assert optimizer.u_product == pytest.approx(product, rel=1e-12)
+    assert optimizer.iterations == 7
+    assert optimizer.learning_rate == 0.25
+    kept = [array for _, array in optimizer.state_arrays()][2:-1]
+    for has, want in zip(kept, interleaved(), strict=True):
+        np.testing.assert_allclose(has, want, rtol=1e-6)
+
+
+def test_that_product_of_a_great_count_takes_no_time(tmp_path):
+    state = [("nadam/iteration", np.array(10**15)), *STATES["3"][1:]]
+    assert compiled(tmp_path, NADAM, state=state).optimizer.u_product == 0
+    half = {"class_name": "Nadam", "config": {"gradient_accumulation_steps": 2, "beta_1": 0.5}}
+    with pytest.warns(UserWarning, match="the state of the optimizer"):  # without the sums
+        compiled(tmp_path, half, state=state)

@@ -147,10 +147,102 @@ def test_weights_go_to_files_of_their_own_kind(tmp_path):
         trained().save_weights(tmp_path / "m.h5")
 
 
-def test_a_model_without_weights_is_not_saved(tmp_path):
-    for save in (Sequential([Dense(2)]).save, Sequential([Dense(2)]).save_weights):
+def test_a_model_without_weights_is_saved_without_with_a_warning(tmp_path):
+    model = Sequential([Dense(2)])
+    model.compile("adam", "mse")
+    with pytest.warns(UserWarning, match="not built yet: it is saved without weights"):
+        model.save(tmp_path / "m.keras")
+    again = load_model(tmp_path / "m.keras")
+    assert not again.built
+    again.fit(X, Y, verbose=0)
+    for name in ("m.h5", "m.weights.h5"):
+        save = model.save if name == "m.h5" else model.save_weights
         with pytest.raises(ValueError, match="has no weights to save yet"):
-            save(tmp_path / "m.weights.h5")
+            save(tmp_path / name)
+    assert os.listdir(tmp_path) == ["m.keras"]
+
+
+def test_missing_folders_are_made_by_whatever_writes(tmp_path):
+    model, folder = trained(), tmp_path / "one" / "two"
+    for name in ("a/m.keras", "b/m.h5", "c/m.weights.h5", "d/m"):
+        if name == "c/m.weights.h5":
+            model.save_weights(folder / name)
+        else:
+            model.save(folder / name, zipped=name != "d/m")
+    assert sorted(os.listdir(folder)) == ["a", "b", "c", "d"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_told(tmp_path):
+    (tmp_path / "one").write_bytes(b"")
+    for path in (tmp_path / "one" / "m.keras", tmp_path / "one" / "two" / "m.keras"):
+        with pytest.raises(OSError, match=r"A part of the path is a file|in the place of a folder"):
+            trained().save(path)
+
+
+def test_what_save_format_says_may_be_said_once_more(tmp_path):
+    for name, form in [("m.keras", "keras"), ("m.h5", "h5"), ("m.hdf5", "h5")]:
+        trained().save(tmp_path / name, save_format=form)
+        assert load_model(tmp_path / name).built
+
+
+def test_weights_are_not_divided_among_files(tmp_path):
+    with pytest.raises(ValueError, match=r"to one file. Received: max_shard_size=1"):
+        trained().save_weights(tmp_path / "m.weights.h5", max_shard_size=1)
+
+
+def test_unknown_arguments_of_load_weights_are_told(tmp_path):
+    model = trained()
+    model.save(tmp_path / "m.keras")
+    model.save(tmp_path / "m.h5")
+    for name, options, message in [
+        ("m.keras", {"named": True}, "does not take named"),
+        ("m.keras", {"by_name": True}, "by_name is for"),
+        ("m.keras", {"objects_to_skip": []}, "objects_to_skip is for"),
+        ("m.h5", {"objects_to_skip": []}, "objects_to_skip is for"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.load_weights(tmp_path / name, **options)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.pkl", "m.weights.h5"])
+def test_a_missing_file_is_a_value_error_as_in_keras_and_no_file(tmp_path, name):
+    model = trained()
+    for error in (FileNotFoundError, ValueError):
+        for load in (load_model, model.load_weights):
+            with pytest.raises(error, match=r"No such file .*m\."):
+                load(tmp_path / name)
+
+
+# ---- folders -------------------------------------------------------------------------------
+
+
+def test_a_folder_holds_what_a_file_would(tmp_path):
+    model, folder = trained(), tmp_path / "model"
+    model.save(folder, zipped=False)
+    (folder / "notes.txt").write_text("mine")
+    trained().save(folder, zipped=False)
+    model.save(folder, zipped=False)
+    parts = {"config.json", "metadata.json", "model.weights.h5"}
+    assert set(os.listdir(folder)) == {*parts, "notes.txt"}
+    again = load_model(folder)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert again.optimizer.iterations == model.optimizer.iterations
+    other = trained()
+    other.load_weights(folder)
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    with pytest.raises(ValueError, match="exists already"):
+        model.save(folder, overwrite=False, zipped=False)
+
+
+def test_a_folder_whose_parts_are_too_large_or_missing_is_refused(tmp_path):
+    folder = tmp_path / "model"
+    trained().save(folder, zipped=False)
+    (folder / "metadata.json").write_bytes(b" " * 100_000)
+    with pytest.raises(ValueError, match=r"metadata.json has more than 65536 bytes"):
+        load_model(folder)
+    (folder / "metadata.json").unlink()
+    with pytest.raises(ValueError, match=r"no model by Keras: there is no .*metadata.json"):
+        load_model(folder)
 
 
 # ---- whole or not at all -------------------------------------------------------------------
