@@ -297,14 +297,23 @@ class Machine(RuleBasedStateMachine):
         if plain.rule is not None:  # Keras's files hold no state of weights that rest
             state = plain.rule.state.items()
             plain.rule.state = {key: kept for key, kept in state if plain.learns(key[0])}
-        if self.model.loss is not None:  # a file holds the loss that was chosen last
-            names = {loss: name for name, loss in CHOSEN.items()}
-            plain.loss = names[type(self.model.loss)]
+        if self.model.loss is not None:
+            self.take_loss()
 
     @precondition(lambda self: self.reference.layers)
     @rule(way=st.sampled_from(sorted(UNCOMPILED)))
     def go_on_with_the_layers_only(self, way):
+        plain, keeps = self.reference, way == "clone" and self.model.compiled  # as in Keras
+        old, mae = plain.rule or Rule(), plain.mae
         self.become(UNCOMPILED[way], compiled=False)
+        if keeps:
+            plain.rule, plain.mae = Rule(old.kind, old.rate, old.momentum, old.decay), mae
+            self.take_loss()
+
+    def take_loss(self):
+        """Let the reference take the loss that was chosen last, which data and files hold."""
+        names = {loss: name for name, loss in CHOSEN.items()}
+        self.reference.loss = self.model.loss and names[type(self.model.loss)]
 
     def become(self, way, compiled):
         before = snapshot(self.model)
