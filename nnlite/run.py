@@ -99,7 +99,7 @@ class Run:
 
         self._progress.begin_epoch(self.epoch, self.batches.length, self.step)
         begins, ends = hooks.wants("on_train_batch_begin"), hooks.wants("on_train_batch_end")
-        together, pending = model.steps_per_execution, 0  # steps since the last hook
+        pending = 0  # steps since the last hook
         with _Steps() as steps:
             try:
                 for x, y, weight in self.batches:
@@ -108,14 +108,12 @@ class Run:
                     steps.inside = True
                     own = model.take_step(x, y, weight)
                     self.step += 1
-                    pending += 1
+                    pending = (pending + 1) % model.steps_per_execution
                     steps.inside = False
                     if steps.interrupted:
                         raise KeyboardInterrupt
-                    if pending == together:
-                        pending = 0
-                        if ends:
-                            hooks.call("on_train_batch_end", self.step - 1, logs=logs())
+                    if ends and not pending:
+                        hooks.call("on_train_batch_end", self.step - 1, logs=logs())
                     self._progress.step(logs)
                     if model.stop_training and not pending:
                         break
@@ -125,7 +123,7 @@ class Run:
                 raise FloatingPointError(
                     f"Epoch {self.epoch + 1}, batch {self.step + 1}: {error}"
                 ) from error
-        if pending and ends:
+        if ends and pending:
             hooks.call("on_train_batch_end", self.step - 1, logs=logs())
         return logs()
 

@@ -131,7 +131,7 @@ class Trainer(Door):
             weighted_metrics: The same, weighted by ``sample_weight`` or ``class_weight``.
             run_eagerly: Accepted for Keras's sake; nothing here is compiled.
             steps_per_execution: How many steps the callbacks' hooks around a batch stand for.
-            jit_compile: Likewise.
+            jit_compile: Accepted for Keras's sake, as ``run_eagerly``.
             auto_scale_loss: Likewise; float32 and float64 need no loss scaling.
 
         Raises:
@@ -512,6 +512,8 @@ class Trainer(Door):
             self._optimizer = self._optimizer or optimizers.SGD()
             self.lay_out()
         objective.add_penalty_gradients()
+        if self._own_step is not None:
+            self._own_step.penalized = True
         assert self._vector is not None
         loss = 0.0 if self._own_step is None else self._own_step.loss
         if math.isfinite(loss) and self._vector.has_finite_gradients():
@@ -591,9 +593,13 @@ class Trainer(Door):
             self.lay_out()
         self._own_step = step = _OwnStep(x, y)
         kept = [(variable, variable.numpy()) for variable in self._unguarded()]
+        assert self._optimizer is not None  # _prepare came first
+        count = self._optimizer._batches
         self.turns.begin_step()
         try:
             yield step
+            if self._optimizer._batches != count and not step.refused:
+                self._end_step_of_user(step)
         except BaseException:
             step.refused = True
             raise
@@ -603,6 +609,22 @@ class Trainer(Door):
                 for variable, value in kept:
                     variable.value[...] = value
             self.turns.end_step()
+
+    def _end_step_of_user(self, step: _OwnStep) -> None:
+        """Let the layers settle, also where the optimizer was called directly.
+
+        Raises:
+            RuntimeError: If the optimizer's step lacked the gradients of the penalties on weights.
+        """
+        penalties = [variable.regularizer for variable in self.learning_variables()]
+        if not step.penalized and any(one is not None for one in penalties):
+            raise RuntimeError(
+                f"train_step of model {self.name!r} lets the optimizer step along gradients that "
+                "lack those of the penalties on weights. Call update_weights(), which adds them, "
+                "instead of optimizer.apply(...)."
+            )
+        for layer in self._settling():
+            layer.settle()
 
     def _checked_logs(self, method: str, logs: Any) -> dict[str, Any]:
         """Return what a user's step returned.
@@ -645,6 +667,8 @@ class Trainer(Door):
                 if self.run is not None and self.run.ends_on_nan:
                     return math.nan if math.isfinite(value) else value
                 raise FloatingPointError(diagnosis(self, value, x, y))
+            if within:
+                self._own_step.penalized = True  # type: ignore[union-attr]
             self._descend()
         finally:
             if not within:
@@ -744,17 +768,22 @@ class Trainer(Door):
             return self.get_metrics_result() if own is None else own
 
         self.stop_evaluating = False
+        ends, pending = hooks.wants("on_test_batch_end"), 0  # steps since the last hook
         hooks.call("on_test_begin")
         with closing(batches):
             for step, (x, y, weight) in enumerate(batches):
-                hooks.call("on_test_batch_begin", step)
+                if not pending:
+                    hooks.call("on_test_batch_begin", step)
                 own = self._evaluate_batch(x, y, weight)
-                if hooks.wants("on_test_batch_end"):
+                pending = (pending + 1) % self.steps_per_execution
+                if ends and not pending:
                     hooks.call("on_test_batch_end", step, logs=logs())
                 if progress:
                     progress.step(logs)
-                if self.stop_evaluating:
+                if self.stop_evaluating and not pending:
                     break
+        if ends and pending:
+            hooks.call("on_test_batch_end", batches.taken - 1, logs=logs())
         results = logs() if batches.taken else {}
         hooks.call("on_test_end", logs=results)
         return results
@@ -896,6 +925,7 @@ class _OwnStep:
     def __init__(self, x: Array, y: Any) -> None:
         self.x, self.y = x, y
         self.loss = 0.0  # what compute_loss returned
+        self.penalized = False  # whether the penalties' gradients were added
         self.refused = False
 
 

@@ -1,7 +1,7 @@
 """Break each formula of the package once, and see the tests fail.
 
-``python tests/mutants.py`` applies one change at a time to a copy of the package and runs the tests
-of gradients and values on it. A mutant that no test fails on has survived: the tests are too weak.
+A mutant is a copy of the package with one change, on which the tests of gradients and values run.
+One that no test fails on has survived: the tests are too weak.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mutations import MUTANTS
@@ -59,10 +58,13 @@ def run(package: Path, tests: Iterable[str], *options: str) -> subprocess.Comple
     """Run the tests on the package in ``package``, up to the first that fails."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider"]
     command += options
+    # Nothing of what the run that this is part of was told: its plug-ins, its path, its sample.
+    told = ("PYTEST", "PYTHONPATH", "NNLITE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(told)}
     return subprocess.run(
         [*command, "--hypothesis-profile=first failure", *(f"tests/{test}" for test in tests)],
         cwd=package,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**environment, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -97,10 +99,6 @@ def outcome(file: str | None, old: str = "", new: str = "") -> str:
     return f"killed by {killers[0].split(' - ')[0].split('::', 1)[-1]}"
 
 
-def short(text: str) -> str:
-    return " ".join(text.split())[:58].ljust(58)
-
-
 def stale() -> list[str]:
     """Return the mutants that the package's text has moved away from."""
     return [
@@ -109,26 +107,3 @@ def stale() -> list[str]:
         for old, _ in changes
         if (count := (ROOT / "nnlite" / file).read_text().count(old)) != 1
     ]
-
-
-def main() -> int:
-    """Print what became of every mutant, and return how many were not killed."""
-    if found := stale():
-        print("Stale, to be written anew:", *found, sep="\n")
-        return len(found)
-    if (whole := outcome(None)) != "SURVIVED":
-        print(f"The tests fail on the package as it is: {whole}")
-        return 1
-    mutants = [(file, *change) for file, changes in MUTANTS.items() for change in changes]
-    alive = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda mutant: outcome(*mutant), mutants)
-        for (file, old, new), result in zip(mutants, results, strict=True):
-            alive += not result.startswith("killed")
-            print(f"{file:<26} {short(old)} -> {short(new)} {result}", flush=True)
-    print(f"{len(mutants) - alive} of {len(mutants)} mutants killed")
-    return alive
-
-
-if __name__ == "__main__":
-    sys.exit(bool(main()))

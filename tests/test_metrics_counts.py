@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import examples
 
 from nnlite import metrics
 
@@ -217,7 +218,7 @@ ARRAYS = [
 
 
 @pytest.mark.parametrize("make", ARRAYS)
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(data=st.data())
 def test_batches_add_up_and_weights_count_as_repetitions(make, data):
     rows = data.draw(st.integers(1, 12))

@@ -210,11 +210,11 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "rule", "arguments"),
-    RULES,
-    ids=lambda part: getattr(part, "__name__", repr(part)),
-)
+def shown(part):
+    return getattr(part, "__name__", repr(part))
+
+
+@pytest.mark.parametrize(("optimizer", "rule", "arguments"), RULES, ids=shown)
 def test_every_step_is_the_papers(optimizer, rule, arguments):
     weights, gradients = draw()
     path = run(copy.deepcopy(optimizer), weights, gradients)
@@ -229,7 +229,7 @@ def test_every_optimizer_has_a_rule():
     assert classes - {optimizers.Optimizer} == {type(optimizer) for optimizer, _, _ in RULES}
 
 
-@pytest.mark.parametrize(("optimizer", "rule", "arguments"), RULES[2::3], ids=repr)
+@pytest.mark.parametrize(("optimizer", "rule", "arguments"), RULES[2::3], ids=shown)
 def test_a_weight_of_many_slices_moves_like_small_ones(optimizer, rule, arguments):
     steps = 3
     shapes = {"first": (7,), "large": (300, 301), "last": (5,)}

@@ -722,6 +722,29 @@ def test_optimizer_and_loss_can_be_assigned():
         model.fit(X, Y, verbose=0, callbacks=Meddling())
 
 
+class Applied(Sequential):
+    """A step as in Keras on PyTorch."""
+
+    def train_step(self, data):
+        x, y = data
+        y_pred = self(x, training=True)
+        loss = self.compute_loss(x, y, y_pred)
+        self.backward(self.compute_loss_gradient(x, y, y_pred))
+        weights = self.trainable_weights
+        self.optimizer.apply([weight.gradient for weight in weights], weights)
+        return {"loss": loss}
+
+
+def test_a_step_that_applies_gradients_by_itself_moves_the_averages_too():
+    layers = lambda: [Dense(4, "tanh"), BatchNormalization(), Dense(1)]  # noqa: E731
+    assert_same(trained(*layers(), cls=Applied), trained(*layers()))
+
+
+def test_a_step_that_leaves_out_the_penalties_is_refused():
+    with pytest.raises(RuntimeError, match=r"penalties on weights. Call update_weights\(\)"):
+        trained(Dense(1, kernel_regularizer="l2"), cls=Applied)
+
+
 def test_one_hook_stands_for_several_steps():
     class Watch(nnlite.callbacks.Callback):
         def __init__(self):
@@ -733,10 +756,15 @@ def test_one_hook_stands_for_several_steps():
         def on_train_batch_end(self, batch, logs=None):
             self.seen.append(f"end {batch}")
 
+        on_test_batch_begin, on_test_batch_end = on_train_batch_begin, on_train_batch_end
+
     model, watch = Sequential([Dense(1)]), Watch()
     model.compile("sgd", "mse", steps_per_execution=2)
     model.fit(X, Y, batch_size=5, verbose=0, callbacks=watch)  # five batches
-    assert watch.seen == ["begin 0", "end 1", "begin 2", "end 3", "begin 4", "end 4"]
+    groups = ["begin 0", "end 1", "begin 2", "end 3", "begin 4", "end 4"]
+    assert watch.seen == groups
+    model.evaluate(X, Y, batch_size=5, verbose=0, callbacks=watch)
+    assert watch.seen == 2 * groups
 
 
 # ---- a step is whole --------------------------------------------------------------------------

@@ -31,11 +31,17 @@ def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
     Raises:
         OSError: If the file cannot be written; an old one of the name is still there then.
     """
+    import zipfile
+
     arrays: list[Array] = []
     state = json.dumps(encoded(_state(run, epoch, step), arrays))
-    members: dict[str, Any] = {str(i): array for i, array in enumerate(arrays)}
-    with atomic_write(path) as file:
-        np.savez(file, state=np.array(state), digest=np.array(_digest(state, arrays)), **members)
+    members = {"state": np.array(state), "digest": np.array(_digest(state, arrays))}
+    members |= {str(i): array for i, array in enumerate(arrays)}
+    # As np.savez does, which before NumPy 2.2 leaves the archive open when a write fails.
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in members.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array)
 
 
 def _digest(state: str, arrays: list[Array]) -> str:

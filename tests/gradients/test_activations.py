@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import examples
 
 from nnlite.gradcheck import check_layer
 from nnlite.layers import (
@@ -54,7 +55,7 @@ def named(name, **kwargs):
 
 @EVERY_NAME
 @given(sizes, sample_shapes, generators, kinds)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_the_derivative_is_the_slope(name, samples, shape, generator, kind):
     layer = named(name)
     check_layer(layer, inputs(layer, generator, (samples, *shape), kind))
@@ -259,7 +260,7 @@ def test_the_normal_distribution_is_exact_in_either_type():
 
 @EVERY_NAME
 @given(sizes, sizes, generators, kinds)
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 def test_the_derivative_is_the_slope_within_dense(name, samples, units, generator, kind):
     layer = build(Dense(units, activation=name), (3,), generator)
     check_layer(layer, inputs(layer, generator, (samples, 3), kind))
@@ -267,7 +268,7 @@ def test_the_derivative_is_the_slope_within_dense(name, samples, units, generato
 
 @EVERY_NAME
 @given(sizes, sizes, sample_shapes, generators, kinds, DTYPES)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_dense_with_it_equals_dense_and_it_to_the_last_bit(
     name, samples, units, shape, generator, kind, dtype
 ):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import examples
 
 from nnlite import layers
 from nnlite.gradcheck import check_layer
@@ -22,7 +23,7 @@ def test_every_public_layer_has_a_strategy():
 
 @EVERY_LAYER
 @given(st.data(), sizes, generators, kinds)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_backward_is_the_slope_of_forward(cls, data, samples, generator, kind):
     arguments, shape = data.draw(LAYERS[cls])
     if cls is Dense and not arguments["use_bias"]:
@@ -35,7 +36,7 @@ def test_backward_is_the_slope_of_forward(cls, data, samples, generator, kind):
 
 @EVERY_LAYER
 @given(st.data(), sizes, generators, kinds)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_finite_input_raises_no_warning_in_either_type(cls, data, samples, generator, kind):
     arguments, shape = data.draw(LAYERS[cls])
     for dtype in ("float32", "float64"):
@@ -53,7 +54,7 @@ def test_finite_input_raises_no_warning_in_either_type(cls, data, samples, gener
 
 @EVERY_LAYER
 @given(st.data(), sizes, generators, st.sampled_from(["ordinary", "saturated", "tiny"]))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_float32_gives_the_gradients_of_float64(cls, data, samples, generator, kind):
     arguments, shape = data.draw(LAYERS[cls])
     if cls in NOISE:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import examples
 
 from nnlite import losses
 from nnlite.gradcheck import check_loss
@@ -31,7 +32,7 @@ def weights(loss, y_pred, generator, kind):
 
 @EVERY_LOSS
 @given(st.data(), generators, st.sampled_from(["none", "samples", "all"]))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_the_gradient_is_the_slope_of_the_value(cls, data, generator, kind):
     loss, y_true, y_pred = data.draw(LOSSES[cls])
     check_loss(loss, y_true, y_pred, weights(loss, y_pred, generator, kind))
@@ -39,7 +40,7 @@ def test_the_gradient_is_the_slope_of_the_value(cls, data, generator, kind):
 
 @EVERY_LOSS
 @given(st.data(), generators)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_a_training_step_and_a_call_by_hand_agree(cls, data, generator):
     loss, y_true, y_pred = data.draw(LOSSES[cls])
     weight = weights(loss, y_pred, generator, "samples")
@@ -52,7 +53,7 @@ def test_a_training_step_and_a_call_by_hand_agree(cls, data, generator):
 
 @EVERY_LOSS
 @given(st.data(), generators)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_float32_gives_the_gradients_of_float64(cls, data, generator):
     loss, y_true, y_pred = data.draw(LOSSES[cls])
     if y_true.dtype.kind == "f":

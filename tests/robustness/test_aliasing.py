@@ -10,6 +10,7 @@ from gradients.strategies import LAYERS
 from gradients.test_contract import a_layer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import examples
 
 from nnlite import (
     Sequential,
@@ -367,7 +368,7 @@ def test_an_optimizer_changes_the_weights_of_its_vector_only(cls):
 
 @pytest.mark.parametrize("cls", LOSSES, ids=by_name)
 @given(data=st.data())
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_a_loss_writes_none_of_its_arguments_and_gives_new_arrays(cls, data):
     loss, y_true, y_pred = data.draw(LOSSES[cls])
     y_true, y_pred = locked(y_true), locked(y_pred)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from failing_writes import Fault, X, Y, bits, files, loaded, net
+from samples import part
 
 from nnlite import Sequential
 from nnlite.callbacks import (
@@ -156,8 +157,8 @@ def test_whichever_call_fails_the_file_is_the_old_one_or_the_new(tmp_path, monke
 def test_a_folder_that_is_not_there_and_one_that_vanishes(tmp_path):
     model = net()
     for name in ("m.keras", "m.h5", "m.weights.h5"):
-        with pytest.raises(FileNotFoundError, match=rf"Make its folder first: '.*{name}'"):
-            WRITERS[name](model, tmp_path / "no" / name)
+        WRITERS[name](model, tmp_path / f"of {name}" / name)
+        assert len(files(tmp_path / f"of {name}")) == 1
     with pytest.raises(FileNotFoundError, match="Make its folder first"):
         train(model, CSVLogger(tmp_path / "no" / "log.csv"))
     folder = tmp_path / "some"
@@ -288,9 +289,9 @@ def restored(folder, **options):
     return found
 
 
-def damaged(data, number, draw):
+def damaged(data, number):
     """Return what a disk may make of a file: a bit, a byte or a block changed, the end cut off."""
-    data = bytearray(data)
+    data, draw = bytearray(data), random.Random(number)
     kind, at = number % 4, draw.randrange(len(data))
     if kind == 0:
         data[at] ^= 1 << draw.randrange(8)
@@ -309,15 +310,15 @@ def content(path):
     return text, [array.tobytes() for array in arrays]
 
 
-def damages(tmp_path, count):
+def damages(tmp_path, numbers):
     """Damage a backup in many ways, and count how many were noticed."""
     a_backup(tmp_path / "one")
     path = tmp_path / "one" / "latest.npz"
     good = path.read_bytes()
     expected = content(path)
-    draw, noticed = random.Random(1), 0
-    for number in range(count):
-        path.write_bytes(damaged(good, number, draw))
+    noticed = 0
+    for number in numbers:
+        path.write_bytes(damaged(good, number))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -329,16 +330,16 @@ def damages(tmp_path, count):
             noticed += 1
         else:  # a date in the archive, say, means nothing
             assert found == expected, number
-    return noticed
+    return noticed / len(numbers)
 
 
 def test_damage_to_a_backup_is_noticed_or_means_nothing(tmp_path):
-    assert damages(tmp_path, 400) > 200
+    assert damages(tmp_path, range(400)) > 0.5
 
 
 @pytest.mark.slow
 def test_damage_to_a_backup_is_noticed_or_means_nothing_ten_thousand_times(tmp_path):
-    assert damages(tmp_path, 10_000) > 5_000
+    assert damages(tmp_path, part(range(10_000))) > 0.5
 
 
 def test_an_array_that_claims_to_be_shorter_is_noticed(tmp_path):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import samples
 from bad_calls import BAD, BAD_ONCE_BUILT, BAD_ONCE_COMPILED, DOCUMENTED, FEATURES
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from reference import Layer, Reference, Rule
@@ -296,14 +297,23 @@ class Machine(RuleBasedStateMachine):
         if plain.rule is not None:  # Keras's files hold no state of weights that rest
             state = plain.rule.state.items()
             plain.rule.state = {key: kept for key, kept in state if plain.learns(key[0])}
-        if self.model.loss is not None:  # a file holds the loss that was chosen last
-            names = {loss: name for name, loss in CHOSEN.items()}
-            plain.loss = names[type(self.model.loss)]
+        if self.model.loss is not None:
+            self.take_loss()
 
     @precondition(lambda self: self.reference.layers)
     @rule(way=st.sampled_from(sorted(UNCOMPILED)))
     def go_on_with_the_layers_only(self, way):
+        plain, keeps = self.reference, way == "clone" and self.model.compiled  # as in Keras
+        old, mae = plain.rule or Rule(), plain.mae
         self.become(UNCOMPILED[way], compiled=False)
+        if keeps:
+            plain.rule, plain.mae = Rule(old.kind, old.rate, old.momentum, old.decay), mae
+            self.take_loss()
+
+    def take_loss(self):
+        """Let the reference take the loss that was chosen last, which data and files hold."""
+        names = {loss: name for name, loss in CHOSEN.items()}
+        self.reference.loss = self.model.loss and names[type(self.model.loss)]
 
     def become(self, way, compiled):
         before = snapshot(self.model)
@@ -377,8 +387,12 @@ class LongMachine(Machine):
 
 
 EVERYTHING = {"suppress_health_check": list(HealthCheck), "deadline": None}
-Machine.TestCase.settings = settings(max_examples=400, stateful_step_count=40, **EVERYTHING)
-LongMachine.TestCase.settings = settings(max_examples=3000, stateful_step_count=60, **EVERYTHING)
+RUNS, LONG_RUNS = samples.examples(400), len(samples.part(range(3000)))
+Machine.TestCase.settings = settings(max_examples=RUNS, stateful_step_count=40, **EVERYTHING)
+LongMachine.TestCase.settings = settings(
+    max_examples=LONG_RUNS, stateful_step_count=60, **EVERYTHING
+)
+seed(samples.PART)(LongMachine)
 # A model of random layers may end in a softmax over one output.
 pytestmark = pytest.mark.filterwarnings("ignore:The model ends in a softmax over a single output")
 TestStateMachine = Machine.TestCase

@@ -133,14 +133,17 @@ def test_a_step_waits_for_a_prediction_that_is_at_work():
     model, order = net(), []
 
     class Slow(Dense):
-        def forward(self, x, training=False, **options):
+        def forward(self, x, training=False):
             if not training:
                 order.append("predicting")
                 time.sleep(0.05)
                 order.append("predicted")
             else:
                 order.append("step")
-            return super().forward(x, training, **options)
+            return super().forward(x, training)
+
+        def backward(self, gradient):
+            return super().backward(gradient)
 
     model = Sequential([Input((8,)), Slow(4), Dense(1)])
     model.compile("sgd", "mse")

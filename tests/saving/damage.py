@@ -1,8 +1,8 @@
 """Small files as Keras writes them, and copies with some bytes changed or cut off.
 
-``python -m saving.damage FILE FIRST LAST``, in the folder above, reads copies number FIRST to LAST
-of a file with at most 100 MB of memory beyond what the imports take, and prints how many were read
-and how many refused.
+``python -m saving.damage FILE FIRST LAST STEP``, in the folder above, reads every STEP-th of the
+copies number FIRST to LAST of a file with at most 100 MB of memory beyond what the imports take,
+and prints how many were read and how many refused.
 """
 
 import io
@@ -102,10 +102,10 @@ def damaged(data, seed):
     return bytes(copy)
 
 
-def main(path, first, last):
+def main(path, *numbers):
     limit_memory()
     data = Path(path).read_bytes()
-    answers = [read(damaged(data, seed)) for seed in range(int(first), int(last))]
+    answers = [read(damaged(data, seed)) for seed in range(*map(int, numbers))]
     print(np.count_nonzero(answers), answers.count(0))
 
 

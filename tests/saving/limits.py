@@ -34,13 +34,14 @@ def limit_memory():
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def supervised(module, *arguments):
+def supervised(module, argument, numbers):
     """Run a module of these tests in a process of its own, and return the sum of its counts.
 
     A crash, or ten minutes, is a failure of the test.
     """
+    bounds = (numbers.start, numbers.stop, numbers.step)
     done = subprocess.run(
-        [sys.executable, "-m", f"saving.{module}", *arguments],
+        [sys.executable, "-m", f"saving.{module}", argument, *map(str, bounds)],
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,

@@ -1,8 +1,8 @@
 """Whole models in files of every kind, damaged in their bytes or changed in their configuration.
 
-``python -m saving.model_damage KIND FIRST LAST`` loads copies number FIRST to LAST of the files of
-a kind in turn, each within a second and all with at most 100 MB of memory beyond what the imports
-take, and prints how many were read and how many refused.
+``python -m saving.model_damage KIND FIRST LAST STEP`` loads every STEP-th of the copies number
+FIRST to LAST of the files of a kind in turn, each within a second and all with at most 100 MB of
+memory beyond what the imports take, and prints how many were read and how many refused.
 """
 
 import copy
@@ -196,6 +196,7 @@ def bounded(call):
         signal.signal(signal.SIGPROF, before)
 
 
+@np.errstate(all="ignore")  # of a variance below zero, say, which repr() takes the root of too
 def predicts(model):
     """Check that a model gives predictions of the shape that it says."""
     sizes = [2, *(size or 1 for size in model.input_shape[1:])]
@@ -203,7 +204,7 @@ def predicts(model):
     widest = max(math.prod(sizes), math.prod(out), *(len(str(s)) for s in [model.layers]))
     if widest > 100_000 or model.input_shape[0] not in (None, 2):
         return
-    with np.errstate(all="ignore"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             y = model.predict(np.ones(sizes), verbose=0)
@@ -262,22 +263,22 @@ def loads_changed(path, good, seed):
     return read is not None
 
 
-def outcomes(kind, path, first, last):
+def outcomes(kind, path, numbers):
     """Return how many copies were read and refused: of bytes damaged, or of configs changed."""
     files = good_files()
     if kind == "configs":
         good = configs(files)
-        read = [loads_changed(path, good[seed % len(good)], seed) for seed in range(first, last)]
+        read = [loads_changed(path, good[seed % len(good)], seed) for seed in numbers]
     else:
         name = kind
-        read = [loads(path, damaged_file(files[name], seed), name) for seed in range(first, last)]
+        read = [loads(path, damaged_file(files[name], seed), name) for seed in numbers]
     return sum(read), len(read) - sum(read)
 
 
-def main(kind, first, last):
+def main(kind, *numbers):
     limit_memory()
     with tempfile.TemporaryDirectory() as folder:
-        print(*outcomes(kind, f"{folder}/model", int(first), int(last)))
+        print(*outcomes(kind, f"{folder}/model", range(*map(int, numbers))))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import sys
 import zipfile
 
 import pytest
+from samples import part
 
 from .damage import damaged, read, small_archive, small_hdf5
 from .limits import supervised
@@ -29,14 +30,14 @@ def test_the_undamaged_files_are_read_whole(data):
 
 
 def test_a_file_cut_off_anywhere_is_refused(data):
-    assert not any(read(data[:length]) for length in range(0, len(data) - 1, 3))
+    assert not any(read(data[:length]) for length in part(range(0, len(data) - 1, 3)))
     assert not read(data[:-1])
 
 
 @pytest.mark.parametrize("change", [0xFF, 0x01])
 def test_any_one_byte_changed_ends_in_a_value_error_or_a_file_read(data, change):
     outcomes = []
-    for at in range(0, len(data), 5):
+    for at in part(range(0, len(data), 5)):
         copy = bytearray(data)
         copy[at] ^= change
         outcomes.append(read(bytes(copy)))
@@ -44,8 +45,8 @@ def test_any_one_byte_changed_ends_in_a_value_error_or_a_file_read(data, change)
 
 
 def test_a_thousand_damaged_copies_end_in_a_value_error_or_a_file_read(data):
-    outcomes = [read(damaged(data, seed)) for seed in range(1000)]
-    assert 100 < outcomes.count(0) <= 1000
+    outcomes = [read(damaged(data, seed)) for seed in part(range(1000))]
+    assert 0.1 < outcomes.count(0) / len(outcomes) <= 1
 
 
 @pytest.mark.slow
@@ -53,4 +54,5 @@ def test_a_thousand_damaged_copies_end_in_a_value_error_or_a_file_read(data):
 def test_ten_thousand_damaged_copies_neither_crash_nor_hang_nor_take_memory(data, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(data)
-    assert supervised("damage", path, "1000", "11000") == 10_000
+    numbers = part(range(1_000, 11_000))
+    assert supervised("damage", path, numbers) == len(numbers)

@@ -1,7 +1,5 @@
 """Every structure that Keras's HDF5 files use is read as h5py reads it."""
 
-import io
-
 import h5py
 import numpy as np
 import pytest
@@ -123,13 +121,13 @@ def test_attributes_of_every_type_are_plain_objects(options):
 
 def test_many_members_and_attributes_are_all_found(options):
     def fill(file):
-        for number in range(300):
-            file[f"layer_{number}/kernel"] = np.float32(number)
+        for number, name in enumerate(names):
+            file[f"{name}/kernel"] = np.float32(number)
             file.attrs[f"attribute_{number}"] = "x" * number
 
-    data = written(fill, **options)
-    with opened(data) as root, h5py.File(io.BytesIO(data)) as file:
-        assert root.groups() == list(file)
+    names = [f"layer_{number}" for number in range(300)]
+    with opened(written(fill, **options)) as root:
+        assert root.groups() == (names if options.get("track_order") else sorted(names))
         assert [root.array(f"layer_{number}/kernel") for number in range(300)] == list(range(300))
         assert [len(root.attribute(f"attribute_{n}")) for n in range(300)] == list(range(300))
 
