@@ -302,6 +302,7 @@ def test_random_numbers():
         (lambda k: k.optimizers.Adam(beta_1=1.5), r"beta_1 must lie in \[0, 1\)"),
         (lambda k: k.layers.BatchNormalization(momentum=2.0), r"momentum must lie in \[0, 1\]"),
         (lambda k: k.layers.BatchNormalization(epsilon=0), "epsilon must be positive"),
+        (lambda k: k.layers.Reshape((None, -1)), "at most one -1"),
         (lambda k: k.layers.ELU(alpha=-1.0), "alpha must be a finite number >= 0"),
         (
             lambda k: k.activations.leaky_relu(np.array([-1.0]), negative_slope=-2),
@@ -460,6 +461,17 @@ def test_pieces_of_a_step():
         assert not hasattr(theirs, name)
 
 
+def test_outputs_fit_loss_and_metrics(recwarn):
+    def evaluate(k):
+        loss = k.losses.BinaryCrossentropy(from_logits=True)
+        net(k, loss=loss, metrics=[k.metrics.Precision()]).evaluate(X, Y, verbose=0)
+
+    with pytest.warns(UserWarning, match="'precision' takes probabilities"):
+        evaluate(nnlite)
+    evaluate(keras)
+    assert not recwarn
+
+
 def test_run_eagerly_changes_nothing():
     def seen(k, eager):
         kinds = set()
@@ -602,12 +614,6 @@ def test_adapt_warns_of_coarse_floats(recwarn):
     assert not recwarn
 
 
-def test_reshape_to_one_unknown_size():
-    with pytest.raises(ValueError, match="at most one -1"):
-        layers.Reshape((None, -1))
-    assert keras.layers.Reshape((None, -1)).compute_output_shape((None, 4)) == (None, None, None)
-
-
 @pytest.mark.parametrize(
     ("given", "x", "ours", "theirs"),
     [
@@ -722,14 +728,7 @@ def test_configurations_are_complete(name, given):
     assert not given.keys() & theirs.keys()
 
 
-def test_poisson_below_zero():
-    y, p = np.array([[1.0]]), np.array([[-0.5]])
-    # -0.5 - log(1e-7), and from 0 the tangent's 0.5 / 1e-7
-    assert losses.Poisson()(y, p) == pytest.approx(-0.5 + 16.118096 + 0.5e7)
-    assert np.isnan(keras.losses.Poisson()(y, p))
-
-
-def test_slopes_outside_of_probabilities():
+def test_predictions_out_of_range():
     y, p = np.array([[0.0]]), np.array([[1.5]])
     ours, theirs = (k.losses.BinaryFocalCrossentropy() for k in BOTH)
     assert ours.gradient(y, p) == 0
@@ -738,6 +737,10 @@ def test_slopes_outside_of_probabilities():
     ours, theirs = (k.losses.CategoricalGeneralizedCrossEntropy() for k in BOTH)
     np.testing.assert_array_equal(ours.gradient(y, p), 0)
     assert slope(theirs, y, p)[0, 0] == -np.inf
+    y, p = np.array([[1.0]]), np.array([[-0.5]])
+    # -0.5 - log(1e-7), and from 0 the tangent's 0.5 / 1e-7
+    assert losses.Poisson()(y, p) == pytest.approx(-0.5 + 16.118096 + 0.5e7)
+    assert np.isnan(keras.losses.Poisson()(y, p))
 
 
 def test_circle_counts_labels():
@@ -748,6 +751,13 @@ def test_circle_counts_labels():
     assert (each[2:4] < 1e-37).all()  # which JAX computes as 0
     assert ours(y, x) == pytest.approx(each.sum() / 6)
     assert jax.jit(theirs)(y, x) == pytest.approx(each.sum() / 4)
+
+
+def test_tversky_weighs_false_positives_by_alpha():
+    y, p = np.array([[1.0, 1.0]]), np.array([[0.5, 0.5]])  # 1 hit, 1 false negative
+    ours, theirs = (k.losses.Tversky(alpha=0.2, beta=0.8)(y, p) for k in BOTH)
+    assert ours == pytest.approx(1 - 1 / (1 + 0.8))
+    assert theirs == pytest.approx(1 - 1 / (1 + 0.2))
 
 
 def test_weights_are_of_samples():
@@ -777,6 +787,8 @@ def test_sums_in_double_precision():
         theirs.update_state(number)
     assert ours.result() == 2**24 + 2
     assert theirs.result() == 2**24
+    means = [k.metrics.Mean(dtype="int32")(np.array([1.7, 2.7])) for k in BOTH]
+    assert means == pytest.approx([2.2, 1.5])
 
 
 def test_subnormal_numbers_are_above_zero():
@@ -1045,7 +1057,7 @@ def test_checkpoints_compare_where_needed(tmp_path):
         folder = tmp_path / save.__name__
         save(nnlite, folder)
         assert sorted(os.listdir(folder)) == [f"{batch}.weights.h5" for batch in batches]
-        with pytest.raises(error, match="'NoneType' object is not callable|isn't able to"):
+        with pytest.raises(error, match=r"'NoneType' object is not callable|isn't able to"):
             save(keras, folder)
 
 
@@ -1247,7 +1259,7 @@ def test_optimizer_state_in_h5_files(tmp_path):
     assert loaded(keras, keras.saving.load_model) == names[:2]
 
 
-def test_saving_is_all_or_nothing(tmp_path):
+def test_saving_makes_folders_and_spares_files(tmp_path):
     for k, spared in [(nnlite, True), (keras, False)]:
 
         class Unwritable(k.layers.Dense):
@@ -1259,6 +1271,31 @@ def test_saving_is_all_or_nothing(tmp_path):
         with pytest.raises(TypeError):
             saved(k.Sequential([k.layers.Input((2,)), Unwritable(1)]), path)
         assert (path.read_bytes() == before) == spared
+    net(nnlite).save(tmp_path / "new" / "model.keras")
+    with pytest.raises(FileNotFoundError):
+        net(keras).save(tmp_path / "other" / "model.keras")
+
+
+def test_what_is_saved_can_be_loaded(tmp_path):
+    def without_options(k, **methods):
+        def init(self, units):
+            super(mine, self).__init__()
+            self.units = units
+
+        mine = type("Mine", (k.layers.Layer,), {"__init__": init, **methods})
+        return mine
+
+    path = tmp_path / "mine.keras"
+    pair = {
+        "forward": lambda self, x, training=False: x,
+        "backward": lambda self, gradient: gradient,
+    }
+    ours, theirs = without_options(nnlite, **pair), without_options(keras, call=lambda self, x: x)
+    with pytest.raises(TypeError, match="'mine' could not be loaded again"):
+        nnlite.Sequential([layers.Input((2,)), ours(3)]).save(path)
+    keras.Sequential([keras.Input((2,)), theirs(3)]).save(path)
+    with pytest.raises(TypeError, match="could not be deserialized properly"):
+        keras.saving.load_model(path, custom_objects={"Mine": theirs})
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
