@@ -261,7 +261,7 @@ class Trainer(Door):
         The loss is among them once there is one.
         """
         compiled = self.compiled_metrics
-        results = {"loss": compiled.loss.result()} if compiled.loss.count else {}
+        results = {} if compiled.loss.empty else {"loss": compiled.loss.result()}
         results |= compiled.results()
         if self._tracked or self.lists_own:
             known = {id(metric) for metric in (compiled.loss, *compiled.all)}

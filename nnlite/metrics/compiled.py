@@ -113,6 +113,31 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return registry.deserialize(config, custom_objects)
 
 
+class MeanLoss(Mean):
+    """The mean loss of the batches so far, in plain numbers: each step adds to them."""
+
+    def __init__(self) -> None:
+        Metric.__init__(self, None, "loss")
+        self.reset_state()
+
+    def _add(self, total: float, count: float, per_sample: float = 1.0) -> None:
+        self._total += float(total) / per_sample
+        self._count += float(count) / per_sample
+
+    @property
+    def empty(self) -> bool:
+        """Whether there has been no batch."""
+        return not self._count
+
+    def result(self) -> float:
+        """Return the mean, 0 where there has been no batch."""
+        return self._total / self._count if self._count else 0.0
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        self._total = self._count = 0.0
+
+
 class CompiledMetrics:
     """The metrics of a compiled model, among them those that take the form that fits the data.
 
@@ -155,7 +180,7 @@ class CompiledMetrics:
         #: Where the predictions are logits, the activation that would make them probabilities.
         self.missing: str | None = None
         #: The mean loss of the batches so far.
-        self.loss = Mean("loss")
+        self.loss = MeanLoss()
         #: The shapes of a sample's targets and predictions, once they are known.
         self.shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self._used: dict[str, tuple[Metric, bool]] = {}
