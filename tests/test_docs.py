@@ -46,3 +46,12 @@ def test_pages_link_to_files_that_exist():
     for page in PAGES:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_every_difference_from_keras_has_a_test_and_every_test_a_row():
+    """The tests import Keras, so that their names are read from the text."""
+    page = (ROOT / "docs" / "keras.md").read_text()
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \|", page.partition("## What differs")[2], re.MULTILINE)
+    file = ROOT / "tests" / "keras" / "test_keras_differences.py"
+    tests = re.findall(r"^def test_(\w+)", file.read_text(), re.MULTILINE)
+    assert [row.replace("-", "_") for row in rows] == tests
