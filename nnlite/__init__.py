@@ -31,15 +31,15 @@ from nnlite import (
     saving,
     utils,
 )
+from nnlite.backend.variables import Variable
 from nnlite.initializers import Initializer
 from nnlite.layers import Input, Layer
 from nnlite.losses import Loss
 from nnlite.metrics import Metric
+from nnlite.models.sequential import Sequential
 from nnlite.optimizers import Optimizer
 from nnlite.random import set_random_seed
 from nnlite.regularizers import Regularizer
-from nnlite.sequential import Sequential
-from nnlite.variables import Variable
 
 if TYPE_CHECKING:
     from nnlite import gradcheck

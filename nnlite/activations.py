@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import layers
-from nnlite.checks import ArgumentError, as_numeric
 from nnlite.config import floatx
 from nnlite.layers import Layer
 from nnlite.layers.activations import functions
-from nnlite.registry import Registry
-from nnlite.serialization import KINDS, get_registered_object, serialize_keras_object
+from nnlite.serialization.objects import KINDS, get_registered_object, serialize_keras_object
+from nnlite.serialization.registry import Registry
+from nnlite.utils.validation import ArgumentError, as_numeric
 
 __all__ = [
     "celu",
@@ -479,7 +479,7 @@ def get(identifier: Any) -> Any:
 
 
 class _Functions:
-    """What `nnlite.serialization` asks of each kind of object."""
+    """What `nnlite.serialization.objects` asks of each kind of object."""
 
     deserialize = staticmethod(deserialize)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.checks import check_number
+from nnlite.utils.validation import check_number
 
 __all__ = ["backend", "epsilon", "floatx", "set_epsilon", "set_floatx"]
 

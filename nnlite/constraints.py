@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_returned
 from nnlite.config import epsilon
-from nnlite.registry import Configurable, Registry
+from nnlite.serialization.registry import Configurable, Registry
+from nnlite.utils.validation import as_returned
 
 if TYPE_CHECKING:
-    from nnlite.variables import Variable
+    from nnlite.backend.variables import Variable
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
 

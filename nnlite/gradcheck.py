@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.backend.variables import Variable
 from nnlite.layers.layer import Layer, as_shape
 from nnlite.losses import Loss
-from nnlite.sequential import Sequential
-from nnlite.variables import Variable
+from nnlite.models.sequential import Sequential
 
 __all__ = ["GradientError", "check_layer", "check_loss", "check_model"]
 

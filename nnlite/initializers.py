@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nnlite.checks import as_numeric, check_axis
 from nnlite.config import float_type
 from nnlite.random import new_generator, new_seed
-from nnlite.registry import Configurable, Registry
-from nnlite.serialization import PUBLIC
+from nnlite.serialization.objects import PUBLIC
+from nnlite.serialization.registry import Configurable, Registry
+from nnlite.utils.validation import as_numeric, check_axis
 
 __all__ = [
     "Constant",

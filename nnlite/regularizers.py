@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.config import epsilon
-from nnlite.overrides import overridden, require_derivative
-from nnlite.registry import Configurable, Registry
+from nnlite.serialization.registry import Configurable, Registry
+from nnlite.utils.overrides import overridden, require_derivative
 
 __all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get"]
 

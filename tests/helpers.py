@@ -7,8 +7,8 @@ import pytest
 
 from nnlite import Sequential, optimizers, set_random_seed
 from nnlite.callbacks import Callback
-from nnlite.checks import ArgumentError
 from nnlite.layers import Dense, Dropout
+from nnlite.utils.validation import ArgumentError
 
 SAMPLES, FEATURES, CLASSES = 6, 4, 3
 X = np.random.default_rng(1).standard_normal((SAMPLES, FEATURES)).astype("float32")

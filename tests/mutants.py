@@ -22,7 +22,7 @@ NO_TESTS = 5  # pytest's exit code where nothing was selected
 
 # The tests that each part's mutants are put before; a survivor has passed them all.
 TESTS = {
-    "blas.py": "test_blas.py",
+    "backend/blas.py": "test_blas.py",
     "callbacks": "test_callbacks.py test_callbacks_files.py test_callbacks_of_users.py "
     "test_callbacks_rates.py",
     "layers": "test_layers_normalization.py test_layers_prelu.py test_layers_regularization.py "
@@ -39,19 +39,21 @@ TESTS = {
     "saving": "saving/test_old_configs.py saving/test_layouts.py saving/test_old_training.py "
     "saving/test_writing.py saving/test_own_layers.py saving/test_archive.py "
     "saving/test_hostile_models.py saving/test_bombs.py",
-    "registry.py": "saving/test_bombs.py test_serialization.py",
-    "serialization.py": "test_serialization.py saving/test_bombs.py saving/test_published_holes.py",
-    "models.py": "saving/test_own_layers.py",
-    "door.py": "saving/test_old_training.py",
-    "sequential.py": "gradients/test_models.py test_user_code.py",
-    "objective.py": "gradients/test_models.py test_user_code.py",
-    "overrides.py": "test_user_code.py",
-    "user_code.py": "test_user_code.py",
-    "trainer.py": "test_user_code.py",
-    "utils.py": "test_utils.py",
-    "variables.py": "saving/test_hostile_models.py",
+    "serialization/registry.py": "saving/test_bombs.py test_serialization.py",
+    "serialization/objects.py": "test_serialization.py saving/test_bombs.py "
+    "saving/test_published_holes.py",
+    "models/cloning.py": "saving/test_own_layers.py",
+    "training/data_adapter.py": "saving/test_old_training.py",
+    "models/sequential.py": "gradients/test_models.py test_user_code.py",
+    "training/objective.py": "gradients/test_models.py test_user_code.py",
+    "utils/overrides.py": "test_user_code.py",
+    "utils/user_code.py": "test_user_code.py",
+    "training/trainer.py": "test_user_code.py",
+    "utils/data_utils.py": "test_utils.py",
+    "backend/variables.py": "saving/test_hostile_models.py",
 }
-TESTS["numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
+TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
+TESTS["utils"] = TESTS["saving"]
 
 
 def run(package: Path, tests: Iterable[str], *options: str) -> subprocess.CompletedProcess[str]:
@@ -85,7 +87,7 @@ def outcome(file: str | None, old: str = "", new: str = "") -> str:
             target = package / "nnlite" / file
             text = target.read_text()
             target.write_text(text.replace(old, new))
-            tests = dict.fromkeys(TESTS[file.split("/")[0]].split())
+            tests = dict.fromkeys((TESTS.get(file) or TESTS[file.split("/")[0]]).split())
             # Most fall to the tests of the class that they are in, which are soon run.
             within = re.findall(r"^class (\w+)", text[: text.index(old)], re.MULTILINE)
             done = run(package, tests, "-k", within[-1]) if within else None

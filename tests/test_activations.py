@@ -22,7 +22,7 @@ from nnlite.layers import (
     serialize,
 )
 from nnlite.layers.activations import function_name, registry
-from nnlite.serialization import deserialize_keras_object
+from nnlite.serialization.objects import deserialize_keras_object
 
 FUNCTIONS = sorted(set(activations.__all__) - {"deserialize", "get", "serialize"})
 NAMED = sorted(set(FUNCTIONS) - {"threshold"})  # which has no defaults

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nnlite import Sequential, constraints, optimizers
+from nnlite.backend.variables import Variable, WeightVector
 from nnlite.callbacks import (
     BackupAndRestore,
     Callback,
@@ -16,7 +17,6 @@ from nnlite.callbacks import (
 from nnlite.layers import Dense
 from nnlite.models import load_model
 from nnlite.optimizers import SGD, Adam, Nadam, Optimizer
-from nnlite.variables import Variable, WeightVector
 
 
 class Heavy(Optimizer):

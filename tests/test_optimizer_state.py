@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from nnlite.backend.variables import Variable, WeightVector
 from nnlite.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, Nadam, RMSprop
 from nnlite.optimizers.schedules import ExponentialDecay
-from nnlite.variables import Variable, WeightVector
 
 SHAPES = [("kernel", (2, 3)), ("bias", (3,)), ("kernel", (3, 1))]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nnlite import Sequential, optimizers
+from nnlite.backend.variables import Variable, WeightVector
 from nnlite.callbacks import Callback
 from nnlite.layers import Dense
 from nnlite.optimizers import (
@@ -19,7 +20,6 @@ from nnlite.optimizers import (
     Nadam,
     RMSprop,
 )
-from nnlite.variables import Variable, WeightVector
 
 
 def vector_of(start, dtype="float64"):

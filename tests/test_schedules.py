@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nnlite import Sequential
+from nnlite.backend.variables import Variable
 from nnlite.layers import Dense
 from nnlite.optimizers import SGD, schedules
 from nnlite.optimizers.schedules import (
@@ -19,7 +20,6 @@ from nnlite.optimizers.schedules import (
     PiecewiseConstantDecay,
     PolynomialDecay,
 )
-from nnlite.variables import Variable
 
 # A schedule, and its rate after some steps.
 RATES = [

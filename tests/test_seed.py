@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from nnlite import Input, Sequential
+from nnlite.backend.variables import WeightVector
 from nnlite.layers import Dense, ReLU, Sigmoid
 from nnlite.losses import BinaryCrossEntropy
 from nnlite.optimizers import SGD
-from nnlite.variables import WeightVector
 
 M = 2  # samples in each of the seed's examples of backward propagation
 

@@ -26,7 +26,7 @@ from nnlite.saving import (
     register_keras_serializable,
     serialize_keras_object,
 )
-from nnlite.serialization import knowing_all
+from nnlite.serialization.objects import knowing_all
 
 
 @register_keras_serializable("tests")

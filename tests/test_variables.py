@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nnlite import Sequential
+from nnlite.backend.variables import Variable, WeightVector
 from nnlite.layers import Dense, Layer
-from nnlite.variables import Variable, WeightVector
 
 
 def variable(values=(1.0, -2.0), dtype="float32", name="w"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnlite.callbacks.callback import Logs
 from nnlite.callbacks.saving_callback import SavingCallback
-from nnlite.progress import say
+from nnlite.utils.progress import say
 
 __all__ = ["BackupAndRestore"]
 
@@ -84,8 +84,8 @@ class BackupAndRestore(SavingCallback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Put the run where the backup was made, if there is one."""
-        from nnlite.saving.atomic import explaining, remove_leftovers
-        from nnlite.saving.backup import restore
+        from nnlite.training.run_state import restore
+        from nnlite.utils.atomic_write import explaining, remove_leftovers
 
         with self._going_on(), explaining(self.backup_dir):  # not only after an epoch
             os.makedirs(self.backup_dir, exist_ok=True)
@@ -101,7 +101,7 @@ class BackupAndRestore(SavingCallback):
 
     def _read(self) -> tuple[str, dict[str, Any]] | None:
         """Return the newest backup that can be read, and its file's path."""
-        from nnlite.saving.backup import read_backup
+        from nnlite.training.run_state import read_backup
 
         try:
             return self._latest, read_backup(self._latest)
@@ -123,8 +123,8 @@ class BackupAndRestore(SavingCallback):
         self._write(self.model.run.epoch, self.model.run.step)
 
     def _write(self, epoch: int, step: int) -> None:
-        from nnlite.saving.atomic import explaining
-        from nnlite.saving.backup import write_backup
+        from nnlite.training.run_state import write_backup
+        from nnlite.utils.atomic_write import explaining
 
         with self._going_on():
             with explaining(self.backup_dir):
@@ -140,7 +140,7 @@ class BackupAndRestore(SavingCallback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Delete the backup, and its folder where nothing else is in it, if that was asked for."""
-        from nnlite.saving.atomic import explaining
+        from nnlite.utils.atomic_write import explaining
 
         if not self.delete_checkpoint:
             return

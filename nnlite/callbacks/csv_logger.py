@@ -57,7 +57,7 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """See that the file can be written."""
-        from nnlite.saving.atomic import explaining
+        from nnlite.utils.atomic_write import explaining
 
         with explaining(self.filename), open(self.filename, "ab"):
             self.keys = self._end = None
@@ -67,7 +67,7 @@ class CSVLogger(Callback):
         import csv  # only who writes such a file needs these
         import io
 
-        from nnlite.saving.atomic import explaining
+        from nnlite.utils.atomic_write import explaining
 
         logs = logs or {}
         if self.keys is None:

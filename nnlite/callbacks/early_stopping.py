@@ -6,8 +6,8 @@ from typing import Any
 
 from nnlite.callbacks.callback import Logs
 from nnlite.callbacks.monitor import MonitorCallback, check_reference
-from nnlite.checks import check_count
-from nnlite.progress import say
+from nnlite.utils.progress import say
+from nnlite.utils.validation import check_count
 
 __all__ = ["EarlyStopping"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.callbacks.callback import Callback, Logs
-from nnlite.progress import number
+from nnlite.utils.progress import number
 
 __all__ = ["History"]
 

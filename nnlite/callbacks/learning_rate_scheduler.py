@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.callbacks.callback import Callback, Logs
-from nnlite.progress import say
+from nnlite.utils.progress import say
 
 __all__ = ["LearningRateScheduler"]
 

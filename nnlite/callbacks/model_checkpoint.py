@@ -12,7 +12,7 @@ import numpy as np
 from nnlite.callbacks.callback import Logs
 from nnlite.callbacks.monitor import MonitorCallback, check_reference
 from nnlite.callbacks.saving_callback import SavingCallback
-from nnlite.progress import say
+from nnlite.utils.progress import say
 
 __all__ = ["ModelCheckpoint"]
 
@@ -163,7 +163,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
             raise IsADirectoryError(f"filepath must be a file's. Received a folder's: {path}")
         folder = os.path.dirname(path)
         if folder:
-            from nnlite.saving.atomic import explaining
+            from nnlite.utils.atomic_write import explaining
 
             with explaining(folder):
                 os.makedirs(folder, exist_ok=True)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnlite.callbacks.callback import Callback, Logs
-from nnlite.checks import check_number
+from nnlite.utils.validation import check_number
 
 __all__ = ["MonitorCallback", "as_number", "check_reference"]
 

@@ -6,8 +6,8 @@ import math
 
 from nnlite.callbacks.callback import Logs
 from nnlite.callbacks.monitor import MonitorCallback
-from nnlite.checks import check_count, check_number
-from nnlite.progress import say
+from nnlite.utils.progress import say
+from nnlite.utils.validation import check_count, check_number
 
 __all__ = ["ReduceLROnPlateau"]
 

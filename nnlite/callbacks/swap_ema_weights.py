@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.backend.variables import Variable
 from nnlite.callbacks.callback import Callback, Logs
-from nnlite.variables import Variable
 
 __all__ = ["SwapEMAWeights"]
 

@@ -6,7 +6,7 @@ import math
 
 from nnlite.callbacks.callback import Callback, Logs
 from nnlite.callbacks.monitor import as_number
-from nnlite.progress import say
+from nnlite.utils.progress import say
 
 __all__ = ["TerminateOnNaN"]
 

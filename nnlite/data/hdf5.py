@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nnlite.registry import Configurable
+from nnlite.serialization.registry import Configurable
 
 __all__ = ["HDF5"]
 

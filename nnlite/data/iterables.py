@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.checks import check_count
+from nnlite.utils.validation import check_count
 
 __all__ = ["IterableBatches", "first_batch", "is_sequence", "named_batch"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric, is_sparse
 from nnlite.data.hdf5 import HDF5
 from nnlite.data.iterables import IterableBatches
+from nnlite.utils.validation import as_numeric, is_sparse
 
 __all__ = [
     "IterableSamples",

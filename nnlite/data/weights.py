@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_number
+from nnlite.utils.validation import check_number
 
 __all__ = ["class_weights"]
 

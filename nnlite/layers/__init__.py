@@ -32,16 +32,17 @@ from nnlite.layers.activations import (
     TanhShrink,
     Threshold,
 )
+from nnlite.layers.activations.prelu import PReLU
 from nnlite.layers.core import Activation, Dense, Input, InputLayer
 from nnlite.layers.layer import Layer, registry
-from nnlite.layers.layer_normalization import (
+from nnlite.layers.normalization.batch_normalization import BatchNormalization
+from nnlite.layers.normalization.layer_normalization import (
     LayerNormalization,
     RMSNormalization,
     UnitNormalization,
 )
-from nnlite.layers.normalization import BatchNormalization
-from nnlite.layers.prelu import PReLU
-from nnlite.layers.regularization import (
+from nnlite.layers.preprocessing.scaling import Normalization, Rescaling
+from nnlite.layers.regularization.regularization import (
     ActivityRegularization,
     AlphaDropout,
     Dropout,
@@ -51,9 +52,8 @@ from nnlite.layers.regularization import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
-from nnlite.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
-from nnlite.layers.scaling import Normalization, Rescaling
-from nnlite.serialization import serialize_keras_object as serialize
+from nnlite.layers.reshaping.reshaping import Flatten, Permute, RepeatVector, Reshape
+from nnlite.serialization.objects import serialize_keras_object as serialize
 
 deserialize = registry.deserialize
 

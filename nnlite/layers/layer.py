@@ -13,13 +13,20 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers, user_code
-from nnlite.checks import ArgumentError, as_returned, as_samples, check_axes_count, check_finite
+from nnlite import constraints, initializers, regularizers
+from nnlite.backend.structure_cache import per_structure, restructured, without_memo
+from nnlite.backend.variables import Variable, array_for_file
 from nnlite.config import float_type, floatx
-from nnlite.overrides import overridden, refuse_overrides, require_derivative
-from nnlite.registry import Configurable, Registry
-from nnlite.structure import per_structure, restructured, without_memo
-from nnlite.variables import Variable, array_for_file
+from nnlite.serialization.registry import Configurable, Registry
+from nnlite.utils import user_code
+from nnlite.utils.overrides import overridden, refuse_overrides, require_derivative
+from nnlite.utils.validation import (
+    ArgumentError,
+    as_returned,
+    as_samples,
+    check_axes_count,
+    check_finite,
+)
 
 __all__ = ["Layer", "registry"]
 
@@ -553,7 +560,7 @@ class Layer(Configurable):
         Args:
             store: Where to put arrays by name; by default the weights, by number.
         """
-        from nnlite.saving.weights import own_variables
+        from nnlite.saving.weight_layouts import own_variables
 
         store.update({str(i): variable.value for i, variable in enumerate(own_variables(self))})
 
@@ -563,7 +570,7 @@ class Layer(Configurable):
         Raises:
             ValueError: If the arrays there do not fit the layer's weights.
         """
-        from nnlite.saving.weights import own_variables
+        from nnlite.saving.weight_layouts import own_variables
 
         own = own_variables(self)
         if {*store} != {str(i) for i in range(len(own))}:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_number
+from nnlite.backend.numerics import exp_limit
 from nnlite.losses.loss import Loss, registry
-from nnlite.numerics import exp_limit
+from nnlite.utils.validation import check_number
 
 __all__ = ["Circle"]
 

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_fraction
+from nnlite.backend.numerics import axis_first, axis_last, constant, shifted_exp
 from nnlite.config import epsilon
 from nnlite.losses.labels import check_classes
 from nnlite.losses.loss import Loss, check_axis, registry
-from nnlite.numerics import axis_first, axis_last, constant, shifted_exp
+from nnlite.utils.validation import check_fraction
 
 __all__ = [
     "BinaryCrossEntropy",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_fraction, check_number
+from nnlite.backend.numerics import axis_first, axis_last, shifted_exp
 from nnlite.config import epsilon
 from nnlite.losses.crossentropy import (
     BinaryCrossEntropy,
@@ -16,7 +16,7 @@ from nnlite.losses.crossentropy import (
     normalize,
 )
 from nnlite.losses.loss import registry
-from nnlite.numerics import axis_first, axis_last, shifted_exp
+from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = [
     "BinaryFocalCrossEntropy",

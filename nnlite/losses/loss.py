@@ -8,13 +8,13 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric, check_finite, sample_weights
 from nnlite.config import float_type
 from nnlite.losses.labels import check_indices
-from nnlite.overrides import depth, overridden, refuse_overrides, require_derivative
-from nnlite.registry import Configurable, Registry
-from nnlite.serialization import serialize_keras_object
-from nnlite.user_code import floats, lent, read_only
+from nnlite.serialization.objects import serialize_keras_object
+from nnlite.serialization.registry import Configurable, Registry
+from nnlite.utils.overrides import depth, overridden, refuse_overrides, require_derivative
+from nnlite.utils.user_code import floats, lent, read_only
+from nnlite.utils.validation import as_numeric, check_finite, sample_weights
 
 __all__ = ["Loss", "deserialize", "get", "registry", "serialize"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_number
 from nnlite.config import epsilon
 from nnlite.losses.loss import Loss, check_axis, registry
+from nnlite.utils.validation import check_number
 
 __all__ = ["Dice", "Tversky"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric, check_count, check_number
 from nnlite.config import floatx
 from nnlite.metrics.metric import as_pair, as_targets, registry
 from nnlite.metrics.reduction import MeanMetricWrapper, named
+from nnlite.utils.validation import as_numeric, check_count, check_number
 
 __all__ = [
     "Accuracy",

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_numeric, check_finite
+from nnlite.backend.numerics import exp_limit
 from nnlite.config import epsilon
 from nnlite.metrics.metric import check_size, ratio, registry
 from nnlite.metrics.thresholds import ThresholdMetric, as_thresholds
-from nnlite.numerics import exp_limit
+from nnlite.utils.validation import as_numeric, check_finite
 
 __all__ = ["AUC"]
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses
-from nnlite.checks import ArgumentError, as_numeric
 from nnlite.losses.labels import form
 from nnlite.metrics.accuracy import BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
 from nnlite.metrics.confusion import AtThresholds, BestAt
@@ -23,12 +22,13 @@ from nnlite.metrics.probabilistic import (
     SparseCategoricalCrossEntropy,
 )
 from nnlite.metrics.reduction import LossMetric, Mean, MeanMetricWrapper, function_of
-from nnlite.serialization import (
+from nnlite.serialization.objects import (
     CustomObjectScope,
     get_registered_object,
     serialize_keras_object,
 )
-from nnlite.user_code import read_only
+from nnlite.utils.user_code import read_only
+from nnlite.utils.validation import ArgumentError, as_numeric
 
 __all__ = ["CompiledMetrics", "deserialize", "get", "serialize"]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_fraction, optional_count
 from nnlite.metrics.metric import as_result, check_size, ratio, registry
 from nnlite.metrics.thresholds import ThresholdMetric, as_thresholds, optional_index
+from nnlite.utils.validation import check_fraction, optional_count
 
 __all__ = [
     "FalseNegatives",

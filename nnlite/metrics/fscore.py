@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_fraction, check_number
 from nnlite.config import epsilon
 from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, registry
+from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = ["F1Score", "FBetaScore"]
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import initializers
-from nnlite.checks import as_numeric, check_count, check_finite
 from nnlite.config import float_type
-from nnlite.overrides import refuse_overrides
-from nnlite.registry import Configurable, Registry
+from nnlite.serialization.registry import Configurable, Registry
+from nnlite.utils.overrides import refuse_overrides
+from nnlite.utils.validation import as_numeric, check_count, check_finite
 
 __all__ = ["Metric", "registry"]
 

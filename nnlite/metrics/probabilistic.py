@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from nnlite import losses
-from nnlite.checks import as_numeric
 from nnlite.metrics.metric import as_targets, as_weights, registry
 from nnlite.metrics.reduction import LossMetric
+from nnlite.utils.validation import as_numeric
 
 __all__ = [
     "BinaryCrossEntropy",

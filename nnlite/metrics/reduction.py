@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses
-from nnlite.checks import as_numeric
 from nnlite.losses import functions
 from nnlite.metrics.metric import Metric, as_weights, registry
-from nnlite.overrides import overridden
-from nnlite.serialization import FUNCTIONS, custom_object
+from nnlite.serialization.objects import FUNCTIONS, custom_object
+from nnlite.utils.overrides import overridden
+from nnlite.utils.validation import as_numeric
 
 __all__ = ["Mean", "MeanMetricWrapper", "Sum"]
 

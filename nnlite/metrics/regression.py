@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses
-from nnlite.checks import check_count
 from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, ratio, registry
 from nnlite.metrics.reduction import LossMetric, MeanMetricWrapper
+from nnlite.utils.validation import check_count
 
 __all__ = [
     "CosineSimilarity",

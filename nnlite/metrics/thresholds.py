@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_count
 from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, check_size
+from nnlite.utils.validation import check_count
 
 __all__ = ["ThresholdMetric"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_fraction, check_number
 from nnlite.optimizers.optimizer import TINY, Optimizer, Rate, registry
+from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 

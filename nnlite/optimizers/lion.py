@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_fraction
 from nnlite.optimizers.optimizer import Optimizer, Rate, registry
+from nnlite.utils.validation import check_fraction
 
 __all__ = ["Lion"]
 

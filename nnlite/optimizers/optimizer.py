@@ -11,16 +11,16 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.blas import add_scaled, scale, takes_long_vectors
-from nnlite.checks import check_count, check_fraction, check_number, optional_count
+from nnlite.backend.blas import add_scaled, scale, takes_long_vectors
+from nnlite.backend.variables import Variable, WeightVector
 from nnlite.config import floatx
 from nnlite.optimizers.bound import Iterations, LearningRate
 from nnlite.optimizers.schedules import LearningRateSchedule
 from nnlite.optimizers.state import State
-from nnlite.overrides import refuse_overrides
-from nnlite.registry import Registry
-from nnlite.serialization import serialize_keras_object
-from nnlite.variables import Variable, WeightVector
+from nnlite.serialization.objects import serialize_keras_object
+from nnlite.serialization.registry import Registry
+from nnlite.utils.overrides import refuse_overrides
+from nnlite.utils.validation import check_count, check_fraction, check_number, optional_count
 
 __all__ = ["TINY", "Optimizer", "Rate", "deserialize", "get", "registry", "serialize"]
 
@@ -126,7 +126,7 @@ class Optimizer(State):
     #: Whether a subclass says by `update_step` what a step is.
     _by_variable: ClassVar[bool] = False
 
-    #: Whether `rule` makes all its passes by `nnlite.blas`, and so is given all weights at once.
+    #: Whether `rule` makes all its passes by BLAS, and so is given all weights at once.
     by_blas: ClassVar[bool] = False
 
     #: The learning rate of the step that is being taken: for `begin_step` and `rule`.

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from nnlite.checks import check_count, check_number
-from nnlite.registry import Configurable, Registry
-from nnlite.serialization import serialize_keras_object
+from nnlite.serialization.objects import serialize_keras_object
+from nnlite.serialization.registry import Configurable, Registry
+from nnlite.utils.validation import check_count, check_number
 
 __all__ = [
     "CosineDecay",

@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnlite.blas import add_scaled, scale
-from nnlite.checks import check_fraction
+from nnlite.backend.blas import add_scaled, scale
 from nnlite.optimizers.optimizer import Optimizer, Rate, registry
+from nnlite.utils.validation import check_fraction
 
 __all__ = ["SGD"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import config, initializers
-from nnlite.checks import as_numeric, check_count, check_number
-from nnlite.registry import Configurable
-from nnlite.variables import Variable, WeightVector
+from nnlite.backend.variables import Variable, WeightVector
+from nnlite.serialization.registry import Configurable
+from nnlite.utils.validation import as_numeric, check_count, check_number
 
 __all__ = ["State"]
 

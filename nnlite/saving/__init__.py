@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nnlite.serialization import (
+from nnlite.serialization.objects import (
     CustomObjectScope,
     custom_object_scope,
     deserialize_keras_object,

@@ -7,14 +7,16 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from nnlite.backend.variables import weights_from_file
 from nnlite.layers.layer import Layer, registry
-from nnlite.saving.archive import kind_of, read_archive
-from nnlite.saving.compiling import compile_as_told, restore_state
-from nnlite.saving.hdf5 import Node, open_hdf5
-from nnlite.saving.jsons import parse_json
-from nnlite.saving.legacy import is_model, model_config, plain, settle_dtype
-from nnlite.saving.notes import Notes, naming_file
-from nnlite.saving.weights import (
+from nnlite.models.sequential import Sequential
+from nnlite.saving.compile_config import compile_as_told, restore_state
+from nnlite.saving.formats.hdf5 import Node, open_hdf5
+from nnlite.saving.formats.json_text import parse_json
+from nnlite.saving.formats.keras_archive import kind_of, read_archive
+from nnlite.saving.legacy.configs import is_model, model_config, plain, settle_dtype
+from nnlite.saving.load_report import Notes, naming_file
+from nnlite.saving.weight_layouts import (
     Assignment,
     Tree,
     assign,
@@ -25,9 +27,7 @@ from nnlite.saving.weights import (
     is_legacy,
     legacy_root,
 )
-from nnlite.sequential import Sequential
-from nnlite.serialization import CustomObjectScope
-from nnlite.variables import weights_from_file
+from nnlite.serialization.objects import CustomObjectScope
 
 __all__ = ["load_model", "load_weights", "model_from_data"]
 

@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import random
-from nnlite.checks import as_numeric
 from nnlite.layers import activations
 from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
-from nnlite.saving.atomic import atomic_write
-from nnlite.saving.compiling import built_optimizer, compile_config
-from nnlite.saving.weights import (
+from nnlite.models.sequential import Sequential
+from nnlite.saving.compile_config import built_optimizer, compile_config
+from nnlite.saving.weight_layouts import (
     attributes,
     class_name,
     in_files,
@@ -28,13 +27,14 @@ from nnlite.saving.weights import (
     numbered,
     own_variables,
 )
-from nnlite.sequential import Sequential
-from nnlite.serialization import (
+from nnlite.serialization.objects import (
     PUBLIC,
     ConfigError,
     knowing_all,
     serialize_keras_object,
 )
+from nnlite.utils.atomic_write import atomic_write
+from nnlite.utils.validation import as_numeric
 
 __all__ = ["KERAS_VERSION", "model_data", "model_json", "save_model", "save_weights"]
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import examples
 
+from nnlite.backend.numerics import normal_cdf
 from nnlite.gradcheck import check_layer
 from nnlite.layers import (
     CELU,
@@ -42,7 +43,6 @@ from nnlite.layers import (
     Threshold,
     activations,
 )
-from nnlite.numerics import normal_cdf
 
 from .strategies import DTYPES, NAMES, build, generators, inputs, kinds, sample_shapes, sizes
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from nnlite import Sequential, losses, regularizers
 from nnlite.gradcheck import check_model
 from nnlite.layers import Activation, Dense, Dropout, Flatten, ReLU, Softmax
-from nnlite.registry import snake_case
+from nnlite.serialization.registry import snake_case
 
 from .strategies import generators, sizes, values
 

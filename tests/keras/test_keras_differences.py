@@ -17,9 +17,9 @@ import pytest
 
 import nnlite
 from nnlite import activations, layers, losses, metrics, optimizers
+from nnlite.backend.variables import Variable
 from nnlite.callbacks import ModelCheckpoint
 from nnlite.models import load_model
-from nnlite.variables import Variable
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -9,7 +9,7 @@ import pytest
 from keras import optimizers as theirs
 
 from nnlite import optimizers as ours
-from nnlite.variables import Variable, WeightVector
+from nnlite.backend.variables import Variable, WeightVector
 
 # Keras's variables do not yet take NumPy 2's copy=False.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

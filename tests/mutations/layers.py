@@ -1,7 +1,7 @@
 """One mistake for each formula of the layers: the file, the formula, the mistake."""
 
 MUTANTS = {
-    "layers/core.py": [
+    "layers/core/dense.py": [
         ("z += self.bias.value", "z -= self.bias.value"),
         (
             "z = rows.dot(self.kernel.value, out)",
@@ -39,7 +39,7 @@ MUTANTS = {
             "d.dot(self.kernel.value.reshape(self.units, -1), out)",
         ),
     ],
-    "layers/normalization.py": [
+    "layers/normalization/batch_normalization.py": [
         ("np.subtract(rows, mean, out=self.scratch", "np.add(rows, mean, out=self.scratch"),
         (
             "variance = self._mean(np.square(centered, out=y))",
@@ -63,7 +63,7 @@ MUTANTS = {
             "np.moveaxis(rows.reshape(moved), -1, 1)",
         ),
     ],
-    "layers/regularization.py": [
+    "layers/regularization/regularization.py": [
         ("np.greater_equal(bits[", "np.less(bits["),
         ("y = np.multiply(x, kept,", "y = np.multiply(x, ~kept,"),
         ("y *= self._scale", "y *= 1"),
@@ -87,7 +87,7 @@ MUTANTS = {
         ("regularizers.L1L2(l1, l2)", "regularizers.L1L2(l2, l1)"),
         ("(None, *shared, None)", "(*shared, None, None)"),
     ],
-    "layers/layer_normalization.py": [
+    "layers/normalization/layer_normalization.py": [
         ("c = np.subtract(rows, self._sums", "c = np.add(rows, self._sums"),
         ("[:, None] / n, out=v)", "[:, None], out=v)"),
         ('np.einsum("ij,ij->i", c, c)', 'np.einsum("ij,ij->i", rows, rows)'),
@@ -106,7 +106,7 @@ MUTANTS = {
         ("np.maximum(norm, _LEAST_NORM)", "norm + _LEAST_NORM"),
         ("sorted(axis % ndim for axis", "sorted(abs(axis) for axis"),
     ],
-    "layers/prelu.py": [
+    "layers/activations/prelu.py": [
         ("negative *= self.alpha.value", "negative *= -self.alpha.value"),
         ("y += np.multiply(negative,", "y -= np.multiply(negative,"),
         ("dx = np.multiply(gradient, negative,", "dx = np.multiply(gradient, x,"),
@@ -114,7 +114,7 @@ MUTANTS = {
         ("positive = np.greater(x, 0", "positive = np.greater_equal(x, 0"),
         ("shape[axis - 1] = 1", "shape[axis - 2] = 1"),
     ],
-    "layers/scaling.py": [
+    "layers/preprocessing/scaling.py": [
         ("y += self._offset", "y -= self._offset"),
         (
             "np.multiply(gradient, self._scale, out=out)",
@@ -139,7 +139,7 @@ MUTANTS = {
             "array = array.astype(np.float32)\n        mean",
         ),
     ],
-    "layers/reshaping.py": [
+    "layers/reshaping/reshaping.py": [
         ("x = np.moveaxis(x, 1, -1)", "x = np.moveaxis(x, -1, 1)"),
         ("gradient = np.moveaxis(gradient, -1, 1)", "gradient = np.moveaxis(gradient, 1, -1)"),
         (

@@ -1,7 +1,7 @@
 """One mistake for each formula of the model: the file, the formula, the mistake."""
 
 MUTANTS = {
-    "blas.py": [
+    "backend/blas.py": [
         ("    y += x\n", "    y -= x\n"),
         ("if a != 1:", "if a == 1:"),
         ("axpy(len(y), a,", "axpy(len(y), -a,"),
@@ -12,7 +12,7 @@ MUTANTS = {
         (" and len(x) == len(y)", ""),
         ("return y.flags.writeable and all(", "return all("),
     ],
-    "numerics.py": [
+    "backend/numerics.py": [
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, np.add.reduce(e, axis=-1)"),
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, 2 * np.add.reduce(e, axis=0)"),
         ("np.maximum(z, -exp_limit(z.dtype))", "np.maximum(-z, -exp_limit(z.dtype))"),
@@ -46,7 +46,7 @@ MUTANTS = {
         ("gradient *= 2 * weight / norms", "gradient *= 2 * weight"),
         ('return gradient if self.mode == "rows" else gradient.T', "return gradient"),
     ],
-    "sequential.py": [
+    "models/sequential.py": [
         (
             "gradient = gradient + penalty_gradient(layer.activity_regularizer, y) / len(y)",
             "gradient = gradient - penalty_gradient(layer.activity_regularizer, y) / len(y)",
@@ -74,7 +74,7 @@ MUTANTS = {
             "gradient = layer.backward(gradient, **options) * 1.01",
         ),
     ],
-    "objective.py": [
+    "training/objective.py": [
         (
             "variable.gradient += penalty_gradient(regularizer, variable.value)",
             "variable.gradient -= penalty_gradient(regularizer, variable.value)",
@@ -96,12 +96,12 @@ MUTANTS = {
         ("joined.from_logits = True", "joined.from_logits = False"),
         ('or loss.axis != getattr(activation, "axis", -1)', ""),
     ],
-    "overrides.py": [
+    "utils/overrides.py": [
         ("depth(cls, function) < at <", "depth(cls, function) <= at <"),
         ("at < cls.__mro__.index(base)", "at <= cls.__mro__.index(base)"),
         ('.startswith("nnlite.")', '.startswith("n")'),
     ],
-    "user_code.py": [
+    "utils/user_code.py": [
         ("view.flags.writeable = False", "pass"),
         ('if array.dtype.kind != "f":', "if False:"),
         ("array.shape if shape is None else shape, dtype)", "array.shape, dtype)"),
@@ -110,7 +110,7 @@ MUTANTS = {
         ("want in (None, size) for", "True for"),
         ("return floats(what, result, layer.shape_in_step, layer.dtype)", "return result"),
     ],
-    "trainer.py": [
+    "training/trainer.py": [
         ("objective.add_penalty_gradients()\n        if self._own", "if self._own"),
         ("value += objective.weight_penalty()", "value += 0"),
         ("self.step_penalty() if training else self.activity_penalty(x)", "self.step_penalty()"),

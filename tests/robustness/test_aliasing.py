@@ -25,9 +25,9 @@ from nnlite import (
     set_random_seed,
     utils,
 )
+from nnlite.backend.variables import Variable, WeightVector
 from nnlite.callbacks import Callback, EarlyStopping
 from nnlite.layers import Dense, Input
-from nnlite.variables import Variable, WeightVector
 
 GENERATOR = np.random.default_rng(0)
 ROWS, FEATURES = 40, 4

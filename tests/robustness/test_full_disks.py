@@ -30,8 +30,8 @@ from nnlite.layers import Activation, Dense, Dropout, Input
 from nnlite.metrics import Metric
 from nnlite.optimizers import SGD, Adam
 from nnlite.saving import atomic
-from nnlite.saving.backup import read_backup
-from nnlite.saving.plain import encoded
+from nnlite.training.run_state import read_backup
+from nnlite.utils.plain_data import encoded
 
 SCRIPT = Path(__file__).with_name("failing_writes.py")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nnlite.saving.archive import read_archive
-from nnlite.saving.hdf5 import open_hdf5
+from nnlite.saving.formats.hdf5 import open_hdf5
+from nnlite.saving.formats.keras_archive import read_archive
 
 from .limits import limit_memory
 

@@ -4,7 +4,7 @@ import io
 
 import h5py
 
-from nnlite.saving.hdf5 import open_hdf5
+from nnlite.saving.formats.hdf5 import open_hdf5
 
 from .limits import refuses
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from nnlite.saving.archive import kind_of, read_archive
+from nnlite.saving.formats.keras_archive import kind_of, read_archive
 
 from .limits import refuses
 

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from nnlite.saving.hdf5 import open_hdf5
+from nnlite.saving.formats.hdf5 import open_hdf5
 
 from .hdf5_files import opened, written
 

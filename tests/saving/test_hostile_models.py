@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from nnlite import Sequential
+from nnlite.backend.variables import Variable, array_for_file, weights_from_file
 from nnlite.layers import Dense, Input
 from nnlite.models import load_model, model_from_json
-from nnlite.saving.notes import naming_file
-from nnlite.variables import Variable, array_for_file, weights_from_file
+from nnlite.saving.load_report import naming_file
 
 from .old_files import (
     CHAIN,

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from nnlite.saving.jsons import parse_json
+from nnlite.saving.formats.json_text import parse_json
 
 from .limits import refuses
 

@@ -125,7 +125,7 @@ def test_cve_2024_3660_code_in_a_lambda_layer(tmp_path):
         ("keras.layers", "../../harmful", None),
         ("keras.src.utils.python_utils", "func_load", None),
         ("keras.src.legacy.saving.serialization", "ClassWithInit", None),
-        ("nnlite.serialization", "CustomObjectScope", None),
+        ("nnlite.serialization.objects", "CustomObjectScope", None),
         ("nnlite.layers", "registry", None),
         ("numpy", "fromfile", None),
         ("pickle", "Unpickler", None),

@@ -11,10 +11,12 @@ PACKAGE = Path(nnlite.__file__).parent
 
 #: What reads a file or a configuration: where nothing may be steered by what it says.
 READERS = [
-    "serialization.py", "registry.py", "models.py", "saving/__init__.py",
-    *(f"saving/{name}.py" for name in ("reading", "legacy", "legacy_training", "weights", "chains",
-                                       "archive", "jsons", "compiling", "notes")),
-    *(f"saving/hdf5/{path.name}" for path in (PACKAGE / "saving/hdf5").glob("*.py")),
+    "serialization/objects.py", "serialization/registry.py", "models/__init__.py",
+    "models/cloning.py", "saving/__init__.py",
+    *(f"saving/{name}.py" for name in ("reading", "weight_layouts", "functional_chains",
+                                       "compile_config", "load_report")),
+    *(str(path.relative_to(PACKAGE)) for folder in ("legacy", "formats")
+      for path in (PACKAGE / "saving" / folder).rglob("*.py")),
 ]  # fmt: skip
 
 #: The only look-ups of attributes by a name that is no constant of the source.

@@ -13,7 +13,7 @@ import pytest
 from nnlite import Sequential, layers, losses, models, optimizers
 from nnlite.layers import Dense, Input
 from nnlite.saving import load_model, save_model, writing
-from nnlite.saving.atomic import atomic_write
+from nnlite.utils.atomic_write import atomic_write
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 Y = np.random.default_rng(1).normal(size=(8, 2)).astype("float32")

@@ -11,7 +11,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nnlite.checks import ArgumentError
 from nnlite.layers.activations.base import ActivationLayer, registry
 from nnlite.layers.activations.gated import GELU, GLU, Mish, SiLU
 from nnlite.layers.activations.hard import (
@@ -39,7 +38,8 @@ from nnlite.layers.activations.smooth import (
 from nnlite.layers.activations.softmaxes import LogSoftmax, Softmax, Sparsemax
 from nnlite.layers.layer import Layer
 from nnlite.layers.layer import registry as layer_registry
-from nnlite.serialization import get_registered_object, serialize_keras_object
+from nnlite.serialization.objects import get_registered_object, serialize_keras_object
+from nnlite.utils.validation import ArgumentError
 
 __all__ = [
     "CELU",

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import as_returned
 from nnlite.layers.layer import Layer, Shape
 from nnlite.layers.layer import registry as layer_registry
-from nnlite.overrides import require_derivative
-from nnlite.registry import Registry
+from nnlite.serialization.registry import Registry
+from nnlite.utils.overrides import require_derivative
+from nnlite.utils.validation import as_returned
 
 __all__ = ["ActivationLayer", "activation", "registry"]
 

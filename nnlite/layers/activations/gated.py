@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.backend.numerics import exp_limit, normal_cdf, sigmoid
 from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Layer, Shape
-from nnlite.numerics import exp_limit, normal_cdf, sigmoid
 
 __all__ = ["GELU", "GLU", "Mish", "SiLU"]
 

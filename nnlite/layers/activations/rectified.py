@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_number
 from nnlite.layers.activations.base import ActivationLayer, activation, registry
+from nnlite.utils.validation import check_number
 
 __all__ = ["CELU", "ELU", "SELU", "LeakyReLU", "ReLU"]
 

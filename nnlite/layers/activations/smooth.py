@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import check_number
+from nnlite.backend.numerics import constant, exp_limit, exp_maximum, log1p_exp
 from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Layer, Shape
-from nnlite.numerics import constant, exp_limit, exp_maximum, log1p_exp
+from nnlite.utils.validation import check_number
 
 __all__ = [
     "Exponential",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.checks import ArgumentError
+from nnlite.backend.numerics import shifted_exp
 from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Shape
-from nnlite.numerics import shifted_exp
+from nnlite.utils.validation import ArgumentError
 
 __all__ = ["LogSoftmax", "Softmax", "Sparsemax"]
 

@@ -1,0 +1,110 @@
+"""PReLU: the rectified linear unit whose slope below 0 is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import constraints, initializers, regularizers
+from nnlite.layers.layer import Layer, Shape, ones, registry
+from nnlite.utils.validation import check_axis
+
+__all__ = ["PReLU"]
+
+Array = NDArray[Any]
+
+
+@registry.register()
+class PReLU(Layer):
+    """Parametric rectified linear unit: y = x where x > 0, else alpha x, with a learned alpha.
+
+    For g = dJ/dy, dJ/dx = g where x > 0, else alpha g, and dJ/dalpha = sum g min(x, 0) over the
+    batch and the shared axes.
+
+    Source: He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015, equations 1, 8 and 9.
+
+    Args:
+        alpha_initializer: How alpha, of the shape of a sample, begins.
+        alpha_regularizer: A penalty on alpha that is added to the loss.
+        alpha_constraint: A projection of alpha after each update.
+        shared_axes: The axes, counted from 1 (0 is the batch), along which one alpha serves all;
+            alpha's size along them is 1.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If a shared axis is no integer.
+        ValueError: On building, if the input lacks one, or a size that alpha needs is unknown.
+
+    >>> PReLU(alpha_initializer="ones")(np.array([[-1.0, 2.0]]))
+    array([[-1.,  2.]], dtype=float32)
+    """
+
+    input_gradient_optional = True
+
+    def __init__(
+        self,
+        alpha_initializer: Any = "zeros",
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: int | Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.alpha_initializer = initializers.get(alpha_initializer)
+        self.alpha_regularizer = regularizers.get(alpha_regularizer)
+        self.alpha_constraint = constraints.get(alpha_constraint)
+        if isinstance(shared_axes, (int, np.integer)):
+            shared_axes = [shared_axes]
+        self.shared_axes = None if shared_axes is None else [*map(check_axis, shared_axes)]
+
+    def build(self, input_shape: Shape) -> None:
+        """Make alpha."""
+        shape = list(input_shape[1:])
+        for axis in self.shared_axes or ():
+            if not 1 <= axis <= len(shape):
+                raise ValueError(
+                    f"Layer {self.name!r}: shared_axes count a sample's axes from 1 to "
+                    f"{len(shape)}. Received: shared_axes={self.shared_axes}"
+                )
+            shape[axis - 1] = 1
+        self.alpha = self.add_weight(
+            "alpha",
+            shape,
+            self.alpha_initializer,
+            regularizer=self.alpha_regularizer,
+            constraint=self.alpha_constraint,
+        )
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return max(x, 0) + alpha min(x, 0)."""
+        if not training:
+            negative = np.minimum(x, 0)
+            negative *= self.alpha.value
+            return np.add(negative, np.maximum(x, 0), out=negative)
+        negative = np.minimum(x, 0, out=self.scratch("negative", x.shape))
+        self.cache = (x, negative)
+        y = np.maximum(x, 0, out=self.scratch("output", x.shape))
+        y += np.multiply(negative, self.alpha.value, out=self.scratch("input_gradient", x.shape))
+        return y
+
+    def backward(self, gradient: Array, *, input_gradient: bool = True) -> Array:
+        """Fill dJ/dalpha and return dJ/dx."""
+        x, negative = self.cache
+        dx = np.multiply(gradient, negative, out=self.scratch("input_gradient", x.shape))
+        total = ones(len(dx), self.dtype).dot(dx.reshape(len(dx), -1)).reshape(x.shape[1:])
+        for axis in self.shared_axes or ():
+            total = total.sum(axis=axis - 1, keepdims=True)
+        self.alpha.gradient[...] = total
+        if input_gradient:
+            positive = np.greater(x, 0, out=self.scratch("positive", x.shape, bool))
+            np.multiply(positive, 1 - self.alpha.value, out=dx)  # quicker than a masked copy
+            dx += self.alpha.value
+            dx *= gradient
+        return dx
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``."""
+        return input_shape

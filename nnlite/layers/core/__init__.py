@@ -1,0 +1,7 @@
+"""The layers that most networks are made of."""
+
+from nnlite.layers.core.activation import Activation
+from nnlite.layers.core.dense import Dense
+from nnlite.layers.core.input_layer import Input, InputLayer
+
+__all__ = ["Activation", "Dense", "Input", "InputLayer"]

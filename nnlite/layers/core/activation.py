@@ -1,0 +1,85 @@
+"""Activation: a function of `nnlite.activations` as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nnlite.backend.structure_cache import restructured
+from nnlite.layers import activations
+from nnlite.layers.layer import Layer, Shape, registry
+
+__all__ = ["Activation"]
+
+Array = NDArray[Any]
+
+
+@registry.register()
+class Activation(Layer):
+    """An activation as a layer, by name: ``Activation("relu")`` computes as ``ReLU()`` does.
+
+    Args:
+        activation: A name, an activation layer, or a function of `nnlite.activations`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: If the name is unknown.
+
+    >>> import numpy as np
+    >>> Activation("relu")(np.array([[-1.0, 2.0]]))
+    array([[0., 2.]], dtype=float32)
+    """
+
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activation
+        self.built = type(self).build is Activation.build and self.activation.built
+
+    @property
+    def activation(self) -> Layer:
+        """The layer that computes it; a name, a layer or a function can be assigned.
+
+        Raises:
+            ValueError: On assigning an unknown name.
+            TypeError: On assigning anything else.
+        """
+        return self._activation
+
+    @activation.setter
+    def activation(self, value: Any) -> None:
+        layer = activations.get(value, self.dtype)
+        if self.built and self.input_shape is not None:
+            layer.ensure_built(self.input_shape)
+        self._activation = layer
+        restructured()
+
+    def build(self, input_shape: Shape) -> None:
+        """Build the activation."""
+        self.activation.ensure_built(input_shape)
+
+    def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
+        """Return a(x), or x where only the ``logits`` are asked for."""
+        return x if logits else self._activation.run_forward(x, training)
+
+    def backward(self, gradient: Array, *, from_logits: bool = False) -> Array:
+        """Return ``gradient`` times a'(x), or as it is where it is ``from_logits`` already."""
+        return gradient if from_logits else self._activation.run_backward(gradient)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of what the activation puts out: ``input_shape``, but for a `GLU`."""
+        return self.activation.compute_output_shape(input_shape)
+
+    @property
+    def final_activation(self) -> Layer | None:
+        """The activation that this layer runs."""
+        return self.activation.final_activation
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the activation."""
+        return (self.activation,)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as plain data, the activation by its name where it has one."""
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}

@@ -1,0 +1,199 @@
+"""Dense: every output connected to every input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from nnlite import constraints, initializers, regularizers
+from nnlite.backend.structure_cache import restructured
+from nnlite.layers import activations
+from nnlite.layers.layer import Layer, Shape, fits, ones, registry
+from nnlite.utils.validation import check_count
+
+__all__ = ["Dense"]
+
+Array = NDArray[Any]
+
+
+@registry.register()
+class Dense(Layer):
+    """Every output connected to every input: a = g(x W + b).
+
+    With d = dJ/dz for z = x W + b, of shape (m, units), the way back is dJ/dW = x^T d,
+    dJ/db = the column sums of d, and dJ/dx = d W^T (Rumelhart, Hinton and Williams, "Learning
+    Representations by Back-Propagating Errors", 1986). An input with more axes than (m, n) is
+    taken as so many rows of its last axis.
+
+    Args:
+        units: The number of outputs.
+        activation: g, as a name, a layer, or a function of `nnlite.activations`; None for the
+            identity.
+        use_bias: Whether there is a b.
+        kernel_initializer: How W, of shape (inputs, units), begins.
+        bias_initializer: How b, of shape (units,), begins.
+        kernel_regularizer: A penalty on W that is added to the loss.
+        bias_regularizer: A penalty on b.
+        activity_regularizer: A penalty on the output, averaged over the batch.
+        kernel_constraint: A projection of W after each update.
+        bias_constraint: A projection of b after each update.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If ``units`` is no integer, or a keyword is unknown.
+        ValueError: If ``units`` is below 1, or a name is unknown.
+
+    >>> import numpy as np
+    >>> layer = Dense(2, activation="relu", kernel_initializer="ones")
+    >>> layer(np.array([[1.0, 2.0, 3.0]]))
+    array([[6., 6.]], dtype=float32)
+    >>> layer
+    Dense(units=2, activation=ReLU(), kernel_initializer=Ones())
+    """
+
+    input_gradient_optional = True
+
+    fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.units = check_count("units", units, 1)
+        self.activation = activation
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+
+    @property
+    def activation(self) -> Layer:
+        """The layer that computes g; a name, a layer or a function can be assigned.
+
+        Raises:
+            ValueError: On assigning an unknown name, or a layer that changes the shape.
+            TypeError: On assigning anything else.
+        """
+        return self._activation
+
+    @activation.setter
+    def activation(self, value: Any) -> None:
+        layer = activations.get(value, self.dtype)
+        shape = layer.compute_output_shape((None, self.units))
+        if shape != (None, self.units) and not isinstance(layer, activations.GLU):
+            raise ValueError(
+                f"activation must keep the shape of what it takes, (batch, {self.units}). "
+                f"Received: activation={layer!r}"
+            )
+        if self.built and self.input_shape is not None:
+            layer.ensure_built((*self.input_shape[:-1], self.units))
+        self._activation = layer
+        plain = isinstance(layer, activations.ActivationLayer) and not layer.of_user
+        self._options: dict[str, bool] = {"in_place": True} if plain else {}
+        restructured()
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the kernel and the bias."""
+        if len(input_shape) < 2:
+            raise ValueError(
+                f"Layer {self.name!r} expects an input of shape (batch, ..., features). "
+                f"Received: input_shape={input_shape}"
+            )
+        self.kernel = self.add_weight(
+            "kernel",
+            (input_shape[-1], self.units),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias: Any = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                "bias",
+                (self.units,),
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.activation.ensure_built((*input_shape[:-1], self.units))
+
+    def takes(self, input_shape: Shape) -> bool:
+        """Return whether the features are as many as the layer is built for, and g takes them."""
+        return self.input_shape is None or (
+            len(input_shape) > 1
+            and fits((None, input_shape[-1]), (None, self.input_shape[-1]))
+            and self.activation.takes((*input_shape[:-1], self.units))
+        )
+
+    def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
+        """Return g(x W + b), or x W + b where only the ``logits`` are asked for."""
+        rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+        out = self.scratch("output", (len(rows), self.units)) if training else None
+        z = rows.dot(self.kernel.value, out)  # as a method: np.dot itself takes 0.15 us more
+        if self.use_bias:
+            z += self.bias.value
+        if training:
+            self.cache = (rows, x.shape)
+        if rows is not x:
+            z = z.reshape(*x.shape[:-1], self.units)
+        if logits:
+            return z
+        g = self._activation
+        return g.run_forward(z, training) if g.of_user else g.forward(z, training, **self._options)
+
+    def backward(
+        self, gradient: Array, *, from_logits: bool = False, input_gradient: bool = True
+    ) -> Array:
+        """Fill dJ/dW and dJ/db and return dJ/dx; without ``input_gradient``, dJ/dz."""
+        if not from_logits:
+            g = self._activation
+            gradient = g.run_backward(gradient) if g.of_user else g.backward(gradient)
+        rows, shape = self.cache
+        d = gradient if gradient.ndim == 2 else gradient.reshape(-1, self.units)
+        if self._trainable:
+            rows.T.dot(d, self.kernel.gradient)
+            if self.use_bias:
+                ones(len(d), self.dtype).dot(d, self.bias.gradient)
+        if not input_gradient:
+            return gradient
+        out = self.scratch("input_gradient", rows.shape)
+        return d.dot(self.kernel.value.T, out).reshape(shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape`` with ``units`` as its last size (by a `GLU`, half of them)."""
+        return self.activation.compute_output_shape((*input_shape[:-1], self.units))
+
+    @property
+    def final_activation(self) -> Layer | None:
+        """What its activation ends in: the activation itself, but for the identity."""
+        return self.activation.final_activation
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the activation."""
+        return (self.activation,)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as plain data, the activation by its name where it has one."""
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+    def _shown(self) -> dict[str, Any]:
+        shown = super()._shown()
+        if isinstance(self.activation, activations.Identity):
+            shown.pop("activation", None)
+        return shown

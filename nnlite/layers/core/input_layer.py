@@ -1,0 +1,100 @@
+"""Input: the shape and type of what a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.layers.layer import Layer, Shape, as_shape, registry
+from nnlite.utils.validation import check_count
+
+__all__ = ["Input", "InputLayer"]
+
+Array = NDArray[Any]
+
+# The types of data that an Input may state beside the float types.
+_COUNTS = [
+    np.dtype(bool),
+    *(np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)),
+]
+
+
+@registry.register()
+class InputLayer(Layer):
+    """States the shape of a model's input; computes nothing.
+
+    Args:
+        shape: The shape of one sample, such as ``(4,)``.
+        batch_size: The number of samples of every batch, where it is fixed.
+        dtype: The type of the data: ``"float32"``, ``"float64"``, or one of integers or booleans,
+            which the model takes as its own float type in any case.
+        batch_shape: In the place of the first two: the shape with the batch axis first.
+        name: Its name.
+        **kwargs: ``sparse``, ``ragged`` and ``optional``, which are False.
+
+    Raises:
+        TypeError: If a keyword is unknown.
+        ValueError: If no shape is given, or it is no shape, or ``dtype`` is another type.
+
+    >>> Input((4,))
+    InputLayer(shape=(4,))
+    """
+
+    fixed_config: ClassVar[Mapping[str, Any]] = {
+        "sparse": False,
+        "ragged": False,
+        "optional": False,
+    }
+
+    def __init__(
+        self,
+        shape: Any = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        *,
+        batch_shape: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        counted = isinstance(dtype, (str, type, np.dtype)) and dtype in _COUNTS
+        super().__init__(name=name, dtype=None if counted else dtype, **kwargs)
+        self.data_type = np.dtype(dtype).name if counted else self.dtype
+        if (shape is None) == (batch_shape is None) or None not in (batch_size, batch_shape):
+            raise ValueError(
+                "Input takes either shape=(features,) or batch_shape=(None, features). "
+                f"Received: shape={shape!r}, batch_size={batch_size!r}, batch_shape={batch_shape!r}"
+            )
+        if batch_shape is not None:
+            batch_size, *shape = as_shape("batch_shape", batch_shape)
+        self.shape = as_shape("shape", shape)
+        self.batch_size = None if batch_size is None else check_count("batch_size", batch_size, 1)
+        self.batch_shape: Shape = (self.batch_size, *self.shape)
+        self.declared_shape = self.batch_shape
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x``."""
+        return x
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient``."""
+        return gradient
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the shape of a batch, the type of the data, and the name."""
+        own = {"batch_shape": self.batch_shape, "dtype": self.data_type, "name": self.name}
+        return {**self.fixed_config, **own}
+
+    def _shown(self) -> dict[str, Any]:
+        shown = super()._shown()
+        shown.pop("batch_shape")
+        return shown | ({} if self.data_type == self.dtype else {"dtype": self.data_type})
+
+
+Input = InputLayer

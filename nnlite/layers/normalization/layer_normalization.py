@@ -1,0 +1,321 @@
+"""Normalization of each sample by itself, along its axes: by variance, mean square or norm."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import constraints, initializers, regularizers
+from nnlite.backend.variables import Variable
+from nnlite.layers.layer import Layer, Shape, fits, ones, registry
+from nnlite.utils.validation import check_axis, check_positive
+
+__all__ = ["LayerNormalization", "RMSNormalization", "UnitNormalization"]
+
+Array = NDArray[Any]
+
+_LEAST_NORM = 1e-12
+
+
+class SampleNormalization(Layer):
+    """Numbers of one sample divided by how far they spread, then scaled and shifted.
+
+    With c = x, or x - mean(x) where the spread is taken ``about_mean``, over the n numbers along
+    ``axis``, y = gain v + shift for v = c / s, or v = x / s unless the layer is ``centered``, where
+    s follows from the sum of c^2. For g = dJ/dy, dJ/dgain = sum g v and dJ/dshift = sum g over all
+    samples; and with h = gain g,
+
+        dJ/dx = (h - mean(h) - share c / s sum(h v)) / s,
+
+    where mean(h) is left out unless ``centered``, and share = s ds/d(sum c^2) 2 is 1 / n for the
+    root of the mean square, and 1 for the norm.
+
+    Args:
+        axis: The axis, or the axes, along which a sample's numbers count as one set.
+        **kwargs: As for `Layer`.
+    """
+
+    input_gradient_optional = True
+
+    #: Whether s measures the spread about the mean, and whether what is divided by it is centered.
+    about_mean: ClassVar[bool] = False
+    centered = False
+
+    _gain: Variable | None = None
+    _shift: Variable | None = None
+
+    def __init__(self, axis: int | Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = (
+            [*map(check_axis, axis)] if isinstance(axis, (list, tuple)) else check_axis(axis)
+        )
+        self._axes = tuple(self.axis) if isinstance(self.axis, list) else (self.axis,)
+
+    def spread(self, squares: Array, n: int) -> tuple[Array, Any]:
+        """Return s for sums of n squares, and the share that each has in its own growth."""
+        raise NotImplementedError
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return gain c / s + shift."""
+        c = rows = self._rows(x)
+        n = rows.shape[1]
+        v = self.scratch("normalized", rows.shape) if training else np.empty_like(rows)
+        if self.about_mean:
+            c = np.subtract(rows, self._sums(rows)[:, None] / n, out=v)
+        s, share = self.spread(np.einsum("ij,ij->i", c, c), n)
+        y = np.divide(c if self.centered else rows, s[:, None], out=v)
+        out = v
+        if training:
+            self.cache = (v, s, share)
+            out = self.scratch("output", rows.shape)
+        if self._gain is not None:
+            y = np.multiply(y, self._gain.value.reshape(n), out=out)
+        if self._shift is not None:
+            y = np.add(y, self._shift.value.reshape(n), out=out)
+        return self._like(y, x)
+
+    def backward(self, gradient: Array, *, input_gradient: bool = True) -> Array:
+        """Fill dJ/dgain and dJ/dshift and return dJ/dx."""
+        v, s, share = self.cache
+        h = g = self._rows(gradient)
+        n = g.shape[1]
+        dx = self.scratch("input_gradient", g.shape)
+        if self._gain is not None:
+            np.multiply(g, v, out=dx)
+            ones(len(g), self.dtype).dot(dx, self._gain.gradient.reshape(n))
+            h = np.multiply(g, self._gain.value.reshape(n), out=dx)
+        if self._shift is not None:
+            ones(len(g), self.dtype).dot(g, self._shift.gradient.reshape(n))
+        if not input_gradient:
+            return gradient
+        pull = np.einsum("ij,ij->i", h, v) * share
+        along = np.multiply(v, pull[:, None], out=self.scratch("along", g.shape))
+        if self.centered:
+            along += self._sums(h)[:, None] / n
+        elif self.about_mean:
+            along -= (self._sums(v) * pull / n)[:, None]
+        np.subtract(h, along, out=dx)
+        dx /= s[:, None]
+        return self._like(dx, gradient)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``.
+
+        Raises:
+            ValueError: If it lacks an axis.
+        """
+        ndim = len(input_shape)
+        known = {axis % ndim for axis in self._axes if -ndim <= axis < ndim}
+        if len(known - {0}) < max(1, len(self._axes)):
+            raise ValueError(
+                f"Layer {self.name!r} normalizes each sample along axis={self.axis}, which are not "
+                f"all different axes of a sample in an input of shape {input_shape}."
+            )
+        return input_shape
+
+    def takes(self, input_shape: Shape) -> bool:
+        """Return whether the sizes along the axes are those that the layer is built for."""
+        return self.input_shape is None or fits(
+            (None, *self.weight_shape(input_shape)), (None, *self.weight_shape(self.input_shape))
+        )
+
+    def weight_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the gain and the shift; raises as `compute_output_shape`."""
+        self.compute_output_shape(input_shape)
+        # Keras sorts the axes as they are given. As the weights lie in memory, it is all the same.
+        return tuple(input_shape[axis] for axis in sorted(self._axes))
+
+    def _sums(self, rows: Array) -> Array:
+        return rows.dot(ones(rows.shape[1], self.dtype))
+
+    def _rows(self, x: Array) -> Array:
+        """Return ``x`` as a matrix with each set of numbers in a row."""
+        n = math.prod([x.shape[axis] for axis in self._axes])
+        return self._moved(x).reshape(-1, n)
+
+    def _like(self, rows: Array, x: Array) -> Array:
+        """Return ``rows`` in the shape of ``x``."""
+        own, last = _places(self._axes, x.ndim)
+        if own == last:
+            return rows.reshape(x.shape)
+        return np.moveaxis(rows.reshape(self._moved(x).shape), last, own)
+
+    def _moved(self, x: Array) -> Array:
+        own, last = _places(self._axes, x.ndim)
+        return x if own == last else np.moveaxis(x, own, last)
+
+
+@functools.lru_cache(maxsize=64)
+def _places(axes: tuple[int, ...], ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the axes of an array of ``ndim`` axes, in order, and so many of its last ones."""
+    return tuple(sorted(axis % ndim for axis in axes)), tuple(range(ndim - len(axes), ndim))
+
+
+@registry.register()
+class LayerNormalization(SampleNormalization):
+    """Each sample's numbers with mean 0 and variance 1, then scaled and shifted.
+
+    y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with the mean and (biased) variance of
+    the sample, the same in training and outside of it.
+
+    Source: Ba, Kiros and Hinton, "Layer Normalization", 2016, section 3.
+
+    Args:
+        axis: The axis, or a list of axes, along which a sample's numbers are normalized.
+        epsilon: Keeps the divisor off 0.
+        center: Whether there is a beta.
+        scale: Whether there is a gamma.
+        beta_initializer: How beta, of the sizes along ``axis``, begins.
+        gamma_initializer: How gamma, of the same shape, begins.
+        beta_regularizer: A penalty on beta that is added to the loss.
+        gamma_regularizer: A penalty on gamma.
+        beta_constraint: A projection of beta after each update.
+        gamma_constraint: A projection of gamma after each update.
+        rms_scaling: True for y = gamma x / sqrt(variance + epsilon), where nothing is subtracted
+            or added, whatever ``center`` and ``scale`` are. Keras deprecates it: the root mean
+            square is what `RMSNormalization` divides by.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If an axis is no integer.
+        ValueError: If ``epsilon`` is not positive, or the input lacks an axis.
+
+    >>> LayerNormalization()(np.array([[1.0, 3.0], [5.0, 15.0]])).round(2)
+    array([[-1.,  1.],
+           [-1.,  1.]], dtype=float32)
+    """
+
+    about_mean = True
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        rms_scaling: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(axis, **kwargs)
+        self.epsilon = check_positive("epsilon", epsilon)
+        self.center = bool(center)
+        self.scale = bool(scale)
+        self.rms_scaling = bool(rms_scaling)
+        self.centered = not self.rms_scaling
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make gamma and beta."""
+        shape = self.weight_shape(input_shape)
+        if self.scale or self.rms_scaling:
+            self._gain = self.add_weight(
+                "gamma",
+                shape,
+                self.gamma_initializer,
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+            )
+        if self.center and not self.rms_scaling:
+            self._shift = self.add_weight(
+                "beta",
+                shape,
+                self.beta_initializer,
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+            )
+
+    @property
+    def gamma(self) -> Variable | None:
+        """The factor of the normalized numbers, if there is one."""
+        return self._gain
+
+    @property
+    def beta(self) -> Variable | None:
+        """What is added to them, if anything is."""
+        return self._shift
+
+    def spread(self, squares: Array, n: int) -> tuple[Array, Any]:
+        """Return sqrt(variance + epsilon) and 1 / n."""
+        return np.sqrt(squares / n + self.epsilon), 1 / n
+
+
+@registry.register()
+class RMSNormalization(SampleNormalization):
+    """Each sample's numbers divided by their root mean square, then scaled.
+
+    y = scale x / sqrt(mean(x^2) + epsilon), the same in training and outside of it.
+
+    Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019, equation 4.
+
+    Args:
+        axis: The axis, or a list of axes, along which a sample's numbers are normalized.
+        epsilon: Keeps the divisor off 0.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If an axis is no integer.
+        ValueError: If ``epsilon`` is not positive, or the input lacks an axis.
+
+    >>> RMSNormalization()(np.array([[3.0, -3.0, 3.0]])).round(2)
+    array([[ 1., -1.,  1.]], dtype=float32)
+    """
+
+    def __init__(
+        self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any
+    ) -> None:
+        super().__init__(axis, **kwargs)
+        self.epsilon = check_positive("epsilon", epsilon)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the scale, of ones."""
+        self._gain = self.add_weight("scale", self.weight_shape(input_shape), "ones")
+
+    @property
+    def scale(self) -> Variable | None:
+        """The factor of the normalized numbers; None before the build."""
+        return self._gain
+
+    def spread(self, squares: Array, n: int) -> tuple[Array, Any]:
+        """Return sqrt(mean square + epsilon) and 1 / n."""
+        return np.sqrt(squares / n + self.epsilon), 1 / n
+
+
+@registry.register()
+class UnitNormalization(SampleNormalization):
+    """Each sample's numbers divided by their norm: y = x / max(sqrt(sum x^2), 1e-12).
+
+    Args:
+        axis: The axis, or a list of axes, along which a sample's numbers form one vector.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If an axis is no integer.
+        ValueError: If the input lacks an axis.
+
+    >>> UnitNormalization()(np.array([[3.0, 4.0]])).round(2)
+    array([[0.6, 0.8]], dtype=float32)
+    """
+
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
+        super().__init__(axis, **kwargs)
+
+    def spread(self, squares: Array, n: int) -> tuple[Array, Any]:
+        """Return the norm, and 1; or below 1e-12 that as it stands, and 0."""
+        norm = np.sqrt(squares)
+        return np.maximum(norm, _LEAST_NORM), norm > _LEAST_NORM

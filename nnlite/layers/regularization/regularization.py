@@ -1,0 +1,474 @@
+"""Layers against overfitting: noise in training, Dropout's and others', and a penalty on output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import regularizers
+from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.layers.reshaping.reshaping import check_data_format, check_integers
+from nnlite.random import new_generator
+from nnlite.utils.validation import check_fraction, check_number
+
+__all__ = [
+    "ActivityRegularization",
+    "AlphaDropout",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+]
+
+Array = NDArray[Any]
+
+_DRAWS = 65_536  # what one draw of sixteen bits can be
+
+
+class NoiseLayer(Layer):
+    """A layer that puts noise on its input in training, and else returns it as it is.
+
+    Args:
+        seed: Makes the layer's draws repeat; None takes a seed from ``set_random_seed``'s root.
+        **kwargs: As for `Layer`.
+    """
+
+    recipe: ClassVar[str] = (
+        "For noise outside of training too, as in Monte-Carlo dropout, call the model as "
+        "model(x, training=True): no class is needed."
+    )
+
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.generator = new_generator(seed)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``."""
+        return input_shape
+
+    def normal(self, shape: tuple[int, ...]) -> Array:
+        """Return the layer's own array, filled with draws of mean 0 and variance 1."""
+        noise = self.scratch("noise", shape)
+        return self.generator.standard_normal(out=noise, dtype=noise.dtype)
+
+
+class MaskLayer(NoiseLayer):
+    """A layer that keeps each input or, with probability ``rate``, does not.
+
+    Args:
+        rate: The probability, taken to the nearest 1 / 65,536.
+        noise_shape: The shape of the random mask, which is spread over the input: axes of size 1
+            share one draw, and those given as None have the input's size.
+        seed: As for `NoiseLayer`.
+        **kwargs: As for `Layer`.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed=seed, **kwargs)
+        self.rate = check_fraction("rate", rate, including_one=True)
+        self.noise_shape: Shape | None = None
+        if noise_shape is not None:
+            self.noise_shape = check_integers("noise_shape", noise_shape, or_none=True)
+            if any(size is not None and size < 1 for size in self.noise_shape):
+                raise ValueError(
+                    "noise_shape must hold positive integers, or None for the input's size. "
+                    f"Received: noise_shape={noise_shape!r}"
+                )
+        self._threshold = round(self.rate * _DRAWS)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``.
+
+        Raises:
+            ValueError: If the mask cannot be spread over such an input.
+        """
+        self._mask_shape(input_shape)
+        return input_shape
+
+    def _mask_shape(self, shape: Shape) -> Shape:
+        if self.noise_shape is None:
+            return shape
+        sizes = tuple(
+            shape[axis] if size is None and axis < len(shape) else size
+            for axis, size in enumerate(self.noise_shape)
+        )
+        if len(sizes) > len(shape) or any(
+            size not in (None, 1, want) and want is not None
+            for size, want in zip(sizes[::-1], shape[::-1], strict=False)
+        ):
+            raise ValueError(
+                f"Layer {self.name!r}: noise_shape must have, for each axis of the input's shape "
+                f"{shape}, None, 1 or its size. Received: noise_shape={self.noise_shape}"
+            )
+        return sizes
+
+    def mask(self, x: Array) -> Array:
+        """Return the layer's own array of booleans, True for each input that is kept."""
+        shape: Any = self._mask_shape(x.shape)
+        # Sixteen random bits an entry, straight from the generator: five times quicker than floats.
+        size = math.prod(shape)
+        bits = self.generator.bit_generator.random_raw(-(-size // 4)).view(np.uint16)
+        kept = self.scratch("kept", shape, bool)
+        return np.greater_equal(bits[:size].reshape(shape), self._threshold, out=kept)
+
+
+@registry.register()
+class Dropout(MaskLayer):
+    """In training, each input is 0 with probability ``rate``, and x / (1 - rate) otherwise.
+
+    So the expected output is the input, which is what the layer returns outside of training.
+
+    Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
+    Overfitting", 2014.
+
+    Args:
+        rate: The fraction of inputs to drop, in [0, 1], to the nearest 1 / 65,536; at 1 all are.
+        noise_shape: The shape of the random mask, which is spread over the input: axes of size 1
+            share one draw, and those given as None have the input's size. None draws for every
+            entry.
+        seed: Makes the layer's draws repeat; None takes a seed from ``set_random_seed``'s root.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If ``noise_shape`` holds anything else than integers and None.
+        ValueError: If ``rate`` is outside [0, 1], a size is below 1, or the mask does not fit the
+            input.
+
+    >>> Dropout(0.5, seed=1)(np.ones((1, 4)), training=True)
+    array([[0., 0., 2., 2.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, noise_shape, seed, **kwargs)
+        kept = _DRAWS - self._threshold
+        self._scale = _DRAWS / kept if kept else 0.0
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x``, in training times a mask of 0 and 1 / (1 - rate)."""
+        if not training:
+            return x
+        if not self.rate:
+            self.cache = (None,)
+            return x
+        kept = self.mask(x)
+        self.cache = (kept,)
+        y = np.multiply(x, kept, out=self.scratch("output", x.shape))
+        y *= self._scale
+        return y
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient`` times the mask."""
+        (kept,) = self.cache
+        if kept is None:
+            return gradient
+        out = self.scratch("input_gradient", gradient.shape)
+        np.multiply(gradient, kept, out=out)
+        out *= self._scale
+        return out
+
+
+class SpatialDropout(Dropout):
+    """Dropout that drops a whole feature of a sample, all along its other axes.
+
+    Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015,
+    section 3.2.
+
+    Args:
+        rate: The fraction of features to drop.
+        data_format: Whether the features are the last axis or, ``"channels_first"``, the one
+            behind the batch's.
+        **kwargs: The ``seed``, ``name`` and ``dtype``, and in a model's first layer the
+            ``input_shape``.
+    """
+
+    #: The number of the axes along which a feature is kept or dropped as one.
+    axes: ClassVar[int]
+
+    def __init__(self, rate: float, data_format: str | None, **kwargs: Any) -> None:
+        self.data_format = check_data_format(data_format)
+        shared = (1,) * self.axes
+        first = self.data_format == "channels_first"
+        super().__init__(
+            rate, noise_shape=(None, None, *shared) if first else (None, *shared, None), **kwargs
+        )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``.
+
+        Raises:
+            ValueError: If it has another number of axes.
+        """
+        if len(input_shape) != self.axes + 2:
+            raise ValueError(
+                f"Layer {self.name!r} expects an input of {self.axes + 2} axes. "
+                f"Received: shape {input_shape}"
+            )
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name, with the float type as Keras has it here."""
+        return {**super().get_config(), "dtype": self.dtype}
+
+
+@registry.register()
+class SpatialDropout1D(SpatialDropout):
+    """Dropout of whole features along the one other axis of (m, steps, features).
+
+    Args:
+        rate: The fraction of features to drop, in [0, 1].
+        seed: As for `Dropout`.
+        name: As for `Layer`.
+        dtype: As for `Layer`.
+
+    Raises:
+        ValueError: If ``rate`` is outside [0, 1], or the input has other axes.
+
+    >>> SpatialDropout1D(0.5, seed=1)(np.ones((1, 2, 4)), training=True)
+    array([[[0., 0., 2., 2.],
+            [0., 0., 2., 2.]]], dtype=float32)
+    """
+
+    axes = 1
+
+    def __init__(
+        self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None
+    ) -> None:
+        super().__init__(rate, None, seed=seed, name=name, dtype=dtype)
+
+
+@registry.register()
+class SpatialDropout2D(SpatialDropout):
+    """Dropout of whole features along the two other axes of (m, rows, columns, features).
+
+    Args:
+        rate: The fraction of features to drop, in [0, 1].
+        data_format: ``"channels_last"``, or ``"channels_first"`` for (m, features, rows, columns).
+        seed: As for `Dropout`.
+        name: As for `Layer`.
+        dtype: As for `Layer`.
+
+    Raises:
+        ValueError: If ``rate`` is outside [0, 1], ``data_format`` is another one, or
+            the input has other axes.
+
+    >>> SpatialDropout2D(0.5, seed=1)(np.ones((1, 5, 5, 4)), training=True)[0, 3, 3]
+    array([0., 0., 2., 2.], dtype=float32)
+    """
+
+    axes = 2
+
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = "channels_last",
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(rate, data_format, seed=seed, name=name, dtype=dtype)
+
+
+@registry.register()
+class SpatialDropout3D(SpatialDropout2D):
+    """Dropout of whole features along the three other axes of (m, a, b, c, features).
+
+    Its arguments are those of `SpatialDropout2D`.
+
+    >>> SpatialDropout3D(0.5, seed=1)(np.ones((1, 5, 5, 5, 4)), training=True)[0, 3, 3, 3]
+    array([0., 0., 2., 2.], dtype=float32)
+    """
+
+    axes = 3
+
+
+@registry.register()
+class AlphaDropout(MaskLayer):
+    """In training, each input is SELU's lower limit with probability ``rate``, then all a x + b.
+
+    With that limit l = -scale alpha = -1.758, the a = ((1 - rate) (1 + rate l^2))^(-1/2) and
+    b = -a l rate keep an input's mean of 0 and variance of 1.
+
+    Source: Klambauer et al., "Self-Normalizing Neural Networks", 2017, section "New Dropout
+    Technique".
+
+    Args:
+        rate: The fraction of inputs to drop, in [0, 1), to the nearest 1 / 65,536.
+        noise_shape: As for `Dropout`.
+        seed: As for `Dropout`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: If ``rate`` is outside [0, 1), where no a keeps the variance.
+
+    >>> AlphaDropout(0.5, seed=1)(np.ones((1, 4)), training=True).round(3)
+    array([[-0.779, -0.779,  1.666,  1.666]], dtype=float32)
+    """
+
+    _LIMIT = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, noise_shape, seed, **kwargs)
+        p = self._threshold / _DRAWS
+        if p == 1:
+            raise ValueError(
+                "rate must lie in [0, 1), and below 1 by 1 / 65,536: of inputs that are all "
+                f"dropped none keeps its variance. Received: rate={rate}"
+            )
+        self._factor = ((1 - p) * (1 + p * self._LIMIT**2)) ** -0.5
+        self._dropped = self._factor * self._LIMIT * (1 - p)  # a l + b
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x``, in training dropped to the limit where it is not kept, times a, plus b."""
+        if not training:
+            return x
+        kept = self.mask(x)
+        self.cache = (kept,)
+        y = np.subtract(x, self._LIMIT, out=self.scratch("output", x.shape))
+        y *= kept
+        y *= self._factor
+        y += self._dropped
+        return y
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient`` times a where the input was kept, else 0."""
+        (kept,) = self.cache
+        dx = np.multiply(gradient, kept, out=self.scratch("input_gradient", gradient.shape))
+        dx *= self._factor
+        return dx
+
+
+@registry.register()
+class GaussianNoise(NoiseLayer):
+    """In training, y = x + stddev e with e normal, of mean 0 and variance 1, for every entry.
+
+    Args:
+        stddev: The standard deviation of the noise, 0 or more.
+        seed: As for `Dropout`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: If ``stddev`` is negative or not finite.
+
+    >>> GaussianNoise(0.1, seed=1)(np.ones((1, 2)), training=True).round(2)
+    array([[1.05, 1.18]], dtype=float32)
+    """
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed=seed, **kwargs)
+        self.stddev = check_number("stddev", stddev)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x``, in training with noise added."""
+        if not training:
+            return x
+        y = self.normal(x.shape)
+        y *= self.stddev
+        y += x
+        return y
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient``."""
+        return gradient
+
+
+@registry.register()
+class GaussianDropout(NoiseLayer):
+    """In training, y = x e with e normal, of mean 1 and variance rate / (1 - rate).
+
+    Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
+    Overfitting", 2014, section 10.
+
+    Args:
+        rate: As of a `Dropout` with that variance, in [0, 1).
+        seed: As for `Dropout`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: If ``rate`` is outside [0, 1).
+
+    >>> GaussianDropout(0.1, seed=1)(np.ones((1, 2)), training=True).round(2)
+    array([[1.16, 1.6 ]], dtype=float32)
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed=seed, **kwargs)
+        self.rate = check_fraction("rate", rate)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x``, in training times the noise."""
+        if not training:
+            return x
+        noise = self.normal(x.shape)
+        noise *= math.sqrt(self.rate / (1 - self.rate))
+        noise += 1
+        self.cache = (noise,)
+        return np.multiply(x, noise, out=self.scratch("output", x.shape))
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient`` times the noise."""
+        (noise,) = self.cache
+        return np.multiply(gradient, noise, out=self.scratch("input_gradient", gradient.shape))
+
+
+@registry.register()
+class ActivityRegularization(Layer):
+    """Returns its input, and adds l1 sum |x| + l2 sum x^2 to the loss, averaged over the batch.
+
+    Args:
+        l1: The factor of the first sum.
+        l2: The factor of the second.
+        **kwargs: As for `Layer`, but for the ``activity_regularizer``, which this layer is.
+
+    Raises:
+        ValueError: If a factor is negative or not finite.
+
+    >>> ActivityRegularization(l2=0.01)(np.array([[1.0, 2.0]]))
+    array([[1., 2.]], dtype=float32)
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
+        self.l1 = l1
+        self.l2 = l2
+
+    @classmethod
+    def _parameters(cls) -> dict[str, Any]:
+        parameters = super()._parameters()
+        return {k: v for k, v in parameters.items() if k != "activity_regularizer"}
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x``."""
+        return x
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient``."""
+        return gradient
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``."""
+        return input_shape

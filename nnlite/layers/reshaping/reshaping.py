@@ -1,0 +1,251 @@
+"""Layers that only arrange numbers anew: Flatten, Reshape, Permute, RepeatVector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.utils.validation import ArgumentError, check_axes_count, check_count
+
+__all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
+
+Array = NDArray[Any]
+
+
+def check_data_format(data_format: Any) -> str:
+    """Return ``"channels_last"``, also for None, or ``"channels_first"``.
+
+    Raises:
+        ValueError: If ``data_format`` is anything else.
+    """
+    if data_format not in (None, "channels_last", "channels_first"):
+        raise ValueError(
+            "data_format must be 'channels_last' or 'channels_first'. "
+            f"Received: data_format={data_format!r}"
+        )
+    return data_format or "channels_last"
+
+
+@registry.register()
+class Flatten(Layer):
+    """Each sample as one row of numbers: (m, a, b, ...) becomes (m, a b ...).
+
+    Args:
+        data_format: ``"channels_last"`` (or None), the order as it stands, or
+            ``"channels_first"``, which moves the first of a sample's axes behind the others before
+            flattening.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: If ``data_format`` is another one.
+
+    >>> Flatten()(np.zeros((5, 8, 8))).shape
+    (5, 64)
+    """
+
+    def __init__(self, data_format: str | None = "channels_last", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = check_data_format(data_format)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x`` with its features in one axis."""
+        if self.data_format == "channels_first" and x.ndim > 2:
+            x = np.moveaxis(x, 1, -1)
+        if training:
+            self.cache = (x.shape,)
+        return x.reshape(len(x), -1)
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient`` in the shape of the input."""
+        (shape,) = self.cache
+        gradient = gradient.reshape(shape)
+        if self.data_format == "channels_first" and gradient.ndim > 2:
+            gradient = np.moveaxis(gradient, -1, 1)
+        return gradient
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, product of the other sizes)."""
+        sizes = input_shape[1:]
+        known = [size for size in sizes if size is not None]
+        return (input_shape[0], math.prod(known) if len(known) == len(sizes) else None)
+
+
+@registry.register()
+class Reshape(Layer):
+    """The numbers of each sample, in their order, in another shape.
+
+    Args:
+        target_shape: The shape of one sample of the output. One size may be -1 or None: what is
+            left for it by the others.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If ``target_shape`` is no sequence of integers.
+        ValueError: If a size is neither positive nor -1, or more than one is open; or if
+            the input has another number of entries.
+
+    >>> Reshape((3, -1))(np.zeros((5, 12))).shape
+    (5, 3, 4)
+    """
+
+    def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target_shape = check_integers("target_shape", target_shape, or_none=True)
+        open_sizes = [size for size in self.target_shape if size in (-1, None)]
+        if len(open_sizes) > 1 or any(
+            size is not None and size != -1 and size < 1 for size in self.target_shape
+        ):
+            raise ValueError(
+                "target_shape must hold positive sizes, and at most one -1 (or None) for the size "
+                f"that is left. Received: target_shape={self.target_shape}"
+            )
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x`` in its new shape."""
+        if training:
+            self.cache = (x.shape,)
+        return x.reshape(len(x), *(-1 if size is None else size for size in self.target_shape))
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient`` in the shape of the input."""
+        (shape,) = self.cache
+        return gradient.reshape(shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the target shape behind the batch axis, a size left open as a number if known.
+
+        Raises:
+            ValueError: If the input's entries do not fill that shape.
+        """
+        known = math.prod(size for size in self.target_shape if size is not None and size != -1)
+        sizes = [size for size in input_shape[1:] if size is not None]
+        left: int | None = None
+        if len(sizes) == len(input_shape) - 1:
+            left, rest = divmod(math.prod(sizes), known)
+            if rest or (left != 1 and not {-1, None} & set(self.target_shape)):
+                raise ValueError(
+                    f"Layer {self.name!r} cannot give a sample of shape {input_shape[1:]} the "
+                    f"target_shape {self.target_shape}: the number of entries differs."
+                )
+        return (input_shape[0], *(left if s in (-1, None) else s for s in self.target_shape))
+
+
+@registry.register()
+class Permute(Layer):
+    """The axes of each sample in another order.
+
+    Args:
+        dims: The input's axis, counted from 1 (0 is the batch), that becomes the first of a
+            sample's axes, the second, and so on: ``(2, 1)`` transposes.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If ``dims`` is no sequence of integers.
+        ValueError: If they are not the numbers from 1 on, each once; or if the input has
+            another number of axes.
+
+    >>> Permute((2, 1))(np.zeros((5, 10, 64))).shape
+    (5, 64, 10)
+    """
+
+    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dims = check_integers("dims", dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(
+                "dims must be the numbers 1, 2, ... of a sample's axes in their new order, each "
+                f"once. Received: dims={self.dims}"
+            )
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return ``x`` with its axes permuted."""
+        return x.transpose(0, *self.dims)
+
+    def backward(self, gradient: Array) -> Array:
+        """Return ``gradient`` with its axes put back."""
+        return gradient.transpose(0, *(self.dims.index(i) + 1 for i in range(1, gradient.ndim)))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the sizes in their new order.
+
+        Raises:
+            ValueError: If there is another number of them.
+        """
+        if len(input_shape) != len(self.dims) + 1:
+            raise ValueError(
+                f"Layer {self.name!r} permutes {len(self.dims)} axes beside the batch's. "
+                f"Received: input_shape={input_shape}"
+            )
+        return (input_shape[0], *(input_shape[axis] for axis in self.dims))
+
+
+@registry.register()
+class RepeatVector(Layer):
+    """Each sample, a vector, n times: (m, features) becomes (m, n, features).
+
+    Args:
+        n: How many times.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If ``n`` is no integer.
+        ValueError: If ``n`` is below 1; or if a sample of the input is no vector.
+
+    >>> RepeatVector(2)(np.array([[1.0, 2.0]]))
+    array([[[1., 2.],
+            [1., 2.]]], dtype=float32)
+    """
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.n = check_count("n", n, 1)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return n copies of each row of ``x``."""
+        shape = (len(x), self.n, x.shape[1])
+        y = self.scratch("output", shape) if training else np.empty_like(x, shape=shape)
+        y[...] = x[:, None]
+        return y
+
+    def backward(self, gradient: Array) -> Array:
+        """Return the sum of the gradients of the copies."""
+        shape = (len(gradient), gradient.shape[2])
+        return np.add.reduce(gradient, axis=1, out=self.scratch("input_gradient", shape))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, n, features).
+
+        Raises:
+            ValueError: If a sample is no vector.
+        """
+        if len(input_shape) != 2:
+            raise ValueError(
+                f"Layer {self.name!r} expects an input of shape (batch, features). "
+                f"Received: input_shape={input_shape}"
+            )
+        return (input_shape[0], self.n, input_shape[1])
+
+
+def check_integers(name: str, values: Any, or_none: bool = False) -> tuple[Any, ...]:
+    """Return a sequence of integers, or None where that may be, as a tuple.
+
+    Raises:
+        TypeError: If it is anything else.
+        ValueError: If there are too many.
+    """
+    listed = isinstance(values, Iterable) and not isinstance(values, (str, bytes))
+    sizes = check_axes_count(name, tuple(values) if listed else (values, ""))
+    if not all(
+        (size is None and or_none)
+        or (isinstance(size, (int, np.integer)) and not isinstance(size, bool))
+        for size in sizes
+    ):
+        raise ArgumentError(
+            f"{name} must be a sequence of integers, such as (2, 3). Received: {name}={values!r}"
+        )
+    return tuple(None if size is None else int(size) for size in sizes)

@@ -1,0 +1,495 @@
+"""Sequential: layers in a chain, forward from first to last and back again."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nnlite.backend.structure_cache import per_structure, restructured
+from nnlite.backend.variables import Variable
+from nnlite.config import floatx
+from nnlite.layers.core import InputLayer
+from nnlite.layers.layer import Layer, Shape, as_shape, dtype_policy, registry
+from nnlite.models.summary import print_summary
+from nnlite.serialization.objects import PUBLIC, CustomObjectScope, serialize_keras_object
+from nnlite.training.trainer import Trainer
+from nnlite.utils.user_code import penalty, penalty_gradient
+from nnlite.utils.validation import ArgumentError
+
+__all__ = ["Sequential"]
+
+Array = NDArray[Any]
+
+
+class Sequential(Trainer):
+    """A network whose layers follow one another, and the trainer that fits it.
+
+    The model is built, that is, has weights, once its input shape is known: from an `Input` as
+    the first layer, an ``input_shape`` of the first layer, `build`, or the first data. It is a
+    layer itself, so that models nest.
+
+    Args:
+        layers: The layers, first to last; more can be added by `add`.
+        trainable: False to keep all weights as they are.
+        name: Its name.
+
+    Raises:
+        TypeError: If an element of ``layers`` is no layer.
+        ValueError: If two layers share a name or a layer, or differ in float type.
+
+    >>> import numpy as np
+    >>> from nnlite.layers import Dense, Input
+    >>> model = Sequential([Input((4,)), Dense(3, activation="relu"), Dense(1)])
+    >>> model.count_params()
+    19
+    >>> model.predict(np.zeros((2, 4)))
+    array([[0.],
+           [0.]], dtype=float32)
+    """
+
+    input_gradient_optional = True
+
+    def __init__(
+        self,
+        layers: Iterable[Layer] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        self._layers: list[Layer] = []
+        self._input_layer: InputLayer | None = None
+        self._activities: dict[Layer, Array] = {}
+        super().__init__(name=name)
+        if isinstance(layers, Layer) or not hasattr(layers or (), "__iter__"):
+            raise ArgumentError(
+                f"Sequential takes a list of layers, Sequential([...]). Received: {layers!r}"
+            )
+        for layer in layers or ():
+            self.add(layer)
+        if not trainable:
+            self.trainable = False
+
+    # ---- the chain ------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, first to last, without the `Input`."""
+        return list(self._layers)
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the layers of the chain."""
+        return self._layers
+
+    @property
+    def dtype(self) -> str:
+        """The one float type that every layer computes in."""
+        first = self._layers[0] if self._layers else self._input_layer
+        return floatx() if first is None else first.dtype
+
+    @dtype.setter
+    def dtype(self, value: str) -> None:
+        """Ignored: the layers say it."""
+
+    def add(self, layer: Layer) -> None:
+        """Append ``layer``; in a built model it is built at once, for the output so far.
+
+        Raises:
+            TypeError: If it is no layer.
+            ValueError: If the model has a layer of that name, or this very layer, already; if its
+                float type is another one; if an `Input` does not come first; or if the layer
+                cannot take what the model puts out.
+        """
+        if not isinstance(layer, Layer):
+            raise ArgumentError(
+                "Sequential takes layers, such as Dense(10). Received: "
+                f"{layer!r} (of type {type(layer).__name__})"
+            )
+        if isinstance(layer, InputLayer):
+            if self._layers or self._input_layer:
+                raise ValueError(f"An Input comes first, and once. Received: {layer!r}")
+            self._input_layer = layer
+            return
+        if not set(layer.all_layers()).isdisjoint(self.all_layers()):
+            raise ValueError(f"Layer {layer.name!r} is in the model already: make another one.")
+        names = {own.name for own in self._layers}
+        if layer.name in names and layer.name_settled:
+            raise ValueError(
+                f"The model has a layer named {layer.name!r} already. Give one of the two another "
+                "name=."
+            )
+        if self._layers and layer.dtype != self.dtype:
+            raise ValueError(
+                f"One model has one dtype. Layer {layer.name!r} is {layer.dtype}, the model "
+                f"{self.dtype}. Give all layers the same dtype=, or use nnlite.config.set_floatx."
+            )
+        if self.built:
+            layer.ensure_built(self.output_shape)
+        self._name_apart(layer, names)
+        self._layers.append(layer)
+        restructured()
+        declared = self.declared_input_shape()
+        if not self.built and declared is not None and len(self._layers) == 1:
+            try:
+                self.build(declared)
+            except BaseException:
+                self._layers.pop()
+                restructured()
+                raise
+
+    def _name_apart(self, layer: Layer, names: set[str]) -> None:
+        """Number a layer that the user did not name: dense, dense_1, dense_2."""
+        base = re.sub(r"_\d+$", "", layer.name)
+        number = 0
+        while layer.name in names:
+            number += 1
+            layer.name = f"{base}_{number}"
+        for variable in layer._variables:
+            variable.path = f"{layer.name}/{variable.name}"
+        layer.name_settled = True
+
+    def pop(self) -> Layer:
+        """Take off the last layer and return it.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if not self._layers:
+            raise ValueError("pop() finds no layer: the model is empty.")
+        layer = self._layers.pop()
+        restructured()
+        if not self._layers:
+            self.built = False
+            self.input_shape = self.column_names = None
+        return layer
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of a name, or at an index of `layers`.
+
+        Raises:
+            ValueError: If there is none, or not just one of the two is given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
+        if index is not None:
+            if not isinstance(index, int):
+                raise ArgumentError(f"index must be an integer. Received: index={index!r}")
+            if not -len(self._layers) <= index < len(self._layers):
+                raise ValueError(
+                    f"The model has {len(self._layers)} layers. Received: index={index}"
+                )
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(repr(layer.name) for layer in self._layers)
+        raise ValueError(f"No layer is named {name!r}. The model's layers are: {names}.")
+
+    # ---- building -------------------------------------------------------------------------
+
+    def declared_input_shape(self) -> Shape | None:
+        """Return the input shape that an `Input` or the first layer states, if either does."""
+        if self._input_layer is not None:
+            return self._input_layer.declared_shape
+        if not self._layers:
+            return None
+        first = self._layers[0]
+        return (first.input_shape if first.built else None) or first.declared_shape
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights of all layers.
+
+        Args:
+            input_shape: The shape of a batch, such as ``(None, 4)``; None takes the declared one.
+
+        Raises:
+            ValueError: If the shape is unknown, or a layer cannot take what comes to it. No layer
+                is built then.
+        """
+        if not self._layers:
+            raise ValueError("The model is empty: add layers first, Sequential([Dense(1)]).")
+        shape = self.declared_input_shape() if input_shape is None else input_shape
+        if shape is None:
+            raise ValueError(
+                "The input shape is unknown. Call build((None, features)), or begin with "
+                "Input((features,))."
+            )
+        shape = as_shape("input_shape", shape)
+        fresh = [layer for layer in self._layers if not layer.built]
+        try:
+            at = shape
+            for layer in self._layers:
+                layer.ensure_built(at)
+                at = layer.told_shape(at)
+        except BaseException:
+            for layer in fresh:
+                layer.forget_weights()
+            raise
+        self.input_shape = shape
+        self.built = True
+        restructured()
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape that comes out for a batch of ``input_shape``.
+
+        Raises:
+            ValueError: If the model is empty.
+        """
+        if not self._layers:
+            raise ValueError(f"Model {self.name!r} is empty: add layers, Sequential([Dense(1)]).")
+        for layer in self._layers:
+            input_shape = layer.told_shape(input_shape)
+        return input_shape
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, first layer to last, trainable or not.
+
+        Raises:
+            ValueError: If the model is empty, or not built yet, so that it has none to show.
+        """
+        if not self._layers:
+            raise ValueError(f"Model {self.name!r} is empty: add layers, Sequential([Dense(1)]).")
+        return super().weights
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of a batch of inputs, the batch axis None.
+
+        Raises:
+            AttributeError: If the model is not built, so that ``hasattr`` tells whether it is.
+        """
+        if self._input_shape is None:
+            raise AttributeError(f"Model {self.name!r} has no input shape before it is built.")
+        return self._input_shape
+
+    @input_shape.setter
+    def input_shape(self, value: Shape | None) -> None:
+        self._input_shape = value
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the output for a batch of ``input_shape``.
+
+        Raises:
+            AttributeError: If the model is not built.
+        """
+        return self.compute_output_shape(self.input_shape)
+
+    # ---- the way of a batch ---------------------------------------------------------------
+
+    def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
+        """Return the last layer's output for ``x``, or only the ``logits`` it is made from."""
+        last = self._layers[-1]
+        for layer in self._layers:
+            if layer.of_user:
+                x = layer.run_forward(x, training)
+            elif logits and layer is last:
+                x = layer.forward(x, training, logits=True)  # type: ignore[call-arg]
+            else:
+                x = layer.forward(x, training)
+            if training and layer.activity_regularizer is not None:
+                self._activities[layer] = x
+        return x
+
+    def backward(
+        self, gradient: Array, *, from_logits: bool = False, input_gradient: bool = True
+    ) -> Array:
+        """Fill the gradient of every weight and return that of the input.
+
+        Args:
+            gradient: The loss's derivative by the last output, or ``from_logits`` by the logits.
+            from_logits: See `forward`.
+            input_gradient: False to stop at the first layer that learns; what is returned then
+                means nothing.
+        """
+        first, last = 0 if input_gradient else self._first_that_learns(), len(self._layers) - 1
+        for index in range(last, first - 1, -1):
+            layer = self._layers[index]
+            if layer.activity_regularizer is not None:
+                y = self._activities[layer]
+                gradient = gradient + penalty_gradient(layer.activity_regularizer, y) / len(y)
+            if layer.of_user:
+                gradient = layer.run_backward(gradient)
+                continue
+            options = {}
+            if index == last and from_logits:
+                options["from_logits"] = True
+            if index == first and not input_gradient and layer.input_gradient_optional:
+                options["input_gradient"] = False
+            gradient = layer.backward(gradient, **options)
+        return gradient
+
+    @per_structure
+    def _first_that_learns(self) -> int:
+        """Return the index of the first layer with a weight that training changes."""
+        for index, layer in enumerate(self._layers):
+            if layer.learning_variables():
+                return index
+        return len(self._layers)
+
+    def step_penalty(self) -> float:
+        """Return the penalties on the layers' outputs in the last ``forward(training=True)``."""
+        if not self._penalizes_outputs():
+            return 0.0
+        total = 0.0
+        for layer in self._layers:
+            if layer.activity_regularizer is not None:
+                y = self._activities[layer]
+                total += penalty(layer.activity_regularizer, y) / len(y)
+            if isinstance(layer, Sequential):
+                total += layer.step_penalty()
+        return total
+
+    def activity_penalty(self, x: Array) -> float:
+        """Return the penalties on the layers' outputs for the batch ``x``, writing nothing.
+
+        Only a model that has such a penalty pays for a pass of its own.
+        """
+        if not self._penalizes_outputs():
+            return 0.0
+        total = 0.0
+        for layer in self._layers:
+            if isinstance(layer, Sequential):
+                total += layer.activity_penalty(x)
+            x = layer.run_forward(x)
+            if layer.activity_regularizer is not None:
+                total += penalty(layer.activity_regularizer, x) / len(x)
+        return total
+
+    @per_structure
+    def _penalizes_outputs(self) -> bool:
+        """Return whether any layer, however deep, has an activity regularizer."""
+        return any(layer.activity_regularizer is not None for layer in self.all_layers())
+
+    @property
+    def final_activation(self) -> Layer | None:
+        """The activation that the last layer ends in."""
+        last = self._layers[-1] if self._layers else self
+        return None if self.of_user or last.of_user or last is self else last.final_activation
+
+    # ---- as data --------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the layers as plain data in Keras's form; `from_config` makes them anew."""
+        entry = self._input_layer
+        if entry is None and self.built:
+            entry = InputLayer(batch_shape=self.input_shape, dtype=self.dtype)
+        layers = self._layers if entry is None else [entry, *self._layers]
+        config: dict[str, Any] = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": dtype_policy(self.dtype),
+            "layers": [serialize_keras_object(layer) for layer in layers],
+        }
+        return config | ({"build_input_shape": self.input_shape} if self.built else {})
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Sequential:
+        """Make a new model, with fresh weights, from what `get_config` returned.
+
+        Args:
+            config: The configuration.
+            custom_objects: Classes of yours that it names, by their names there.
+
+        Raises:
+            ValueError: If there are no layers in it, a layer is unknown, or its configuration does
+                not fit.
+        """
+        layers = config.get("layers") if isinstance(config, Mapping) else None
+        if not isinstance(layers, (list, tuple)):
+            raise ValueError(  # noqa: TRY004  data, not a caller's mistake
+                f"A Sequential's config has a list of 'layers'. Received: {config!r}"
+            )
+        with CustomObjectScope(custom_objects):
+            made = [registry.deserialize(layer) for layer in layers]
+        model = cls(made, name=config.get("name"))
+        model._trainable = bool(config.get("trainable", True))  # each layer has its own
+        restructured()
+        shape = config.get("build_input_shape")
+        if shape is not None and made and not model.built:
+            model.build(shape)
+        return model
+
+    # ---- as files -------------------------------------------------------------------------
+
+    def save(
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **options: Any,
+    ) -> None:
+        """Write the model to a ``.keras`` or ``.h5`` file; see `nnlite.saving.save_model`."""
+        from nnlite.saving.writing import save_model
+
+        save_model(self, filepath, overwrite, zipped, **options)
+
+    def save_weights(
+        self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any
+    ) -> None:
+        """Write the weights to a ``.weights.h5`` file; see `nnlite.saving.save_weights`."""
+        from nnlite.saving.writing import save_weights
+
+        save_weights(self, filepath, overwrite, **options)
+
+    def load_weights(
+        self, filepath: str | os.PathLike[str], skip_mismatch: bool = False, **options: Any
+    ) -> None:
+        """Copy weights out of a file; see `nnlite.saving.load_weights`."""
+        from nnlite.saving.reading import load_weights
+
+        load_weights(self, filepath, skip_mismatch, **options)
+
+    def to_json(self, **options: Any) -> str:
+        """Return the model without its weights as JSON, for `nnlite.models.model_from_json`.
+
+        Args:
+            **options: Those of ``json.dumps``.
+        """
+        from nnlite.saving.writing import model_json
+
+        return model_json(self, **options)
+
+    # ---- to look at -----------------------------------------------------------------------
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: tuple[str, str] | None = None,
+    ) -> None:
+        """Print a table of the layers, their output shapes and numbers of weights.
+
+        Args:
+            line_length: The table's width; None takes the terminal's.
+            positions: Where columns end, as fractions of the width; None fits them.
+            print_fn: Called with the whole table in the place of ``print``.
+            expand_nested: Whether to list the layers of nested models too.
+            show_trainable: Whether to tell of each layer whether it is trained.
+            layer_range: The names (or regular expressions) of the first and last layer to show.
+        """
+        print_summary(
+            self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
+        )
+
+    def __repr__(self) -> str:
+        return f"Sequential([{', '.join(repr(layer) for layer in self._chain())}])"
+
+    def _chain(self) -> list[Layer]:
+        head: list[Layer] = [self._input_layer] if self._input_layer else []
+        return head + self._layers
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_activities": {}}
+
+
+registry.add("Sequential", Sequential)
+PUBLIC[Sequential] = ("keras", "Sequential")

@@ -1,0 +1,200 @@
+"""The settings of `compile` as data, and an optimizer's state from and to files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import optimizers
+from nnlite.backend.variables import Variable, WeightVector
+from nnlite.saving.legacy.configs import plain
+from nnlite.saving.legacy.training import compile_arguments
+from nnlite.saving.load_report import Notes
+from nnlite.serialization.objects import serialize_keras_object
+
+if TYPE_CHECKING:
+    from nnlite.training.trainer import Trainer
+
+__all__ = ["built_optimizer", "compile_config", "compile_from", "restore_state"]
+
+Array = NDArray[Any]
+
+
+def compile_config(model: Trainer) -> dict[str, Any]:
+    """Return what `compile` was given as data, in Keras's form; {} if there is nothing to say.
+
+    A model that was fitted without `compile` tells of the optimizer and loss that it was given; one
+    out of a file whose loss or optimizer is not known, of what the file says.
+    """
+    if model.optimizer is None:
+        return dict(model.unread)
+    given = model.compile_arguments or {"metrics": None, "weighted_metrics": None}
+    loss = given.get("loss") if given.get("loss") is not None else model.loss
+    config = {"optimizer": model.optimizer, "loss": loss, "loss_weights": None, **given}
+    config.update(optimizer=model.optimizer, loss=loss)
+    return {key: serialize_keras_object(value) for key, value in config.items()} | model.unread
+
+
+def compile_from(model: Trainer, config: Mapping[str, Any], notes: Notes, kept: Any = None) -> bool:
+    """Compile a model as a file says, as far as nnlite can; not if its `compile` is its own.
+
+    Args:
+        model: The model.
+        config: A ``compile_config`` or ``training_config``.
+        notes: Where to say what is left out.
+        kept: The name of the optimizer whose variables the file has, which is taken where it does
+            not say more.
+
+    Returns:
+        Whether there was anything to compile.
+    """
+    from nnlite.training.trainer import Trainer
+
+    arguments = compile_arguments(plain(config), notes)
+    if arguments is None:
+        return False
+    own = type(model).compile is not Trainer.compile
+    if own:
+        notes.skip(
+            f"the compile settings: {type(model).__name__} has a compile of its own. Call it, or "
+            "define get_compile_config() and compile_from_config(config)"
+        )
+        notes.unread |= {"loss": None, "optimizer": None, **config}
+    else:
+        if "optimizer" not in config and kept in optimizers.registry:
+            arguments["optimizer"] = optimizers.get(kept)
+            notes.skip(
+                f"settings of the optimizer (its variables are those of {arguments['optimizer']!r})"
+            )
+        if arguments["optimizer"] is None:
+            arguments["optimizer"] = "rmsprop"  # Keras's default
+        model.compile(**arguments)
+    model.unread = dict(notes.unread)
+    return not own
+
+
+def compile_as_told(model: Trainer, config: dict[str, Any], notes: Notes, kept: Any = None) -> bool:
+    """Compile a model by its own `compile_from_config` if it has one, else by `compile_from`."""
+    from nnlite.training.trainer import Trainer
+
+    if type(model).compile_from_config is Trainer.compile_from_config:
+        return compile_from(model, config, notes, kept)
+    model.compile_from_config(config)
+    return model.compiled
+
+
+def built_optimizer(model: Trainer) -> optimizers.Optimizer:
+    """Return a built model's optimizer, with its state beside the weights that learn."""
+    assert model.optimizer is not None  # for the callers to see to
+    learning = model.learning_variables()
+    if model._vector is None or not model._vector.holds(learning):
+        model._vector = WeightVector(learning, np.dtype(model.dtype), model)
+    model.optimizer.take_up(model._vector)
+    return model.optimizer
+
+
+def restore_state(
+    model: Trainer,
+    stored: Sequence[tuple[str, Array]],
+    notes: Notes,
+    names: Mapping[Variable, str] | None = None,
+) -> None:
+    """Give a compiled model's optimizer the state that a file has, if it fits.
+
+    Args:
+        model: The model.
+        stored: Names and arrays, in the file's order.
+        notes: Where to say that it does not fit.
+        names: What the file calls the weights, if it has names.
+    """
+    optimizer = built_optimizer(model)
+    learning = [(names or {}).get(variable, "") for variable in model.learning_variables()]
+    for by_slot, arrays in _arrangements(stored, optimizer, learning):
+        try:
+            optimizer.load_state_arrays(arrays, by_slot)
+        except (TypeError, ValueError):
+            continue
+        return
+    notes.skip(f"the state of the optimizer, {len(stored)} arrays that do not fit {optimizer!r}")
+
+
+def _arrangements(
+    stored: Sequence[tuple[str, Array]], optimizer: optimizers.Optimizer, weights: Sequence[str]
+) -> Iterator[tuple[bool, list[Array]]]:
+    """Yield the orders in which the versions of Keras may have meant the arrays.
+
+    True with those in which each slot stands for all weights before the next, as until 2.10.
+    """
+    names = [name.rsplit("/", 1)[-1].partition(":")[0] for name, _ in stored]
+    arrays = [array for _, array in stored]
+    arrays[:1] = map(_integral, arrays[:1])
+    fresh = dict(optimizer.state_arrays())
+    rate = [fresh["learning_rate"]] if "learning_rate" in fresh else []
+    bare = [
+        array
+        for name, array in zip(names, arrays, strict=True)
+        if array.ndim or name not in _SETTINGS
+    ]
+    if not names or names[0] == "iteration" or names[0].isdigit():  # Keras 2.11 and later
+        # Until 2.15 the rate was not among them, but momenta where the momentum was 0 were.
+        orders = [arrays, [*bare[:1], *rate, *bare[1:]][: len(fresh)]]
+        for given in orders:
+            yield False, given
+        if isinstance(optimizer, optimizers.Nadam):  # most versions left its product out
+            for given in orders:
+                yield False, [*given, _nadam_product(optimizer, given)]
+        if all(array.ndim == 0 for array in arrays):  # saved before the first step
+            yield False, [*arrays, *list(fresh.values())[len(arrays) :]]
+        return
+    if not bare or bare[0].ndim:
+        bare.insert(0, np.array(0))  # some optimizers of Keras 2.0 to 2.2 did not count
+    # Some had more than their settings need, such as momenta where the momentum is 0.
+    bare = bare[: len(fresh) - len(rate)]
+    if isinstance(optimizer, optimizers.Nadam) and len(bare) == len(fresh) - len(rate) - 1:
+        bare.insert(1, _nadam_product(optimizer, bare))
+    yield True, bare
+    # Keras 2.0 had the weights in each slot in the order of their names.
+    first, count = 1 + len(optimizer.scalars), len(weights)
+    rank = {place: at for at, place in enumerate(sorted(range(count), key=weights.__getitem__))}
+    slots = range(first, len(bare), max(1, count))
+    order = [start + rank[place] for start in slots for place in range(count)]
+    if max(order, default=0) < len(bare):
+        yield True, bare[:first] + [bare[place] for place in order]
+
+
+#: Settings that some versions kept among the variables.
+_SETTINGS = frozenset(
+    {
+        "beta_1",
+        "beta_2",
+        "current_learning_rate",
+        "_current_learning_rate",
+        "decay",
+        "epsilon",
+        "learning_rate",
+        "local_step",
+        "lr",
+        "rho",
+    }
+)
+
+
+def _nadam_product(optimizer: optimizers.Nadam, arrays: Sequence[Array]) -> Array:
+    """Return the product of beta_1 (1 - 0.96^s / 2) over the steps s so far, which `Nadam` keeps.
+
+    Past a thousand steps, 1 - 0.96^s / 2 is 1 in floating point.
+    """
+    count = arrays[0] if arrays else np.array(0)
+    steps = int(count) if count.ndim == 0 and count.dtype.kind in "iu" else 0
+    steps //= optimizer.gradient_accumulation_steps or 1
+    near = np.arange(1, min(steps, 1_000) + 1)
+    return np.array(optimizer.beta_1**steps * np.prod(1 - 0.96**near / 2))
+
+
+def _integral(count: Array) -> Array:
+    """Return a count as an integer: Keras 2.0 counted in float32."""
+    whole = count.ndim == 0 and count.dtype.kind == "f" and 0 <= float(count) < 2**53
+    return count.astype(np.int64) if whole else count

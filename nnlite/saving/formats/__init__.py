@@ -1,0 +1,1 @@
+"""The bytes of the kinds of files, and nothing of models."""

@@ -1,0 +1,490 @@
+"""What Keras 1.2 to 3.15 wrote of models and layers, put into one form: a rule for each thing.
+
+The form is Keras 3's ``{"class_name": ..., "config": {...}}``, of which `Sequential.from_config`
+makes a model. A rule changes the configuration of one layer in place; those of `_RULES` are
+applied in the order in which they stand here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nnlite import constraints, initializers, regularizers
+from nnlite.backend.variables import weights_from_file
+from nnlite.layers import activations
+from nnlite.layers.layer import Layer, registry
+from nnlite.models.sequential import Sequential
+from nnlite.saving.functional_chains import chained_layers
+from nnlite.saving.load_report import Notes
+from nnlite.serialization.objects import get_registered_object, is_foreign
+from nnlite.serialization.registry import Registry
+
+__all__ = ["MODELS", "fitting", "is_model", "model_config", "plain", "settle_dtype"]
+
+Config = dict[str, Any]
+Rule = Callable[[Config, Notes], None]
+
+#: Functional models; "Model" is what Keras called them before 2.4.
+_FUNCTIONAL = ("Functional", "Model")
+
+#: The classes that hold layers.
+MODELS = ("Sequential", *_FUNCTIONAL)
+
+#: How many layers are read: to put one more into a chain takes as long as the chain is.
+_MOST_LAYERS = 2_000
+
+_RULES: list[tuple[tuple[str, ...], Rule]] = []
+
+
+def _rule(*classes: str) -> Callable[[Rule], Rule]:
+    """Return a decorator that makes a function a rule for these classes; none means all."""
+
+    def add(rule: Rule) -> Rule:
+        _RULES.append((classes, rule))
+        return rule
+
+    return add
+
+
+# ---- values -------------------------------------------------------------------------------
+
+
+def plain(value: Any) -> Any:
+    """Return a configuration with numbers and lists in the place of what stands for them.
+
+    >>> plain({"alpha": {"type": "ndarray", "value": 0.3}})
+    {'alpha': 0.3}
+    >>> plain({"class_name": "__tuple__", "items": [None, 4]})
+    [None, 4]
+    """
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") in ("__tuple__", "TensorShape"):  # TensorFlow 2's json
+        return plain(value.get("items"))
+    if value.get("class_name") in ("__numpy__", "__tensor__"):  # Keras 2.12 and later
+        inner = value.get("config")
+        return plain(inner.get("value")) if isinstance(inner, dict) else None
+    if value.get("type") == "ndarray" and "value" in value:  # Keras 2.0 to 2.3
+        return plain(value["value"])
+    if value.get("class_name") == "SeedGenerator":
+        inner = value.get("config")
+        return inner.get("seed") if isinstance(inner, dict) else None
+    return {key: plain(part) for key, part in value.items()}
+
+
+def _single(value: Any) -> Any:
+    """Return the one entry of a list of one, anything else as it is."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+# ---- models -------------------------------------------------------------------------------
+
+
+def model_config(config: Any, notes: Notes, place: str = "") -> Config:
+    """Return a model's or nested model's configuration in the form that `Sequential` takes.
+
+    What it needs and nnlite lacks is noted in ``notes.missing``, and where it is no plain chain in
+    ``notes.faults``.
+
+    Args:
+        config: ``{"class_name": "Sequential", "config": ...}``, or Functional, or Model.
+        notes: Where to say what is left out, missing or wrong.
+        place: What the layers' names in messages begin with.
+
+    Returns:
+        The same for a Sequential; under ``"written_as"`` the class that the file has.
+
+    Raises:
+        ValueError: If it is no such thing.
+    """
+    written = _class_name(config, place or "the model")
+    inner = config["config"]
+    # Keras up to 2.2.2 wrote a Sequential as the bare list of its layers.
+    if isinstance(inner, list):
+        inner = {"layers": inner}
+    if not isinstance(inner, dict) or not isinstance(inner.get("layers"), list):
+        raise ValueError(  # noqa: TRY004  data, not a caller's mistake
+            f"{place or 'the model'}: a {written} without a list of layers"
+        )
+    order = inner["layers"]
+    notes.layers += len(order)
+    if notes.layers > _MOST_LAYERS:
+        raise ValueError(f"the model has more than {_MOST_LAYERS} layers")
+    if written in _FUNCTIONAL:
+        try:
+            order = chained_layers(inner, place)
+        except ValueError as error:
+            notes.faults.append(str(error))
+    layers: list[Config] = []
+    for layer in order:
+        made, shape = _layer(layer, notes, place)
+        if not layers and shape is not None and made["class_name"] != "InputLayer":
+            layers.append({"class_name": "InputLayer", "config": {"batch_shape": shape}})
+        layers.append(made)
+    result: Config = {"trainable": inner.get("trainable") is not False, "layers": layers}
+    if isinstance(inner.get("name"), str):
+        result["name"] = inner["name"]
+    shape = inner.get("build_input_shape")
+    if shape is None and isinstance(config.get("build_config"), dict):
+        shape = config["build_config"].get("input_shape")
+    if isinstance(shape, list) and not any(isinstance(size, (list, dict)) for size in shape):
+        result["build_input_shape"] = [None, *shape[1:]]
+    known = {"written_as": written, "registered_name": config.get("registered_name")}
+    own = is_model(config) and written not in MODELS
+    return {"class_name": written if own else "Sequential", "config": result, **known}
+
+
+def is_model(config: Any) -> bool:
+    """Return whether a configuration is that of a model of layers that nnlite may know."""
+    own = _registered(config)
+    if own is None:
+        return config.get("class_name") in MODELS and not is_foreign(config)
+    return isinstance(own, type) and issubclass(own, Sequential)
+
+
+def _class_name(config: Any, what: str) -> str:
+    name = config.get("class_name") if isinstance(config, dict) else None
+    if not isinstance(name, str) or "config" not in config:
+        shown = repr(config)[:200]
+        raise ValueError(f"{what}: expected a class name and a configuration. Received: {shown}")
+    return name
+
+
+# ---- layers -------------------------------------------------------------------------------
+
+
+def _layer(config: Any, notes: Notes, place: str) -> tuple[Config, Any]:
+    """Return a layer's configuration in the form that its class takes, and its input's shape."""
+    written = _class_name(config, f"a layer of {place or 'the model'}")
+    inner = config["config"]
+    name = inner.get("name", config.get("name")) if isinstance(inner, dict) else written
+    shown = f"{place}{name}"
+    if is_model(config):
+        return model_config(config, notes, f"{shown}/"), None
+    if not isinstance(inner, dict):
+        raise ValueError(  # noqa: TRY004  data
+            f"layer {shown!r}: its config must be a dict. Received: {inner!r:.200}"
+        )
+    inner = dict(inner)
+    shape = inner.pop("batch_input_shape", None)
+    if (own := _registered(config)) is not None:
+        dtype_is_a_name(inner, notes)
+        if isinstance(own, type) and issubclass(own, Layer):
+            # What a layer of Keras's writes of itself, and one of ours does not take.
+            for key in ("autocast", "dynamic", "stateful"):
+                if key not in own._parameters():
+                    inner.pop(key, None)
+        known = {"registered_name": config.get("registered_name"), "own": True}
+        return {"class_name": written, "config": inner, **known}, shape
+    name = _RENAMED.get(written, written)
+    cls = registry.lookup(name) if name in registry else None
+    if not (isinstance(cls, type) and issubclass(cls, Layer)) or is_foreign(config):
+        notes.missing.append(f"layer {shown!r} of class {written}")
+        return {"class_name": written, "config": {}}, shape
+    if name == "InputLayer" and shape is not None:
+        inner["batch_shape"] = shape
+    for classes, rule in _RULES:
+        if not classes or written in classes:
+            rule(inner, notes)
+    if "activation" in inner:
+        inner["activation"] = _activation(inner["activation"], notes, shown)
+    kept = fitting(cls, inner, notes, f"layer {shown!r}")
+    return {"class_name": name, "config": kept, "was": written}, shape
+
+
+def _registered(value: Any) -> Any:
+    """Return what the program has registered for a name, a class's or a function's, if it has."""
+    if not isinstance(value, dict):
+        return get_registered_object(value)
+    name = value.get("class_name")
+    for one in (value.get("registered_name"), value.get("config") if name == "function" else name):
+        if (found := get_registered_object(one)) is not None:
+            return found
+    return None
+
+
+#: Classes that another one stands for: names of TensorFlow 1.13 to 2.15, same predictions.
+_RENAMED = {
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
+    "ThresholdedReLU": "ReLU",
+}
+
+#: What changes nothing here, whatever it says.
+_NO_MATTER = frozenset(
+    {
+        "autocast",
+        "dynamic",
+        "fused",
+        "implementation",
+        "input_dim",
+        "input_dtype",
+        "input_length",
+        "input_shape",
+        "keras_api",
+        "lora_alpha",
+        "lora_rank",  # what it adds is in the kernel that the file holds
+        "ragged",
+        "renorm_clipping",
+        "renorm_momentum",
+        "shared_object_id",
+        "sparse",
+        "stateful",
+        "synchronized",
+        "virtual_batch_size",
+    }
+)
+
+
+def fitting(cls: type[Any], config: Config, notes: Notes, what: str) -> Config:
+    """Return a configuration without what its class does not take.
+
+    Args:
+        cls: The class.
+        config: Its configuration.
+        notes: Where to say what was left out.
+        what: What it is called there.
+
+    Raises:
+        ValueError: If what it does not take may change the result.
+    """
+    takes = {*cls._parameters(), *cls.fixed_config, "dtype", "name", "trainable"}
+    result: Config = {}
+    for key, value in config.items():
+        if key in _NO_MATTER:
+            continue
+        if key in takes:
+            result[key] = value
+        elif value is None or value is False or value in (0, "", [], {}):
+            notes.skip(f"{key}={value!r} of {what}")
+        else:
+            raise ValueError(
+                f"{what} has {key}={value!r}, which {cls.__name__} does not take here and which "
+                "may change what it computes"
+            )
+    return result
+
+
+@_rule()
+def dtype_is_a_name(config: Config, notes: Notes) -> None:
+    """A policy object, with or without ``shared_object_id``, is its name; half precision is said.
+
+    Types are settled for the whole model by `settle_dtype`.
+    """
+    value = config.pop("dtype", None)
+    if isinstance(value, dict):
+        inner = value.get("config")
+        value = inner.get("name") if isinstance(inner, dict) else None
+    if not isinstance(value, str):
+        return
+    if "float16" in value or value == "half":
+        notes.skip(f"the precision {value} (computed in float32)")
+    elif "_from_" in value:
+        notes.missing.append(f"the quantized type {value} of layer {config.get('name')!r}")
+    config["dtype"] = "float64" if value in ("float64", "double") else "float32"
+
+
+@_rule("InputLayer")
+def input_has_a_batch_shape(config: Config, notes: Notes) -> None:
+    """Only its shape, name and type are left; the shape's old name is seen to by `_layer`."""
+    kept: Config = {key: config[key] for key in ("batch_shape", "name", "dtype") if key in config}
+    config.clear()
+    config.update(kept)
+
+
+@_rule(
+    "BatchNormalization",
+    "BatchNormalizationV1",
+    "BatchNormalizationV2",
+    "SyncBatchNormalization",
+    "Softmax",
+    "UnitNormalization",
+)
+def one_axis(config: Config, notes: Notes) -> None:
+    """TensorFlow 1.13 to 2.15 wrote ``axis`` as a list of one."""
+    if "axis" in config:
+        config["axis"] = _single(config["axis"])
+
+
+@_rule("Normalization")
+def means_without_a_batch_axis(config: Config, notes: Notes) -> None:
+    """Numbers that were given as ``[[1.0, 2.0]]`` are those of ``[1.0, 2.0]``."""
+    for key in ("mean", "variance"):
+        while isinstance(inner := _single(config.get(key)), list) and inner is not config[key]:
+            config[key] = inner
+
+
+@_rule("LeakyReLU")
+def alpha_is_negative_slope(config: Config, notes: Notes) -> None:
+    """``alpha`` became ``negative_slope`` in Keras 3."""
+    if "alpha" in config:
+        config["negative_slope"] = config.pop("alpha")
+
+
+@_rule("ThresholdedReLU")
+def theta_is_threshold(config: Config, notes: Notes) -> None:
+    """Keras 2's layer is `ReLU` with a threshold; the two differ at no more than one point."""
+    config["threshold"] = config.pop("theta", 1.0)
+
+
+@_rule("Dense")
+def keras_1_dense(config: Config, notes: Notes) -> None:
+    """Keras 1 wrote ``output_dim``, ``init``, ``bias``, and W and b for kernel and bias."""
+    for old, new in [("output_dim", "units"), ("init", "kernel_initializer"), ("bias", "use_bias")]:
+        if old in config:
+            config[new] = config.pop(old)
+    for letter, word in [("W", "kernel"), ("b", "bias")]:
+        for kind in ("regularizer", "constraint"):
+            if f"{letter}_{kind}" in config:
+                config[f"{word}_{kind}"] = _keras_1_object(config.pop(f"{letter}_{kind}"))
+
+
+def _keras_1_object(value: Any) -> Any:
+    """Return Keras 1's ``{"name": "WeightRegularizer", "l1": ...}`` in the form of later ones."""
+    if isinstance(value, dict) and "name" in value and "class_name" not in value:
+        rest = {key: part for key, part in value.items() if key != "name"}
+        penalizes = {"l1", "l2"} & rest.keys()
+        return {"class_name": "L1L2" if penalizes else value["name"], "config": rest}
+    return value
+
+
+@_rule("Dropout", "GaussianDropout", "AlphaDropout", "GaussianNoise")
+def keras_1_noise(config: Config, notes: Notes) -> None:
+    """Keras 1 wrote ``p`` for the rate and ``sigma`` for the standard deviation."""
+    for old, new in [("p", "rate"), ("sigma", "stddev")]:
+        if old in config:
+            config[new] = config.pop(old)
+
+
+@_rule("BatchNormalization")
+def keras_1_batch_normalization(config: Config, notes: Notes) -> None:
+    """Keras 1's ``mode`` 0 is the one that stayed; ``beta_init`` and ``gamma_init`` got longer."""
+    if config.get("mode", 0) == 0:
+        config.pop("mode", None)
+    for name in ("beta", "gamma"):
+        if f"{name}_init" in config:
+            config[f"{name}_initializer"] = config.pop(f"{name}_init")
+
+
+@_rule("RepeatVector", "Dropout", "GaussianNoise", "Reshape", "Permute")
+def lists_are_shapes(config: Config, notes: Notes) -> None:
+    """JSON has no tuples."""
+    for key in ("target_shape", "dims", "noise_shape"):
+        if isinstance(config.get(key), list):
+            config[key] = tuple(config[key])
+
+
+@_rule()
+def objects_of_training(config: Config, notes: Notes) -> None:
+    """Predicting needs none of the initializers, regularizers and constraints that nnlite lacks."""
+    for key in list(config):
+        for ending, kind in _KINDS.items():
+            if key.endswith(ending):
+                config[key] = _optional(config[key], kind, key, notes)
+                if config[key] is None and ending == "_initializer":
+                    del config[key]
+
+
+_KINDS: Mapping[str, Registry[Any]] = {
+    "_initializer": initializers.registry,
+    "_regularizer": regularizers.registry,
+    "_constraint": constraints.registry,
+}
+
+
+def _optional(value: Any, kind: Registry[Any], key: str, notes: Notes) -> Any:
+    """Return what makes an object of a kind, or None, noted, if nnlite cannot make it."""
+    if value is None:
+        return None
+    name, inner = value, None
+    if isinstance(value, dict):
+        name, inner = value.get("class_name"), value.get("config")
+        if name == "function":
+            name, inner = inner, None
+    if (own := _registered(value)) is not None:
+        return own if inner is None else value
+    if not isinstance(name, str):
+        notes.skip(f"{key}={value!r:.200}")
+        return None
+    # TensorFlow 1.13 to 2.0 numbered its initializers.
+    name = name.removesuffix("V1").removesuffix("V2").rsplit(">", 1)[-1]
+    if name not in kind:
+        notes.skip(f"the {kind.kind} {name!r}")
+        return None
+    if not isinstance(inner, dict):
+        return name
+    takes = kind.lookup(name)._parameters()  # type: ignore[attr-defined]
+    inner = {key: part for key, part in inner.items() if key in takes}
+    if inner.get("distribution") == "normal":  # 2.0 and 2.1; it was a truncated one
+        inner["distribution"] = "truncated_normal"
+    made = {"class_name": name, "config": inner}
+    try:
+        with weights_from_file(0):  # it is no model with weights of its own
+            kind.deserialize(made)
+    except (TypeError, ValueError, OverflowError) as error:
+        notes.skip(f"the {kind.kind} {name!r} ({error})")
+        return None
+    return made
+
+
+#: Names that TensorFlow's own functions had when they were given as activations.
+_FUNCTIONS = {"softmax_v2": "softmax", "leaky_relu_v2": "leaky_relu", "swish_v2": "swish"}
+
+
+def _activation(value: Any, notes: Notes, layer: str) -> Any:
+    """Return an activation as a name or a layer's configuration."""
+    if isinstance(value, dict) and value.get("class_name") == "function":
+        own = _registered(value)
+        value = value.get("config") if own is None else own
+    if value is None or callable(value):
+        return value
+    if isinstance(value, dict):
+        made, _ = _layer(value, notes, f"{layer}/")
+        return made
+    if not isinstance(value, str):
+        raise ValueError(  # noqa: TRY004  data
+            f"layer {layer!r}: an activation must have a name. Received: {value!r:.200}"
+        )
+    name = _FUNCTIONS.get(value, value)
+    if name == "hard_sigmoid" and notes.version.startswith(("1.", "2.")):
+        notes.skip(
+            f"hard_sigmoid of layer {layer!r} as Keras 2 had it, clip(0.2 x + 0.5, 0, 1) "
+            "(computed as in Keras 3, clip(x / 6 + 0.5, 0, 1))"
+        )
+    if get_registered_object(name) is None and name not in activations.registry:
+        notes.missing.append(f"activation {value!r} of layer {layer!r}")
+    return name
+
+
+# ---- types --------------------------------------------------------------------------------
+
+
+def settle_dtype(config: Config, notes: Notes) -> None:
+    """Give every layer of a translated model the widest type that any of them has.
+
+    Keras lets each layer compute in its own; here one model has one. What an `InputLayer` says
+    counts where no other layer says anything: Keras before 2.3 told the type of the first one only.
+    """
+    layers = _all_layers(config)
+    rest = [layer for layer in layers if layer["class_name"] != "InputLayer"]
+    found = {layer["config"]["dtype"] for layer in rest if "dtype" in layer["config"]}
+    found = found or {layer["config"].get("dtype", "float32") for layer in layers}
+    if len(found) > 1:
+        notes.skip("the layers' different float types (all are computed in float64)")
+    for layer in layers:
+        if "dtype" in layer["config"] or "own" not in layer:
+            layer["config"]["dtype"] = max(found)
+
+
+def _all_layers(config: Config) -> list[Config]:
+    """Return each layer's configuration, however deep, activations included."""
+    if "written_as" in config:
+        return [one for layer in config["config"]["layers"] for one in _all_layers(layer)]
+    activation = config["config"].get("activation")
+    if isinstance(activation, dict) and isinstance(activation.get("config"), dict):
+        return [config, *_all_layers(activation)]
+    return [config]

@@ -1,0 +1,250 @@
+"""What Keras 1.2 to 3.15 wrote of training, made into optimizer, loss and metrics.
+
+None of it is needed to predict. So what nnlite does not know is left out and noted, never refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nnlite import losses, metrics, optimizers
+from nnlite.backend.variables import weights_from_file
+from nnlite.losses.labels import follows_from_data
+from nnlite.optimizers import schedules
+from nnlite.saving.load_report import Notes
+from nnlite.serialization.objects import custom_object, get_registered_object, made_from
+from nnlite.serialization.registry import Registry
+
+__all__ = ["compile_arguments"]
+
+Config = dict[str, Any]
+
+#: What a class or function of another kind can raise when it is made from a file's words.
+_FAULTS = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError)
+
+
+def compile_arguments(config: Any, notes: Notes) -> Config | None:
+    """Return the arguments for `compile` out of a ``compile_config`` or ``training_config``.
+
+    Args:
+        config: It, with its values plain (see `legacy.plain`).
+        notes: Where to say what is left out.
+
+    Returns:
+        ``optimizer``, ``loss``, ``loss_weights``, ``metrics`` and ``weighted_metrics``; None for
+        each that is not there. None in the place of all of it where the model was not compiled.
+    """
+    if not isinstance(config, dict) or not config:
+        return None
+    weights = list(_flat(config.get("loss_weights")))
+    known = len(weights) == 1 and type(weights[0]) in (int, float) and abs(weights[0]) < 1e30
+    if not known and any(weight not in (None, 1) for weight in weights):
+        notes.skip(f"loss_weights={config['loss_weights']!r:.200}")
+    return {
+        "optimizer": _optimizer(config.get("optimizer", config.get("optimizer_config")), notes),
+        "loss": _loss(config.get("loss"), notes),
+        "loss_weights": weights[0] if known else None,
+        "metrics": _metrics(config.get("metrics"), notes),
+        "weighted_metrics": _metrics(config.get("weighted_metrics"), notes),
+    }
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """Yield what is in nested lists, and in dicts by the name of an output."""
+    if isinstance(value, dict) and "class_name" not in value:
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _flat(part)
+    elif value is not None:
+        yield value
+
+
+def _made(kind: Registry[Any], value: Config, notes: Notes) -> Any:
+    """Return the object that a serialized one names, without the settings that it does not take.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    own = custom_object(value, None)
+    if own is not None:
+        return made_from(own, value)
+    name = str(value["class_name"]).rsplit(">", 1)[-1]  # "Custom>Adam", "Addons>AdamW"
+    cls = kind.lookup(name)
+    takes = {*cls._parameters(), *cls.fixed_config}  # type: ignore[attr-defined]
+    inner = value["config"] if isinstance(value.get("config"), dict) else {}
+    kept = {key: part for key, part in inner.items() if key in takes}
+    for key, part in inner.items():
+        if key not in takes and key not in _NO_MATTER and part not in (None, False, 0, ""):
+            notes.skip(f"{key}={part!r:.200} of the {kind.kind} {name}")
+    thresholds = kept.get("num_thresholds")
+    if isinstance(thresholds, int) and thresholds > _MOST_THRESHOLDS:
+        raise ValueError(f"num_thresholds={thresholds}; at most {_MOST_THRESHOLDS} are read")
+    with weights_from_file(0):  # no setting of training is a model with weights of its own
+        return kind.deserialize({"class_name": name, "config": kept})
+
+
+#: How many thresholds of one metric are read: their arrays are made at once.
+_MOST_THRESHOLDS = 20_000
+
+#: How many metrics are read: each unknown one is compared with all names.
+_MOST_METRICS = 100
+
+#: What changes nothing here: how TensorFlow ran it, and a loss's or metric's own function.
+_NO_MATTER = frozenset({"is_legacy_optimizer", "jit_compile", "fn", "dtype"})
+
+
+# ---- optimizers ---------------------------------------------------------------------------
+
+
+def _optimizer(value: Any, notes: Notes) -> optimizers.Optimizer | None:
+    value = _function(value)
+    if isinstance(value, str):
+        value = {"class_name": value, "config": {}}
+    if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
+        if value is not None:
+            notes.skip(f"the optimizer {value!r:.200}")
+            notes.unread["optimizer"] = value
+        return None
+    inner = dict(value["config"]) if isinstance(value.get("config"), dict) else {}
+    if value["class_name"] == "LossScaleOptimizer":  # of mixed precision: around the real one
+        return _optimizer(inner.get("inner_optimizer", inner.get("optimizer")), notes)
+    for rule in (lr_is_learning_rate, no_epsilon, schedules_are_made, decay_is_a_schedule):
+        rule(value["class_name"], inner, notes)
+    try:
+        made = _made(optimizers.registry, {**value, "config": inner}, notes)
+        return optimizers.get(made)
+    except _FAULTS as error:
+        notes.skip(f"the optimizer {value['class_name']} ({error})")
+        notes.unread["optimizer"] = value
+        return None
+
+
+def lr_is_learning_rate(name: str, config: Config, notes: Notes) -> None:
+    """Keras before 2.3 wrote ``lr``."""
+    if "lr" in config:
+        config.setdefault("learning_rate", config.pop("lr"))
+        config.pop("lr", None)
+
+
+def no_epsilon(name: str, config: Config, notes: Notes) -> None:
+    """Keras 2.1 to 2.3 wrote null for the default."""
+    if config.get("epsilon", 0) is None:
+        del config["epsilon"]
+
+
+def schedules_are_made(name: str, config: Config, notes: Notes) -> None:
+    """A schedule is made here, or where it is unknown replaced by the rate it begins with."""
+    rate = config.get("learning_rate")
+    if not isinstance(rate, dict):
+        return
+    inner = rate.get("config")
+    try:
+        config["learning_rate"] = _made(schedules.registry, rate, notes)
+    except _FAULTS as error:
+        notes.skip(f"the learning rate schedule {rate.get('class_name')} ({error})")
+        first = inner.get("initial_learning_rate") if isinstance(inner, dict) else None
+        del config["learning_rate"]
+        if isinstance(first, float):
+            config["learning_rate"] = first
+
+
+def decay_is_a_schedule(name: str, config: Config, notes: Notes) -> None:
+    """Until 2.10, a ``decay`` divided the rate by 1 + decay * steps; Nadam's was something else."""
+    decay = config.pop("decay", None)
+    config.pop("schedule_decay", None)
+    if not decay or name.lower() == "nadam":  # Nadam's 0.004 stands in its formula since
+        return
+    rate = config.get("learning_rate")
+    if isinstance(rate, float) and isinstance(decay, float):
+        config["learning_rate"] = schedules.InverseTimeDecay(rate, 1, decay)
+    else:
+        notes.skip(f"decay={decay!r} of the optimizer {name}")
+
+
+# ---- losses and metrics -------------------------------------------------------------------
+
+
+def _function(value: Any) -> Any:
+    """Return the name that stands for a function, or what the program has registered for it."""
+    if isinstance(value, dict) and value.get("class_name") == "function":
+        own = get_registered_object(value.get("registered_name"))
+        return value.get("config") if own is None else own
+    return value
+
+
+def _loss(value: Any, notes: Notes) -> Any:
+    """Return the one loss, a name as it is; it may stand in a list or in a dict by its output."""
+    given = list(_flat(value))
+    if len(given) != 1:
+        if given:
+            notes.skip(f"the losses {given!r:.200}, more than one")
+            notes.unread["loss"] = value
+        return None
+    one = _function(given[0])
+    if follows_from_data(one):
+        return one
+    try:
+        if isinstance(one, dict):
+            inner = dict(one["config"]) if isinstance(one.get("config"), dict) else {}
+            # Keras 2's "auto" was the mean over the batch, which "none" became in training.
+            if inner.get("reduction") in ("auto", "none", None):
+                inner.pop("reduction", None)
+            inner.pop("dtype", None)
+            if one["class_name"] == "LossFunctionWrapper":
+                return losses.registry.get(_function(inner.get("fn")))
+            one = _made(losses.registry, {**one, "config": inner}, notes)
+        made = losses.get(one)
+        return one if isinstance(one, str) else made
+    except _FAULTS as error:
+        notes.skip(f"the loss {_shown(given[0])} ({error})")
+        notes.unread["loss"] = value
+        return None
+
+
+def _metrics(value: Any, notes: Notes) -> list[Any] | None:
+    given = list(_flat(value))
+    if len(given) > _MOST_METRICS:
+        notes.skip(f"{len(given) - _MOST_METRICS} of {len(given)} metrics")
+    made = [_metric(one, notes) for one in given[:_MOST_METRICS]]
+    return [one for one in made if one is not None] or None
+
+
+def _metric(value: Any, notes: Notes) -> Any:
+    """Return a metric, or a name whose metric follows from the data, or None."""
+    one = _function(value)
+    try:
+        if isinstance(one, str) and one.lower() in ("accuracy", "acc", "crossentropy", "ce"):
+            return one
+        if isinstance(one, dict) and one["class_name"] == "MeanMetricWrapper":
+            # What a name in compile was made into.
+            inner = dict(one["config"]) if isinstance(one.get("config"), dict) else {}
+            made = metrics.get(_watched(_function(inner.get("fn")), notes))
+            made.name = inner["name"] if isinstance(inner.get("name"), str) else made.name
+            return made
+        watched = _watched(one, notes)
+        metrics.get(watched)
+    except _FAULTS as error:
+        notes.skip(f"the metric {_shown(value)} ({error})")
+        return None
+    return watched
+
+
+def _watched(value: Any, notes: Notes) -> Any:
+    """Return a metric, or a loss that is watched like one, from its data; else the value itself."""
+    if not isinstance(value, dict):
+        return value
+    inner = dict(value["config"]) if isinstance(value.get("config"), dict) else {}
+    inner.pop("dtype", None)
+    kind: Registry[Any] = metrics.registry
+    if str(value.get("module")).endswith("losses"):
+        kind = losses.registry
+    return _made(kind, {**value, "config": inner}, notes)
+
+
+def _shown(value: Any) -> str:
+    name = _function(value)
+    if isinstance(name, dict):
+        name = name.get("class_name")
+    return f"{name!r:.200}"

@@ -1,0 +1,414 @@
+"""Which stored array is which weight: the ways in which Keras's files lay them out.
+
+Since 2.12, groups are nested as the layers are, and named after their classes, numbered by order.
+Before, and in whole-model ``.h5`` files to this day, a group for each layer names its arrays in an
+attribute, in order.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+
+from nnlite.backend.variables import Variable
+from nnlite.layers.layer import Layer
+from nnlite.models.sequential import Sequential
+from nnlite.saving.formats.hdf5 import Node
+from nnlite.serialization.registry import snake_case
+
+__all__ = ["Assignment", "Tree", "assign", "by_class", "by_name", "by_order", "is_legacy"]
+
+Array = NDArray[Any]
+T = TypeVar("T")
+
+#: Where a model's layers stand: since 2.14, in 2.12 and 2.13, and what some versions called it.
+_LAYERS = ("layers", "_layer_checkpoint_dependencies", "_layers", "_self_tracked_trackables")
+
+#: The classes of models: a functional chain is read as a Sequential.
+_MODELS = ("sequential", "functional", "model")
+
+
+@dataclass
+class Assignment:
+    """Which arrays of the file go to which weights of one layer.
+
+    Attributes:
+        layer: What the layer is called in messages.
+        node: The group that the arrays are in.
+        keys: Their names in it.
+        variables: The weights, in the same order.
+        load: The layer's own way to take them, where it has one.
+    """
+
+    layer: str
+    node: Node
+    keys: Sequence[str]
+    variables: Sequence[Variable]
+    load: Callable[[dict[str, Array]], None] | None = None
+
+    def arrays(self) -> list[Array]:
+        """Return the arrays, each checked against its weight.
+
+        Raises:
+            ValueError: If there are fewer or more, or one does not fit.
+        """
+        if len(self.keys) != len(self.variables):
+            names = ", ".join(f"{one.name} {one.shape}" for one in self.variables) or "none"
+            raise ValueError(
+                f"layer {self.layer!r} has {len(self.variables)} weights ({names}). "
+                f"The file has {len(self.keys)} for it, under {self.node.name!r}"
+            )
+        for key, variable in zip(self.keys, self.variables, strict=True):
+            shape = self.node.shape(key)
+            if _squeezed(shape) != _squeezed(variable.shape):
+                raise ValueError(
+                    f"weight {variable.name!r} of layer {self.layer!r} has shape {variable.shape}. "
+                    f"The file has shape {shape}, under {self.node.name.rstrip('/')}/{key}"
+                )
+        return [
+            self._checked(key, variable)
+            for key, variable in zip(self.keys, self.variables, strict=True)
+        ]
+
+    def _checked(self, key: str, variable: Variable) -> Array:
+        array = self.node.array(key)
+        if variable.dtype.kind == "f" and array.dtype.kind != "f":
+            raise ValueError(
+                f"weight {variable.name!r} of layer {self.layer!r} is stored as {array.dtype}, "
+                "not as real numbers"
+            )
+        return variable.check(array.reshape(variable.shape))
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without leading axes of size 1, which TensorFlow 2.3's Normalization kept."""
+    while len(shape) > 1 and shape[0] == 1:
+        shape = shape[1:]
+    return shape
+
+
+def assign(assignments: Sequence[Assignment], skip_mismatch: bool = False) -> None:
+    """Copy the arrays into the weights: all, or on an error none.
+
+    Args:
+        assignments: What goes where.
+        skip_mismatch: Whether to leave out, with one warning, the layers that do not fit.
+
+    Raises:
+        ValueError: If something does not fit.
+    """
+    ready: list[tuple[Variable, Array]] = []
+    skipped: list[str] = []
+    for one in assignments:
+        if one.load is not None:
+            continue
+        try:
+            ready += zip(one.variables, one.arrays(), strict=True)
+        except ValueError as error:
+            if not skip_mismatch:
+                raise
+            skipped.append(str(error))
+    if skipped:
+        warnings.warn(f"Weights that do not fit were left out: {'; '.join(skipped)}", stacklevel=5)
+    for one in assignments:
+        if one.load is not None:
+            one.load({key: one.node.array(key) for key in one.keys})
+    for variable, array in ready:
+        variable.value[...] = array
+
+
+# ---- groups by class, since Keras 2.12 ----------------------------------------------------
+
+
+class Tree:
+    """A group and those below it; a backslash in a name, as Windows wrote it, parts two groups.
+
+    Args:
+        node: The group; for one that is only part of a name, the group that has the name.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.children: dict[str, Tree] = {}
+
+    def filled(self) -> Tree:
+        """Add all groups below, and return the tree."""
+        for name in self.node.groups():
+            below = self
+            for part in name.split("\\"):
+                below = below.children.setdefault(part, Tree(self.node))
+            below.node = self.node.group(name)
+            below.filled()
+        return self
+
+    def keys(self) -> list[str]:
+        """Return the names of the arrays of this object itself, 2 before 10."""
+        if "vars" not in self.children:
+            return []
+        return sorted(self.children["vars"].node.datasets(), key=natural)
+
+    def holds_arrays(self) -> bool:
+        """Return whether there is an array in any group below."""
+        return bool(self.keys()) or any(
+            child.holds_arrays() for name, child in self.children.items() if name != "vars"
+        )
+
+
+def natural(name: str) -> tuple[int, str]:
+    """Return what to sort names by, so that numbers count: ``"2"`` before ``"10"``.
+
+    >>> sorted(["10", "2", "dense_10", "dense_9"], key=natural)
+    ['2', 'dense_9', '10', 'dense_10']
+    """
+    digits = re.search(r"\d{1,9}$", name)
+    return (int(digits.group()) if digits else -1, name)
+
+
+def by_class(
+    model: Sequential, node: Node, written: Any = None, skip: Collection[Layer] = ()
+) -> list[Assignment]:
+    """Return what goes where in a file of nested groups.
+
+    Args:
+        model: The model.
+        node: The group that holds its layers' group.
+        written: The model's configuration out of `legacy.model_config`, if there is one.
+        skip: Layers to leave as they are.
+    """
+    return list(_of_model(model, Tree(node).filled(), written, set(skip), ""))
+
+
+def _of_model(
+    model: Sequential, tree: Tree, written: Any, skip: set[Layer], place: str
+) -> Iterator[Assignment]:
+    if _takes_itself(model):
+        yield _own(model, tree, f"{place}{model.name}", tree)
+    layers = model.layers
+    configs: list[Any] = [None] * len(layers)
+    if written is not None:
+        inner = written["config"]["layers"]
+        configs = [one for one in inner if one["class_name"] != "InputLayer"]
+    found = _numbered(layers, [_names(*pair) for pair in zip(layers, configs, strict=True)], tree)
+    for layer, config in zip(layers, configs, strict=True):
+        yield from _of_layer(layer, found.get(layer), config, skip, place, tree)
+
+
+def _of_layer(
+    layer: Layer, tree: Tree | None, written: Any, skip: set[Layer], place: str, parent: Tree
+) -> Iterator[Assignment]:
+    """Yield what goes into a layer, and into those within it."""
+    if layer in skip or not in_files(layer):
+        return
+    shown = f"{place}{layer.name}"
+    if isinstance(layer, Sequential) and tree is not None:
+        nested = written if written and "written_as" in written else None
+        yield from _of_model(layer, tree, nested, skip, f"{shown}/")
+        return
+    if own_variables(layer) or _takes_itself(layer) or tree is None:
+        yield _own(layer, tree, shown, parent)
+    if tree is not None:
+        for attribute, part in attributes(layer):
+            below: Tree | None = tree
+            for name in attribute.split("/"):
+                below = below.children.get(name) if below else None
+            yield from _of_layer(part, below, None, skip, f"{shown}/", tree)
+
+
+def _own(layer: Layer, tree: Tree | None, shown: str, parent: Tree) -> Assignment:
+    """Return what goes into a layer itself."""
+    keys = [] if tree is None else tree.keys()
+    node = tree.children["vars"].node if tree and keys else (tree or parent).node
+    load = layer.load_own_variables if _takes_itself(layer) else None
+    return Assignment(shown, node, keys, own_variables(layer), load)
+
+
+def _takes_itself(layer: Layer) -> bool:
+    """Return whether a layer has a way of its own to take what a file holds of it."""
+    return type(layer).load_own_variables is not Layer.load_own_variables
+
+
+def in_files(layer: Layer) -> bool:
+    """Return whether a file holds anything of a layer: weights, or what it puts there itself."""
+    return bool(layer.all_variables()) or any(
+        _takes_itself(one) or type(one).save_own_variables is not Layer.save_own_variables
+        for one in layer.all_layers()
+    )
+
+
+def own_variables(layer: Layer) -> list[Variable]:
+    """Return the weights of a layer without those of the layers in it, as Keras keeps them.
+
+    Those that training changes come first, frozen or not.
+    """
+    inner = {variable for part in layer.sublayers() for variable in part.all_variables()}
+    own = [variable for variable in layer.all_variables() if variable not in inner]
+    return sorted(own, key=lambda variable: not variable.trainable)
+
+
+def attributes(layer: Layer) -> list[tuple[str, Layer]]:
+    """Return the layers that a layer keeps in its attributes, each with the path of its group.
+
+    That is the attribute's name, and for a list the class's name behind it, numbered in order; a
+    list, tuple or dict within it is a "container".
+    """
+    inner = {id(part) for part in layer.sublayers()}
+    found: list[tuple[str, Layer]] = []
+    for name, value in sorted(vars(layer).items()):
+        public = name.lstrip("_")
+        if isinstance(inspect.getattr_static(type(layer), public, None), property):
+            name = public  # Keras looks at a property first
+        if isinstance(value, Layer) and id(value) in inner:
+            found.append((name, value))
+        else:
+            found += [(f"{name}/{path}", part) for path, part in _contained(value, inner, set())]
+    return found
+
+
+def _contained(value: Any, inner: set[int], seen: set[int]) -> Iterator[tuple[str, Layer]]:
+    """Yield the layers in a list, tuple or dict, and in those in it, each with its group's path."""
+    if type(value) not in _CONTAINERS or id(value) in seen:
+        return
+    seen.add(id(value))
+    parts = [
+        part
+        for part in (value.values() if isinstance(value, dict) else value)
+        if type(part) in _CONTAINERS or (isinstance(part, Layer) and id(part) in inner)
+    ]
+    for key, part in numbered(parts, class_name):
+        if isinstance(part, Layer):
+            yield key, part
+        else:
+            yield from ((f"{key}/{path}", one) for path, one in _contained(part, inner, seen))
+
+
+#: Not their subclasses: a layer's cache is one, whose iteration may be an error.
+_CONTAINERS = (list, tuple, dict)
+
+
+def class_name(layer: Any) -> str:
+    """Return what Keras calls the class of a layer, or of what holds layers."""
+    return (layer.keras_name or type(layer).__name__) if isinstance(layer, Layer) else "Container"
+
+
+def numbered(layers: Sequence[T], name_of: Callable[[T], str]) -> Iterator[tuple[str, T]]:
+    """Yield layers with the names of their groups: the class in snake case, and a number."""
+    used: dict[str, int] = {}
+    for layer in layers:
+        base = snake_case(name_of(layer))
+        number = used[base] = used.get(base, -1) + 1
+        yield f"{base}_{number}" if number else base, layer
+
+
+def _names(layer: Layer, written: Any) -> tuple[str, ...]:
+    """Return the names that the group of a layer of this class may have, before the number."""
+    if type(layer) is Sequential:
+        return (written["written_as"].lower(),) if written else _MODELS
+    name = written["was"] if written and "was" in written else class_name(layer)
+    # Keras 3's own spelling differs from Keras 2's where digits follow a capital.
+    newer = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    newer = re.sub(r"([a-z])([A-Z])", r"\1_\2", newer).lower()
+    return tuple(dict.fromkeys([snake_case(name), newer]))
+
+
+def _numbered(
+    layers: Sequence[Layer], names: Sequence[tuple[str, ...]], tree: Tree
+) -> dict[Layer, Tree]:
+    """Return the group of each layer: those of a class are numbered in the order of the layers.
+
+    Keras 2.13 left out numbers, and some versions leave out layers without weights; so where there
+    are as many groups with arrays as layers with weights, they pair up in order.
+    """
+    groups = _container(tree)
+    found: dict[Layer, Tree] = {}
+    for kind in dict.fromkeys(names):
+        members = [layer for layer, own in zip(layers, names, strict=True) if own == kind]
+        pattern = re.compile(rf"(?:{'|'.join(map(re.escape, kind))})(?:_(\d{{1,9}}))?")
+        stored = [(match, name) for name in groups if (match := pattern.fullmatch(name))]
+        stored.sort(key=lambda pair: int(pair[0][1] or 0))
+        filled = [groups[name] for _, name in stored if groups[name].holds_arrays()]
+        holding = [layer for layer in members if in_files(layer)]
+        if len(filled) == len(holding):
+            found.update(zip(holding, filled, strict=True))
+            continue
+        for number, layer in enumerate(members):
+            for name in kind:
+                own = f"{name}_{number}" if number else name
+                if own in groups:
+                    found[layer] = groups[own]
+    return found
+
+
+def holds_weights(node: Node) -> bool:
+    """Return whether a file has weights of layers, in whatever layout."""
+    return is_legacy(node) or bool(_container(Tree(node).filled()))
+
+
+def _container(tree: Tree) -> dict[str, Tree]:
+    """Return the groups of a model's layers."""
+    for name in _LAYERS:
+        if name in tree.children and tree.children[name].holds_arrays():
+            return tree.children[name].children
+    return {}
+
+
+# ---- names in attributes, before ----------------------------------------------------------
+
+
+def is_legacy(node: Node) -> bool:
+    """Return whether a file has the layout in which attributes list layers and weights."""
+    return bool(node.text_list("layer_names")) or "model_weights" in node.groups()
+
+
+def legacy_root(node: Node) -> Node:
+    """Return the group that lists the layers, in a file of weights or of a whole model."""
+    whole = not node.text_list("layer_names") and "model_weights" in node.groups()
+    return node.group("model_weights") if whole else node
+
+
+def by_order(model: Sequential, node: Node) -> list[Assignment]:
+    """Return what goes where: the layers that have weights pair up in order, whatever their names.
+
+    Raises:
+        ValueError: If their numbers differ.
+    """
+    stored = [one for one in _stored(node) if one[2]]
+    layers = [layer for layer in model.layers if layer.all_variables()]
+    if len(stored) != len(layers):
+        raise ValueError(
+            f"the model has {len(layers)} layers with weights "
+            f"({', '.join(layer.name for layer in layers) or 'none'}), the file {len(stored)} "
+            f"({', '.join(name for name, *_ in stored) or 'none'})"
+        )
+    return [
+        Assignment(layer.name, group, keys, in_legacy_order(layer))
+        for layer, (_, group, keys) in zip(layers, stored, strict=True)
+    ]
+
+
+def by_name(model: Sequential, node: Node) -> list[Assignment]:
+    """Return what goes where: the layers whose names the file has too."""
+    named = {layer.name: layer for layer in model.layers}
+    return [
+        Assignment(name, group, keys, in_legacy_order(named[name]))
+        for name, group, keys in _stored(node)
+        if name in named
+    ]
+
+
+def _stored(node: Node) -> list[tuple[str, Node, list[str]]]:
+    names = node.text_list("layer_names")
+    groups = [(name, node.group(name)) for name in names]
+    return [(name, group, group.text_list("weight_names")) for name, group in groups]
+
+
+def in_legacy_order(layer: Layer) -> list[Variable]:
+    """Return a layer's weights, those that training changes first, also of a nested model."""
+    learning = layer.learning_variables()
+    known = {id(variable) for variable in learning}
+    return learning + [one for one in layer.all_variables() if id(one) not in known]

@@ -1,0 +1,1 @@
+"""Objects as plain data, and the names by which they are found."""

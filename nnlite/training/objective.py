@@ -1,0 +1,191 @@
+"""What training minimises: the loss, joined with the model's last activation where they fit."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nnlite.backend.structure_cache import structure
+from nnlite.constraints import project
+from nnlite.layers.activations import Sigmoid, Softmax
+from nnlite.layers.layer import Layer
+from nnlite.losses import (
+    BinaryCrossEntropy,
+    BinaryFocalCrossEntropy,
+    CategoricalCrossEntropy,
+    CategoricalFocalCrossEntropy,
+    Loss,
+    MeanSquaredError,
+    SparseCategoricalCrossEntropy,
+)
+from nnlite.losses.labels import form
+from nnlite.training.prediction import Predictor
+from nnlite.utils.user_code import penalty, penalty_gradient
+
+__all__ = ["Objective", "default_loss"]
+
+Array = NDArray[Any]
+
+
+def default_loss(
+    activation: Layer | None, y: Array, output_shape: tuple[int, ...], crossentropy: bool = False
+) -> Loss:
+    """Return the loss that fits a model's last activation and the shape of its targets.
+
+    Args:
+        activation: The activation.
+        y: The targets.
+        output_shape: The shape of the predictions.
+        crossentropy: Whether it is to be a cross-entropy, whatever the activation.
+    """
+    if crossentropy:
+        forms = (BinaryCrossEntropy, SparseCategoricalCrossEntropy, CategoricalCrossEntropy)
+        return forms[form(y.shape, output_shape)]()
+    if isinstance(activation, Sigmoid):
+        return BinaryCrossEntropy()
+    if isinstance(activation, Softmax):
+        distributions = y.shape == output_shape
+        return CategoricalCrossEntropy() if distributions else SparseCategoricalCrossEntropy()
+    return MeanSquaredError()
+
+
+def from_logits(loss: Loss, activation: Layer | None) -> Loss | None:
+    """Return ``loss`` as taken from the logits, where the activation is the one it belongs to.
+
+    log(softmax(z)) and log(sigmoid(z)) are exact where the probability itself has rounded to 0
+    or 1, and the derivative of the two together, p - y, is cheaper than of one after the other.
+    """
+    pairs = {
+        Sigmoid: (BinaryCrossEntropy, BinaryFocalCrossEntropy),
+        Softmax: (
+            CategoricalCrossEntropy,
+            CategoricalFocalCrossEntropy,
+            SparseCategoricalCrossEntropy,
+        ),
+    }
+    if type(loss) not in pairs.get(type(activation), ()):
+        return None
+    if getattr(loss, "from_logits", True) or loss.axis != getattr(activation, "axis", -1):
+        return None
+    joined: Any = copy.copy(loss)
+    joined.from_logits = True
+    return joined
+
+
+class Objective:
+    """The loss of one model, and the way forward and back that belongs to it.
+
+    Args:
+        loss: The loss.
+        model: The model that it is minimised for.
+    """
+
+    def __init__(self, loss: Loss, model: Predictor) -> None:
+        self.loss = loss
+        self.model = model
+        self.settle()
+
+    def warn_of_mismatch(self, output_shape: tuple[Any, ...]) -> str | None:
+        """Warn where last activation and loss do not go together.
+
+        Returns:
+            Where the output is logits, the name of the activation that would make probabilities.
+        """
+        last, takes_logits = self._activation, getattr(self.loss, "from_logits", False)
+        if isinstance(last, Softmax) and output_shape[last.axis] == 1:  # type: ignore[index]
+            warnings.warn(
+                "The model ends in a softmax over a single output, which is always 1. Use "
+                "activation='sigmoid', or one output for each class.",
+                stacklevel=2,
+            )
+        elif isinstance(last, (Sigmoid, Softmax)) and takes_logits:
+            warnings.warn(
+                f"The model ends in a {type(last).__name__.lower()}, and its loss, {self.loss!r}, "
+                "takes the output for logits. Leave out from_logits=True, or the activation.",
+                stacklevel=2,
+            )
+        elif takes_logits:
+            return "sigmoid" if isinstance(self.loss, BinaryCrossEntropy) else "softmax"
+        return None
+
+    def keep_up(self, x: Array, y: Array) -> None:
+        """Take note of what a callback has changed in the model since, for the batch that comes.
+
+        Raises:
+            ValueError: If the targets do not fit its output any more.
+        """
+        if self._settled != structure():
+            self.loss.check_targets("y", y, self.model.compute_output_shape(x.shape))  # type: ignore[arg-type]
+            self.settle()
+
+    def settle(self) -> None:
+        """Take note of what follows from the model as it is now."""
+        self._settled = structure()
+        self._activation = self.model.final_activation
+        joined = None if self._penalizes_output() else from_logits(self.loss, self._activation)
+        self.joined = joined is not None
+        self.loss_in_use = joined or self.loss
+        learning = self.model.learning_variables()
+        self._regularized = [(v, v.regularizer) for v in learning if v.regularizer is not None]
+        self._constrained = [(v, v.constraint) for v in learning if v.constraint is not None]
+
+    def _penalizes_output(self) -> bool:
+        """Return whether a penalty is on what the last activation, however nested, puts out."""
+        last: Layer = self.model
+        while isinstance(last, Predictor):
+            last = last.sublayers()[-1]
+            if last.activity_regularizer is not None:
+                return True
+        return False
+
+    def forward(self, x: Array, training: bool) -> Array:
+        """Return what the loss in use takes: the model's output, or its logits."""
+        if self.joined:
+            return self.model.forward(x, training, logits=True)  # type: ignore[call-arg]
+        return self.model.run_forward(x, training)
+
+    def predictions(self, output: Array) -> Array:
+        """Return the model's output, given what `forward` returned."""
+        if not self.joined:
+            return output
+        assert self._activation is not None  # it is what the loss was joined with
+        return self._activation.forward(output.copy())
+
+    def backward(self, gradient: Array) -> None:
+        """Fill the gradient of every weight."""
+        if self.model.of_user:
+            self.model.run_backward(gradient)
+            return
+        self.model.backward(gradient, from_logits=self.joined, input_gradient=False)  # type: ignore[call-arg]
+
+    def input_gradient(self, gradient: Array) -> Array:
+        """Fill the gradient of every weight and return that of the model's input."""
+        if self.model.of_user:
+            return self.model.run_backward(gradient)
+        return self.model.backward(gradient, from_logits=self.joined)  # type: ignore[call-arg]
+
+    def regularize(self) -> float:
+        """Add each penalty's gradient to its weight's, and return all penalties of the step."""
+        self.add_penalty_gradients()
+        return self.weight_penalty() + self.model.step_penalty()
+
+    def add_penalty_gradients(self) -> None:
+        """Add the gradient of the penalty on each weight to that of the loss."""
+        for variable, regularizer in self._regularized:
+            variable.gradient += penalty_gradient(regularizer, variable.value)
+
+    def penalty(self, x: Array) -> float:
+        """Return all penalties, on weights and on the layers' outputs for the batch ``x``."""
+        return self.weight_penalty() + self.model.activity_penalty(x)
+
+    def weight_penalty(self) -> float:
+        """Return all penalties on weights."""
+        return sum(penalty(regularizer, v.value) for v, regularizer in self._regularized)
+
+    def constrain(self) -> None:
+        """Project each constrained weight onto what it may be."""
+        for variable, constraint in self._constrained:
+            project(variable, constraint)

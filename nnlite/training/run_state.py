@@ -1,0 +1,227 @@
+"""Everything that the next step of a run depends on, in one file: written whole, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import random
+from nnlite.metrics.metric import Metric, StateVariable, variables_in
+from nnlite.utils.atomic_write import atomic_write, explaining
+from nnlite.utils.plain_data import NotPlainError, decoded, encoded
+
+__all__ = ["read_backup", "restore", "write_backup"]
+
+Array = NDArray[Any]
+
+
+def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
+    """Write where a run stands.
+
+    Args:
+        path: The file.
+        run: The run.
+        epoch: The epoch that is to go on or to begin.
+        step: How many of its batches are done.
+
+    Raises:
+        OSError: If the file cannot be written; an old one of the name is still there then.
+    """
+    import zipfile
+
+    arrays: list[Array] = []
+    state = json.dumps(encoded(_state(run, epoch, step), arrays))
+    members = {"state": np.array(state), "digest": np.array(_digest(state, arrays))}
+    members |= {str(i): array for i, array in enumerate(arrays)}
+    # As np.savez does, which before NumPy 2.2 leaves the archive open when a write fails.
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in members.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array)
+
+
+def _digest(state: str, arrays: list[Array]) -> str:
+    """Return what changes with any bit of a backup: the sums of a zip file miss some of them."""
+    digest = hashlib.sha256(state.encode())
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def read_backup(path: str) -> dict[str, Any]:
+    """Return what `write_backup` wrote.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        OSError: If it cannot be opened.
+        ValueError: If it is damaged.
+    """
+    with explaining(path):
+        file = open(path, "rb")  # noqa: SIM115  closed below
+    with file:
+        try:
+            with np.load(file, allow_pickle=False) as members:
+                arrays = [members[str(i)] for i in range(len(members.files) - 2)]
+                text = members["state"].item()
+                intact = members["digest"].item() == _digest(text, arrays)
+                state: dict[str, Any] = decoded(json.loads(text), arrays)
+        except OSError as error:
+            if error.errno is not None:  # the disk's own trouble, not the file's
+                raise
+            raise _damaged(path, error) from error
+        except Exception as error:  # zipfile, zlib and NumPy have many ways to say it
+            raise _damaged(path, error) from error
+    if not intact:
+        raise _damaged(path, "its content is not what was written")
+    return state
+
+
+def _damaged(path: str, error: Exception | str) -> ValueError:
+    return ValueError(f"{path} is damaged, or no backup: {error}. Delete it to begin the run anew")
+
+
+def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
+    model, optimizer = run.model, run.model.optimizer
+    variables = model.all_variables()
+    return {
+        "epoch": epoch,
+        "step": step,
+        "stop_training": model.stop_training,
+        "data": run.batches.state(),
+        "mean": _plain(run.mean),
+        "kinds": _kinds(run),
+        "shapes": model.compiled_metrics.shapes,
+        "metrics": [_plain(metric) for metric in _metrics(model)],
+        "trainable": [layer.trainable for layer in model.all_layers()],
+        "weights": [variable.value for variable in variables],
+        "optimizer": {
+            "numbers": {name: getattr(optimizer, name) for name in _numbers(optimizer)},
+            "state": optimizer.state,
+            "resting": [
+                (variables.index(variable), slots)
+                for variable, slots in optimizer._resting.items()
+                if any(variable is own for own in variables)
+            ],
+        },
+        "callbacks": [{} if one.comes_last else _plain(one) for one in run.hooks.callbacks],
+        "layers": [
+            {name: g for name, g in vars(layer).items() if isinstance(g, np.random.Generator)}
+            for layer in model.all_layers()
+        ],
+        "random": random.states(),
+    }
+
+
+def _metrics(model: Any) -> list[Metric]:
+    """Return the metrics of `compile`, and those that are attributes of the model."""
+    return [*model.compiled_metrics.all, *model._tracked.values()]
+
+
+def _kinds(run: Any) -> dict[str, Any]:
+    """Return what a run must have in common with the one whose backup it takes."""
+    model, optimizer, batches = run.model, run.model.optimizer, run.batches
+    return {
+        "weights": [variable.shape for variable in model.all_variables()],
+        "layers": [type(layer).__name__ for layer in model.all_layers()],
+        "an optimizer": [optimizer.name, *_numbers(optimizer), *optimizer.state],
+        "metrics": [
+            *(str(getattr(one, "name", one)) for one, _ in model.compiled_metrics.asked),
+            *model._tracked,
+        ],
+        "callbacks": [type(one).__name__ for one in run.hooks.callbacks],
+        "data": {
+            "steps_per_epoch": batches.steps,
+            "batches": batches.batches.count,
+            "batch_size": getattr(batches.batches, "batch_size", None),
+        },
+    }
+
+
+def _numbers(optimizer: Any) -> list[str]:
+    """Return the attributes of an optimizer that are numbers kept from step to step."""
+    own_rate = ["_learning_rate"] * isinstance(optimizer._learning_rate, float)
+    return ["_batches", *own_rate, *optimizer.scalars]
+
+
+def _plain(thing: Any) -> dict[str, Any]:
+    """Return the attributes of an object that are data."""
+    found = {}
+    for name, value in vars(thing).items():
+        if name in ("params", "model"):
+            continue
+        if isinstance(value, Metric):  # some are made of others
+            found[name] = _plain(value)
+            continue
+        if not isinstance(value, StateVariable) and (variables := variables_in(value)):
+            value = variables
+        try:
+            encoded(value, [])
+        except NotPlainError:
+            continue
+        found[name] = value
+    return found
+
+
+def _take(thing: Any, values: dict[str, Any]) -> None:
+    """Give an object the attributes that `_plain` found in another."""
+    for name, value in values.items():
+        own = vars(thing).get(name)
+        if isinstance(own, Metric):
+            _take(own, value)
+        elif isinstance(own, StateVariable):  # it may have grown with its first batch
+            setattr(thing, name, value.view(StateVariable))
+        elif variables := variables_in(own):
+            for variable, part in zip(variables, value, strict=True):
+                variable.assign(part)
+        else:
+            setattr(thing, name, value)
+
+
+def restore(run: Any, state: dict[str, Any], path: str) -> None:
+    """Put a run where the one stood whose state was written.
+
+    Raises:
+        ValueError: If it is that of another model, optimizer, data or list of callbacks, or the
+            data end before the place where it stood. Nothing has changed then.
+    """
+    model, optimizer = run.model, run.model.optimizer
+    variables, layers = model.all_variables(), model.all_layers()
+    own = _kinds(run)
+    for what, stored in state["kinds"].items():
+        if own[what] != stored:
+            raise ValueError(
+                f"{path} is the backup of another run: it has {what} {stored}, this one "
+                f"{own[what]}. Delete it, or give another backup_dir."
+            )
+    # First of all, since a generator may draw from NumPy's global state on the way there.
+    run.batches.restore(state["data"], bool(state["step"]))
+    for layer, trainable, generators in zip(
+        layers, state["trainable"], state["layers"], strict=True
+    ):
+        if not layer.sublayers():
+            layer.trainable = trainable
+        for name, generator in generators.items():
+            getattr(layer, name).bit_generator.state = generator.bit_generator.state
+    for variable, value in zip(variables, state["weights"], strict=True):
+        variable.value[...] = value
+    kept = state["optimizer"]
+    optimizer._resting = {variables[i]: slots for i, slots in kept["resting"]}
+    model.lay_out()
+    for slot, value in kept["state"].items():
+        optimizer.state[slot][...] = value
+    vars(optimizer).update(kept["numbers"])
+    _take(run.mean, state["mean"])
+    model.compiled_metrics.settle(state["shapes"])
+    for metric, values in zip(_metrics(model), state["metrics"], strict=True):
+        _take(metric, values)
+    for one, values in zip(run.hooks.callbacks, state["callbacks"], strict=True):
+        _take(one, values)
+    random.set_states(state["random"])
+    run.epoch, run.step = state["epoch"], state["step"]
+    if state["stop_training"]:  # it was killed between its last epoch and its end
+        run.epoch = run.end

@@ -1,0 +1,983 @@
+"""The training loop: compile, fit and evaluate, and one batch of each."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import losses, optimizers
+from nnlite.backend.blas import ALWAYS_ONE, threads_for
+from nnlite.backend.structure_cache import per_structure, structure
+from nnlite.backend.variables import Variable, WeightVector
+from nnlite.callbacks import Callback, CallbackList, History
+from nnlite.data.epochs import Epochs
+from nnlite.data.sources import (
+    holds_batches,
+    is_stored,
+    pack_x_y_sample_weight,
+    unpack_x_y_sample_weight,
+)
+from nnlite.layers.layer import Layer, ReusingArrays
+from nnlite.losses.labels import follows_from_data
+from nnlite.metrics import CompiledMetrics, Metric
+from nnlite.random import new_generator
+from nnlite.training.data_adapter import AnySamples, Door
+from nnlite.training.fit_loop import Run
+from nnlite.training.model_lock import one_thread
+from nnlite.training.nan_diagnosis import diagnosis
+from nnlite.training.objective import Objective
+from nnlite.training.prediction import default_batch_size
+from nnlite.utils.overrides import overridden, require_derivative
+from nnlite.utils.progress import Progress
+from nnlite.utils.user_code import read_only
+from nnlite.utils.validation import (
+    check_count,
+    check_flag,
+    check_fraction,
+    check_number,
+    optional_count,
+)
+
+__all__ = ["Trainer"]
+
+Array = NDArray[Any]
+
+_NO_CONTEXT = nullcontext()
+
+# A step tells by its loss and gradient whether anything has overflowed.
+_ERRORS: Any = {"under": "ignore", "over": "ignore", "invalid": "ignore"}
+
+
+class Trainer(Door):
+    """A model that can be trained: what `Sequential` inherits its fit from."""
+
+    refused_overrides: ClassVar[Mapping[str, str]] = {
+        **Door.refused_overrides,
+        **dict.fromkeys(
+            ("make_train_function", "make_test_function", "make_predict_function"),
+            "define train_step(self, data), test_step(self, data) or predict_step(self, data).",
+        ),
+        **dict.fromkeys(
+            ("take_step", "run_evaluation", "lay_out", "set_aside"),
+            "define train_step(self, data) or test_step(self, data).",
+        ),
+    }
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not overridden(cls, "train_step"):
+            require_derivative(
+                cls,
+                Layer,
+                "compute_loss",
+                "compute_loss_gradient",
+                "self, x, y, y_pred, sample_weight",
+            )
+        computes = ("compute_loss", "compute_loss_gradient", "compute_metrics", "update_weights")
+        cls.computes_own = overridden(cls, *computes)
+        cls.trains_own = cls.computes_own or overridden(cls, "train_step")
+        cls.tests_own = cls.computes_own or overridden(cls, "test_step")
+        cls.lists_own = overridden(cls, "metrics")
+
+    #: Whether a class outside of nnlite defines a piece of a step.
+    computes_own: ClassVar[bool] = False
+
+    #: Whether `train_step` is called, or what it does is done without a detour.
+    trains_own: ClassVar[bool] = False
+
+    #: The same of `test_step`.
+    tests_own: ClassVar[bool] = False
+
+    #: Whether a class outside of nnlite lists the metrics.
+    lists_own: ClassVar[bool] = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._optimizer: optimizers.Optimizer | None = None
+        self._own_step: _OwnStep | None = None  # the step of a user's that is being taken
+        self.steps_per_execution = 1
+        self.stop_training = self.stop_evaluating = False
+        self.history: History | None = None
+        self.run: Run | None = None  # the fit that is under way
+        self.compiled_metrics = CompiledMetrics([], [])
+        self.compile_arguments: dict[str, Any] = {}  # what compile was given
+        self._vector: WeightVector | None = None
+        self._arrays: dict[Layer, dict[Any, Array]] = {}
+        self._laid_out = -1  # the structure for which _lay_out was last called
+
+    # ---- compile --------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Say how to train. A model that is never compiled is fitted by plain `SGD`.
+
+        Args:
+            optimizer: A name or an optimizer.
+            loss: A name or a loss; None takes what fits the last layer: binary cross-entropy for
+                a sigmoid, categorical for a softmax, else the mean squared error.
+                ``"crossentropy"`` or ``"ce"`` takes the form that fits the targets.
+            loss_weights: What the loss is multiplied by: a number, or a list or dict of one.
+            metrics: A list of names or metrics, shown beside the loss.
+            weighted_metrics: The same, weighted by ``sample_weight`` or ``class_weight``.
+            run_eagerly: Accepted for Keras's sake; nothing here is compiled.
+            steps_per_execution: How many steps the callbacks' hooks around a batch stand for.
+            jit_compile: Accepted for Keras's sake, as ``run_eagerly``.
+            auto_scale_loss: Likewise; float32 and float64 need no loss scaling.
+
+        Raises:
+            ValueError: If a name is unknown, ``loss_weights`` are several, or the loss has no mean
+                or sum to descend on.
+            TypeError: If an argument is of another kind.
+            RuntimeError: If a callback calls it during `fit`.
+        """
+        self._between_runs("compile()")
+        loss_weight = _loss_weight(loss_weights)
+        new_optimizer = optimizers.registry.get(optimizer)
+        new_loss = _to_descend_on(loss)
+        steps = check_count("steps_per_execution", steps_per_execution, 1)
+        self.compiled_metrics = CompiledMetrics(metrics, weighted_metrics)
+        self.compile_arguments = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+        self.steps_per_execution = steps
+        self._loss_weight = loss_weight
+        self.optimizer, self.loss = new_optimizer, new_loss or loss
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer; a name or another optimizer can be assigned between two runs.
+
+        Raises:
+            ValueError: On assigning an unknown name.
+            TypeError: On assigning anything but a name or an optimizer.
+            RuntimeError: On assigning during `fit`.
+        """
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Any) -> None:
+        self._between_runs("optimizer")
+        self._optimizer = None if value is None else optimizers.get(value)
+        self.unread.pop("optimizer", None)
+        self._laid_out = -1
+
+    @property
+    def loss(self) -> Any:
+        """The loss; a name or another loss can be assigned between two runs.
+
+        Raises:
+            ValueError: On assigning an unknown name, or a loss without a mean or sum.
+            TypeError: On assigning anything but a name or a loss.
+            RuntimeError: On assigning during `fit`.
+        """
+        return self._loss
+
+    @loss.setter
+    def loss(self, value: Any) -> None:
+        self._between_runs("loss")
+        loss = _to_descend_on(value)
+        if loss is not None and loss._loss_weight != self._loss_weight:
+            loss = copy.copy(loss)  # whose weight is its own
+            loss._loss_weight = self._loss_weight
+        self._loss = loss
+        self._chooses_loss = loss is None
+        self._crossentropy = value is not None
+        self.unread.pop("loss", None)
+        self._objective = None
+
+    def _between_runs(self, what: str) -> None:
+        if self.run is not None:
+            raise RuntimeError(f"{what} has to wait for the end of the fit that is under way.")
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Return what `compile` was given as plain data in Keras's form; {} if it was not called.
+
+        Raises:
+            TypeError: If a part of it, such as a lambda, cannot be written as data.
+        """
+        from nnlite.saving.compile_config import compile_config
+
+        return compile_config(self)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile the model as the one that ``config`` is from; what is unknown is warned of."""
+        from nnlite.saving.compile_config import compile_from
+        from nnlite.saving.load_report import Notes
+
+        notes = Notes()
+        compile_from(self, config, notes)
+        notes.warn("the compile config")
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The mean loss, the metrics of `compile`, and those that are attributes of the model.
+
+        Metrics whose form follows from the data, such as ``"accuracy"``, join at the first batch.
+        All are reset when an epoch or an evaluation begins.
+        """
+        return [
+            self.compiled_metrics.loss,
+            *self.compiled_metrics.all,
+            *self._tracked.values(),
+        ]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Metric):
+            self._tracked[name] = value
+        elif name in self._tracked:
+            del self._tracked[name]
+        super().__setattr__(name, value)
+
+    @property
+    def _tracked(self) -> dict[str, Metric]:
+        """The metrics that are attributes of the model, by the names of those."""
+        tracked: dict[str, Metric] = self.__dict__.setdefault("tracked_metrics", {})
+        return tracked
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What `evaluate` returns, by name: the loss, then each metric once it has met data."""
+        return ["loss", *self.compiled_metrics.results()]
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Return each metric's result over the batches since they were last reset, by name.
+
+        The loss is among them once there is one.
+        """
+        compiled = self.compiled_metrics
+        results = {} if compiled.loss.empty else {"loss": compiled.loss.result()}
+        results |= compiled.results()
+        if self._tracked or self.lists_own:
+            known = {id(metric) for metric in (compiled.loss, *compiled.all)}
+            others = [metric for metric in self.metrics if id(metric) not in known]
+            results |= {metric.name: metric.result() for metric in others}
+        return results
+
+    def reset_metrics(self) -> None:
+        """Make the metrics forget all batches."""
+        self.compiled_metrics.reset_state()
+        if self._tracked or self.lists_own:
+            for metric in self.metrics:
+                metric.reset_state()
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the model has an optimizer: from `compile`, or from its first training."""
+        return self.optimizer is not None
+
+    # ---- fit ------------------------------------------------------------------------------
+
+    @one_thread
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Callback | Iterable[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Iterable[int] = 1,
+    ) -> History:
+        """Train on ``x`` and ``y`` for a number of epochs, and return how it went.
+
+        All input is checked first; when an error is raised, no weight has changed.
+
+        Args:
+            x: The inputs, of shape (m, features) or as the first layer takes them; integers and
+                either float type, converted a batch at a time. A vector is one feature. The columns
+                of a data frame are remembered by name, and put in that order later.
+            y: The targets, of the output's shape, or m class indices, as the loss says.
+            batch_size: Samples a step; by default 32, or what makes ``steps_per_epoch`` batches.
+            epochs: The epoch to stop before: with ``initial_epoch``, not how many are run.
+            verbose: 0 is silent, 1 a progress bar, 2 a line an epoch. ``"auto"`` is a bar on a
+                terminal, and elsewhere a line for at most some twenty of the epochs.
+            callbacks: One callback or a list.
+            validation_split: The fraction of samples, the last ones, to set aside and evaluate on.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate on.
+            shuffle: Whether every epoch takes the samples in a new order.
+            class_weight: The weight of each class's samples, by class index; classes not named have
+                1. Each target must be one class: an index, a one-hot row or probabilities.
+            sample_weight: The weight of each sample, of shape (m,).
+            initial_epoch: The epoch to begin at, to go on from an earlier fit.
+            steps_per_epoch: Batches an epoch; None takes all.
+            validation_steps: Batches of each evaluation; None takes all.
+            validation_batch_size: Samples a step of the evaluation; as ``batch_size`` by default.
+            validation_freq: Evaluate every so many epochs, or after the epochs (from 1) listed.
+
+        Returns:
+            The `History`: its ``history`` maps ``"loss"``, ``"val_loss"`` and each metric's name
+            to a list with one value an epoch.
+
+        Raises:
+            TypeError: If an argument is of the wrong kind.
+            ValueError: If a value, a shape or a combination is wrong.
+            FloatingPointError: If a loss or gradient is not finite; it says where that arose. The
+                weights are then those before that batch. `TerminateOnNaN` ends quietly instead.
+        """
+        size = optional_count("batch_size", batch_size)
+        epochs = check_count("epochs", epochs, 0)
+        initial_epoch = check_count("initial_epoch", initial_epoch, 0)
+        steps_per_epoch = optional_count("steps_per_epoch", steps_per_epoch)
+        validation_steps = optional_count("validation_steps", validation_steps)
+        validation_size = optional_count("validation_batch_size", validation_batch_size) or size
+        evaluates = _epochs_to_evaluate(validation_freq)
+        shuffle = check_flag("shuffle", shuffle)
+        progress = Progress(verbose, epochs)
+        data, objective = self._data_door(
+            x, y, sample_weight, class_weight, batch_size, own=self.trains_own
+        )
+        held: AnySamples | None = None
+        if validation_data is not None:
+            if is_stored(validation_data) or holds_batches(validation_data):
+                validation_data = (validation_data,)
+            elif not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (
+                2,
+                3,
+            ):
+                raise ValueError(
+                    "validation_data must be (x, y) or (x, y, sample_weight). "
+                    f"Received: {type(validation_data).__name__}"
+                )
+            vx, vy, vw = (*validation_data, None, None)[:3]
+            held, _ = self._data_door(
+                vx,
+                vy,
+                vw,
+                None,
+                validation_batch_size,
+                "validation ",
+                objective.loss,
+                data,
+                self.tests_own,
+            )
+        elif validation_split:
+            data, held = data.split(check_fraction("validation_split", validation_split))
+        held_batches = None
+        if held is not None:
+            held_size = validation_size or default_batch_size(held.shape[0], validation_steps)
+            held_batches = Epochs(held.batches(held_size), validation_steps, "validation_steps")
+        hooks = CallbackList(callbacks, add_history=True)
+        self._prepare(data.shape, objective, training=True)
+        self.column_names = data.names or self.column_names
+        size = size or default_batch_size(data.shape[0], steps_per_epoch)
+        order = new_generator() if shuffle else None
+        batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
+        hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
+        self.history = hooks.history
+        self.stop_training = False
+        span = (initial_epoch, epochs)
+        self.run = Run(self, batches, held_batches, evaluates, hooks, progress, span)
+        arrays = self._reusing_arrays({})
+        try:
+            with np.errstate(**_ERRORS), self._blas_threads(size), arrays, progress:
+                self.run.go()
+        finally:
+            self.run = None
+            batches.close()
+        assert hooks.history is not None  # it was asked for
+        return hooks.history
+
+    # ---- one step -------------------------------------------------------------------------
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Take one step on one batch; a subclass overrides it to train in a way of its own.
+
+        Its pieces are `__call__` with ``training=True``, `compute_loss`, the derivative of the
+        loss by the output, from `compute_loss_gradient` or by hand, ``backward``, which fills the
+        gradient of every weight, `update_weights` and `compute_metrics`.
+
+        Args:
+            data: ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``, arrays that are not to be
+                written to; see `nnlite.utils.unpack_x_y_sample_weight`.
+
+        Returns:
+            What `fit` shows and hands to callbacks, a number by name. As in Keras, the values of
+            the last batch of an epoch are those of the epoch.
+
+        Raises:
+            FloatingPointError: If the loss or the gradient is not finite; no weight has changed.
+
+        >>> from nnlite import Sequential
+        >>> from nnlite.layers import Dense
+        >>> class Noisy(Sequential):
+        ...     def train_step(self, data):
+        ...         x, y = data
+        ...         y_pred = self(x + 0.1 * np.sin(100 * x), training=True)
+        ...         loss = self.compute_loss(x, y, y_pred)
+        ...         self.backward(self.compute_loss_gradient(x, y, y_pred))
+        ...         self.update_weights()
+        ...         return {"loss": loss}
+        >>> model = Noisy([Dense(1)])
+        >>> x = np.linspace(-1, 1, 8)[:, None]
+        >>> list(model.fit(x, x, epochs=2, verbose=0).history)
+        ['loss']
+        """
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        mean = self.compiled_metrics.loss
+        if not self.computes_own:
+            mean.add(self._train_step(x, y, sample_weight), len(x))
+            return self.get_metrics_result()
+        y_pred = self(x, training=True)
+        loss = self.compute_loss(x, y, y_pred, sample_weight)
+        self.backward(self.compute_loss_gradient(x, y, y_pred, sample_weight))
+        self.update_weights()
+        mean.add(loss, len(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> float:
+        """Return the loss of a batch, penalties included.
+
+        A subclass that overrides it overrides `compute_loss_gradient` or `train_step` as well.
+
+        Args:
+            x: The inputs.
+            y: The targets.
+            y_pred: The model's output for ``x``.
+            sample_weight: The weight of each sample.
+            training: Whether ``y_pred`` comes of a forward pass in training.
+        """
+        objective = self._known_objective()
+        value: float = objective.loss(y, y_pred, sample_weight)
+        value += objective.weight_penalty()
+        value += self.step_penalty() if training else self.activity_penalty(x)
+        if self._own_step is not None:
+            self._own_step.loss = value
+        return value
+
+    def compute_loss_gradient(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
+    ) -> Array:
+        """Return the derivative of `compute_loss` by ``y_pred``, an array of its shape.
+
+        Penalties are left to ``backward`` and `update_weights`. Arguments are those of
+        `compute_loss`.
+        """
+        return self._known_objective().loss.gradient(y, y_pred, sample_weight)
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Take a batch into the metrics of `compile`, and return all results so far by name.
+
+        Arguments are those of `compute_loss`.
+        """
+        if self.compiled_metrics.wanted:
+            self.compiled_metrics.update(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def update_weights(self) -> None:
+        """Take the optimizer's step along the gradients that ``backward`` has filled.
+
+        The gradients of the penalties on weights are added first, and constraints and moving
+        averages follow.
+
+        Raises:
+            FloatingPointError: If a gradient is not finite, or what `compute_loss` returned in the
+                step; no weight has changed.
+        """
+        objective = self._known_objective()
+        if self._laid_out != structure() or self._optimizer is None:
+            self._optimizer = self._optimizer or optimizers.SGD()
+            self.lay_out()
+        objective.add_penalty_gradients()
+        if self._own_step is not None:
+            self._own_step.penalized = True
+        assert self._vector is not None
+        loss = 0.0 if self._own_step is None else self._own_step.loss
+        if math.isfinite(loss) and self._vector.has_finite_gradients():
+            self._descend()
+        else:
+            self._refuse_step(loss)
+
+    def _descend(self) -> None:
+        """Change the weights: the loss and the gradient of the step are finite."""
+        assert self._optimizer is not None
+        assert self._objective is not None
+        self._optimizer.update()
+        self._objective.constrain()
+        for layer in self._settling():
+            layer.settle()
+
+    def _refuse_step(self, value: float) -> None:
+        """Raise for a step of a user's that is not finite, or note it where a callback ends it."""
+        if self.run is not None and self.run.ends_on_nan and self._own_step is not None:
+            self._own_step.refused = True
+            return
+        if self._own_step is None:
+            raise FloatingPointError("The gradient is not finite. No weight has changed.")
+        raise FloatingPointError(diagnosis(self, value, self._own_step.x, self._own_step.y))
+
+    def _known_objective(self) -> Objective:
+        """Return what is minimised; by hand, before any data has come, by the compiled loss."""
+        if self._objective is None:
+            self._objective = Objective(self.loss or losses.MeanSquaredError(), self)
+        return self._objective
+
+    def settle(self) -> None:
+        """As `Layer.settle`; within a step, `update_weights` does it."""
+        if self._own_step is None:
+            super().settle()
+
+    @per_structure
+    def _settling(self) -> list[Layer]:
+        """Return the layers that have something to write once a step is known to be good."""
+        return [
+            layer
+            for layer in self.all_layers()
+            if not isinstance(layer, Trainer) and type(layer).settle is not Layer.settle
+        ]
+
+    @per_structure
+    def _unguarded(self) -> list[Variable]:
+        """Return the weights that a user's layer may change in its forward pass."""
+        learning = {id(variable) for variable in self.learning_variables()}
+        return [
+            variable
+            for layer in self.all_layers()
+            if layer.of_user
+            for variable in layer._variables
+            if id(variable) not in learning
+        ]
+
+    def take_step(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
+        """Take one step; return what a `train_step` of the user's says, or None.
+
+        Raises:
+            FloatingPointError: If the loss or the gradient is not finite; no weight has changed.
+            TypeError: If a user's `train_step` returns anything but numbers by name.
+        """
+        if not self.trains_own:
+            self.compiled_metrics.loss.add(self._train_step(x, y, weight), len(x))
+            return None
+        with self._step_of_user(x, y) as step:
+            logs = self.train_step(_handed(x, y, weight))
+        logs = self._checked_logs("train_step", logs)
+        return {**logs, "loss": math.nan} if step.refused else logs
+
+    @contextmanager
+    def _step_of_user(self, x: Array, y: Any) -> Iterator[_OwnStep]:
+        """Within it, a user's code takes one step: all of it, or none."""
+        if self._laid_out != structure():
+            self.lay_out()
+        self._own_step = step = _OwnStep(x, y)
+        kept = [(variable, variable.numpy()) for variable in self._unguarded()]
+        assert self._optimizer is not None  # _prepare came first
+        count = self._optimizer._batches
+        self.turns.begin_step()
+        try:
+            yield step
+            if self._optimizer._batches != count and not step.refused:
+                self._end_step_of_user(step)
+        except BaseException:
+            step.refused = True
+            raise
+        finally:
+            self._own_step = None
+            if step.refused:
+                for variable, value in kept:
+                    variable.value[...] = value
+            self.turns.end_step()
+
+    def _end_step_of_user(self, step: _OwnStep) -> None:
+        """Let the layers settle, also where the optimizer was called directly.
+
+        Raises:
+            RuntimeError: If the optimizer's step lacked the gradients of the penalties on weights.
+        """
+        penalties = [variable.regularizer for variable in self.learning_variables()]
+        if not step.penalized and any(one is not None for one in penalties):
+            raise RuntimeError(
+                f"train_step of model {self.name!r} lets the optimizer step along gradients that "
+                "lack those of the penalties on weights. Call update_weights(), which adds them, "
+                "instead of optimizer.apply(...)."
+            )
+        for layer in self._settling():
+            layer.settle()
+
+    def _checked_logs(self, method: str, logs: Any) -> dict[str, Any]:
+        """Return what a user's step returned.
+
+        Raises:
+            TypeError: If it is anything but numbers by name.
+        """
+        what = f"{method} of model {self.name!r} must return a dict of numbers by name"
+        if not isinstance(logs, Mapping) or not all(isinstance(name, str) for name in logs):
+            raise TypeError(f"{what}. Received: {type(logs).__name__}")
+        checked = {}
+        for name, value in logs.items():
+            array = np.asarray(value)
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"{what}. Received: {name}={value!r}")
+            checked[name] = array.item() if array.ndim == 0 else np.array(array)
+        return checked
+
+    def _train_step(self, x: Array, y: Array, weight: Array | None) -> float:
+        """Go forward, back and down: one batch. Return its loss before the update."""
+        objective = self._objective
+        assert objective is not None  # _prepare came first
+        within = self._own_step is not None  # a user's train_step has called this one
+        if not within:
+            self.turns.begin_step()
+        try:
+            objective.keep_up(x, y)
+            if self._laid_out != structure():  # a callback may have frozen a layer
+                self.lay_out()
+            kept = [(variable, variable.numpy()) for variable in self._unguarded()]
+            output = objective.forward(x, training=True)
+            value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
+            if self.compiled_metrics.wanted:
+                self.compiled_metrics.update(y, objective.predictions(output), weight)
+            objective.backward(gradient)
+            value += objective.regularize()
+            if not (math.isfinite(value) and self._vector.has_finite_gradients()):  # type: ignore[union-attr]
+                for variable, before in kept:
+                    variable.value[...] = before
+                if self.run is not None and self.run.ends_on_nan:
+                    return math.nan if math.isfinite(value) else value
+                raise FloatingPointError(diagnosis(self, value, x, y))
+            if within:
+                self._own_step.penalized = True  # type: ignore[union-attr]
+            self._descend()
+        finally:
+            if not within:
+                self.turns.end_step()
+        return value
+
+    @one_thread
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Take one step on one batch.
+
+        Args:
+            x: The inputs, as for `fit`.
+            y: The targets, as for `fit`.
+            sample_weight: As for `fit`.
+            class_weight: As for `fit`.
+            return_dict: Whether to return a dict by name in the place of a list.
+
+        Returns:
+            The batch's loss before the step; with metrics, a list of the loss and each metric.
+
+        Raises:
+            TypeError: As `fit`.
+            ValueError: As `fit`.
+        """
+        return_dict = check_flag("return_dict", return_dict)
+        data, objective = self._door(x, y, sample_weight, class_weight, own=self.trains_own)
+        self._prepare(data.shape, objective, training=True)
+        self.column_names = data.names or self.column_names
+        self.reset_metrics()
+        batch = self._blas_threads(len(data.x))
+        with np.errstate(**_ERRORS), batch, self._reusing_arrays(self._arrays):
+            logs = self.take_step(*data.whole())
+        return _results(self.get_metrics_result() if logs is None else logs, return_dict)
+
+    # ---- evaluate -------------------------------------------------------------------------
+
+    @one_thread
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the loss, and the metrics if any, on ``x`` and ``y``.
+
+        Args:
+            x: The inputs, as for `fit`.
+            y: The targets, as for `fit`.
+            batch_size: Samples taken at once; by default 32, or what makes ``steps`` batches.
+            verbose: 1 shows a progress bar; ``"auto"`` does on a terminal.
+            sample_weight: The weight of each sample.
+            steps: How many batches to take; None takes all.
+            callbacks: One callback or a list, whose ``on_test_...`` hooks are called.
+            return_dict: Whether to return a dict by name in the place of a list.
+
+        Returns:
+            The loss as a float; with metrics, a list of the loss and each metric, or the dict.
+
+        Raises:
+            TypeError: As `fit`.
+            ValueError: As `fit`.
+        """
+        size, steps = optional_count("batch_size", batch_size), optional_count("steps", steps)
+        return_dict = check_flag("return_dict", return_dict)
+        data, objective = self._data_door(x, y, sample_weight, None, batch_size, own=self.tests_own)
+        bar = Progress(verbose, 1, delay=0.5)
+        size = size or default_batch_size(data.shape[0], steps)
+        batches = Epochs(data.batches(size), steps, "steps")
+        hooks = CallbackList(callbacks)
+        self._prepare(data.shape, objective)
+        hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
+        with np.errstate(under="ignore"), self._blas_threads(size), bar as progress:
+            return _results(self.run_evaluation(batches, hooks, progress), return_dict)
+
+    def run_evaluation(
+        self, batches: Epochs, hooks: CallbackList, progress: Progress | None = None
+    ) -> dict[str, float]:
+        """Return the means of loss and metrics over all batches; none, where there is no batch."""
+        self.reset_metrics()
+        if progress:
+            progress.begin_epoch(0, batches.length)
+        own: dict[str, Any] | None = None
+
+        def logs() -> dict[str, float]:
+            return self.get_metrics_result() if own is None else own
+
+        self.stop_evaluating = False
+        ends, pending = hooks.wants("on_test_batch_end"), 0  # steps since the last hook
+        hooks.call("on_test_begin")
+        with closing(batches):
+            for step, (x, y, weight) in enumerate(batches):
+                if not pending:
+                    hooks.call("on_test_batch_begin", step)
+                own = self._evaluate_batch(x, y, weight)
+                pending = (pending + 1) % self.steps_per_execution
+                if ends and not pending:
+                    hooks.call("on_test_batch_end", step, logs=logs())
+                if progress:
+                    progress.step(logs)
+                if self.stop_evaluating and not pending:
+                    break
+        if ends and pending:
+            hooks.call("on_test_batch_end", batches.taken - 1, logs=logs())
+        results = logs() if batches.taken else {}
+        hooks.call("on_test_end", logs=results)
+        return results
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Evaluate one batch; a subclass overrides it to evaluate in a way of its own.
+
+        Args:
+            data: As for `train_step`.
+
+        Returns:
+            What `evaluate` returns, a number by name: the values of the last batch.
+        """
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        mean = self.compiled_metrics.loss
+        if not self.computes_own:
+            mean.add(self._test_step(x, y, sample_weight), len(x))
+            return self.get_metrics_result()
+        y_pred = self(x, training=False)
+        mean.add(self.compute_loss(x, y, y_pred, sample_weight, training=False), len(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def _evaluate_batch(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
+        """Evaluate one batch; return what a `test_step` of the user's says, or None."""
+        if self.tests_own:
+            return self._checked_logs("test_step", self.test_step(_handed(x, y, weight)))
+        self.compiled_metrics.loss.add(self._test_step(x, y, weight), len(x))
+        return None
+
+    def _test_step(self, x: Array, y: Array, weight: Array | None) -> float:
+        """Return the loss of one batch, penalties included."""
+        objective = self._objective
+        assert objective is not None  # _prepare came first
+        objective.keep_up(x, y)
+        output = objective.forward(x, training=False)
+        value, _ = objective.loss_in_use.value_and_gradient(y, output, weight)
+        if self.compiled_metrics.wanted:
+            self.compiled_metrics.update(y, objective.predictions(output), weight)
+        return value + objective.penalty(x)
+
+    @one_thread
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
+        return_dict = check_flag("return_dict", return_dict)
+        data, objective = self._door(x, y, sample_weight, None, own=self.tests_own)
+        self._prepare(data.shape, objective)
+        self.reset_metrics()
+        with np.errstate(under="ignore"):
+            logs = self._evaluate_batch(*data.whole())
+        return _results(self.get_metrics_result() if logs is None else logs, return_dict)
+
+    # ---- what it all rests on -------------------------------------------------------------
+
+    def _prepare(
+        self, shape: tuple[Any, ...], objective: Objective, training: bool = False
+    ) -> None:
+        """Build the model; for training, lay out its weights and the optimizer's state too."""
+        if training:
+            self.check_read("optimizer")
+        optimizer = self._optimizer or optimizers.SGD()
+        optimizer.check_owner(self)
+        if not self.built:
+            self.build((None, *shape[1:]))
+        if objective is not self._objective:
+            output_shape = self.compute_output_shape((None, *shape[1:]))
+            self.compiled_metrics.missing = objective.warn_of_mismatch(output_shape)
+        self._objective = objective
+        objective.settle()
+        if training:
+            self._optimizer, self._loss = optimizer, objective.loss
+            for layer in self._of_user():
+                layer.unproven = True
+            if self._laid_out != structure() or not optimizer.updates(self._vector):
+                self.lay_out()
+
+    def set_aside(self) -> dict[str, Any]:
+        """Return what a call from a callback is to leave as the run under way has it."""
+        names = (
+            "run",
+            "history",
+            "stop_training",
+            "stop_evaluating",
+            "_objective",
+            "_own_step",
+            "compiled_metrics",
+        )
+        kept = {name: vars(self)[name] for name in names}
+        self.run, self._own_step = None, None
+        self.compiled_metrics = copy.deepcopy(self.compiled_metrics)
+        return kept
+
+    def lay_out(self) -> None:
+        """Gather the weights that learn in the model's vector, and the optimizer's state beside."""
+        assert self._optimizer is not None  # _prepare came first
+        learning = self.learning_variables()
+        if self._vector is None or not self._vector.holds(learning):
+            self._vector = WeightVector(learning, np.dtype(self.dtype), self)
+        self._optimizer.take_up(self._vector)
+        self._known_objective().settle()
+        self._laid_out = structure()
+
+    @per_structure
+    def _of_user(self) -> list[Layer]:
+        """Return the layers, the model among them, whose passes a user has written."""
+        return [layer for layer in self.all_layers() if layer.of_user]
+
+    def _blas_threads(self, batch_size: int) -> AbstractContextManager[None]:
+        """Return the context of steps of ``batch_size``: BLAS uses the threads it needs."""
+        multiplications = self._largest_weight() * batch_size
+        return threads_for(multiplications) if multiplications > ALWAYS_ONE else _NO_CONTEXT
+
+    @per_structure
+    def _largest_weight(self) -> int:
+        return max((variable.size for variable in self.all_variables()), default=0)
+
+    def _reusing_arrays(self, arrays: dict[Layer, dict[Any, Array]]) -> ReusingArrays:
+        """Within it, each layer works in the same arrays at every step, kept in ``arrays``."""
+        return ReusingArrays(self.all_layers(), arrays)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The vector, the arrays of a step and who is watching belong to this object alone.
+        fresh: dict[str, Any] = {
+            "_vector": None,
+            "_laid_out": -1,
+            "_objective": None,
+            "_arrays": {},
+            "history": None,
+            "run": None,
+            "_own_step": None,
+        }
+        return {**super().__getstate__(), **fresh}
+
+
+class _OwnStep:
+    """A step that a user's `train_step` takes: its batch, and whether it was refused."""
+
+    def __init__(self, x: Array, y: Any) -> None:
+        self.x, self.y = x, y
+        self.loss = 0.0  # what compute_loss returned
+        self.penalized = False  # whether the penalties' gradients were added
+        self.refused = False
+
+
+def _handed(x: Array, y: Any, weight: Array | None) -> tuple[Any, ...]:
+    """Return a batch as a user's step is handed it: as views that cannot be written to."""
+    if y is None:
+        return (read_only(x),)
+    return pack_x_y_sample_weight(
+        read_only(x), read_only(y), None if weight is None else read_only(weight)
+    )
+
+
+def _to_descend_on(identifier: Any) -> losses.Loss | None:
+    """Return the loss that ``identifier`` stands for; None where it follows from the data."""
+    if identifier is None or follows_from_data(identifier):
+        return None
+    loss = losses.get(identifier)
+    if loss.reduction in ("none", None):
+        raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={loss!r}")
+    return loss
+
+
+def _loss_weight(loss_weights: Any) -> float:
+    """Return the weight of the one output, which may stand in a list or, by its name, a dict."""
+    one = list(loss_weights.values()) if isinstance(loss_weights, Mapping) else loss_weights
+    if isinstance(one, (list, tuple)):
+        if len(one) != 1:
+            raise ValueError(
+                "loss_weights must be one number, as the model has one output. Received: "
+                f"loss_weights={loss_weights!r}"
+            )
+        one = one[0]
+    return 1.0 if one is None else check_number("loss_weights", one, -math.inf)
+
+
+def _results(logs: dict[str, float], return_dict: bool) -> Any:
+    """Return results as Keras does: a dict, or a list, or the loss alone where there is no more."""
+    if return_dict:
+        return logs
+    return next(iter(logs.values())) if len(logs) == 1 else list(logs.values())
+
+
+def _epochs_to_evaluate(frequency: Any) -> Any:
+    """Return a function that tells whether to evaluate after an epoch, counted from 0."""
+    if isinstance(frequency, Iterable) and not isinstance(frequency, str):
+        chosen = {check_count("validation_freq", epoch, 1) for epoch in frequency}
+        return lambda epoch: epoch + 1 in chosen
+    every = check_count("validation_freq", frequency, 1)
+    return lambda epoch: (epoch + 1) % every == 0

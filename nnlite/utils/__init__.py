@@ -1,0 +1,59 @@
+"""Helpers around training: labels, shapes and halves of data, seeds, and objects as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnlite.utils.data_utils import (
+        CustomObjectScope,
+        Progbar,
+        PyDataset,
+        Sequence,
+        clear_session,
+        custom_object_scope,
+        deserialize_keras_object,
+        get_custom_objects,
+        get_registered_name,
+        get_registered_object,
+        normalize,
+        pack_x_y_sample_weight,
+        pad_sequences,
+        register_keras_serializable,
+        serialize_keras_object,
+        set_random_seed,
+        split_dataset,
+        to_categorical,
+        unpack_x_y_sample_weight,
+    )
+
+__all__ = [
+    "CustomObjectScope",
+    "Progbar",
+    "PyDataset",
+    "Sequence",
+    "clear_session",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "normalize",
+    "pack_x_y_sample_weight",
+    "pad_sequences",
+    "register_keras_serializable",
+    "serialize_keras_object",
+    "set_random_seed",
+    "split_dataset",
+    "to_categorical",
+    "unpack_x_y_sample_weight",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # What every module of the package uses lies beside this face, and must not bring it along.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from nnlite.utils import data_utils
+
+    return getattr(data_utils, name)
