@@ -5,7 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from nnlite import Sequential, blas
+from nnlite import Sequential
+from nnlite.backend import blas
 from nnlite.layers import Dense, Input
 from nnlite.optimizers import SGD
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from helpers import SERIES, TARGETS, Play, small
 
-from nnlite import progress
 from nnlite.callbacks import Callback, EarlyStopping
+from nnlite.utils import progress
 
 X, Y = SERIES, TARGETS
 

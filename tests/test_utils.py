@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from nnlite import backend, config, constraints, initializers, losses, serialization, utils
+from nnlite import backend, config, constraints, initializers, losses, utils
+from nnlite.serialization import objects as serialization
 
 # ---- to_categorical ---------------------------------------------------------------------------
 

@@ -29,8 +29,8 @@ from nnlite.callbacks import (
 from nnlite.layers import Activation, Dense, Dropout, Input
 from nnlite.metrics import Metric
 from nnlite.optimizers import SGD, Adam
-from nnlite.saving import atomic
 from nnlite.training.run_state import read_backup
+from nnlite.utils import atomic_write as atomic
 from nnlite.utils.plain_data import encoded
 
 SCRIPT = Path(__file__).with_name("failing_writes.py")
