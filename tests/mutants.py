@@ -34,7 +34,7 @@ TESTS = {
     "metrics": "test_metrics_values.py test_metrics.py test_metrics_counts.py test_metrics_own.py "
     "test_compile.py",
     "optimizers": "test_optimizers.py test_optimizer_state.py test_optimizer_steps.py "
-    "test_schedules.py",
+    "test_optimizer_overrides.py test_schedules.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
     "saving": "saving/test_old_configs.py saving/test_layouts.py saving/test_old_training.py "
     "saving/test_writing.py saving/test_own_layers.py saving/test_archive.py "

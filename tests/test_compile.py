@@ -13,13 +13,14 @@ BINARY, CLASSES = (X[:, :1] > 0).astype(int), np.arange(10) % 3
 
 
 @pytest.mark.parametrize("weights", [0.25, [0.25], (0.25,), {"dense": 0.25}])
-def test_loss_weights_multiply_the_loss_and_not_the_penalties(weights):
+@pytest.mark.parametrize("sample_weight", [None, np.arange(10.0)], ids=["even", "weighted"])
+def test_loss_weights_multiply_the_loss_and_not_the_penalties(weights, sample_weight):
     def trained(loss_weights, l2, rate):
         model = Sequential([Dense(2, kernel_initializer="ones", kernel_regularizer=L2(l2))])
         model.compile("sgd", "mse", loss_weights, metrics=["mse"])
         model.optimizer.learning_rate = rate
-        first = model.evaluate(X, Y, verbose=0, return_dict=True)
-        model.fit(X, Y, 5, 2, 0, shuffle=False)
+        first = model.evaluate(X, Y, None, 0, sample_weight, return_dict=True)
+        model.fit(X, Y, 5, 2, 0, shuffle=False, sample_weight=sample_weight)
         return first, model.get_weights()
 
     (plain, slow), (weighted, fast) = trained(None, 0.0, 0.1), trained(weights, 0.0, 0.4)
