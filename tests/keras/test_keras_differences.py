@@ -389,7 +389,7 @@ def test_class_weights_need_classes():
 
 def test_model_metrics():
     for k, names, classes in [
-        (nnlite, ["loss", "mae"], ["Mean", "MeanAbsoluteError"]),
+        (nnlite, ["loss", "mae"], ["MeanLoss", "MeanAbsoluteError"]),
         (keras, ["loss", "compile_metrics"], ["Mean", "CompileMetrics"]),
     ]:
         model = net(k, metrics=["mae"])
