@@ -554,3 +554,13 @@ def test_histories_hold_plain_numbers():
     calls = [LearningRateScheduler(lambda epoch, rate: rate), ReduceLROnPlateau("loss")]
     history = model.fit(*data(), epochs=2, verbose=0, callbacks=calls).history
     assert [type(rate) for rate in history["learning_rate"]] == [float, float]
+
+
+def test_gradients_of_weights_that_a_step_is_not_for_do_not_count():
+    first, second = Variable([0.0], "first"), Variable([0.0], "second")
+    optimizer = SGD(1.0, global_clipnorm=1.0)
+    optimizer.build([first, second])
+    second.gradient = [100.0]
+    optimizer.apply([[3.0]], [first])
+    # The norm of the one gradient given is 3, which is clipped to 1.
+    assert (first.value.tolist(), second.value.tolist()) == ([-1.0], [0.0])

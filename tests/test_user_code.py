@@ -117,6 +117,24 @@ def test_both_in_one_method_are_used():
     assert_same(trained(Dense(1), loss=Twice()), trained(Dense(1), sample_weight=np.full(24, 2.0)))
 
 
+def test_where_one_class_defines_all_three_training_shares_the_work():
+    calls = []
+
+    class Shared(losses.Loss):
+        def call(self, y_true, y_pred):
+            return np.square(y_pred - y_true).mean(axis=-1)
+
+        def derivative(self, y_true, y_pred):
+            return 2 * (y_pred - y_true) / y_pred.shape[-1]
+
+        def call_and_derivative(self, y_true, y_pred):
+            calls.append(len(y_pred))
+            return self.call(y_true, y_pred), self.derivative(y_true, y_pred)
+
+    assert_same(trained(Dense(1), loss=Shared()), trained(Dense(1)))
+    assert calls == [8, 8, 8]
+
+
 def test_a_function_without_its_derivative_is_refused():
     for base in (losses.MeanSquaredError, losses.Huber, losses.BinaryCrossEntropy):
         message = f"Mine overrides call and inherits derivative from .*{'.*'.join('old gradient')}"
