@@ -1,5 +1,7 @@
 """What a user makes of callbacks: overrides, logs, stops and what is watched; used or refused."""
 
+import operator
+
 import numpy as np
 import pytest
 from helpers import SERIES, TARGETS, Play, small
@@ -324,3 +326,13 @@ def test_what_a_callback_raises_comes_out_as_it_is(hook):
         )
     assert raised.traceback[-1].name == "explode"
     assert raised.value.__cause__ is None
+
+
+def test_a_direction_that_a_user_has_set_stays():
+    x = np.ones((4, 2))
+    model = Sequential([Dense(1)])
+    model.compile("sgd", "mse")
+    stop = callbacks.EarlyStopping(monitor="loss")
+    stop.monitor_op = operator.gt
+    model.fit(x, x[:, 0], verbose=0, callbacks=stop)
+    assert stop.monitor_op is operator.gt

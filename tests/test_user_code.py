@@ -151,6 +151,12 @@ def test_a_function_without_its_derivative_is_refused():
         type("Mine", (Sequential,), {"compute_loss": lambda self, **data: 1.0})
 
 
+def test_a_module_of_any_name_is_a_user_s():
+    for module in ("network", "nnlite_extras", "__main__"):
+        with pytest.raises(TypeError, match="Mine overrides call"):
+            type("Mine", (Dense,), {"__module__": module, "call": lambda self, x: x})
+
+
 def test_a_value_alone_is_enough_where_nothing_has_a_derivative():
     class Largest(losses.Loss):
         def call(self, y_true, y_pred):
