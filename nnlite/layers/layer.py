@@ -18,8 +18,10 @@ from nnlite.backend.structure_cache import per_structure, restructured, without_
 from nnlite.backend.variables import Variable, array_for_file
 from nnlite.config import float_type, floatx
 from nnlite.serialization.registry import Configurable, Registry
+from nnlite.symbolic import KerasTensor, Node, any_symbolic
 from nnlite.utils import user_code
 from nnlite.utils.overrides import overridden, refuse_overrides, require_derivative
+from nnlite.utils.structures import SHAPES, flatten, map_structure
 from nnlite.utils.validation import (
     ArgumentError,
     as_returned,
@@ -32,6 +34,7 @@ __all__ = ["Layer", "registry"]
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
+Shapes = Any  # a `Shape`, or a list or dict of them, for a layer of several inputs or outputs
 
 
 class _NothingCached(tuple[Any, ...]):
@@ -67,7 +70,7 @@ def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
                 f"Layer {self.name!r} is built already, for an input of shape {self.input_shape}."
             )
         else:
-            self.ensure_built(as_shape("input_shape", input_shape))
+            self.ensure_built(as_shapes("input_shape", input_shape))
 
     return build_once
 
@@ -130,14 +133,28 @@ class Layer(Configurable):
         "learning_variables": _DECLARED,
         "all_layers": "the layers within are declared by sublayers(self).",
         "trainable": "give trainable=False, or set layer.trainable.",
-        "final_activation": _SAID,
         "input_gradient_optional": _SAID,
         "ensure_built": "define build(self, input_shape).",
         "forget_weights": "define build(self, input_shape).",
         "told_shape": "define compute_output_shape(self, input_shape).",
         "sample_shape": "define compute_output_shape(self, input_shape).",
-        "run_forward": _BOTH_WAYS,
-        "run_backward": _BOTH_WAYS,
+        **dict.fromkeys(
+            (
+                *("run_forward", "run_backward", "forward_into", "backward_into", "arrays"),
+                *(
+                    "arrays_for",
+                    "stages",
+                    "in_stages",
+                    "reads",
+                    "on_tensors",
+                    "settle_from",
+                    "keep",
+                ),
+            ),
+            _BOTH_WAYS,
+        ),
+        "compute_output_dtype": "an output has the float type that the layer is given as dtype=.",
+        "output_shape_for": "define compute_output_shape(self, input_shape).",
     }
 
     #: What subclasses are mostly meant for, and how that is done without one: for a refusal.
@@ -155,10 +172,34 @@ class Layer(Configurable):
     unproven = False
 
     #: The shape of the batch in the step that is being taken, of a layer ``of_user``.
-    shape_in_step: tuple[int, ...] | None = None
+    shape_in_step: Shapes = None
+
+    #: Whether the layer is `forward_into` and `backward_into`, and those of no subclass of a user.
+    primitive: ClassVar[bool] = False
+
+    #: Whether the layer is a model, which a graph takes apart.
+    is_model: ClassVar[bool] = False
+
+    #: The arrays that `forward_into` and `backward_into` name.
+    forward_names: ClassVar[tuple[str, ...]] = ()
+    backward_names: ClassVar[tuple[str, ...]] = ()
+
+    #: Whether the output can be written over the input, entry by entry.
+    elementwise: ClassVar[bool] = False
+
+    #: The type of data that a model takes for this layer if it is the first; None for floats.
+    default_input_dtype: ClassVar[str | None] = None
+
+    #: Whether a list of arrays is several inputs; else it is one array, as NumPy reads lists.
+    takes_several: ClassVar[bool] = False
+
+    #: Whether integers reach `forward` as they are; another layer's come as its float type.
+    takes_integers: ClassVar[bool] = False
 
     #: What the last ``forward(training=True)`` kept for `backward`.
     cache: tuple[Any, ...] = _NOTHING_CACHED
+
+    _unsettled: Sequence[tuple[Layer, Any]] = ()
 
     _scratch: dict[Any, Array] | None = None
 
@@ -201,6 +242,7 @@ class Layer(Configurable):
             raise ArgumentError(f"trainable must be True or False. Received: {trainable!r}")
         self._trainable = bool(trainable)
         self._variables: list[Variable] = []
+        self.nodes: list[Node] = []  # its calls on tensors
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -209,7 +251,11 @@ class Layer(Configurable):
             require_derivative(cls, Layer, "forward", "backward", "self, gradient")
         except TypeError as error:
             raise TypeError(f"{error} {cls.recipe}".strip()) from None
-        cls.of_user = overridden(cls, "forward", "backward", "apply", "chain")
+        cls.of_user = overridden(cls, "forward", "backward", "apply", "chain", "settle")
+        own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
+        cls.primitive = own and not cls.of_user
+        cls.forward_names = tuple(inspect.signature(cls.forward_into).parameters)[1:]
+        cls.backward_names = tuple(inspect.signature(cls.backward_into).parameters)[1:]
         if "build" in vars(cls) and cls.builds_once:
             cls.build = _once(cls.build)  # type: ignore[method-assign]
         if overridden(cls, "forward") and not _takes(cls.forward, 3):
@@ -236,23 +282,103 @@ class Layer(Configurable):
             ValueError: If the layer is built already.
         """
 
-    def forward(self, x: Array, training: bool = False) -> Array:
+    def forward(self, x: Any, training: bool = False) -> Any:
         """Return the output for the batch ``x``, whose first axis counts the samples.
 
-        In a training step the result is the layer's own array, good until its next forward.
+        A layer of several inputs takes a list of arrays, one of several outputs returns a list.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define forward(x, training)")
+        kept: list[tuple[Layer, Any]] = []
+        for stage in self.stages(training):
+            if stage.primitive or stage is self:
+                arrays = stage.arrays_for(x)
+                stage.forward_into(*[arrays[name] for name in stage.forward_names])
+                x = arrays["y"]
+            else:
+                arrays, x = None, stage.run_forward(x, training)
+            kept.append((stage, arrays))
+        if training:
+            self.cache = (kept,)
+            self._unsettled = kept
+        return x
 
-    def backward(self, gradient: Array) -> Array:
+    def keep(self, stage: Layer, arrays: Any, first: bool) -> None:
+        """Keep what the way back over a stage needs, as `forward` does, for a `backward` by hand.
+
+        Args:
+            stage: The stage that has been run.
+            arrays: What `arrays_for` made for it; None if it keeps a cache of its own.
+            first: Whether it is the layer's first stage.
+        """
+        if type(self).forward is Layer.forward:
+            if first:
+                self.cache = ([],)
+            self.cache[0].append((stage, arrays))
+
+    def backward(self, gradient: Any) -> Any:
         """Fill the gradient of each weight, and return that of the input.
 
         Args:
             gradient: The loss's derivative with respect to the last output, of its shape. Not
                 written to.
         """
+        (kept,) = self.cache
+        for stage, arrays in reversed(kept):
+            if arrays is not None:
+                arrays["dy"] = gradient
+                gradient = arrays["dx"] = map_structure(empty_like, arrays["x"])
+                stage.backward_into(*[arrays[name] for name in stage.backward_names])
+            else:
+                gradient = stage.run_backward(gradient)
+        return gradient
+
+    # ---- the mathematics of a layer of nnlite's own ---------------------------------------
+
+    def forward_into(self, *arrays: Any) -> None:
+        """Write the output for ``x`` into ``y``.
+
+        `forward` and `backward` of nnlite's own layers are made of `forward_into` and
+        `backward_into`, which are handed the arrays that their parameters name: ``x`` and ``y``,
+        input and output; ``dy`` and ``dx``, the loss's derivatives by them; and those that
+        `arrays` describes, kept from the one to the other. A way back that does not name ``x``
+        lets the output take the input's place in memory, one whose ``dx`` is None by default can
+        do without the gradient of the input.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(x, training)")
+
+    def backward_into(self, *arrays: Any) -> None:
+        """Write the gradient of the input into ``dx`` and those of the weights where they live."""
         raise NotImplementedError(f"{type(self).__name__} does not define backward(gradient)")
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def settle_from(self, arrays: Mapping[str, Any]) -> None:
+        """Write down what a step has gathered in the arrays of `forward_into`."""
+
+    def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
+        """Return shape and type of each further array, by name, for an input of ``shape``."""
+        return {}
+
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return the layers that together compute this one's output, such as its activation."""
+        return (self,)
+
+    def in_stages(self, training: bool) -> Sequence[Layer]:
+        """Return the layer's stages; a user's passes are run as they stand."""
+        return (self,) if self.of_user else self.stages(training)
+
+    def arrays_for(self, x: Any) -> dict[str, Any]:
+        """Return ``x``, a new array for the output, and new ones as `arrays` says, by name."""
+        dtypes = [np.asarray(array).dtype for array in flatten(x)]
+        dtype = next((d for d in dtypes if d.kind == "f"), None)
+        if dtype is None:
+            dtype = np.dtype(self.compute_output_dtype(*(d.name for d in dtypes)))
+        y = map_structure(lambda shape: np.empty(shape, dtype), self.output_shape_for(x), SHAPES)
+        made = self.arrays(map_structure(np.shape, x))
+        return {"x": x, "y": y, **{name: np.empty(*array) for name, array in made.items()}}
+
+    def reads(self, name: str) -> bool:
+        """Return whether the way back looks at ``"x"`` or ``"y"``."""
+        return name in self.backward_names
+
+    def compute_output_shape(self, input_shape: Shapes) -> Shapes:
         """Return the shape of the output for an input of ``input_shape``, the batch axis first.
 
         A layer that does not define it is tried on one sample of zeros.
@@ -261,8 +387,18 @@ class Layer(Configurable):
         if not self.built:
             layer = copy.deepcopy(self)
             layer.ensure_built(input_shape)
-        zeros = np.zeros([1 if size is None else size for size in input_shape], self.dtype)
-        return (input_shape[0], *user_code.output(layer, zeros).shape[1:])
+        zeros = map_structure(
+            lambda shape: np.zeros([1 if size is None else size for size in shape], self.dtype),
+            input_shape,
+            SHAPES,
+        )
+        batch = flatten(input_shape, SHAPES)[0][0]
+        output = user_code.output(layer, zeros)
+        return map_structure(lambda y: (batch, *y.shape[1:]), output)
+
+    def compute_output_dtype(self, *input_dtypes: str) -> str:
+        """Return the type of the output's entries for inputs of ``input_dtypes``."""
+        return self.dtype
 
     def run_forward(self, x: Array, training: bool = False) -> Array:
         """Return the output for the batch ``x``; that of a user's own `forward` is checked."""
@@ -272,19 +408,29 @@ class Layer(Configurable):
         """Go back over `run_forward` in training; a user's own `backward` is checked."""
         return user_code.backward(self, gradient) if self.of_user else self.backward(gradient)
 
-    def told_shape(self, input_shape: Shape) -> Shape:
+    def told_shape(self, input_shape: Shapes) -> Shapes:
         """Return what `compute_output_shape` says; that of a user is checked.
 
         Raises:
-            TypeError: If it is no tuple with a batch axis.
+            TypeError: If it is no tuple with a batch axis, or a list or dict of such.
         """
         shape: Any = self.compute_output_shape(input_shape)
-        if not isinstance(shape, (tuple, list)) or not shape:
-            raise TypeError(
-                f"compute_output_shape of layer {self.name!r} must return a tuple, the batch axis "
-                f"first. Received: {shape!r}"
-            )
-        return tuple(shape)
+        if type(shape) is list and not any(isinstance(one, (list, tuple, dict)) for one in shape):
+            shape = tuple(shape)
+        for one in flatten(shape, SHAPES) or [None]:
+            if not isinstance(one, tuple) or not one:
+                raise TypeError(
+                    f"compute_output_shape of layer {self.name!r} must return a tuple, the batch "
+                    f"axis first. Received: {shape!r}"
+                )
+        return shape
+
+    def output_shape_for(self, x: Any) -> Shapes:
+        """Return the shape of the output for the arrays ``x``, their number of samples first."""
+        if isinstance(x, np.ndarray):
+            return (len(x), *self.sample_shape(x.shape[1:]))
+        shapes = map_structure(lambda a: np.shape(a), x)
+        return self.told_shape(shapes)
 
     def sample_shape(self, input_shape: tuple[int, ...]) -> tuple[Any, ...]:
         """Return the shape of one sample's output, given that of its input."""
@@ -303,17 +449,12 @@ class Layer(Configurable):
         In a training step that is done only once the loss and the gradient are known to be finite:
         a step that is refused leaves no trace.
         """
+        for stage, arrays in self._unsettled:
+            if arrays is not None:
+                stage.settle_from(arrays)
+        self._unsettled = ()
         for layer in self.sublayers():
             layer.settle()
-
-    @property
-    def final_activation(self) -> Layer | None:
-        """The activation that the layer ends in, which a loss may be differentiated with as one.
-
-        A layer that has one takes ``logits=True`` in `forward`, to stop before it, and
-        ``from_logits=True`` in `backward`, to start there.
-        """
-        return None
 
     # ---- what a layer has -----------------------------------------------------------------
 
@@ -552,7 +693,7 @@ class Layer(Configurable):
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build the layer as the one that ``config`` is from was built."""
-        self.ensure_built(as_shape("input_shape", config["input_shape"]))
+        self.ensure_built(as_shapes("input_shape", config["input_shape"]))
 
     def save_own_variables(self, store: dict[str, Any]) -> None:
         """Put what a file is to keep of this layer, but not of those within it, into ``store``.
@@ -589,25 +730,74 @@ class Layer(Configurable):
 
     # ---- by hand --------------------------------------------------------------------------
 
-    def __call__(self, x: Any, training: bool = False) -> Array:
-        """Build the layer if need be and return a new array with its output for the batch ``x``.
+    def __call__(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Return the output for ``x``: a new array, or for tensors a new tensor.
+
+        The layer is built for ``x`` if need be.
+
+        Args:
+            x: A batch, or a `KerasTensor`; for a layer of several inputs a list of them.
+            training: Whether to compute as in training. On tensors None leaves that to the model.
+            mask: Which steps of the input count, booleans of shape (batch, steps).
 
         Raises:
             TypeError: If ``x`` is not numeric.
             ValueError: If its shape does not fit the layer.
         """
-        array = as_samples("x", x).astype(self.dtype, copy=False)
-        if not self.takes(array.shape):
+        if any_symbolic(x):
+            return self.on_tensors((x,), training)
+        arrays = self._as_arrays(x)
+        shapes = map_structure(lambda a: (None, *a.shape[1:]), arrays)
+        if not self.takes(shapes):
             raise ValueError(
                 f"Layer {self.name!r} expects an input of shape {self.input_shape}. "
-                f"Received: x of shape {array.shape}"
+                f"Received: x of shape {map_structure(np.shape, arrays)}"
             )
-        self.ensure_built((None, *array.shape[1:]))
+        self.ensure_built(shapes)
         with np.errstate(under="ignore"):
-            output = np.array(self.run_forward(array, training))
+            output = self.run_forward(arrays, bool(training))
+            output = map_structure(np.array, output)
         if training:
             self.settle()
         return output
+
+    def _as_arrays(self, x: Any) -> Any:
+        """Return ``x``, or each of a list or dict of inputs, as `forward` takes it."""
+        if isinstance(x, dict):
+            return {key: self._as_array(part) for key, part in x.items()}
+        if isinstance(x, (list, tuple)) and (
+            self.takes_several or (self.of_user and all(type(a) is np.ndarray for a in x))
+        ):
+            return [self._as_array(part) for part in x]
+        return self._as_array(x)
+
+    def _as_array(self, x: Any) -> Array:
+        array = as_samples("x", x)
+        if self.takes_integers and array.dtype.kind in "iub":
+            return array
+        return array.astype(self.dtype, copy=False)
+
+    def on_tensors(self, arguments: Sequence[Any], training: bool | None = None) -> Any:
+        """Return the tensors that the layer puts out for tensors, and keep the call as a `Node`.
+
+        Args:
+            arguments: What the layer is called with: tensors and constants, also in lists.
+            training: Whether the layer always computes as in training; None leaves that open.
+
+        Raises:
+            ValueError: If the layer cannot take arrays of the tensors' shapes.
+        """
+        arguments = tuple(map_structure(lambda leaf: leaf, part) for part in arguments)
+        x = arguments[0] if len(arguments) == 1 else list(arguments)
+        tensors = [leaf for leaf in flatten(x) if isinstance(leaf, KerasTensor)]
+        shapes = map_structure(lambda t: getattr(t, "shape", ()), x)
+        self.ensure_built(shapes)
+        told = self.told_shape(shapes)
+        dtype = self.compute_output_dtype(*(tensor.dtype for tensor in tensors))
+        outputs = map_structure(lambda shape: KerasTensor(shape, dtype, self.name), told, SHAPES)
+        options = {} if training is None else {"training": training}
+        self.nodes.append(Node(self, arguments, outputs, options))
+        return outputs
 
     def _shown(self) -> dict[str, Any]:
         shown = super()._shown()
@@ -619,10 +809,16 @@ class Layer(Configurable):
 
     def __getstate__(self) -> dict[str, Any]:
         state = without_memo(self.__dict__)
-        return {k: v for k, v in state.items() if k not in ("cache", "_scratch")}
+        kept = {k: v for k, v in state.items() if k not in ("cache", "_unsettled", "_scratch")}
+        return {**kept, "nodes": []}
 
 
 registry: Registry[Layer] = Registry("layer", Layer, "keras.layers")
+
+
+def empty_like(array: Any) -> Array:
+    """Return a new array of the shape and type of ``array``, in rows whatever its own order is."""
+    return np.empty(np.shape(array), np.asarray(array).dtype)
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:
@@ -695,8 +891,28 @@ def as_shape(name: str, shape: Any) -> Shape:
     return tuple(None if size is None else int(size) for size in sizes)
 
 
-def fits(shape: Shape, expected: Shape | None) -> bool:
+def as_shapes(name: str, shapes: Any) -> Shapes:
+    """Return ``shapes``, a shape as for `as_shape`, or a list or dict of those.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    if isinstance(shapes, dict):
+        return {key: as_shapes(f"{name}[{key!r}]", shape) for key, shape in shapes.items()}
+    if isinstance(shapes, (list, tuple)) and any(
+        isinstance(s, (list, tuple, dict)) for s in shapes
+    ):
+        return [as_shapes(f"{name}[{i}]", shape) for i, shape in enumerate(shapes)]
+    return as_shape(name, shapes)
+
+
+def fits(shape: Shapes, expected: Shapes) -> bool:
     """Whether a batch of ``shape`` is one of ``expected``, where None stands for any size."""
+    if isinstance(expected, SHAPES) or isinstance(shape, SHAPES):
+        if expected is None:
+            return True
+        shapes, wanted = flatten(shape, SHAPES), flatten(expected, SHAPES)
+        return len(shapes) == len(wanted) and all(map(fits, shapes, wanted))
     if expected is None or len(shape) != len(expected):
         return expected is None
     return shape[1:] == expected[1:] or all(

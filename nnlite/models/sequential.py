@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
-from nnlite.backend.structure_cache import per_structure, restructured
-from nnlite.backend.variables import Variable
+from nnlite.backend.structure_cache import restructured
 from nnlite.config import floatx
+from nnlite.execution import Graph
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, Shape, as_shape, dtype_policy, registry
-from nnlite.models.summary import print_summary
+from nnlite.models.model import Model
 from nnlite.serialization.objects import PUBLIC, CustomObjectScope, serialize_keras_object
-from nnlite.training.trainer import Trainer
-from nnlite.utils.user_code import penalty, penalty_gradient
 from nnlite.utils.validation import ArgumentError
 
 __all__ = ["Sequential"]
@@ -25,7 +22,7 @@ __all__ = ["Sequential"]
 Array = NDArray[Any]
 
 
-class Sequential(Trainer):
+class Sequential(Model):
     """A network whose layers follow one another, and the trainer that fits it.
 
     The model is built, that is, has weights, once its input shape is known: from an `Input` as
@@ -51,8 +48,6 @@ class Sequential(Trainer):
            [0.]], dtype=float32)
     """
 
-    input_gradient_optional = True
-
     def __init__(
         self,
         layers: Iterable[Layer] | None = None,
@@ -61,7 +56,6 @@ class Sequential(Trainer):
     ) -> None:
         self._layers: list[Layer] = []
         self._input_layer: InputLayer | None = None
-        self._activities: dict[Layer, Array] = {}
         super().__init__(name=name)
         if isinstance(layers, Layer) or not hasattr(layers or (), "__iter__"):
             raise ArgumentError(
@@ -165,28 +159,6 @@ class Sequential(Trainer):
             self.input_shape = self.column_names = None
         return layer
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return the layer of a name, or at an index of `layers`.
-
-        Raises:
-            ValueError: If there is none, or not just one of the two is given.
-        """
-        if (name is None) == (index is None):
-            raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
-        if index is not None:
-            if not isinstance(index, int):
-                raise ArgumentError(f"index must be an integer. Received: index={index!r}")
-            if not -len(self._layers) <= index < len(self._layers):
-                raise ValueError(
-                    f"The model has {len(self._layers)} layers. Received: index={index}"
-                )
-            return self._layers[index]
-        for layer in self._layers:
-            if layer.name == name:
-                return layer
-        names = ", ".join(repr(layer.name) for layer in self._layers)
-        raise ValueError(f"No layer is named {name!r}. The model's layers are: {names}.")
-
     # ---- building -------------------------------------------------------------------------
 
     def declared_input_shape(self) -> Shape | None:
@@ -243,132 +215,11 @@ class Sequential(Trainer):
             input_shape = layer.told_shape(input_shape)
         return input_shape
 
-    @property
-    def weights(self) -> list[Variable]:
-        """All weights, first layer to last, trainable or not.
-
-        Raises:
-            ValueError: If the model is empty, or not built yet, so that it has none to show.
-        """
-        if not self._layers:
-            raise ValueError(f"Model {self.name!r} is empty: add layers, Sequential([Dense(1)]).")
-        return super().weights
-
-    @property
-    def input_shape(self) -> Shape:
-        """The shape of a batch of inputs, the batch axis None.
-
-        Raises:
-            AttributeError: If the model is not built, so that ``hasattr`` tells whether it is.
-        """
-        if self._input_shape is None:
-            raise AttributeError(f"Model {self.name!r} has no input shape before it is built.")
-        return self._input_shape
-
-    @input_shape.setter
-    def input_shape(self, value: Shape | None) -> None:
-        self._input_shape = value
-
-    @property
-    def output_shape(self) -> Shape:
-        """The shape of the output for a batch of ``input_shape``.
-
-        Raises:
-            AttributeError: If the model is not built.
-        """
-        return self.compute_output_shape(self.input_shape)
-
-    # ---- the way of a batch ---------------------------------------------------------------
-
-    def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
-        """Return the last layer's output for ``x``, or only the ``logits`` it is made from."""
-        last = self._layers[-1]
+    def add_to(self, graph: Graph, x: Any, training: bool) -> Any:
+        """Add the calls of the layers, one after the other."""
         for layer in self._layers:
-            if layer.of_user:
-                x = layer.run_forward(x, training)
-            elif logits and layer is last:
-                x = layer.forward(x, training, logits=True)  # type: ignore[call-arg]
-            else:
-                x = layer.forward(x, training)
-            if training and layer.activity_regularizer is not None:
-                self._activities[layer] = x
+            x = graph.add(layer, x, training=training)
         return x
-
-    def backward(
-        self, gradient: Array, *, from_logits: bool = False, input_gradient: bool = True
-    ) -> Array:
-        """Fill the gradient of every weight and return that of the input.
-
-        Args:
-            gradient: The loss's derivative by the last output, or ``from_logits`` by the logits.
-            from_logits: See `forward`.
-            input_gradient: False to stop at the first layer that learns; what is returned then
-                means nothing.
-        """
-        first, last = 0 if input_gradient else self._first_that_learns(), len(self._layers) - 1
-        for index in range(last, first - 1, -1):
-            layer = self._layers[index]
-            if layer.activity_regularizer is not None:
-                y = self._activities[layer]
-                gradient = gradient + penalty_gradient(layer.activity_regularizer, y) / len(y)
-            if layer.of_user:
-                gradient = layer.run_backward(gradient)
-                continue
-            options = {}
-            if index == last and from_logits:
-                options["from_logits"] = True
-            if index == first and not input_gradient and layer.input_gradient_optional:
-                options["input_gradient"] = False
-            gradient = layer.backward(gradient, **options)
-        return gradient
-
-    @per_structure
-    def _first_that_learns(self) -> int:
-        """Return the index of the first layer with a weight that training changes."""
-        for index, layer in enumerate(self._layers):
-            if layer.learning_variables():
-                return index
-        return len(self._layers)
-
-    def step_penalty(self) -> float:
-        """Return the penalties on the layers' outputs in the last ``forward(training=True)``."""
-        if not self._penalizes_outputs():
-            return 0.0
-        total = 0.0
-        for layer in self._layers:
-            if layer.activity_regularizer is not None:
-                y = self._activities[layer]
-                total += penalty(layer.activity_regularizer, y) / len(y)
-            if isinstance(layer, Sequential):
-                total += layer.step_penalty()
-        return total
-
-    def activity_penalty(self, x: Array) -> float:
-        """Return the penalties on the layers' outputs for the batch ``x``, writing nothing.
-
-        Only a model that has such a penalty pays for a pass of its own.
-        """
-        if not self._penalizes_outputs():
-            return 0.0
-        total = 0.0
-        for layer in self._layers:
-            if isinstance(layer, Sequential):
-                total += layer.activity_penalty(x)
-            x = layer.run_forward(x)
-            if layer.activity_regularizer is not None:
-                total += penalty(layer.activity_regularizer, x) / len(x)
-        return total
-
-    @per_structure
-    def _penalizes_outputs(self) -> bool:
-        """Return whether any layer, however deep, has an activity regularizer."""
-        return any(layer.activity_regularizer is not None for layer in self.all_layers())
-
-    @property
-    def final_activation(self) -> Layer | None:
-        """The activation that the last layer ends in."""
-        last = self._layers[-1] if self._layers else self
-        return None if self.of_user or last.of_user or last is self else last.final_activation
 
     # ---- as data --------------------------------------------------------------------------
 
@@ -415,80 +266,12 @@ class Sequential(Trainer):
             model.build(shape)
         return model
 
-    # ---- as files -------------------------------------------------------------------------
-
-    def save(
-        self,
-        filepath: str | os.PathLike[str],
-        overwrite: bool = True,
-        zipped: bool | None = None,
-        **options: Any,
-    ) -> None:
-        """Write the model to a ``.keras`` or ``.h5`` file; see `nnlite.saving.save_model`."""
-        from nnlite.saving.writing import save_model
-
-        save_model(self, filepath, overwrite, zipped, **options)
-
-    def save_weights(
-        self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any
-    ) -> None:
-        """Write the weights to a ``.weights.h5`` file; see `nnlite.saving.save_weights`."""
-        from nnlite.saving.writing import save_weights
-
-        save_weights(self, filepath, overwrite, **options)
-
-    def load_weights(
-        self, filepath: str | os.PathLike[str], skip_mismatch: bool = False, **options: Any
-    ) -> None:
-        """Copy weights out of a file; see `nnlite.saving.load_weights`."""
-        from nnlite.saving.reading import load_weights
-
-        load_weights(self, filepath, skip_mismatch, **options)
-
-    def to_json(self, **options: Any) -> str:
-        """Return the model without its weights as JSON, for `nnlite.models.model_from_json`.
-
-        Args:
-            **options: Those of ``json.dumps``.
-        """
-        from nnlite.saving.writing import model_json
-
-        return model_json(self, **options)
-
-    # ---- to look at -----------------------------------------------------------------------
-
-    def summary(
-        self,
-        line_length: int | None = None,
-        positions: Sequence[float] | None = None,
-        print_fn: Any = None,
-        expand_nested: bool = False,
-        show_trainable: bool = False,
-        layer_range: tuple[str, str] | None = None,
-    ) -> None:
-        """Print a table of the layers, their output shapes and numbers of weights.
-
-        Args:
-            line_length: The table's width; None takes the terminal's.
-            positions: Where columns end, as fractions of the width; None fits them.
-            print_fn: Called with the whole table in the place of ``print``.
-            expand_nested: Whether to list the layers of nested models too.
-            show_trainable: Whether to tell of each layer whether it is trained.
-            layer_range: The names (or regular expressions) of the first and last layer to show.
-        """
-        print_summary(
-            self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
-        )
-
     def __repr__(self) -> str:
         return f"Sequential([{', '.join(repr(layer) for layer in self._chain())}])"
 
     def _chain(self) -> list[Layer]:
         head: list[Layer] = [self._input_layer] if self._input_layer else []
         return head + self._layers
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_activities": {}}
 
 
 registry.add("Sequential", Sequential)

@@ -194,6 +194,6 @@ class Door(Predictor):
         loss = self._loss
         if loss is not None and not self._chooses_loss:
             return loss
-        fitting = default_loss(self.final_activation, y, output_shape, self._crossentropy)
+        fitting = default_loss(self.final_activation(), y, output_shape, self._crossentropy)
         fitting._loss_weight = self._loss_weight
         return loss if loss is not None and type(loss) is type(fitting) else fitting

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import structure
 from nnlite.constraints import project
-from nnlite.layers.activations import Sigmoid, Softmax
+from nnlite.execution import Call, Graph, ReferenceExecutor
+from nnlite.layers.activations import ActivationLayer, Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
     BinaryCrossEntropy,
@@ -75,6 +76,14 @@ def from_logits(loss: Loss, activation: Layer | None) -> Loss | None:
     return joined
 
 
+def _last_activation(graph: Graph) -> Call | None:
+    """Return the call of an activation that makes the graph's output, and nobody else reads."""
+    (output,) = graph.outputs
+    maker = graph.maker(output)
+    alone = maker is not None and graph.readers()[output] == 1
+    return maker if alone and isinstance(maker.layer, ActivationLayer) else None
+
+
 class Objective:
     """The loss of one model, and the way forward and back that belongs to it.
 
@@ -124,53 +133,49 @@ class Objective:
     def settle(self) -> None:
         """Take note of what follows from the model as it is now."""
         self._settled = structure()
-        self._activation = self.model.final_activation
-        joined = None if self._penalizes_output() else from_logits(self.loss, self._activation)
-        self.joined = joined is not None
-        self.loss_in_use = joined or self.loss
-        learning = self.model.learning_variables()
+        model = self.model
+        learning = model.learning_variables()
         self._regularized = [(v, v.regularizer) for v in learning if v.regularizer is not None]
         self._constrained = [(v, v.constraint) for v in learning if v.constraint is not None]
-
-    def _penalizes_output(self) -> bool:
-        """Return whether a penalty is on what the last activation, however nested, puts out."""
-        last: Layer = self.model
-        while isinstance(last, Predictor):
-            last = last.sublayers()[-1]
-            if last.activity_regularizer is not None:
-                return True
-        return False
+        graph = model.graph(training=True)
+        last = _last_activation(graph)
+        self._activation = last.layer if last else None
+        joined = from_logits(self.loss, self._activation)
+        self.joined = joined is not None
+        self.loss_in_use = joined or self.loss
+        testing = model.graph(training=False)
+        if last and joined:
+            graph = graph.before([last])
+            testing = testing.before([_last_activation(testing)])
+        self.executor = ReferenceExecutor(graph, learning)
+        self._testing = testing
 
     def forward(self, x: Array, training: bool) -> Array:
         """Return what the loss in use takes: the model's output, or its logits."""
-        if self.joined:
-            return self.model.forward(x, training, logits=True)  # type: ignore[call-arg]
-        return self.model.run_forward(x, training)
+        executor = self.executor if training else ReferenceExecutor(self._testing)
+        (output,) = executor.forward([x])
+        return output
 
     def predictions(self, output: Array) -> Array:
         """Return the model's output, given what `forward` returned."""
         if not self.joined:
             return output
         assert self._activation is not None  # it is what the loss was joined with
-        return self._activation.forward(output.copy())
+        return self._activation.forward(output)
 
     def backward(self, gradient: Array) -> None:
         """Fill the gradient of every weight."""
-        if self.model.of_user:
-            self.model.run_backward(gradient)
-            return
-        self.model.backward(gradient, from_logits=self.joined, input_gradient=False)  # type: ignore[call-arg]
+        self.executor.backward([gradient], inputs=False)
 
     def input_gradient(self, gradient: Array) -> Array:
         """Fill the gradient of every weight and return that of the model's input."""
-        if self.model.of_user:
-            return self.model.run_backward(gradient)
-        return self.model.backward(gradient, from_logits=self.joined)  # type: ignore[call-arg]
+        (dx,) = self.executor.backward([gradient])
+        return dx
 
     def regularize(self) -> float:
         """Add each penalty's gradient to its weight's, and return all penalties of the step."""
         self.add_penalty_gradients()
-        return self.weight_penalty() + self.model.step_penalty()
+        return self.weight_penalty() + self.executor.penalty()
 
     def add_penalty_gradients(self) -> None:
         """Add the gradient of the penalty on each weight to that of the loss."""

@@ -59,6 +59,12 @@ class Trainer(Door):
 
     refused_overrides: ClassVar[Mapping[str, str]] = {
         **Door.refused_overrides,
+        "settle": "its layers define settle(self).",
+        **dict.fromkeys(("final_activation", "add_to", "graph"), "nnlite itself finds it out."),
+        **dict.fromkeys(
+            ("input_structure", "output_structure", "step_penalty", "activity_penalty"),
+            "nnlite itself finds it out.",
+        ),
         **dict.fromkeys(
             ("make_train_function", "make_test_function", "make_predict_function"),
             "define train_step(self, data), test_step(self, data) or predict_step(self, data).",
@@ -533,8 +539,7 @@ class Trainer(Door):
         assert self._objective is not None
         self._optimizer.update()
         self._objective.constrain()
-        for layer in self._settling():
-            layer.settle()
+        self._settle_step()
 
     def _refuse_step(self, value: float) -> None:
         """Raise for a step of a user's that is not finite, or note it where a callback ends it."""
@@ -550,20 +555,6 @@ class Trainer(Door):
         if self._objective is None:
             self._objective = Objective(self.loss or losses.MeanSquaredError(), self)
         return self._objective
-
-    def settle(self) -> None:
-        """As `Layer.settle`; within a step, `update_weights` does it."""
-        if self._own_step is None:
-            super().settle()
-
-    @per_structure
-    def _settling(self) -> list[Layer]:
-        """Return the layers that have something to write once a step is known to be good."""
-        return [
-            layer
-            for layer in self.all_layers()
-            if not isinstance(layer, Trainer) and type(layer).settle is not Layer.settle
-        ]
 
     @per_structure
     def _unguarded(self) -> list[Variable]:
@@ -629,8 +620,15 @@ class Trainer(Door):
                 "lack those of the penalties on weights. Call update_weights(), which adds them, "
                 "instead of optimizer.apply(...)."
             )
-        for layer in self._settling():
-            layer.settle()
+        self._settle_step()
+
+    def _settle_step(self) -> None:
+        """Let the layers write down what the step has gathered, such as moving averages."""
+        assert self._objective is not None
+        if self._own_step is None or not self.cache:
+            self._objective.executor.settle()
+        else:  # a user's train_step has run the model by hand
+            self.cache[0].settle()
 
     def _checked_logs(self, method: str, logs: Any) -> dict[str, Any]:
         """Return what a user's step returned.

@@ -61,7 +61,7 @@ def require_derivative(
 
     Args:
         cls: The class that is being defined.
-        base: The class whose own ``derivative`` does nothing but say that there is none.
+        base: The class whose own ``derivative`` is of no function: that of a direct subclass.
         function: The method that computes the function.
         derivative: The method that computes its derivative.
         signature: That method's arguments, for the message.
@@ -70,7 +70,8 @@ def require_derivative(
         TypeError: If a class outside of the package defines ``function`` anew, and no
             ``derivative`` with it.
     """
-    at = depth(cls, derivative)
+    shipped = next(i for i, owner in enumerate(cls.__mro__) if not _is_foreign(owner))
+    at = min(depth(cls, derivative), shipped)
     if overridden(cls, function) and depth(cls, function) < at < cls.__mro__.index(base):
         raise TypeError(
             f"{cls.__name__} overrides {function} and inherits {derivative} from "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
 from nnlite.utils.validation import as_returned
 
 if TYPE_CHECKING:
@@ -95,48 +96,60 @@ def floats(what: str, value: Any, shape: tuple[int, ...] | None, dtype: Any) -> 
     return as_returned(what, array, array.shape if shape is None else shape, dtype)
 
 
-def output(layer: Layer, x: Array, training: bool = False) -> Array:
+def output(layer: Layer, x: Any, training: bool = False) -> Any:
     """Return what a user's layer makes of the batch ``x``, whatever its shape.
 
     Raises:
-        TypeError: If that is no array of floats.
+        TypeError: If that is no array of floats, or a list or dict of such.
         ValueError: If the layer writes into ``x``.
     """
     what = f"forward of layer {layer.name!r}"
     with lent(what):
-        result = layer.forward(read_only(x), training)
+        result = layer.forward(map_structure(read_only, x), training)
+    several = isinstance(result, (list, tuple, dict)) and flatten(result)
+    if several and all(isinstance(y, np.ndarray) for y in several):
+        return map_structure(lambda y: floats(what, y, None, layer.dtype), result)
     return floats(what, result, None, layer.dtype)
 
 
-def forward(layer: Layer, x: Array, training: bool) -> Array:
+def forward(layer: Layer, x: Any, training: bool) -> Any:
     """Run the forward pass of a user's layer on the batch ``x``.
 
     Raises:
-        TypeError: If it returns anything but an array of floats.
+        TypeError: If it returns anything but an array of floats, or a list or dict of such.
         ValueError: If it writes into ``x``, or the shape of what it returns is not the one that
             its `compute_output_shape` says.
     """
     y = output(layer, x, training)
-    expected = (len(x), *layer.sample_shape(x.shape[1:]))
-    if len(y.shape) != len(expected) or not all(
-        want in (None, size) for size, want in zip(y.shape, expected, strict=True)
-    ):
+    expected = layer.output_shape_for(x)
+    if not fitting(y, expected):
         raise ValueError(
             f"forward of layer {layer.name!r} must return an array of shape {expected} for an x "
-            f"of shape {x.shape}, as its compute_output_shape says. Received: shape {y.shape}"
+            f"of shape {map_structure(np.shape, x)}, as its compute_output_shape says. Received: "
+            f"shape {map_structure(np.shape, y)}"
         )
     if training:
-        layer.shape_in_step = x.shape
+        layer.shape_in_step = map_structure(np.shape, x)
     return y
 
 
-def backward(layer: Layer, gradient: Array) -> Array:
+def fitting(y: Any, expected: Any) -> bool:
+    """Return whether arrays have the shapes expected of them, None standing for any size."""
+    arrays, shapes = flatten(y), flatten(expected, SHAPES)
+    return len(arrays) == len(shapes) and all(
+        array.ndim == len(shape)
+        and all(want in (None, size) for size, want in zip(array.shape, shape, strict=True))
+        for array, shape in zip(arrays, shapes, strict=True)
+    )
+
+
+def backward(layer: Layer, gradient: Any) -> Any:
     """Run the backward pass of a user's layer, after `forward` in training.
 
     In the first step of a run every gradient of the layer's weights is looked at as well.
 
     Raises:
-        TypeError: If it returns anything but an array of floats.
+        TypeError: If it returns anything but an array of floats, or as many as the inputs.
         ValueError: If that is not of the input's shape, or the gradient of a weight was not
             written.
     """
@@ -146,7 +159,7 @@ def backward(layer: Layer, gradient: Array) -> Array:
         bits, mark = _bits(variable)
         bits.fill(mark)
     with lent(what):
-        result = layer.backward(read_only(gradient))
+        result = layer.backward(map_structure(read_only, gradient))
     for variable in unproven:
         bits, mark = _bits(variable)
         if (bits == mark).any():
@@ -156,7 +169,17 @@ def backward(layer: Layer, gradient: Array) -> Array:
                 "+=. A weight without a gradient is made by add_weight(..., trainable=False)."
             )
     layer.unproven = False
-    return floats(what, result, layer.shape_in_step, layer.dtype)
+    shapes = flatten(layer.shape_in_step, SHAPES)
+    gradients = flatten(result) if len(shapes) > 1 else [result]
+    if len(gradients) != len(shapes):
+        raise ValueError(
+            f"{what} must return a gradient for each of its {len(shapes)} inputs. Received: "
+            f"{len(gradients)}"
+        )
+    checked = [
+        floats(what, one, shape, layer.dtype) for one, shape in zip(gradients, shapes, strict=True)
+    ]
+    return pack_as(layer.shape_in_step, checked, SHAPES)
 
 
 def _bits(variable: Variable) -> tuple[Array, int]:

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape
@@ -48,6 +47,8 @@ class ActivationLayer(Layer):
     Dense(units=2, activation=Square())
     """
 
+    elementwise = True
+
     #: Whether `chain` reads x.
     needs_input = False
 
@@ -68,50 +69,25 @@ class ActivationLayer(Layer):
             f"{type(self).__name__} does not define chain(gradient, x, y, out)"
         )
 
-    def forward(
-        self, x: Array, training: bool = False, *, logits: bool = False, in_place: bool = False
-    ) -> Array:
-        """Return f(x), of the shape of ``x``.
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Write f(x) into ``y``."""
+        made = self.apply(x, y)
+        if made is not y:  # by a class of a user's
+            y[...] = as_returned(f"{type(self).__name__}.apply", made, y.shape, self.dtype)
 
-        Args:
-            x: The batch.
-            training: Whether to keep what `backward` needs.
-            logits: Whether to stop before the function and return ``x``.
-            in_place: Whether nobody else reads ``x``, so that f(x) may take its place.
-        """
-        if logits:
-            return x
-        if training:
-            in_place = in_place and not self.needs_input
-            out = x if in_place else self.scratch("output", x.shape)
-        else:
-            out = x if in_place else np.empty_like(x)
-        y = self.apply(x, out)
-        if y is not out:
-            y = as_returned(f"{type(self).__name__}.apply", y, x.shape, self.dtype)
-        if training:
-            self.cache = (x, y)
-        return y
+    def backward_into(self, dy: Array, x: Array, y: Array, dx: Array) -> None:
+        """Write ``dy`` times f'(x) into ``dx``."""
+        made = self.chain(dy, x, y, dx)
+        if made is not dx:
+            dx[...] = as_returned(f"{type(self).__name__}.chain", made, dx.shape, self.dtype)
 
-    def backward(self, gradient: Array, *, from_logits: bool = False) -> Array:
-        """Return ``gradient`` times f'(x), or as it is where it is ``from_logits`` already."""
-        if from_logits:
-            return gradient
-        x, y = self.cache
-        out = self.scratch("input_gradient", gradient.shape)
-        dx = self.chain(gradient, x, y, out)
-        if dx is not out:
-            dx = as_returned(f"{type(self).__name__}.chain", dx, gradient.shape, self.dtype)
-        return dx
+    def reads(self, name: str) -> bool:
+        """Return whether `chain` looks at ``"x"``; at ``"y"`` it always may."""
+        return name == "y" or self.needs_input
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``: an activation keeps it."""
         return input_shape
-
-    @property
-    def final_activation(self) -> Layer | None:
-        """This activation."""
-        return self
 
 
 registry: Registry[Layer] = Registry("activation", Layer)

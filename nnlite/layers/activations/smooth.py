@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,9 @@ class Identity(Layer):
     array([[-1.,  2.]], dtype=float32)
     """
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return ``x``."""
-        return x
-
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient``."""
-        return gradient
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return none: the output is the input."""
+        return ()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""

@@ -59,22 +59,13 @@ class Activation(Layer):
         """Build the activation."""
         self.activation.ensure_built(input_shape)
 
-    def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
-        """Return a(x), or x where only the ``logits`` are asked for."""
-        return x if logits else self._activation.run_forward(x, training)
-
-    def backward(self, gradient: Array, *, from_logits: bool = False) -> Array:
-        """Return ``gradient`` times a'(x), or as it is where it is ``from_logits`` already."""
-        return gradient if from_logits else self._activation.run_backward(gradient)
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return what the activation consists of."""
+        return self._activation.in_stages(training)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of what the activation puts out: ``input_shape``, but for a `GLU`."""
         return self.activation.compute_output_shape(input_shape)
-
-    @property
-    def final_activation(self) -> Layer | None:
-        """The activation that this layer runs."""
-        return self.activation.final_activation
 
     def sublayers(self) -> Sequence[Layer]:
         """Return the activation."""

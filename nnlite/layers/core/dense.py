@@ -53,8 +53,6 @@ class Dense(Layer):
     Dense(units=2, activation=ReLU(), kernel_initializer=Ones())
     """
 
-    input_gradient_optional = True
-
     fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
 
     def __init__(
@@ -104,8 +102,6 @@ class Dense(Layer):
         if self.built and self.input_shape is not None:
             layer.ensure_built((*self.input_shape[:-1], self.units))
         self._activation = layer
-        plain = isinstance(layer, activations.ActivationLayer) and not layer.of_user
-        self._options: dict[str, bool] = {"in_place": True} if plain else {}
         restructured()
 
     def build(self, input_shape: Shape) -> None:
@@ -141,48 +137,37 @@ class Dense(Layer):
             and self.activation.takes((*input_shape[:-1], self.units))
         )
 
-    def forward(self, x: Array, training: bool = False, *, logits: bool = False) -> Array:
-        """Return g(x W + b), or x W + b where only the ``logits`` are asked for."""
-        rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-        out = self.scratch("output", (len(rows), self.units)) if training else None
-        z = rows.dot(self.kernel.value, out)  # as a method: np.dot itself takes 0.15 us more
-        if self.use_bias:
-            z += self.bias.value
-        if training:
-            self.cache = (rows, x.shape)
-        if rows is not x:
-            z = z.reshape(*x.shape[:-1], self.units)
-        if logits:
-            return z
-        g = self._activation
-        return g.run_forward(z, training) if g.of_user else g.forward(z, training, **self._options)
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return the layer, which computes z, and what computes g(z)."""
+        return (self, *self._activation.in_stages(training))
 
-    def backward(
-        self, gradient: Array, *, from_logits: bool = False, input_gradient: bool = True
-    ) -> Array:
-        """Fill dJ/dW and dJ/db and return dJ/dx; without ``input_gradient``, dJ/dz."""
-        if not from_logits:
-            g = self._activation
-            gradient = g.run_backward(gradient) if g.of_user else g.backward(gradient)
-        rows, shape = self.cache
-        d = gradient if gradient.ndim == 2 else gradient.reshape(-1, self.units)
+    def output_shape_for(self, x: Array) -> Shape:
+        """Return the shape of z."""
+        return (*x.shape[:-1], self.units)
+
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Write z = x W + b into ``y``."""
+        if x.ndim > 2:
+            x, y = x.reshape(-1, x.shape[-1]), y.reshape(-1, self.units)
+        x.dot(self.kernel.value, y)  # as a method: np.dot itself takes 0.15 us more
+        if self.use_bias:
+            y += self.bias.value
+
+    def backward_into(self, dy: Array, x: Array, dx: Array | None = None) -> None:
+        """Fill dJ/dW = x^T dJ/dz and dJ/db = 1^T dJ/dz, and write dJ/dx = dJ/dz W^T."""
+        if x.ndim > 2:
+            x, dy = x.reshape(-1, x.shape[-1]), dy.reshape(-1, self.units)
+            dx = None if dx is None else dx.reshape(x.shape)
         if self._trainable:
-            rows.T.dot(d, self.kernel.gradient)
+            x.T.dot(dy, self.kernel.gradient)
             if self.use_bias:
-                ones(len(d), self.dtype).dot(d, self.bias.gradient)
-        if not input_gradient:
-            return gradient
-        out = self.scratch("input_gradient", rows.shape)
-        return d.dot(self.kernel.value.T, out).reshape(shape)
+                ones(len(dy), self.dtype).dot(dy, self.bias.gradient)
+        if dx is not None:
+            dy.dot(self.kernel.value.T, dx)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape`` with ``units`` as its last size (by a `GLU`, half of them)."""
         return self.activation.compute_output_shape((*input_shape[:-1], self.units))
-
-    @property
-    def final_activation(self) -> Layer | None:
-        """What its activation ends in: the activation itself, but for the identity."""
-        return self.activation.final_activation
 
     def sublayers(self) -> Sequence[Layer]:
         """Return the activation."""

@@ -1,0 +1,205 @@
+"""Graph: the calls of layers that a model consists of, in order, each with what it reads.
+
+Every array on the way has a number, its slot. Nested models are taken apart into their calls, and
+a layer into its stages: ``Dense(3, activation="relu")`` is one layer and two calls.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nnlite.backend.variables import Variable
+from nnlite.layers.layer import Layer
+from nnlite.utils.structures import flatten, map_structure
+
+__all__ = ["Call", "Graph", "Slot"]
+
+Array = NDArray[Any]
+
+
+class Slot(int):
+    """The number of an array of a graph, as against a constant among a layer's arguments."""
+
+
+class Call:
+    """One layer run once.
+
+    Args:
+        layer: The layer.
+        x: The slots that it reads, as its `forward` takes them; what is no `Slot` is a constant.
+        outputs: The slots that it writes.
+        parts: The layers that keep what their way back needs, each for this call.
+        training: Whether the layer computes as in training.
+        owner: The layer that ``layer`` is a stage of.
+        first: Whether it is the first of the stages.
+
+    Attributes:
+        shared: Whether one of ``parts`` has more calls in the graph.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        x: Any,
+        outputs: Any,
+        parts: Sequence[Layer],
+        training: bool,
+        owner: Layer,
+        first: bool = True,
+    ) -> None:
+        self.layer = layer
+        self.owner = owner
+        self.first = first
+        self.x = x
+        self.y = outputs
+        self.inputs = [slot for slot in flatten(x) if isinstance(slot, Slot)]
+        self.outputs: list[Slot] = flatten(outputs)
+        self.parts = parts
+        self.training = training
+        self.shared = False
+
+    def arguments(self, values: Sequence[Any]) -> Any:
+        """Return what the layer takes, given the arrays of all slots."""
+        if isinstance(self.x, Slot):
+            return values[self.x]
+        return map_structure(lambda s: values[s] if isinstance(s, Slot) else s, self.x)
+
+    def variables(self) -> list[Variable]:
+        """Return the weights that the call uses."""
+        return [variable for part in self.parts for variable in part._variables]
+
+    def __repr__(self) -> str:
+        return f"<{self.layer.name}: {self.x} -> {self.y}>"
+
+
+class Graph:
+    """Calls in order, from some inputs to some outputs.
+
+    Args:
+        training: Whether it computes as in training.
+
+    Attributes:
+        calls: The calls, each after those whose outputs it reads.
+        inputs: The slots of the inputs.
+        outputs: The slots of the outputs.
+        penalties: The regularizers of layers' outputs, with the slot that each looks at.
+    """
+
+    def __init__(self, training: bool) -> None:
+        self.training = training
+        self.calls: list[Call] = []
+        self.inputs: list[Slot] = []
+        self.outputs: list[Slot] = []
+        self.penalties: list[tuple[Slot, Any]] = []
+        self.size = 0
+
+    def new_slot(self) -> Slot:
+        """Return a slot that is not in use."""
+        self.size += 1
+        return Slot(self.size - 1)
+
+    def add_input(self) -> Slot:
+        """Return the slot of a further input."""
+        self.inputs.append(self.new_slot())
+        return self.inputs[-1]
+
+    def add(self, layer: Layer, x: Any, count: Any = None, training: bool | None = None) -> Any:
+        """Add a call of ``layer`` on ``x``, and return the slots of what it puts out.
+
+        Args:
+            layer: The layer; a model is taken apart into the calls of its layers.
+            x: Slots, one or a list or dict; constants may be among them.
+            count: A structure as that of the output; None where it is a single array.
+            training: Whether the layer computes as in training; None takes that of the graph.
+        """
+        training = self.training if training is None else training
+        if layer.of_user:
+            y = self._call(layer, x, count, layer.all_layers(), training, layer)
+        elif layer.is_model:
+            y = layer.add_to(self, x, training)  # type: ignore[attr-defined]
+        else:
+            y = x
+            for stage in layer.stages(training):
+                parts = [stage] if stage.primitive else stage.all_layers()
+                y = self._call(stage, y, count, parts, training, layer, y is x)
+        if layer.activity_regularizer is not None:
+            self.penalties += [(slot, layer.activity_regularizer) for slot in flatten(y)]
+        return y
+
+    def _call(
+        self,
+        layer: Layer,
+        x: Any,
+        count: Any,
+        parts: Sequence[Layer],
+        training: bool,
+        owner: Layer,
+        first: bool = True,
+    ) -> Any:
+        y = self.new_slot() if count is None else map_structure(lambda _: self.new_slot(), count)
+        self.calls.append(Call(layer, x, y, parts, training, owner, first))
+        return y
+
+    def finish(self, outputs: Iterable[Slot]) -> Graph:
+        """Take ``outputs`` as those of the graph, and return the graph."""
+        self.outputs = list(outputs)
+        calls = Counter(id(part) for call in self.calls for part in call.parts)
+        for call in self.calls:
+            call.shared = any(calls[id(part)] > 1 for part in call.parts)
+        return self
+
+    # ---- what follows from it -------------------------------------------------------------
+
+    def readers(self) -> Counter[int]:
+        """Return how often each slot is read, by calls, as an output and by penalties."""
+        read = Counter(slot for call in self.calls for slot in call.inputs)
+        read.update(self.outputs)
+        read.update(slot for slot, _ in self.penalties)
+        return read
+
+    def maker(self, slot: Slot) -> Call | None:
+        """Return the call that writes ``slot``; None for an input."""
+        return next((call for call in self.calls if slot in call.outputs), None)
+
+    def before(self, activations: Iterable[Call]) -> Graph:
+        """Return the graph that stops before some of the calls that make its outputs.
+
+        Args:
+            activations: Calls of one input and one output each, which nothing else reads.
+        """
+        skipped = {call.outputs[0]: call for call in activations}
+        graph = Graph(self.training)
+        graph.calls = [call for call in self.calls if call not in skipped.values()]
+        graph.inputs, graph.penalties, graph.size = self.inputs, self.penalties, self.size
+        graph.outputs = [
+            skipped[slot].inputs[0] if slot in skipped else slot for slot in self.outputs
+        ]
+        return graph
+
+    def differentiated(self, learning: Iterable[Variable], inputs: bool) -> set[int]:
+        """Return the slots whose gradients are needed.
+
+        Args:
+            learning: The weights that training changes.
+            inputs: Whether the gradients of the graph's inputs are asked for.
+
+        Raises:
+            ValueError: If a layer that computes as outside of training stands on the way back.
+        """
+        learn = {id(variable) for variable in learning}
+        needed: set[int] = set(self.inputs) if inputs else set()
+        for call in self.calls:
+            if needed.isdisjoint(call.inputs) and not any(id(v) in learn for v in call.variables()):
+                continue
+            needed.update(call.outputs)
+            if self.training and not call.training and not call.layer.primitive:
+                raise ValueError(
+                    f"Layer {call.layer.name!r} is called with training=False, and something "
+                    "before it learns: its backward cannot run then. Freeze what comes before it, "
+                    "by trainable = False, or leave out training=False."
+                )
+        return needed

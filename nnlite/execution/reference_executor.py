@@ -1,0 +1,143 @@
+"""How a network learns, in one page: forward in order, backward in reverse.
+
+The loss J depends on every array on the way. Backward, each call is handed dJ/dy of what it put
+out and returns dJ/dx of what it read (the chain rule); an array that several calls read gets the
+sum of what they return, and so does a weight that is used several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.backend.variables import Variable
+from nnlite.execution.graph import Call, Graph, Slot
+from nnlite.layers.layer import empty_like
+from nnlite.utils.structures import flatten, map_structure, pack_as
+from nnlite.utils.user_code import penalty, penalty_gradient
+
+__all__ = ["ReferenceExecutor"]
+
+Array = NDArray[Any]
+
+
+class ReferenceExecutor:
+    """One pass over a graph: forward, and back over the same arrays.
+
+    Args:
+        graph: The graph.
+        learning: The weights whose gradients are asked for.
+
+    Attributes:
+        values: The arrays of the last `forward`, by slot.
+        gradients: The loss's derivatives by them after `backward`, by slot.
+    """
+
+    def __init__(self, graph: Graph, learning: Sequence[Variable] = ()) -> None:
+        self.graph = graph
+        self.learning = learning
+        self.values: list[Any] = []
+        self.gradients: dict[int, Array] = {}
+        self._kept: dict[Call, Any] = {}  # what the way back of each call needs
+
+    def forward(self, inputs: Sequence[Array]) -> list[Array]:
+        """Return the graph's outputs for ``inputs``."""
+        graph = self.graph
+        values = self.values = [None] * graph.size
+        for slot, x in zip(graph.inputs, inputs, strict=True):
+            values[slot] = x
+        for call in graph.calls:
+            x, layer = call.arguments(values), call.layer
+            arrays = None
+            if layer.primitive:
+                arrays = self._kept[call] = layer.arrays_for(x)
+                layer.forward_into(*[arrays[name] for name in layer.forward_names])
+                y = arrays["y"]
+            else:
+                y = layer.run_forward(x, call.training)
+                if call.training:  # another call of the layer would forget what this one kept
+                    self._kept[call] = [(p, p.cache, p.shape_in_step) for p in call.parts]
+            if graph.training:
+                call.owner.keep(layer, arrays, call.first)
+            for slot, array in zip(call.outputs, flatten(y), strict=True):
+                values[slot] = array
+        return [values[slot] for slot in graph.outputs]
+
+    def backward(self, gradients: Sequence[Array | None], inputs: bool = True) -> list[Any]:
+        """Fill the gradient of each weight that learns, and return those of the inputs.
+
+        Args:
+            gradients: The loss's derivative by each output; None for an output without a loss.
+            inputs: Whether the inputs' gradients are asked for; each is None if not.
+        """
+        graph, total = self.graph, self.gradients
+        total.clear()
+        needed = graph.differentiated(self.learning, inputs)
+        for slot, gradient in zip(graph.outputs, gradients, strict=True):
+            self._add(slot, gradient)
+        written: set[int] = set()
+        for call in reversed(graph.calls):
+            if needed.isdisjoint(call.outputs):
+                continue
+            for slot in call.outputs:
+                self._add_penalties(slot)
+            if not any(slot in total for slot in call.outputs):
+                continue  # no loss depends on it
+            dy = [total.get(slot, np.zeros_like(self.values[slot])) for slot in call.outputs]
+            own = call.variables()
+            before = [(v, v.gradient.copy()) for v in own if id(v) in written]
+            dx = self._backward(call, pack_as(call.y, dy))
+            for variable, gradient in before:
+                variable.gradient += gradient
+            written.update(id(variable) for variable in own)
+            for slot, gradient in zip(flatten(call.x), flatten(dx), strict=True):
+                if isinstance(slot, Slot) and slot in needed:
+                    self._add(slot, gradient)
+        for slot in graph.inputs if inputs else ():
+            self._add_penalties(slot)
+        for variable in self.learning:
+            if id(variable) not in written:
+                variable.gradient.fill(0)
+        return [total.get(slot) for slot in graph.inputs]
+
+    def _backward(self, call: Call, dy: Any) -> Any:
+        """Go back over one call."""
+        layer, kept = call.layer, self._kept[call]
+        if not layer.primitive:
+            for part, cache, shape in kept:
+                part.cache, part.shape_in_step = cache, shape
+            return layer.run_backward(dy)
+        kept["dy"] = dy
+        kept["dx"] = map_structure(empty_like, kept["x"])
+        layer.backward_into(*[kept[name] for name in layer.backward_names])
+        return kept["dx"]
+
+    def _add(self, slot: int, gradient: Array | None) -> None:
+        total = self.gradients
+        if gradient is not None:
+            total[slot] = total[slot] + gradient if slot in total else gradient
+
+    def _add_penalties(self, slot: int) -> None:
+        """Add the derivative of the penalties on an output, each averaged over the batch."""
+        for at, regularizer in self.graph.penalties:
+            if at == slot:
+                y = self.values[slot]
+                self._add(slot, penalty_gradient(regularizer, y) / len(y))
+
+    def penalty(self) -> float:
+        """Return the penalties on outputs of the last `forward`, each averaged over the batch."""
+        return sum(
+            penalty(regularizer, self.values[slot]) / len(self.values[slot])
+            for slot, regularizer in self.graph.penalties
+        )
+
+    def settle(self) -> None:
+        """Write down what the last `forward` has gathered, such as moving averages."""
+        for call in self.graph.calls:
+            if call.layer.primitive:
+                call.layer.settle_from(self._kept[call])
+            else:
+                call.layer.settle()
