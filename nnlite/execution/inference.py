@@ -68,7 +68,8 @@ def _steps(graph: Graph) -> list[tuple[Call, bool, list[Slot]]]:
     """Return each call, whether its output takes its input's place, and what is read no more."""
     steps: list[tuple[Call, bool, list[Slot]]] | None = graph.notes.get("inference")
     if steps is None:
-        readers, makers, kept = graph.readers(), {}, set(graph.outputs)
+        makers: dict[Slot, Call] = {}
+        readers, kept = graph.readers(), set(graph.outputs)
         last = {slot: call for call in graph.calls for slot in call.inputs}
         steps = []
         for call in graph.calls:

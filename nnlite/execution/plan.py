@@ -61,10 +61,10 @@ class Plan:
     >>> model = Sequential([Input((4,)), Dense(3, activation="relu"), Dense(1)])
     >>> x = np.zeros((8, 4), "float32")
     >>> print(Plan(model.graph(training=True), model.learning_variables(), [x], Memory()))
-    call     output   in place  gradient of the input
-    dense    (8, 3)             not asked for
-    re_lu    (8, 3)   yes       yes
-    dense_1  (8, 1)             yes
+    call     output  in place  gradient of the input
+    dense    (8, 3)            not asked for
+    re_lu    (8, 3)  yes       yes
+    dense_1  (8, 1)            yes
     """
 
     def __init__(
@@ -172,8 +172,8 @@ class Plan:
                     take(slot)
                 free += [taken[slot] for slot in call.outputs if slot in taken]
         dtypes = {slot: np.dtype(graph.dtypes[slot]) for slot in taken}
-        for slot, at in sorted(taken.items(), key=lambda item: -self._values[item[0]].size):
-            self._memory(("gradient", at, dtypes[slot]), (sizes[at],), dtypes[slot])
+        for index, at in taken.items():
+            self._memory(("gradient", at, dtypes[index]), (sizes[at],), dtypes[index])
         return {
             slot: self._memory(
                 ("gradient", at, dtypes[slot]), self._values[slot].shape, dtypes[slot]
@@ -202,7 +202,7 @@ class Plan:
         self._direct: dict[int, Array] = {}  # outputs that get no gradient but the loss's
         self._outputs: list[list[Any]] = []
         for slot in graph.outputs:
-            into = [gradients.get(slot), None]
+            into: list[Any] = [gradients.get(slot), None]
             self._outputs.append(into)
             if slot not in gradients:
                 continue
@@ -280,7 +280,7 @@ class Plan:
         bound += [args[0][1] for f, args in self._backward if f is _summed]
         nested = [a for args in bound for a in args if isinstance(a, (list, dict))]
         places: list[tuple[Any, Any]] = []
-        for structure in (*bound, *nested):
+        for structure in (*bound, *nested, *self._arrays):
             keys: Any = structure if isinstance(structure, dict) else range(len(structure))
             places += [(structure, key) for key in keys if structure[key] is array]
         return places
@@ -316,6 +316,13 @@ class Plan:
             function(*arguments)
         for gradient in self._unwritten:
             gradient.fill(0)
+
+    def forget_inputs(self) -> None:
+        """Let go of the arrays that the last step was given."""
+        for slot, places in zip(self.graph.inputs, self._places, strict=True):
+            self._values[slot] = None
+            for arguments, at in places:
+                arguments[at] = None
 
     def penalty(self) -> float:
         """Return the penalties on outputs of the last `forward`, each averaged over the batch."""

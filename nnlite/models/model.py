@@ -50,6 +50,7 @@ class Model(Trainer):
         ValueError: If ``outputs`` depend on an input that is not given, or two layers share a
             name.
 
+    >>> import numpy as np
     >>> from nnlite import Input, Model
     >>> from nnlite.layers import Dense
     >>> a, b = Input((4,), name="a"), Input((2,), name="b")
@@ -241,6 +242,17 @@ class Model(Trainer):
         if not self._tensors:
             raise AttributeError(f"Model {self.name!r} has no tensors before it is built.")
         return self._tensors[False]
+
+    def calls(self) -> list[Node]:
+        """Return the calls of the model's layers in order; none before it is built."""
+        return self._nodes() if self._tensors else []
+
+    def _as_arrays(self, x: Any) -> Any:
+        structure = self.input_structure()
+        if structure is None or isinstance(structure, str):
+            return super()._as_arrays(x)
+        parts = [x[name] for name in self.input_names] if isinstance(x, dict) else flatten(x)
+        return pack_as(structure, map(self._as_array, parts))
 
     def _nodes(self, training: bool = False) -> list[Node]:
         """Return the calls of layers between the inputs and the outputs, in order."""
