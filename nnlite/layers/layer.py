@@ -141,6 +141,7 @@ class Layer(Configurable):
         **dict.fromkeys(
             (
                 *("run_forward", "run_backward", "forward_into", "backward_into", "arrays"),
+                *("forward_view", "backward_view", "run_into", "run_back"),
                 *(
                     "arrays_for",
                     "stages",
@@ -176,6 +177,10 @@ class Layer(Configurable):
 
     #: Whether the layer is `forward_into` and `backward_into`, and those of no subclass of a user.
     primitive: ClassVar[bool] = False
+
+    #: Whether the output is a view of the input, and the gradient of the input one of the output's.
+    views_forward: ClassVar[bool] = False
+    views_backward: ClassVar[bool] = False
 
     #: Whether the layer is a model, which a graph takes apart.
     is_model: ClassVar[bool] = False
@@ -252,8 +257,10 @@ class Layer(Configurable):
         except TypeError as error:
             raise TypeError(f"{error} {cls.recipe}".strip()) from None
         cls.of_user = overridden(cls, "forward", "backward", "apply", "chain", "settle")
-        own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
-        cls.primitive = own and not cls.of_user
+        cls.views_forward = cls.forward_view is not Layer.forward_view
+        cls.views_backward = cls.backward_view is not Layer.backward_view
+        computes = cls.views_forward or cls.forward_into is not Layer.forward_into
+        cls.primitive = computes and cls.forward is Layer.forward and not cls.of_user
         cls.forward_names = tuple(inspect.signature(cls.forward_into).parameters)[1:]
         cls.backward_names = tuple(inspect.signature(cls.backward_into).parameters)[1:]
         if "build" in vars(cls) and cls.builds_once:
@@ -290,8 +297,7 @@ class Layer(Configurable):
         kept: list[tuple[Layer, Any]] = []
         for stage in self.stages(training):
             if stage.primitive or stage is self:
-                arrays = stage.arrays_for(x)
-                stage.forward_into(*[arrays[name] for name in stage.forward_names])
+                arrays = stage.run_into(x)
                 x = arrays["y"]
             else:
                 arrays, x = None, stage.run_forward(x, training)
@@ -324,9 +330,7 @@ class Layer(Configurable):
         (kept,) = self.cache
         for stage, arrays in reversed(kept):
             if arrays is not None:
-                arrays["dy"] = gradient
-                gradient = arrays["dx"] = map_structure(empty_like, arrays["x"])
-                stage.backward_into(*[arrays[name] for name in stage.backward_names])
+                gradient = stage.run_back(gradient, arrays)
             else:
                 gradient = stage.run_backward(gradient)
         return gradient
@@ -348,6 +352,18 @@ class Layer(Configurable):
     def backward_into(self, *arrays: Any) -> None:
         """Write the gradient of the input into ``dx`` and those of the weights where they live."""
         raise NotImplementedError(f"{type(self).__name__} does not define backward(gradient)")
+
+    def forward_view(self, x: Array) -> Array:
+        """Return the output as a view of ``x``: what a layer that only arranges numbers anew does.
+
+        It is called instead of `forward_into`, and `backward_view` instead of `backward_into`.
+        Each of the two may be defined without the other.
+        """
+        raise NotImplementedError
+
+    def backward_view(self, dy: Array, shape: tuple[int, ...]) -> Array:
+        """Return the gradient of the input, which has ``shape``, as a view of ``dy``."""
+        raise NotImplementedError
 
     def settle_from(self, arrays: Mapping[str, Any]) -> None:
         """Write down what a step has gathered in the arrays of `forward_into`."""
@@ -373,6 +389,23 @@ class Layer(Configurable):
         y = map_structure(lambda shape: np.empty(shape, dtype), self.output_shape_for(x), SHAPES)
         made = self.arrays(map_structure(np.shape, x))
         return {"x": x, "y": y, **{name: np.empty(*array) for name, array in made.items()}}
+
+    def run_into(self, x: Any) -> dict[str, Any]:
+        """Run the layer's forward pass by itself, and return all of its arrays by name."""
+        if self.views_forward:
+            return {"x": x, "y": self.forward_view(x)}
+        arrays = self.arrays_for(x)
+        self.forward_into(*[arrays[name] for name in self.forward_names])
+        return arrays
+
+    def run_back(self, dy: Any, arrays: dict[str, Any]) -> Any:
+        """Go back over `run_into`, which has returned ``arrays``, and return the gradient of x."""
+        x = arrays["x"]
+        if self.views_backward:
+            return self.backward_view(dy, x.shape)
+        arrays.update(dy=dy, dx=map_structure(empty_like, x))
+        self.backward_into(*[arrays[name] for name in self.backward_names])
+        return arrays["dx"]
 
     def reads(self, name: str) -> bool:
         """Return whether the way back looks at ``"x"`` or ``"y"``."""
