@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -55,7 +54,6 @@ _BOTH_WAYS = (
     "and backward(self, gradient)."
 )
 _DECLARED = "weights are declared in build, by self.add_weight(...)."
-_SAID = "nnlite itself finds it out."
 
 
 def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
@@ -112,9 +110,6 @@ class Layer(Configurable):
     array([[1., 2.]], dtype=float32)
     """
 
-    #: Whether ``backward(..., input_gradient=False)`` can leave out the input's gradient.
-    input_gradient_optional: ClassVar[bool] = False
-
     left_out_if_none: ClassVar[tuple[str, ...]] = ("activity_regularizer",)
 
     #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
@@ -133,7 +128,6 @@ class Layer(Configurable):
         "learning_variables": _DECLARED,
         "all_layers": "the layers within are declared by sublayers(self).",
         "trainable": "give trainable=False, or set layer.trainable.",
-        "input_gradient_optional": _SAID,
         "ensure_built": "define build(self, input_shape).",
         "forget_weights": "define build(self, input_shape).",
         "told_shape": "define compute_output_shape(self, input_shape).",
@@ -205,8 +199,6 @@ class Layer(Configurable):
     cache: tuple[Any, ...] = _NOTHING_CACHED
 
     _unsettled: Sequence[tuple[Layer, Any]] = ()
-
-    _scratch: dict[Any, Array] | None = None
 
     def __init__(
         self,
@@ -541,27 +533,6 @@ class Layer(Configurable):
         restructured()
         return variable
 
-    def scratch(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
-        """Return an array to write into, its contents arbitrary.
-
-        During a model's training it is the same memory at each step, for one ``name``; by hand,
-        a new array each time, so that what a user holds never changes.
-        """
-        arrays = self._scratch
-        if arrays is None:
-            return np.empty(shape, dtype or self.dtype)
-        array = arrays.get((name, shape))
-        if array is None:
-            # A smaller batch (the last one) takes the head of what the full one uses.
-            size = math.prod(shape)
-            whole = arrays.get(name)
-            if whole is None or whole.size < size:
-                whole = arrays[name] = np.empty(size, dtype or self.dtype)
-                for key in [key for key in arrays if isinstance(key, tuple) and key[0] == name]:
-                    del arrays[key]
-            array = arrays[name, shape] = whole[:size].reshape(shape)
-        return array
-
     def sublayers(self) -> Sequence[Layer]:
         """Return the layers that this one holds and runs."""
         return ()
@@ -842,7 +813,7 @@ class Layer(Configurable):
 
     def __getstate__(self) -> dict[str, Any]:
         state = without_memo(self.__dict__)
-        kept = {k: v for k, v in state.items() if k not in ("cache", "_unsettled", "_scratch")}
+        kept = {k: v for k, v in state.items() if k not in ("cache", "_unsettled")}
         return {**kept, "nodes": []}
 
 
@@ -874,24 +845,21 @@ def dtype_policy(dtype: str) -> dict[str, Any]:
 
 
 class ReusingArrays:
-    """The context of training steps: each layer works in the same arrays at every step.
+    """The context of training steps: at its end, no layer keeps what the last one was about.
 
     Args:
         layers: The layers.
-        arrays: Where the arrays of each layer are kept from one context to the next.
+        arrays: Not used.
     """
 
     def __init__(self, layers: Sequence[Layer], arrays: dict[Layer, dict[Any, Array]]) -> None:
         self._layers = layers
-        self._arrays = arrays
 
     def __enter__(self) -> None:
-        for layer in self._layers:
-            layer._scratch = self._arrays.setdefault(layer, {})
+        pass
 
     def __exit__(self, *error: object) -> None:
         for layer in self._layers:
-            layer._scratch = None
             layer.cache = _NOTHING_CACHED
 
 

@@ -66,11 +66,18 @@ MUTANTS = {
     ],
     "layers/regularization/regularization.py": [
         ("np.greater_equal(bits[", "np.less(bits["),
-        ("y = np.multiply(x, kept,", "y = np.multiply(x, ~kept,"),
+        ("np.multiply(x, kept, out=y)", "np.multiply(x, ~kept, out=y)"),
         ("y *= self._scale", "y *= 1"),
-        ("np.multiply(gradient, kept, out=out)", "np.multiply(-gradient, kept, out=out)"),
-        ("np.multiply(gradient, kept, out=out)", "np.copyto(out, gradient)"),
-        ("out *= self._scale", "out /= self._scale"),
+        (
+            "np.multiply(dy, kept, out=dx)\n        dx *= self._scale",
+            "np.multiply(-dy, kept, out=dx)\n        dx *= self._scale",
+        ),
+        (
+            "np.multiply(dy, kept, out=dx)\n        dx *= self._scale",
+            "np.copyto(dx, dy)\n        dx *= self._scale",
+        ),
+        ("dx *= self._scale", "dx /= self._scale"),
+        ("return (self,) if training and self.rate else ()", "return (self,)"),
         ("* (1 + p * self._LIMIT**2)", "* (1 + p * self._LIMIT)"),
         (
             "self._dropped = self._factor * self._LIMIT * (1 - p)",
@@ -109,18 +116,18 @@ MUTANTS = {
         ("out[...] = result", "pass"),
     ],
     "layers/activations/prelu.py": [
-        ("negative *= self.alpha.value", "negative *= -self.alpha.value"),
         ("y += np.multiply(negative,", "y -= np.multiply(negative,"),
-        ("dx = np.multiply(gradient, negative,", "dx = np.multiply(gradient, x,"),
+        ("np.maximum(x, 0, out=y)", "np.abs(x, out=y)"),
+        ("np.multiply(dy, negative,", "np.multiply(dy, x,"),
         ("total.sum(axis=axis - 1,", "total.mean(axis=axis - 1,"),
-        ("positive = np.greater(x, 0", "positive = np.greater_equal(x, 0"),
+        ("np.greater(x, 0", "np.greater_equal(x, 0"),
         ("shape[axis - 1] = 1", "shape[axis - 2] = 1"),
     ],
     "layers/preprocessing/scaling.py": [
         ("y += self._offset", "y -= self._offset"),
         (
-            "np.multiply(gradient, self._scale, out=out)",
-            "np.divide(gradient, self._scale, out=out)",
+            "np.multiply(dy, self._scale, out=dx)",
+            "np.divide(dy, self._scale, out=dx)",
         ),
         ("np.subtract(x, mean, out=y)", "np.add(x, mean, out=y)"),
         ("y += mean", "y -= mean"),
@@ -143,13 +150,13 @@ MUTANTS = {
     ],
     "layers/reshaping/reshaping.py": [
         ("x = np.moveaxis(x, 1, -1)", "x = np.moveaxis(x, -1, 1)"),
-        ("gradient = np.moveaxis(gradient, -1, 1)", "gradient = np.moveaxis(gradient, 1, -1)"),
+        ("(batch, *others, channels), -1, 1)", "(batch, *others, channels), 1, -1)"),
         (
-            "return gradient.transpose(0, *(self.dims.index(i) + 1",
-            "return gradient.transpose(0, *(self.dims[i - 1]",
+            "return dy.transpose(0, *(self.dims.index(i) + 1",
+            "return dy.transpose(0, *(self.dims[i - 1]",
         ),
-        ("np.add.reduce(gradient, axis=1,", "np.maximum.reduce(gradient, axis=1,"),
-        ("y[...] = x[:, None]", "y[...] = np.resize(x, shape)"),
+        ("np.add.reduce(dy, axis=1,", "np.maximum.reduce(dy, axis=1,"),
+        ("y[...] = x[:, None]", "y[...] = np.resize(x, y.shape)"),
         ("left, rest = divmod(", "rest, left = divmod("),
     ],
 }
