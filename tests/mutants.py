@@ -53,6 +53,8 @@ TESTS = {
     "utils/data_utils.py": "test_utils.py",
     "backend/variables.py": "saving/test_hostile_models.py",
 }
+TESTS["layers/activations/base.py"] = f"test_activations.py {TESTS['layers']}"
+TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
 TESTS["utils"] = TESTS["saving"]
 

@@ -2,12 +2,10 @@
 
 MUTANTS = {
     "layers/activations/base.py": [
-        # Where the derivative belongs to the logits
-        (
-            "if from_logits:\n            return gradient\n        x, y",
-            "if not from_logits:\n            return gradient\n        x, y",
-        ),
-        ("in_place and not self.needs_input", "in_place"),
+        ('name == "y" or self.needs_input', 'name == "y"'),
+        ("made = self.chain(dy, x, y, dx)", "made = self.chain(dy, y, y, dx)"),
+        ("if made is not y:", "if False:"),
+        ("if made is not dx:", "if False:"),
     ],
     "layers/activations/rectified.py": [
         # ReLU
@@ -16,7 +14,7 @@ MUTANTS = {
         ("(np.minimum(x, self.threshold) - self.threshold)", "np.minimum(x, self.threshold)"),
         ("np.minimum(y, np.inf if", "np.maximum(y, -np.inf if"),
         ("np.greater(y, self._zero,", "np.less(y, self._zero,"),
-        ("np.multiply(dy, active, out=dx)", "np.copyto(dx, dy)"),
+        ("np.multiply(dy, np.greater(y, self._zero, out=active), out=dx)", "np.copyto(dx, dy)"),
         ("np.multiply(gradient, y > self._zero,", "np.multiply(gradient, y < self._zero,"),
         ("if self.needs_input or self.of_user:", "if self.needs_input:"),
         ("self._zero + 1, self._zero + self.negative_slope)", "self._zero + 1, self._zero)"),

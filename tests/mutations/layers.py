@@ -2,41 +2,29 @@
 
 MUTANTS = {
     "layers/core/dense.py": [
-        ("z += self.bias.value", "z -= self.bias.value"),
+        ("y += self.bias.value", "y -= self.bias.value"),
+        ("x.dot(self.kernel.value, y)", "(-x).dot(self.kernel.value, y)"),
+        ("return (self, *self._activation.in_stages(training))", "return (self,)"),
+        ("x.T.dot(dy, self.kernel.gradient)", "(-x.T).dot(dy, self.kernel.gradient)"),
+        ("x.T.dot(dy, self.kernel.gradient)", "(x.T / len(x)).dot(dy, self.kernel.gradient)"),
+        ("x.T.dot(dy, self.kernel.gradient)", "self.kernel.gradient += x.T.dot(dy)"),
         (
-            "z = rows.dot(self.kernel.value, out)",
-            "z = (-rows).dot(self.kernel.value, out)",
-        ),
-        ("gradient = g.run_backward(gradient) if g.of_user else g.backward(gradient)", "pass"),
-        (
-            "rows.T.dot(d, self.kernel.gradient)",
-            "(-rows.T).dot(d, self.kernel.gradient)",
-        ),
-        (
-            "rows.T.dot(d, self.kernel.gradient)",
-            "(rows.T / len(rows)).dot(d, self.kernel.gradient)",
+            "ones(len(dy), self.dtype).dot(dy, self.bias.gradient)",
+            "(-ones(len(dy), self.dtype)).dot(dy, self.bias.gradient)",
         ),
         (
-            "rows.T.dot(d, self.kernel.gradient)",
-            "self.kernel.gradient += rows.T.dot(d)",
+            "ones(len(dy), self.dtype).dot(dy, self.bias.gradient)",
+            "np.mean(dy, axis=0, out=self.bias.gradient)",
         ),
+        ("ones(len(dy), self.dtype).dot(dy, self.bias.gradient)", "pass"),
         (
-            "ones(len(d), self.dtype).dot(d, self.bias.gradient)",
-            "(-ones(len(d), self.dtype)).dot(d, self.bias.gradient)",
+            "ones(len(dy), self.dtype).dot(dy, self.bias.gradient)",
+            "self.bias.gradient[...] = np.resize(dy.sum(axis=1), self.units)",
         ),
+        ("dy.dot(self.kernel.value.T, dx)", "dy.dot(-self.kernel.value.T, dx)"),
         (
-            "ones(len(d), self.dtype).dot(d, self.bias.gradient)",
-            "np.mean(d, axis=0, out=self.bias.gradient)",
-        ),
-        ("ones(len(d), self.dtype).dot(d, self.bias.gradient)", "pass"),
-        (
-            "ones(len(d), self.dtype).dot(d, self.bias.gradient)",
-            "self.bias.gradient[...] = np.resize(d.sum(axis=1), self.units)",
-        ),
-        ("d.dot(self.kernel.value.T, out)", "d.dot(-self.kernel.value.T, out)"),
-        (
-            "d.dot(self.kernel.value.T, out)",
-            "d.dot(self.kernel.value.reshape(self.units, -1), out)",
+            "dy.dot(self.kernel.value.T, dx)",
+            "dy.dot(self.kernel.value.reshape(self.units, -1), dx)",
         ),
     ],
     "layers/normalization/batch_normalization.py": [

@@ -195,6 +195,10 @@ class GLU(Layer):
         place = self.axis % len(input_shape)
         return (*input_shape[:place], size // 2, *input_shape[place + 1 :])
 
+    def output_shape_for(self, x: Array) -> Shape:
+        """Return the shape for an array, which may be split along its first axis too."""
+        return self.compute_output_shape(x.shape)
+
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
         """Return that of s(v)."""
         return {"s": (self.compute_output_shape(shape), self.dtype)}

@@ -78,13 +78,14 @@ class ReLU(ActivationLayer):
         """Return that of where the unit is active."""
         return {"active": (shape, bool)}
 
-    def backward_into(self, dy: Array, x: Array, y: Array, dx: Array, active: Array) -> None:
-        """Do what `chain` does, the plain rectifier in an array that is there already."""
+    def backward_into(
+        self, dy: Array, x: Array, y: Array, dx: Array, active: Array | None = None
+    ) -> None:
+        """Do what `chain` does, for the plain rectifier in an array that is there already."""
         if self.needs_input or self.of_user:
             super().backward_into(dy, x, y, dx)
         else:
-            np.greater(y, self._zero, out=active)
-            np.multiply(dy, active, out=dx)
+            np.multiply(dy, np.greater(y, self._zero, out=active), out=dx)
 
 
 registry.add("relu6", functools.partial(ReLU, max_value=6.0))
