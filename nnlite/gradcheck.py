@@ -98,8 +98,6 @@ def check_layer(
     twin = _float64_copy(layer)
     x = np.array(_any_input(layer, input_shape) if x is None else x, np.float64, order="C")
     twin.ensure_built((None, *x.shape[1:]))
-    for part in twin.all_layers():
-        part._scratch = {}  # as in training, where each step writes over the arrays of the last
     forward = _frozen(twin, twin.forward)
     what = f"layer {layer.name!r}"
     weights = _named_weights(twin)

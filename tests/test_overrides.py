@@ -47,7 +47,7 @@ BY_HAND = {
 # What nnlite calls only of a class that needs it: where the class itself is not asked, neither is
 # the override.
 WHERE_NEEDED = {
-    *("add_weight", "scratch", "normal", "get_build_config", "build_from_config"),
+    *("add_weight", "get_build_config", "build_from_config"),
     *("weight_shape", "default_name", "finalize_state", "reset_state", "update_state"),
 }
 
