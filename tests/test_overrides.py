@@ -31,6 +31,16 @@ BY_HAND = {
     *("get_weights", "set_weights", "count_params", "adapt", "beta", "gamma", "scale"),
     *("fit", "evaluate", "predict", "compile", "get_layer", "pop", "load_weights", "to_json"),
     *("train_on_batch", "test_on_batch", "predict_on_batch", "metrics_names", "compiled"),
+    *(
+        "input",
+        "output",
+        "output_shape",
+        "inputs",
+        "outputs",
+        "input_names",
+        "output_names",
+        "input_dtypes",
+    ),
     *("save", "save_weights", "summary", "reset_metrics", "compile_from_config"),
 }
 

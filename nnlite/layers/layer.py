@@ -172,9 +172,8 @@ class Layer(Configurable):
     #: Whether the layer is `forward_into` and `backward_into`, and those of no subclass of a user.
     primitive: ClassVar[bool] = False
 
-    #: Whether the output is a view of the input, and the gradient of the input one of the output's.
-    views_forward: ClassVar[bool] = False
-    views_backward: ClassVar[bool] = False
+    #: Whether the output can be a view of the input: whether there is a `forward_view`.
+    views: ClassVar[bool] = False
 
     #: Whether the layer is a model, which a graph takes apart.
     is_model: ClassVar[bool] = False
@@ -182,6 +181,9 @@ class Layer(Configurable):
     #: The arrays that `forward_into` and `backward_into` name.
     forward_names: ClassVar[tuple[str, ...]] = ()
     backward_names: ClassVar[tuple[str, ...]] = ()
+
+    #: Whether `backward_into` can do without ``dx``.
+    dx_optional: ClassVar[bool] = False
 
     #: Whether the output can be written over the input, entry by entry.
     elementwise: ClassVar[bool] = False
@@ -227,6 +229,7 @@ class Layer(Configurable):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a string. Received: name={name!r}")
         self.name = name or self.default_name()
+        self.named_by_user = name is not None
         self.name_settled = name is not None  # by the user, or by the first model it came into
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.dtype = float_type(dtype).name
@@ -249,12 +252,13 @@ class Layer(Configurable):
         except TypeError as error:
             raise TypeError(f"{error} {cls.recipe}".strip()) from None
         cls.of_user = overridden(cls, "forward", "backward", "apply", "chain", "settle")
-        cls.views_forward = cls.forward_view is not Layer.forward_view
-        cls.views_backward = cls.backward_view is not Layer.backward_view
-        computes = cls.views_forward or cls.forward_into is not Layer.forward_into
-        cls.primitive = computes and cls.forward is Layer.forward and not cls.of_user
+        own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
+        cls.primitive = own and not cls.of_user
+        cls.views = cls.forward_view is not Layer.forward_view
         cls.forward_names = tuple(inspect.signature(cls.forward_into).parameters)[1:]
-        cls.backward_names = tuple(inspect.signature(cls.backward_into).parameters)[1:]
+        back = inspect.signature(cls.backward_into).parameters
+        cls.backward_names = tuple(back)[1:]
+        cls.dx_optional = "dx" in back and back["dx"].default is None
         if "build" in vars(cls) and cls.builds_once:
             cls.build = _once(cls.build)  # type: ignore[method-assign]
         if overridden(cls, "forward") and not _takes(cls.forward, 3):
@@ -348,8 +352,7 @@ class Layer(Configurable):
     def forward_view(self, x: Array) -> Array:
         """Return the output as a view of ``x``: what a layer that only arranges numbers anew does.
 
-        It is called instead of `forward_into`, and `backward_view` instead of `backward_into`.
-        Each of the two may be defined without the other.
+        Where nobody writes to the output, it may be called instead of `forward_into`.
         """
         raise NotImplementedError
 
@@ -384,7 +387,7 @@ class Layer(Configurable):
 
     def run_into(self, x: Any) -> dict[str, Any]:
         """Run the layer's forward pass by itself, and return all of its arrays by name."""
-        if self.views_forward:
+        if self.views:
             return {"x": x, "y": self.forward_view(x)}
         arrays = self.arrays_for(x)
         self.forward_into(*[arrays[name] for name in self.forward_names])
@@ -393,7 +396,7 @@ class Layer(Configurable):
     def run_back(self, dy: Any, arrays: dict[str, Any]) -> Any:
         """Go back over `run_into`, which has returned ``arrays``, and return the gradient of x."""
         x = arrays["x"]
-        if self.views_backward:
+        if self.views:
             return self.backward_view(dy, x.shape)
         arrays.update(dy=dy, dx=map_structure(empty_like, x))
         self.backward_into(*[arrays[name] for name in self.backward_names])
@@ -777,9 +780,34 @@ class Layer(Configurable):
 
     def _as_array(self, x: Any) -> Array:
         array = as_samples("x", x)
-        if self.takes_integers and array.dtype.kind in "iub":
+        if (self.takes_integers or self.is_model) and array.dtype.kind in "iub":
             return array
         return array.astype(self.dtype, copy=False)
+
+    @property
+    def input(self) -> Any:
+        """The tensor, or the list or dict of them, that the layer was first called on.
+
+        Raises:
+            AttributeError: If it has not been called on tensors.
+        """
+        return self._first_node().x
+
+    @property
+    def output(self) -> Any:
+        """The tensor, or the list or dict of them, that the layer put out for `input`.
+
+        Raises:
+            AttributeError: If it has not been called on tensors.
+        """
+        return self._first_node().output_structure
+
+    def _first_node(self) -> Node:
+        if not self.nodes:
+            raise AttributeError(
+                f"Layer {self.name!r} has not been called on a tensor, such as that of Input."
+            )
+        return self.nodes[0]
 
     def on_tensors(self, arguments: Sequence[Any], training: bool | None = None) -> Any:
         """Return the tensors that the layer puts out for tensors, and keep the call as a `Node`.
