@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.execution.graph import Call, Graph, Slot
+from nnlite.layers.layer import Layer
 from nnlite.utils.structures import SHAPES, flatten, map_structure
 
 __all__ = ["infer"]
@@ -28,65 +29,64 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     values: list[Any] = [None] * graph.size
     for slot, x in zip(graph.inputs, inputs, strict=True):
         values[slot] = x
-    for call, in_place, read in _steps(graph):
-        x, layer = call.arguments(values), call.layer
-        if not layer.primitive:
-            y = layer.run_forward(x, call.training)
-        elif in_place:
-            y = x
-            layer.forward_into(*_arguments(call, x, y))
-        elif layer.views:
-            y = layer.forward_view(x)
-        else:
-            dtype = graph.dtypes[call.outputs[0]]
-            shape = layer.output_shape_for(x)
-            if isinstance(shape, SHAPES):
-                y = map_structure(lambda one: np.empty(one, dtype), shape, SHAPES)  # noqa: B023
-            else:
-                y = np.empty(shape, dtype)
-            layer.forward_into(*_arguments(call, x, y))
-        for slot in read:
-            values[slot] = None
-        if type(call.y) is Slot:
-            values[call.y] = y
-        else:
+    for layer, call, in_place, dtype, read in _steps(graph):
+        if dtype is None:
+            x = call.arguments(values)
+            y = layer.run_forward(x, call.training) if not layer.primitive else _run(graph, call, x)
             for slot, array in zip(call.outputs, flatten(y), strict=True):
                 values[slot] = array
+        else:  # one input, one output, and no array beside them
+            x = values[call.x]
+            y = x if in_place else np.empty(layer.output_shape_for(x), dtype)
+            layer.forward_into(x, y)
+            values[call.y] = y
+        for slot in read:
+            values[slot] = None
     return [values[slot] for slot in graph.outputs]
 
 
-def _arguments(call: Call, x: Any, y: Any) -> Sequence[Any]:
-    """Return what `forward_into` takes."""
-    names = call.layer.forward_names
-    if names == ("x", "y"):
-        return x, y
-    made = call.layer.arrays(map_structure(np.shape, x))
-    own = {name: np.empty(*array) for name, array in made.items()}
-    arrays = {"x": x, "y": y, **own}
-    return [arrays[name] for name in names]
+def _run(graph: Graph, call: Call, x: Any) -> Any:
+    """Return the output of a layer of nnlite's own."""
+    layer, dtype = call.layer, graph.dtypes[call.outputs[0]]
+    if layer.views:
+        return layer.forward_view(x)
+    shapes = layer.output_shape_for(x)
+    y = map_structure(lambda shape: np.empty(shape, dtype), shapes, SHAPES)
+    made = layer.arrays(map_structure(np.shape, x))
+    arrays = {"x": x, "y": y, **{name: np.empty(*array) for name, array in made.items()}}
+    layer.forward_into(*[arrays[name] for name in layer.forward_names])
+    return y
 
 
-def _steps(graph: Graph) -> list[tuple[Call, bool, list[Slot]]]:
-    """Return each call, whether its output takes its input's place, and what is read no more."""
-    steps: list[tuple[Call, bool, list[Slot]]] | None = graph.notes.get("inference")
+#: A layer and its call; whether the output takes the input's place; the output's type, or None
+#: where the layer has other arrays than input and output; the slots that are read no more.
+_Step = tuple[Layer, Call, bool, Any, list[Slot]]
+
+
+def _steps(graph: Graph) -> list[_Step]:
+    steps: list[_Step] | None = graph.notes.get("inference")
     if steps is None:
         makers: dict[Slot, Call] = {}
         readers, kept = graph.readers(), set(graph.outputs)
         last = {slot: call for call in graph.calls for slot in call.inputs}
         steps = []
         for call in graph.calls:
-            maker = makers.get(call.x) if type(call.x) is Slot else None
+            layer = call.layer
+            ends = type(call.x) is Slot and type(call.y) is Slot
+            plain = layer.primitive and ends and layer.forward_names == ("x", "y")
+            plain = plain and not layer.views
+            maker = makers.get(call.x) if plain else None
             in_place = (
-                call.layer.elementwise
-                and call.layer.primitive
+                layer.elementwise
                 and maker is not None
                 and maker.layer.primitive
                 and not maker.layer.views
                 and readers[call.x] == 1
-                and graph.dtypes[call.x] == graph.dtypes[call.outputs[0]]
+                and graph.dtypes[call.x] == graph.dtypes[call.y]
             )
             read = [s for s in dict.fromkeys(call.inputs) if last[s] is call and s not in kept]
-            steps.append((call, in_place, read))
+            dtype = np.dtype(graph.dtypes[call.y]) if plain else None
+            steps.append((layer, call, in_place, dtype, read))
             makers.update(dict.fromkeys(call.outputs, call))
         graph.notes["inference"] = steps
     return steps
