@@ -275,7 +275,7 @@ def test_a_gradient_of_a_users_own_replaces_that_of_relu():
     layer(x, training=True)
     np.testing.assert_allclose(layer.backward(np.ones((1, 2))), [[0.1, 1.1]])
     graph = Graph(training=True)
-    graph.finish([graph.add(layer, graph.add_input())])
+    graph.finish([graph.add(layer, graph.add_input("float32"))])
     executor = ReferenceExecutor(graph)
     executor.forward([x])
     np.testing.assert_allclose(executor.backward([np.ones((1, 2))]), [[[0.1, 1.1]]])

@@ -52,7 +52,7 @@ def test_where_training_is_false_within_training_the_averages_count_as_constants
     s = np.sqrt(variance + layer.epsilon).reshape(sizes)
     gamma = layer.gamma.value.reshape(sizes) if layer.scale else 1
     graph = Graph(training=True)
-    graph.finish([graph.add(layer, graph.add_input(), training=False)])
+    graph.finish([graph.add(layer, graph.add_input("float64"), training=False)])
     executor = ReferenceExecutor(graph, layer.learning_variables())
     (y,) = executor.forward([x])
     np.testing.assert_array_equal(y, layer(x))
@@ -75,7 +75,7 @@ def test_a_step_moves_the_averages_once_for_each_call_of_the_layer():
     layer = BatchNormalization(momentum=0.5, dtype="float64")
     layer.ensure_built((None, 4))
     graph = Graph(training=True)
-    graph.finish([graph.add(layer, graph.add_input()) for _ in range(2)])
+    graph.finish([graph.add(layer, graph.add_input("float64")) for _ in range(2)])
     executor = ReferenceExecutor(graph)
     executor.forward([X, 2 * X])
     mean = X.mean(axis=0)

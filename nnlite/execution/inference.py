@@ -62,13 +62,13 @@ def _steps(graph: Graph) -> list[_Step]:
             layer = call.layer
             ends = type(call.x) is Slot and type(call.y) is Slot
             plain = layer.primitive and ends and layer.forward_names == ("x", "y")
-            plain = plain and not layer.views_forward and not layer.takes_integers
+            plain = plain and not layer.views and not layer.takes_integers
             maker = makers.get(call.x) if plain else None
             in_place = (
                 layer.elementwise
                 and maker is not None
                 and maker.layer.primitive
-                and not maker.layer.views_forward
+                and not maker.layer.views
                 and readers[call.x] == 1
                 and graph.dtypes[call.x] == graph.dtypes[call.y]
             )

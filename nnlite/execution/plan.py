@@ -114,7 +114,7 @@ class Plan:
         arrays: list[dict[str, Any]] = []
         for index, call in enumerate(self.graph.calls):
             layer, x = call.layer, call.arguments(self._values)
-            if layer.primitive and layer.views_forward:
+            if layer.primitive and layer.views:
                 y = layer.forward_view(x)
                 if call.x in self._dynamic:
                     y = y.view()  # an object of its own, to be found again
@@ -155,7 +155,7 @@ class Plan:
         maker = makers.get(call.x)
         if (
             maker is None
-            or maker.layer.views_forward
+            or maker.layer.views
             or readers[call.x] != 1
             or shapes != [x.shape]
         ):
@@ -217,7 +217,7 @@ class Plan:
             call.x: call
             for call in self.graph.calls
             if call.layer.primitive
-            and call.layer.views_backward
+            and call.layer.views
             and call.x in self._needed
             and call.x not in self.graph.inputs
             and readers[call.x] == 1
@@ -228,7 +228,7 @@ class Plan:
 
     def _bind_forward(self, index: int, call: Call) -> None:
         layer, arrays = call.layer, self._arrays[index]
-        if layer.primitive and layer.views_forward:
+        if layer.primitive and layer.views:
             if index in self._copied:
                 self._forward.append((_copy_view, [arrays["y"], layer.forward_view, arrays["x"]]))
         elif layer.primitive:
@@ -295,7 +295,7 @@ class Plan:
     def _bound_back(self, index: int, call: Call, again: Sequence[Variable]) -> Bound | None:
         """Return the way back of a call, bound; ``again`` are weights that have a gradient."""
         layer, arrays = call.layer, self._arrays[index]
-        if layer.primitive and layer.views_backward:
+        if layer.primitive and layer.views:
             dx, dy = arrays["dx"], arrays["dy"]
             if dx is None or np.shares_memory(dx, dy):
                 return None

@@ -172,9 +172,8 @@ class Layer(Configurable):
     #: Whether the layer is `forward_into` and `backward_into`, and those of no subclass of a user.
     primitive: ClassVar[bool] = False
 
-    #: Whether the output is a view of the input, and the gradient of the input one of the output's.
-    views_forward: ClassVar[bool] = False
-    views_backward: ClassVar[bool] = False
+    #: Whether the output can be a view of the input: whether there is a `forward_view`.
+    views: ClassVar[bool] = False
 
     #: Whether the layer is a model, which a graph takes apart.
     is_model: ClassVar[bool] = False
@@ -253,10 +252,9 @@ class Layer(Configurable):
         except TypeError as error:
             raise TypeError(f"{error} {cls.recipe}".strip()) from None
         cls.of_user = overridden(cls, "forward", "backward", "apply", "chain", "settle")
-        cls.views_forward = cls.forward_view is not Layer.forward_view
-        cls.views_backward = cls.backward_view is not Layer.backward_view
-        computes = cls.views_forward or cls.forward_into is not Layer.forward_into
-        cls.primitive = computes and cls.forward is Layer.forward and not cls.of_user
+        own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
+        cls.primitive = own and not cls.of_user
+        cls.views = cls.forward_view is not Layer.forward_view
         cls.forward_names = tuple(inspect.signature(cls.forward_into).parameters)[1:]
         back = inspect.signature(cls.backward_into).parameters
         cls.backward_names = tuple(back)[1:]
@@ -354,8 +352,7 @@ class Layer(Configurable):
     def forward_view(self, x: Array) -> Array:
         """Return the output as a view of ``x``: what a layer that only arranges numbers anew does.
 
-        It is called instead of `forward_into`, and `backward_view` instead of `backward_into`.
-        Each of the two may be defined without the other.
+        Where nobody writes to the output, it may be called instead of `forward_into`.
         """
         raise NotImplementedError
 
@@ -390,7 +387,7 @@ class Layer(Configurable):
 
     def run_into(self, x: Any) -> dict[str, Any]:
         """Run the layer's forward pass by itself, and return all of its arrays by name."""
-        if self.views_forward:
+        if self.views:
             return {"x": x, "y": self.forward_view(x)}
         arrays = self.arrays_for(x)
         self.forward_into(*[arrays[name] for name in self.forward_names])
@@ -399,7 +396,7 @@ class Layer(Configurable):
     def run_back(self, dy: Any, arrays: dict[str, Any]) -> Any:
         """Go back over `run_into`, which has returned ``arrays``, and return the gradient of x."""
         x = arrays["x"]
-        if self.views_backward:
+        if self.views:
             return self.backward_view(dy, x.shape)
         arrays.update(dy=dy, dx=map_structure(empty_like, x))
         self.backward_into(*[arrays[name] for name in self.backward_names])
@@ -783,7 +780,7 @@ class Layer(Configurable):
 
     def _as_array(self, x: Any) -> Array:
         array = as_samples("x", x)
-        if (self.takes_integers or self.is_model) and array.dtype.kind in "iub":
+        if self.takes_integers and array.dtype.kind in "iub":
             return array
         return array.astype(self.dtype, copy=False)
 

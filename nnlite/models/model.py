@@ -22,7 +22,7 @@ from nnlite.symbolic import KerasTensor, Node, in_order
 from nnlite.training.trainer import Trainer
 from nnlite.utils.overrides import overridden
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
-from nnlite.utils.validation import ArgumentError
+from nnlite.utils.validation import ArgumentError, as_samples
 
 __all__ = ["Model"]
 
@@ -250,9 +250,14 @@ class Model(Trainer):
     def _as_arrays(self, x: Any) -> Any:
         structure = self.input_structure()
         if structure is None or isinstance(structure, str):
-            return super()._as_arrays(x)
-        parts = [x[name] for name in self.input_names] if isinstance(x, dict) else flatten(x)
-        return pack_as(structure, map(self._as_array, parts))
+            parts = [x]
+        else:
+            parts = [x[name] for name in self.input_names] if isinstance(x, dict) else flatten(x)
+        arrays = [
+            as_samples("x", part).astype(dtype, copy=False)
+            for part, dtype in zip(parts, self.input_dtypes, strict=True)
+        ]
+        return pack_as(structure, arrays)
 
     def _nodes(self, training: bool = False) -> list[Node]:
         """Return the calls of layers between the inputs and the outputs, in order."""

@@ -258,6 +258,10 @@ class _ByMovingAverages(Layer):
         """Return ``input_shape``."""
         return input_shape
 
+    def compute_output_dtype(self, *input_dtypes: str) -> str:
+        """Return that of the layer's weights."""
+        return self._owner.dtype
+
 
 def _sum(x: Array) -> Array:
     """Return the sum of ``x`` over all axes but the last."""

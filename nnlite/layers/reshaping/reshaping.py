@@ -31,8 +31,20 @@ def check_data_format(data_format: Any) -> str:
     return data_format or "channels_last"
 
 
+class Rearrangement(Layer):
+    """A layer whose output is a view of its input, and dJ/dx one of dJ/dy."""
+
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Copy the view of ``x`` into ``y``."""
+        np.copyto(y, self.forward_view(x))
+
+    def backward_into(self, dy: Array, dx: Array) -> None:
+        """Copy the view of ``dy`` into ``dx``."""
+        np.copyto(dx, self.backward_view(dy, dx.shape))
+
+
 @registry.register()
-class Flatten(Layer):
+class Flatten(Rearrangement):
     """Each sample as one row of numbers: (m, a, b, ...) becomes (m, a b ...).
 
     Args:
@@ -73,7 +85,7 @@ class Flatten(Layer):
 
 
 @registry.register()
-class Reshape(Layer):
+class Reshape(Rearrangement):
     """The numbers of each sample, in their order, in another shape.
 
     Args:
@@ -130,7 +142,7 @@ class Reshape(Layer):
 
 
 @registry.register()
-class Permute(Layer):
+class Permute(Rearrangement):
     """The axes of each sample in another order.
 
     Args:
