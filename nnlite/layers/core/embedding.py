@@ -52,6 +52,7 @@ class Embedding(Layer):
     takes_integers = True
     default_input_dtype = "int32"
     fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
+    left_out_if_none = ()
 
     def __init__(
         self,
