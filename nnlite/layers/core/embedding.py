@@ -145,8 +145,10 @@ class Embedding(Layer):
         # NumPy would take the output through a buffer to raise; the range is known to be right.
         np.take(self.embeddings.value, self._indices(x), axis=0, out=y, mode="clip")
 
-    def backward_into(self, dy: Array, x: Array) -> None:
+    def backward_into(self, dy: Array, x: Array, dx: Array | None = None) -> None:
         """Fill dJ/dE: for each index the sum of ``dy`` where it stands. Indices have no slope."""
+        if dx is not None:
+            dx.fill(0)
         if not self._trainable:
             return
         # Sorted, equal indices are neighbours, and reduceat sums them four times as quickly as
