@@ -9,6 +9,7 @@ from nnlite import Sequential, layers
 from nnlite.gradcheck import check_layer
 from nnlite.layers import Dense, Embedding, Flatten, Masking
 from nnlite.layers.layer import registry
+from nnlite.models import load_model
 
 TABLE = np.arange(12.0).reshape(4, 3)
 WORDS = np.array([[3, 0, 3], [1, 3, 0]])
@@ -171,6 +172,18 @@ def test_a_model_learns_the_sentiment_of_words():
     model.optimizer.learning_rate = 0.05
     losses = model.fit(x, y, epochs=20, verbose=0).history["loss"]
     assert losses[-1] < 0.3 < losses[0]
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_files_keep_embeddings_and_masking(tmp_path, suffix):
+    model = Sequential([embedding(mask_zero=True), Masking(2.0), Flatten(), Dense(1)])
+    model.build((None, 3))
+    model.save(tmp_path / f"model{suffix}")
+    again = load_model(tmp_path / f"model{suffix}")
+    assert [layer.get_config() for layer in again.layers] == [
+        layer.get_config() for layer in model.layers
+    ]
+    np.testing.assert_array_equal(again.predict(WORDS), model.predict(WORDS))
 
 
 def test_a_step_allocates_little_beside_its_tables():

@@ -198,3 +198,28 @@ def test_masking(value):
     mine, wanted = ours.serialized(), keras.saving.serialize_keras_object(theirs)
     assert mine["config"] == wanted["config"]
     assert layers.deserialize(wanted).get_config() == ours.get_config()
+
+
+# ---- masks of the other layers ------------------------------------------------------------------
+
+ARGUMENTS = {
+    "Activation": ("relu",),
+    "Dense": (2,),
+    "Dot": (1,),
+    "Embedding": (2, 2),
+    "Permute": ((1,),),
+    "RepeatVector": (2,),
+    "Rescaling": (1.0,),
+    "Reshape": ((2,),),
+}
+
+
+SHARED = {name for name in layers.__all__ if name[0].isupper() and hasattr(keras.layers, name)}
+
+
+@pytest.mark.parametrize("name", sorted(SHARED - {"Input", "InputLayer", "Layer"}))
+def test_masks_pass_the_layers_that_they_pass_in_keras(name):
+    noisy = "Dropout" in name or name == "GaussianNoise"
+    arguments = (0.1,) if noisy else ARGUMENTS.get(name, ())
+    ours, theirs = (getattr(room, name)(*arguments) for room in (layers, keras.layers))
+    assert getattr(ours, "supports_masking", False) == theirs.supports_masking

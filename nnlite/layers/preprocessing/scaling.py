@@ -52,6 +52,8 @@ class Rescaling(Layer):
     array([[-1.,  1.]], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._scale = self._constant("scale", scale)
@@ -123,6 +125,8 @@ class Normalization(Layer):
     >>> layer(np.array([[0.0, 10.0]]))
     array([[-1.,  2.]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(
         self,
