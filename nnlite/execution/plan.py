@@ -153,12 +153,7 @@ class Plan:
         if not (call.layer.primitive and call.layer.elementwise and isinstance(call.x, Slot)):
             return False
         maker = makers.get(call.x)
-        if (
-            maker is None
-            or maker.layer.views
-            or readers[call.x] != 1
-            or shapes != [x.shape]
-        ):
+        if maker is None or maker.layer.views or readers[call.x] != 1 or shapes != [x.shape]:
             return False
         if self.graph.dtypes[call.x] != self.graph.dtypes[call.outputs[0]]:
             return False
