@@ -37,6 +37,7 @@ from nnlite.initializers import Initializer
 from nnlite.layers import Input, Layer
 from nnlite.losses import Loss
 from nnlite.metrics import Metric
+from nnlite.models import Model
 from nnlite.models.sequential import Sequential
 from nnlite.optimizers import Optimizer
 from nnlite.random import set_random_seed
@@ -51,6 +52,7 @@ __all__ = [
     "Layer",
     "Loss",
     "Metric",
+    "Model",
     "Optimizer",
     "Regularizer",
     "Sequential",

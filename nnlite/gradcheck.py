@@ -23,6 +23,7 @@ __all__ = ["GradientError", "check_layer", "check_loss", "check_model"]
 
 Array = NDArray[Any]
 L = TypeVar("L", bound=Layer)
+R = TypeVar("R")
 
 # Underflow to 0 is as good as the number itself; all else that NumPy warns of is an error.
 _STRICT: dict[str, Any] = {
@@ -203,6 +204,7 @@ def check_model(
     what = f"model {model.name!r}"
     weights = _named_weights(twin)
     forward = _frozen(twin, objective.forward)
+    backward = _frozen(twin, objective.backward_of)
 
     def step() -> tuple[float, Array]:
         return objective.loss_in_use.value_and_gradient(y, forward(x), weight)
@@ -214,7 +216,7 @@ def check_model(
     def gradients() -> list[Any]:
         kept = x.copy()
         _, gradient = step()
-        input_gradient = np.array(objective.input_gradient(gradient))
+        input_gradient = np.array(backward(x)(gradient))
         _blot(weights)
         _, gradient = step()
         objective.backward(gradient)
@@ -256,7 +258,7 @@ def _any_input(layer: Layer, input_shape: Any) -> Array:
     return np.random.default_rng(0).standard_normal([3, *sizes])
 
 
-def _frozen(layer: Layer, forward: Callable[..., Array]) -> Callable[[Array], Array]:
+def _frozen(layer: Layer, forward: Callable[..., R]) -> Callable[[Array], R]:
     """Return ``forward`` in training, with each of the layer's generators set back before it."""
     states = [
         (value.bit_generator, value.bit_generator.state)
@@ -265,7 +267,7 @@ def _frozen(layer: Layer, forward: Callable[..., Array]) -> Callable[[Array], Ar
         if isinstance(value, np.random.Generator)
     ]
 
-    def run(x: Array) -> Array:
+    def run(x: Array) -> R:
         for generator, state in states:
             generator.state = state
         return forward(x, training=True)

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
-from nnlite.layers.layer import Layer
+from nnlite.layers.layer import Layer, Shape
 from nnlite.utils.structures import flatten, map_structure
 
 __all__ = ["Call", "Graph", "Slot"]
@@ -76,6 +77,23 @@ class Call:
         return f"<{self.layer.name}: {self.x} -> {self.y}>"
 
 
+class _AsFloats(Layer):
+    """Integers as floating-point numbers, for layers that compute with those."""
+
+    takes_integers = True
+
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Write the numbers of ``x`` into ``y``."""
+        y[...] = x
+
+    def backward_into(self) -> None:
+        """Do nothing: integers have no gradient."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``."""
+        return input_shape
+
+
 class Graph:
     """Calls in order, from some inputs to some outputs.
 
@@ -95,16 +113,22 @@ class Graph:
         self.inputs: list[Slot] = []
         self.outputs: list[Slot] = []
         self.penalties: list[tuple[Slot, Any]] = []
-        self.size = 0
+        self.dtypes: list[str] = []
+        self.notes: dict[str, Any] = {}  # what executors have found out about it
 
-    def new_slot(self) -> Slot:
-        """Return a slot that is not in use."""
-        self.size += 1
+    @property
+    def size(self) -> int:
+        """The number of slots."""
+        return len(self.dtypes)
+
+    def new_slot(self, dtype: str) -> Slot:
+        """Return a slot that is not in use, for arrays of type ``dtype``."""
+        self.dtypes.append(dtype)
         return Slot(self.size - 1)
 
-    def add_input(self) -> Slot:
+    def add_input(self, dtype: str) -> Slot:
         """Return the slot of a further input."""
-        self.inputs.append(self.new_slot())
+        self.inputs.append(self.new_slot(dtype))
         return self.inputs[-1]
 
     def add(self, layer: Layer, x: Any, count: Any = None, training: bool | None = None) -> Any:
@@ -140,9 +164,19 @@ class Graph:
         owner: Layer,
         first: bool = True,
     ) -> Any:
-        y = self.new_slot() if count is None else map_structure(lambda _: self.new_slot(), count)
+        if not layer.takes_integers:
+            x = map_structure(lambda s: self._as_floats(s, layer.dtype), x)
+        slots = [slot for slot in flatten(x) if isinstance(slot, Slot)]
+        dtype = layer.compute_output_dtype(*(self.dtypes[slot] for slot in slots))
+        y = map_structure(lambda _: self.new_slot(dtype), count)
         self.calls.append(Call(layer, x, y, parts, training, owner, first))
         return y
+
+    def _as_floats(self, slot: Any, dtype: str) -> Any:
+        """Return the slot of the same numbers as floats, where ``slot`` has integers."""
+        if not isinstance(slot, Slot) or np.dtype(self.dtypes[slot]).kind == "f":
+            return slot
+        return self.add(_AsFloats(dtype=dtype), slot)
 
     def finish(self, outputs: Iterable[Slot]) -> Graph:
         """Take ``outputs`` as those of the graph, and return the graph."""
@@ -156,7 +190,7 @@ class Graph:
 
     def readers(self) -> Counter[int]:
         """Return how often each slot is read, by calls, as an output and by penalties."""
-        read = Counter(slot for call in self.calls for slot in call.inputs)
+        read: Counter[int] = Counter(slot for call in self.calls for slot in call.inputs)
         read.update(self.outputs)
         read.update(slot for slot, _ in self.penalties)
         return read
@@ -174,7 +208,7 @@ class Graph:
         skipped = {call.outputs[0]: call for call in activations}
         graph = Graph(self.training)
         graph.calls = [call for call in self.calls if call not in skipped.values()]
-        graph.inputs, graph.penalties, graph.size = self.inputs, self.penalties, self.size
+        graph.inputs, graph.penalties, graph.dtypes = self.inputs, self.penalties, self.dtypes
         graph.outputs = [
             skipped[slot].inputs[0] if slot in skipped else slot for slot in self.outputs
         ]
@@ -191,11 +225,12 @@ class Graph:
             ValueError: If a layer that computes as outside of training stands on the way back.
         """
         learn = {id(variable) for variable in learning}
-        needed: set[int] = set(self.inputs) if inputs else set()
+        floats = {slot for slot, dtype in enumerate(self.dtypes) if np.dtype(dtype).kind == "f"}
+        needed: set[int] = floats.intersection(self.inputs) if inputs else set()
         for call in self.calls:
             if needed.isdisjoint(call.inputs) and not any(id(v) in learn for v in call.variables()):
                 continue
-            needed.update(call.outputs)
+            needed.update(floats.intersection(call.outputs))
             if self.training and not call.training and not call.layer.primitive:
                 raise ValueError(
                     f"Layer {call.layer.name!r} is called with training=False, and something "

@@ -184,6 +184,9 @@ class Layer(Configurable):
     forward_names: ClassVar[tuple[str, ...]] = ()
     backward_names: ClassVar[tuple[str, ...]] = ()
 
+    #: Whether `backward_into` can do without ``dx``.
+    dx_optional: ClassVar[bool] = False
+
     #: Whether the output can be written over the input, entry by entry.
     elementwise: ClassVar[bool] = False
 
@@ -230,6 +233,7 @@ class Layer(Configurable):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a string. Received: name={name!r}")
         self.name = name or self.default_name()
+        self.named_by_user = name is not None
         self.name_settled = name is not None  # by the user, or by the first model it came into
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.dtype = float_type(dtype).name
@@ -255,7 +259,9 @@ class Layer(Configurable):
         own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
         cls.primitive = own and not cls.of_user
         cls.forward_names = tuple(inspect.signature(cls.forward_into).parameters)[1:]
-        cls.backward_names = tuple(inspect.signature(cls.backward_into).parameters)[1:]
+        back = inspect.signature(cls.backward_into).parameters
+        cls.backward_names = tuple(back)[1:]
+        cls.dx_optional = "dx" in back and back["dx"].default is None
         if "build" in vars(cls) and cls.builds_once:
             cls.build = _once(cls.build)  # type: ignore[method-assign]
         if overridden(cls, "forward") and not _takes(cls.forward, 3):
@@ -776,6 +782,31 @@ class Layer(Configurable):
         if self.takes_integers and array.dtype.kind in "iub":
             return array
         return array.astype(self.dtype, copy=False)
+
+    @property
+    def input(self) -> Any:
+        """The tensor, or the list or dict of them, that the layer was first called on.
+
+        Raises:
+            AttributeError: If it has not been called on tensors.
+        """
+        return self._first_node().x
+
+    @property
+    def output(self) -> Any:
+        """The tensor, or the list or dict of them, that the layer put out for `input`.
+
+        Raises:
+            AttributeError: If it has not been called on tensors.
+        """
+        return self._first_node().output_structure
+
+    def _first_node(self) -> Node:
+        if not self.nodes:
+            raise AttributeError(
+                f"Layer {self.name!r} has not been called on a tensor, such as that of Input."
+            )
+        return self.nodes[0]
 
     def on_tensors(self, arguments: Sequence[Any], training: bool | None = None) -> Any:
         """Return the tensors that the layer puts out for tensors, and keep the call as a `Node`.

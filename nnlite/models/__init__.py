@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nnlite.models.cloning import clone_model, model_from_config, model_from_json
+from nnlite.models.functional import Functional
+from nnlite.models.model import Model
 from nnlite.models.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from nnlite.saving.writing import save_model
 
 __all__ = [
+    "Functional",
+    "Model",
     "Sequential",
     "clone_model",
     "load_model",

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.backend.structure_cache import per_structure
+from nnlite.backend.structure_cache import per_structure, restructured
 from nnlite.backend.variables import Variable
-from nnlite.execution import Graph, ReferenceExecutor
+from nnlite.execution import Graph, ReferenceExecutor, infer
 from nnlite.layers.activations import ActivationLayer
-from nnlite.layers.layer import Layer, Shape, Shapes
+from nnlite.layers.core import InputLayer
+from nnlite.layers.layer import Layer, Shapes, as_shapes, fits
 from nnlite.models.summary import print_summary
+from nnlite.symbolic import KerasTensor, Node, in_order
 from nnlite.training.trainer import Trainer
-from nnlite.utils.structures import flatten, pack_as
+from nnlite.utils.overrides import overridden
+from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
 from nnlite.utils.validation import ArgumentError
 
 __all__ = ["Model"]
@@ -24,20 +30,321 @@ Array = NDArray[Any]
 
 
 class Model(Trainer):
-    """What `Sequential` and functional models have in common."""
+    """A network of any shape without cycles, and the trainer that fits it.
+
+    ``Model(inputs, outputs)`` makes a model of the layers that lead from some tensors to others;
+    it is a layer itself, so that models nest, and shares its layers with whoever else uses them.
+
+    A subclass with layers as attributes defines ``call(self, x)`` instead, or
+    ``call(self, x, training)``. It is called on tensors once (for each value of ``training``), so
+    it may use layers, operators and `nnlite.ops`, but not look at numbers.
+
+    Args:
+        inputs: A tensor of `Input`, or a list or dict of them.
+        outputs: A tensor that is made of them, or a list or dict.
+        name: Its name.
+        trainable: False to keep all weights as they are.
+
+    Raises:
+        TypeError: If ``inputs`` or ``outputs`` hold anything but tensors.
+        ValueError: If ``outputs`` depend on an input that is not given, or two layers share a
+            name.
+
+    >>> from nnlite import Input, Model
+    >>> from nnlite.layers import Dense
+    >>> a, b = Input((4,), name="a"), Input((2,), name="b")
+    >>> shared = Dense(3)
+    >>> y = Dense(1)(shared(a) * shared(Dense(4)(b)))
+    >>> model = Model([a, b], y)
+    >>> model.predict([np.zeros((5, 4)), np.zeros((5, 2))]).shape
+    (5, 1)
+
+    >>> class Residual(Model):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.dense = Dense(4, activation="relu")
+    ...
+    ...     def call(self, x):
+    ...         return x + self.dense(x)
+    >>> Residual().predict(np.zeros((5, 4))).shape
+    (5, 4)
+    """
 
     is_model = True
 
-    def __init__(self, **kwargs: Any) -> None:
+    refused_overrides: ClassVar[Mapping[str, str]] = {
+        name: instead
+        for name, instead in Trainer.refused_overrides.items()
+        if name not in ("call", "all_layers")
+    } | {"sublayers": "a layer that is an attribute of the model is one of its layers."}
+
+    #: Whether the layers that are attributes are the model's.
+    tracks_layers: ClassVar[bool] = False
+
+    #: What ``Model(inputs, outputs)`` makes.
+    functional_class: ClassVar[type[Model] | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.tracks_layers = overridden(cls, "call")
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Model:
+        """Make a functional model of ``Model(inputs, outputs)``."""
+        connected = args or "inputs" in kwargs or "outputs" in kwargs
+        if cls is Model and connected and cls.functional_class is not None:
+            return object.__new__(cls.functional_class)
+        return object.__new__(cls)
+
+    def __init__(
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        **kwargs: Any,
+    ) -> None:
         self._input_shape: Shapes = None
-        super().__init__(**kwargs)
+        #: The tensors of inputs and outputs, outside of training and in it.
+        self._tensors: dict[bool, tuple[Any, Any]] = {}
+        self._connected = False  # by Model(inputs, outputs)
+        super().__init__(name=name, **kwargs)
+        if inputs is not None or outputs is not None:
+            self._connect(inputs, outputs)
+        if not trainable:
+            self.trainable = False
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Return the model's output for tensors; a subclass defines it."""
+        raise NotImplementedError(
+            f"Model {self.name!r} has no layers to run: give Model(inputs, outputs), or define "
+            f"call(self, x) in {type(self).__name__}."
+        )
+
+    # ---- tensors --------------------------------------------------------------------------
+
+    def _connect(self, inputs: Any, outputs: Any) -> None:
+        """Make the model one of the layers between two sets of tensors."""
+        for what, structure in (("inputs", inputs), ("outputs", outputs)):
+            for tensor in flatten(structure) or [structure]:
+                if not isinstance(tensor, KerasTensor):
+                    raise ArgumentError(
+                        f"Model takes tensors, as Input and calls of layers give them, as {what}. "
+                        f"Received: {tensor!r} (of type {type(tensor).__name__})"
+                    )
+        nodes = in_order(flatten(outputs), until=flatten(inputs))
+        known = {id(tensor) for tensor in flatten(inputs)}
+        for node in nodes:
+            if not node.inputs and not any(id(tensor) in known for tensor in node.outputs):
+                raise ValueError(
+                    f"The outputs depend on input {node.layer.name!r}, which is not among inputs: "
+                    f"{', '.join(t.name for t in flatten(inputs))}."
+                )
+        if len(known) < len(flatten(inputs)):
+            raise ValueError(f"An input is given twice. Received: inputs={inputs!r}")
+        inputs, outputs = _without_list_of_one(inputs), _without_list_of_one(outputs)
+        self._tensors = dict.fromkeys((False, True), (inputs, outputs))
+        self._connected = True
+        self._name_layers()
+        dtypes = {layer.dtype for layer in self.sublayers()}
+        if len(dtypes) > 1:
+            raise ValueError(
+                f"One model has one dtype. Model {self.name!r} has layers of "
+                f"{' and '.join(sorted(dtypes))}. Give all the same dtype=, or use "
+                "nnlite.config.set_floatx."
+            )
+        self.input_shape = map_structure(lambda tensor: tensor.shape, inputs)
+        self.built = True
+        restructured()
+
+    def _trace(self, input_shape: Shapes) -> None:
+        """Find out, by calls on tensors, which layers `call` runs on inputs of ``input_shape``."""
+        takes_training = "training" in inspect.signature(self.call).parameters
+        for training in (False, True):
+            if training and not takes_training:
+                self._tensors[True] = self._tensors[False]
+                break
+            if self._tensors:  # the same inputs as before
+                inputs = map_structure(lambda tensor: tensor, self._tensors[False][0])
+            else:
+                inputs = map_structure(
+                    lambda shape: InputLayer(batch_shape=shape).tensor, input_shape, SHAPES
+                )
+            options = {"training": training} if takes_training else {}
+            try:
+                outputs = self.call(inputs, **options)
+            except TypeError as error:
+                if "KerasTensor" not in str(error):
+                    raise
+                raise TypeError(
+                    f"call of model {self.name!r} is run on tensors, once, to find out its layers: "
+                    f"{error}"
+                ) from error
+            for tensor in flatten(outputs) or [outputs]:
+                if not isinstance(tensor, KerasTensor):
+                    raise TypeError(
+                        f"call of model {self.name!r} must return tensors that layers have put "
+                        f"out. Received: an object of type {type(tensor).__name__}"
+                    )
+            self._tensors[training] = (inputs, outputs)
+            own = {id(layer) for layer in self.sublayers()}
+            for node in in_order(flatten(outputs), until=flatten(inputs)):
+                layer = node.layer
+                if id(layer) not in own and (layer._variables or layer.sublayers()):
+                    raise ValueError(
+                        f"call of model {self.name!r} makes layer {layer.name!r} itself, so that "
+                        "its weights would be new at each call: make it in __init__, as an "
+                        "attribute of the model."
+                    )
+        for tensor in flatten(self._tensors[False][0]):
+            _take_type_of_reader(tensor, self._nodes())
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The tensors that stand for the inputs, in a list."""
+        return flatten(self._known_tensors()[0])
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """The tensors that stand for the outputs, in a list."""
+        return flatten(self._known_tensors()[1])
+
+    @property
+    def input(self) -> Any:
+        """The tensor that stands for the input, or the list or dict of them."""
+        return self._known_tensors()[0]
+
+    @property
+    def output(self) -> Any:
+        """The tensor that stands for the output, or the list or dict of them."""
+        return self._known_tensors()[1]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return [tensor.name for tensor in self.inputs] if self._tensors else ["input"]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that put out the outputs."""
+        if not self._tensors:
+            return ["output"]
+        return [tensor.node.layer.name if tensor.node else tensor.name for tensor in self.outputs]
+
+    @property
+    def input_dtypes(self) -> list[str]:
+        """The type of each input's entries."""
+        dtypes = [tensor.dtype for tensor in self.inputs] if self._tensors else ["float"]
+        return [self.dtype if dtype.startswith("float") else dtype for dtype in dtypes]
+
+    def _known_tensors(self) -> tuple[Any, Any]:
+        if not self._tensors:
+            raise AttributeError(f"Model {self.name!r} has no tensors before it is built.")
+        return self._tensors[False]
+
+    def _nodes(self, training: bool = False) -> list[Node]:
+        """Return the calls of layers between the inputs and the outputs, in order."""
+        inputs, outputs = self._tensors[training]
+        return in_order(flatten(outputs), until=flatten(inputs))
+
+    def __getstate__(self) -> dict[str, Any]:
+        tensors = self._tensors
+        same = tensors.get(True) is tensors.get(False)
+        flat = {k: _as_data(*ends) for k, ends in tensors.items() if not (k and same)}
+        return {**super().__getstate__(), "_tensors": flat}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._tensors = {k: _from_data(data) for k, data in state["_tensors"].items()}
+        if len(self._tensors) == 1:
+            self._tensors[True] = self._tensors[False]
+
+    @property
+    def dtype(self) -> str:
+        """The one float type that every layer computes in."""
+        layers = self.sublayers()
+        return layers[0].dtype if layers else self._dtype
+
+    @dtype.setter
+    def dtype(self, value: str) -> None:
+        self._dtype = value  # of a model without layers
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
     # ---- its layers -----------------------------------------------------------------------
 
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the layers of the model that compute something."""
+        if self._connected:
+            return [layer for layer in self.layers if not isinstance(layer, InputLayer)]
+        held = self.__dict__.get("attribute_layers", {})
+        return list(dict.fromkeys(layer for layers in held.values() for layer in layers))
+
     @property
     def layers(self) -> list[Layer]:
-        """The layers that the model is made of."""
-        return list(self.sublayers())
+        """The layers that the model is made of, those of inputs among them, in Keras's order.
+
+        That is from the farthest from the outputs to the nearest.
+        """
+        return list(self._layers_in_order() if self._connected else self.sublayers())
+
+    @per_structure
+    def _layers_in_order(self) -> list[Layer]:
+        nodes = self._nodes()
+        depth = _depths(nodes, flatten(self._tensors[False][1]))
+        deepest: dict[Layer, int] = {}
+        for node in nodes:
+            deepest[node.layer] = max(deepest.get(node.layer, 0), depth[id(node)])
+        first = [t.node.layer for t in self.inputs if t.node is not None and not t.node.inputs]
+        bottom = max(deepest.values(), default=-1) + 1
+        for tensor, layer in zip(self.inputs, first, strict=False):
+            reading = [depth[id(n)] for n in nodes if any(tensor is read for read in n.inputs)]
+            deepest[layer] = max(reading, default=bottom - 1) + 1
+        order = [*dict.fromkeys(first), *(layer for layer in deepest if layer not in first)]
+        return sorted(order, key=lambda layer: -deepest[layer])
+
+    def _name_layers(self) -> None:
+        """Number the layers that the user did not name, as dense, dense_1, dense_2.
+
+        Raises:
+            ValueError: If two have the same name, given by the user.
+        """
+        names: set[str] = set()
+        layers = self.layers
+        for layer in sorted(layers, key=lambda layer: not layer.named_by_user):
+            if layer.name in names and layer.named_by_user:
+                raise ValueError(
+                    f"Two layers of the model are named {layer.name!r}. Give one of the two "
+                    "another name=."
+                )
+            self._name_apart(layer, names)
+            names.add(layer.name)
+        for layer in layers:
+            for node in layer.nodes:
+                for tensor in node.outputs:
+                    tensor.name = layer.name
+
+    def _name_apart(self, layer: Layer, names: set[str]) -> None:
+        """Number a layer whose name is taken: dense, dense_1, dense_2."""
+        base = re.sub(r"_\d+$", "", layer.name)
+        number = 0
+        while layer.name in names:
+            number += 1
+            layer.name = f"{base}_{number}"
+        for variable in layer._variables:
+            variable.path = f"{layer.name}/{variable.name}"
+        layer.name_settled = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.tracks_layers and name != "cache":
+            held = [layer for layer in _layers_within(value) if layer is not self]
+            known = self.__dict__.setdefault("attribute_layers", {})
+            if held or name in known:
+                known.pop(name, None)
+                known.update({name: held} if held else {})
+                restructured()
+        super().__setattr__(name, value)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer of a name, or at an index of `layers`.
@@ -68,12 +375,12 @@ class Model(Trainer):
         Raises:
             ValueError: If the model is empty, or not built yet, so that it has none to show.
         """
-        if not self._layers:
+        if not self.sublayers():
             raise ValueError(f"Model {self.name!r} is empty: add layers, Sequential([Dense(1)]).")
         return super().weights
 
     @property
-    def input_shape(self) -> Shape:
+    def input_shape(self) -> Shapes:
         """The shape of a batch of inputs, the batch axis None.
 
         Raises:
@@ -84,11 +391,11 @@ class Model(Trainer):
         return self._input_shape
 
     @input_shape.setter
-    def input_shape(self, value: Shape | None) -> None:
+    def input_shape(self, value: Shapes) -> None:
         self._input_shape = value
 
     @property
-    def output_shape(self) -> Shape:
+    def output_shape(self) -> Shapes:
         """The shape of the output for a batch of ``input_shape``.
 
         Raises:
@@ -98,9 +405,67 @@ class Model(Trainer):
 
     # ---- the way of a batch ---------------------------------------------------------------
 
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights of all layers.
+
+        Args:
+            input_shape: The shape of a batch, such as ``(None, 4)``, or a list or dict of them;
+                a functional model is built from the start.
+
+        Raises:
+            ValueError: If the shape is unknown, or a layer cannot take what comes to it. No layer
+                is built then.
+        """
+        if self.built:
+            return
+        if input_shape is None:
+            raise ValueError(
+                f"The input shape of model {self.name!r} is unknown. Call build((None, features))."
+            )
+        shape = as_shapes("input_shape", input_shape)
+        fresh = [layer for layer in self.sublayers() if not layer.built]
+        try:
+            self._trace(shape)
+        except BaseException:
+            self._tensors = {}
+            for layer in fresh:
+                layer.forget_weights()
+            raise
+        self._name_layers()
+        self.input_shape = shape
+        self.built = True
+        restructured()
+
+    def declared_input_shape(self) -> Shapes:
+        """Return the shape of the inputs, where it is known."""
+        return self._input_shape
+
+    def compute_output_shape(self, input_shape: Shapes) -> Shapes:
+        """Return the shape that comes out for a batch of ``input_shape``."""
+        if not self.built:
+            self.build(input_shape)
+        outputs = self.output
+        if fits(input_shape, self.input_shape) and input_shape == self.input_shape:
+            return map_structure(lambda tensor: tensor.shape, outputs)
+        shapes = {id(t): s for t, s in zip(self.inputs, flatten(input_shape, SHAPES), strict=True)}
+        for node in self._nodes():
+            x = map_structure(lambda leaf: shapes.get(id(leaf), np.shape(leaf)), node.x)
+            told = flatten(node.layer.told_shape(x), SHAPES)
+            shapes.update((id(t), s) for t, s in zip(node.outputs, told, strict=True))
+        return map_structure(lambda tensor: shapes[id(tensor)], outputs)
+
+    # ---- the way of a batch ---------------------------------------------------------------
+
     def add_to(self, graph: Graph, x: Any, training: bool) -> Any:
         """Add the calls of the model's layers on the slots ``x``; return those of its output."""
-        raise NotImplementedError
+        inputs, outputs = self._tensors[training]
+        slots = {id(t): slot for t, slot in zip(flatten(inputs), flatten(x), strict=True)}
+        for node in self._nodes(training):
+            arguments = map_structure(lambda leaf: slots.get(id(leaf), leaf), node.x)
+            several = None if len(node.outputs) == 1 else node.output_structure
+            y = graph.add(node.layer, arguments, several, node.options.get("training", training))
+            slots.update((id(t), slot) for t, slot in zip(node.outputs, flatten(y), strict=True))
+        return map_structure(lambda tensor: slots[id(tensor)], outputs)
 
     def graph(self, training: bool) -> Graph:
         """Return the calls of the model's layers in order, as in training or outside of it.
@@ -114,8 +479,8 @@ class Model(Trainer):
         graph = graphs.get((training, whole))
         if graph is None:
             graph = Graph(training)
-            structure = self.input_structure()
-            x = pack_as(structure, [graph.add_input() for _ in flatten(structure)])
+            inputs = [graph.add_input(dtype) for dtype in self.input_dtypes]
+            x = pack_as(self.input_structure(), inputs)
             if whole:
                 y = graph.add(self, x, self.output_structure())
             else:
@@ -129,18 +494,21 @@ class Model(Trainer):
 
     def input_structure(self) -> Any:
         """Return a structure as that of the input; None where it is a single array."""
-        return None
+        return map_structure(lambda t: t.name, self.input) if self._tensors else None
 
     def output_structure(self) -> Any:
         """Return a structure as that of the output; None where it is a single array."""
-        return None
+        return map_structure(lambda t: t.name, self.output) if self._tensors else None
 
     def forward(self, x: Any, training: bool = False) -> Any:
         """Return the output for the batch ``x``."""
-        executor = ReferenceExecutor(self._graph(training), self.learning_variables())
-        outputs = executor.forward(flatten(x))
+        graph = self._graph(training)
         if training:
+            executor = ReferenceExecutor(graph, self.learning_variables())
+            outputs = executor.forward(flatten(x))
             self.cache = (executor,)
+        else:
+            outputs = infer(graph, flatten(x))
         return pack_as(self.output_structure(), outputs)
 
     def backward(self, gradient: Any) -> Any:
@@ -252,3 +620,82 @@ class Model(Trainer):
         print_summary(
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
+
+
+def _without_list_of_one(structure: Any) -> Any:
+    """Return the only tensor of a list of one, as Keras does."""
+    one = isinstance(structure, (list, tuple)) and len(structure) == 1
+    return structure[0] if one else structure
+
+
+def _layers_within(value: Any) -> Iterator[Layer]:
+    """Yield the layers that an attribute holds: itself, or in lists and dicts."""
+    if isinstance(value, Layer):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _layers_within(part)
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _layers_within(part)
+
+
+def _depths(nodes: Sequence[Node], outputs: Sequence[KerasTensor]) -> dict[int, int]:
+    """Return how many further calls there are at most from each node to an output."""
+    depth: dict[int, int] = dict.fromkeys((id(node) for node in nodes), 0)
+    for node in reversed(nodes):
+        for tensor in node.inputs:
+            if tensor.node is not None and id(tensor.node) in depth:
+                depth[id(tensor.node)] = max(depth[id(tensor.node)], depth[id(node)] + 1)
+    return depth
+
+
+def _take_type_of_reader(tensor: KerasTensor, nodes: Sequence[Node]) -> None:
+    """Let an input whose type is not stated have the one that its first reader asks for."""
+    for node in nodes:
+        if node.layer.default_input_dtype and any(tensor is read for read in node.inputs):
+            tensor.dtype = node.layer.default_input_dtype
+            return
+
+
+class _Reference(int):
+    """The number of a tensor among a model's tensors as plain data."""
+
+
+def _as_data(inputs: Any, outputs: Any) -> dict[str, Any]:
+    """Return the calls between tensors as lists: however long the chain, nothing is deep."""
+    nodes = in_order(flatten(outputs), until=flatten(inputs))
+    tensors = [*flatten(inputs), *(tensor for node in nodes for tensor in node.outputs)]
+    makers = [tensor.node for tensor in flatten(inputs)]
+    number = {id(tensor): _Reference(at) for at, tensor in enumerate(tensors)}
+
+    def replaced(structure: Any) -> Any:
+        return map_structure(lambda leaf: number.get(id(leaf), leaf), structure)
+
+    return {
+        "ends": (replaced(inputs), replaced(outputs)),
+        "tensors": [(t.shape, t.dtype, t.name) for t in tensors],
+        "entries": [node.layer if node and not node.inputs else None for node in makers],
+        "nodes": [
+            (node.layer, replaced(node.arguments), replaced(node.output_structure), node.options)
+            for node in nodes
+        ],
+    }
+
+
+def _from_data(data: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the tensors at both ends of what `_as_data` returned, and record the calls."""
+    tensors = [KerasTensor(*parts) for parts in data["tensors"]]
+
+    def replaced(structure: Any) -> Any:
+        return map_structure(
+            lambda leaf: tensors[leaf] if isinstance(leaf, _Reference) else leaf, structure
+        )
+
+    for layer, tensor in zip(data["entries"], tensors, strict=False):
+        if layer is not None:
+            layer.nodes.append(Node(layer, (), tensor))
+    for layer, arguments, outputs, options in data["nodes"]:
+        layer.nodes.append(Node(layer, replaced(arguments), replaced(outputs), options))
+    inputs, outputs = map(replaced, data["ends"])
+    return inputs, outputs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, Shape, as_shape, dtype_policy, registry
 from nnlite.models.model import Model
 from nnlite.serialization.objects import PUBLIC, CustomObjectScope, serialize_keras_object
+from nnlite.symbolic import KerasTensor
 from nnlite.utils.validation import ArgumentError
 
 __all__ = ["Sequential"]
@@ -69,15 +69,6 @@ class Sequential(Model):
     # ---- the chain ------------------------------------------------------------------------
 
     @property
-    def layers(self) -> list[Layer]:
-        """The layers, first to last, without the `Input`."""
-        return list(self._layers)
-
-    def sublayers(self) -> Sequence[Layer]:
-        """Return the layers of the chain."""
-        return self._layers
-
-    @property
     def dtype(self) -> str:
         """The one float type that every layer computes in."""
         first = self._layers[0] if self._layers else self._input_layer
@@ -87,7 +78,26 @@ class Sequential(Model):
     def dtype(self, value: str) -> None:
         """Ignored: the layers say it."""
 
-    def add(self, layer: Layer) -> None:
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, first to last, without the `Input`."""
+        return list(self._layers)
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the layers of the chain."""
+        return self._layers
+
+    def _input_dtype(self) -> str:
+        """Return the type of data that the first layer takes."""
+        first = self._layers[0]
+        if first.takes_integers and self._input_layer is not None:
+            return self._input_layer.data_type
+        return first.default_input_dtype or self.dtype
+
+    def _set_tensors(self, output: Any) -> None:
+        self._tensors = dict.fromkeys((False, True), (self.input, output))
+
+    def add(self, layer: Any) -> None:
         """Append ``layer``; in a built model it is built at once, for the output so far.
 
         Raises:
@@ -96,6 +106,8 @@ class Sequential(Model):
                 float type is another one; if an `Input` does not come first; or if the layer
                 cannot take what the model puts out.
         """
+        if isinstance(layer, KerasTensor) and layer.node is not None and not layer.node.inputs:
+            layer = layer.node.layer  # what Input returns
         if not isinstance(layer, Layer):
             raise ArgumentError(
                 "Sequential takes layers, such as Dense(10). Received: "
@@ -120,7 +132,7 @@ class Sequential(Model):
                 f"{self.dtype}. Give all layers the same dtype=, or use nnlite.config.set_floatx."
             )
         if self.built:
-            layer.ensure_built(self.output_shape)
+            self._set_tensors(layer.on_tensors((self.output,)))
         self._name_apart(layer, names)
         self._layers.append(layer)
         restructured()
@@ -133,17 +145,6 @@ class Sequential(Model):
                 restructured()
                 raise
 
-    def _name_apart(self, layer: Layer, names: set[str]) -> None:
-        """Number a layer that the user did not name: dense, dense_1, dense_2."""
-        base = re.sub(r"_\d+$", "", layer.name)
-        number = 0
-        while layer.name in names:
-            number += 1
-            layer.name = f"{base}_{number}"
-        for variable in layer._variables:
-            variable.path = f"{layer.name}/{variable.name}"
-        layer.name_settled = True
-
     def pop(self) -> Layer:
         """Take off the last layer and return it.
 
@@ -154,6 +155,10 @@ class Sequential(Model):
             raise ValueError("pop() finds no layer: the model is empty.")
         layer = self._layers.pop()
         restructured()
+        if self.built:
+            (read,) = self.output.node.inputs
+            layer.nodes.remove(self.output.node)
+            self._set_tensors(read)
         if not self._layers:
             self.built = False
             self.input_shape = self.column_names = None
@@ -190,15 +195,21 @@ class Sequential(Model):
             )
         shape = as_shape("input_shape", shape)
         fresh = [layer for layer in self._layers if not layer.built]
+        calls = {layer: len(layer.nodes) for layer in self._layers}
+        entry = self._input_layer
+        if entry is None or entry.batch_shape != shape:
+            entry = InputLayer(batch_shape=shape, dtype=self._input_dtype())
         try:
-            at = shape
+            tensor = entry.tensor
             for layer in self._layers:
-                layer.ensure_built(at)
-                at = layer.told_shape(at)
+                tensor = layer.on_tensors((tensor,))
         except BaseException:
             for layer in fresh:
                 layer.forget_weights()
+            for layer, count in calls.items():
+                del layer.nodes[count:]
             raise
+        self._tensors = {False: (entry.tensor, tensor), True: (entry.tensor, tensor)}
         self.input_shape = shape
         self.built = True
         restructured()

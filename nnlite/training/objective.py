@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import structure
 from nnlite.constraints import project
-from nnlite.execution import Call, Graph, ReferenceExecutor
+from nnlite.execution import Call, Graph, Memory, Plan, ReferenceExecutor, infer
 from nnlite.layers.activations import ActivationLayer, Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -29,6 +30,8 @@ from nnlite.utils.user_code import penalty, penalty_gradient
 __all__ = ["Objective", "default_loss"]
 
 Array = NDArray[Any]
+
+_PLANS = 4  # as many shapes of batches as there are in most runs: whole and last, of two kinds
 
 
 def default_loss(
@@ -95,6 +98,10 @@ class Objective:
     def __init__(self, loss: Loss, model: Predictor) -> None:
         self.loss = loss
         self.model = model
+        self._settled = -1  # the structure that what follows is of
+        self._plans: dict[Any, Plan] = {}
+        self._memory = Memory()
+        self.executor: Plan
         self.settle()
 
     def warn_of_mismatch(self, output_shape: tuple[Any, ...]) -> str | None:
@@ -132,28 +139,48 @@ class Objective:
 
     def settle(self) -> None:
         """Take note of what follows from the model as it is now."""
-        self._settled = structure()
-        model = self.model
-        learning = model.learning_variables()
+        learning = self.model.learning_variables()
         self._regularized = [(v, v.regularizer) for v in learning if v.regularizer is not None]
         self._constrained = [(v, v.constraint) for v in learning if v.constraint is not None]
-        graph = model.graph(training=True)
+        if self._settled == structure() or not self.model.built:
+            return
+        self._settled = structure()
+        self._learning = learning
+        graph, testing = (self.model.graph(training) for training in (True, False))
         last = _last_activation(graph)
         self._activation = last.layer if last else None
         joined = from_logits(self.loss, self._activation)
         self.joined = joined is not None
         self.loss_in_use = joined or self.loss
-        testing = model.graph(training=False)
         if last and joined:
             graph = graph.before([last])
             testing = testing.before([_last_activation(testing)])
-        self.executor = ReferenceExecutor(graph, learning)
-        self._testing = testing
+        self._graph, self._testing = graph, testing
+        self._plans.clear()
+
+    def plan(self, inputs: Sequence[Array]) -> Plan:
+        """Return the plan of a step on inputs of such shapes; the last few are kept."""
+        shapes = tuple(x.shape for x in inputs)
+        plan = self._plans.get(shapes)
+        if plan is None:
+            if len(self._plans) == _PLANS:
+                self._plans.pop(next(iter(self._plans)))
+            plan = Plan(self._graph, self._learning, inputs, self._memory)
+            self._plans[shapes] = plan
+        return plan
+
+    def release(self) -> None:
+        """Give back the memory of steps."""
+        self._plans.clear()
+        self._memory = Memory()
 
     def forward(self, x: Array, training: bool) -> Array:
         """Return what the loss in use takes: the model's output, or its logits."""
-        executor = self.executor if training else ReferenceExecutor(self._testing)
-        (output,) = executor.forward([x])
+        if training:
+            self.executor = self.plan([x])
+            (output,) = self.executor.forward([x])
+        else:
+            (output,) = infer(self._testing, [x])
         return output
 
     def predictions(self, output: Array) -> Array:
@@ -165,12 +192,13 @@ class Objective:
 
     def backward(self, gradient: Array) -> None:
         """Fill the gradient of every weight."""
-        self.executor.backward([gradient], inputs=False)
+        self.executor.backward([gradient])
 
-    def input_gradient(self, gradient: Array) -> Array:
-        """Fill the gradient of every weight and return that of the model's input."""
-        (dx,) = self.executor.backward([gradient])
-        return dx
+    def backward_of(self, x: Array, training: bool = True) -> Callable[[Array], Array]:
+        """Go forward, and return the way back: it takes dJ/dy and returns that of the input."""
+        executor = ReferenceExecutor(self._graph, self._learning)
+        executor.forward([x])
+        return lambda gradient: executor.backward([gradient])[0]  # type: ignore[no-any-return]
 
     def regularize(self) -> float:
         """Add each penalty's gradient to its weight's, and return all penalties of the step."""

@@ -24,6 +24,7 @@ from nnlite.data.sources import (
     unpacked,
 )
 from nnlite.layers.layer import Layer, Shape, fits
+from nnlite.symbolic import any_symbolic
 from nnlite.training.model_lock import Turns
 from nnlite.utils import user_code
 from nnlite.utils.overrides import overridden
@@ -263,13 +264,17 @@ class Predictor(Layer):
         fitting = expected is not None and x.ndim == len(expected)
         return (x if fitting else with_rank_of(x, expected)), expected
 
-    def __call__(self, x: Any, training: bool = False) -> Array:
+    def __call__(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Return the output for ``x`` as one batch, a new array; the inputs are as for `predict`.
 
         Raises:
             TypeError: If ``x`` is not numeric.
             ValueError: If its shape does not fit the model.
         """
+        if any_symbolic(x):
+            return self.on_tensors((x,), training)
+        if isinstance(self._input_shape, (list, dict)):
+            return super().__call__(x, training)
         return super().__call__(self._aligned("x", x)[0], training)
 
     def declared_input_shape(self) -> Shape | None:

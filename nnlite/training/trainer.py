@@ -853,11 +853,11 @@ class Trainer(Door):
         optimizer.check_owner(self)
         if not self.built:
             self.build((None, *shape[1:]))
+        objective.settle()
         if objective is not self._objective:
             output_shape = self.compute_output_shape((None, *shape[1:]))
             self.compiled_metrics.missing = objective.warn_of_mismatch(output_shape)
         self._objective = objective
-        objective.settle()
         if training:
             self._optimizer, self._loss = optimizer, objective.loss
             for layer in self._of_user():

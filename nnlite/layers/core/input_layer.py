@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, as_shape, registry
+from nnlite.symbolic import KerasTensor, Node
 from nnlite.utils.validation import check_count
 
 __all__ = ["Input", "InputLayer"]
@@ -24,7 +25,7 @@ _COUNTS = [
 
 @registry.register()
 class InputLayer(Layer):
-    """States the shape of a model's input; computes nothing.
+    """The input of a model: its shape and type. `Input` makes one and returns its tensor.
 
     Args:
         shape: The shape of one sample, such as ``(4,)``.
@@ -39,7 +40,7 @@ class InputLayer(Layer):
         TypeError: If a keyword is unknown.
         ValueError: If no shape is given, or it is no shape, or ``dtype`` is another type.
 
-    >>> Input((4,))
+    >>> InputLayer((4,))
     InputLayer(shape=(4,))
     """
 
@@ -74,6 +75,14 @@ class InputLayer(Layer):
         self.batch_shape: Shape = (self.batch_size, *self.shape)
         self.declared_shape = self.batch_shape
 
+    @property
+    def tensor(self) -> KerasTensor:
+        """The tensor that stands for the input."""
+        if not self.nodes:
+            tensor = KerasTensor(self.batch_shape, self.data_type, self.name)
+            self.nodes.append(Node(self, (), tensor))
+        return self.nodes[0].outputs[0]
+
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return ``x``."""
         return x
@@ -97,4 +106,34 @@ class InputLayer(Layer):
         return shown | ({} if self.data_type == self.dtype else {"dtype": self.data_type})
 
 
-Input = InputLayer
+def Input(  # noqa: N802  the name that Keras users look for
+    shape: Any = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    name: str | None = None,
+    *,
+    batch_shape: Any = None,
+    **kwargs: Any,
+) -> KerasTensor:
+    """Return a tensor that stands for a model's input.
+
+    Layers called on it give further tensors, and `nnlite.Model` makes a model of them; as the
+    first element of a `Sequential` it states the input's shape.
+
+    Args:
+        shape: The shape of one sample, such as ``(4,)``.
+        batch_size: The number of samples of every batch, where it is fixed.
+        dtype: The type of the data; see `InputLayer`.
+        name: The input's name.
+        batch_shape: In the place of the first two: the shape with the batch axis first.
+        **kwargs: As for `InputLayer`.
+
+    Raises:
+        TypeError: If a keyword is unknown.
+        ValueError: If no shape is given, or it is no shape, or ``dtype`` is another type.
+
+    >>> Input((4,), name="age")
+    <KerasTensor shape=(None, 4), dtype=float32, name=age>
+    """
+    layer = InputLayer(shape, batch_size, dtype, batch_shape=batch_shape, name=name, **kwargs)
+    return layer.tensor

@@ -1,0 +1,392 @@
+"""Plan: a graph made ready to run fast, with the same bits as the reference executor.
+
+For inputs of given shapes every array on the way is made once, and every call is bound to the
+arrays that it reads and writes: a step is a loop over ready calls. What else saves time and memory
+is decided here, from what the layers' signatures say:
+
+- An output takes the place of the layer's input in memory, if nobody else reads that and neither
+  this layer's way back nor that of the layer before would miss it.
+- The gradient of an input that nobody asks for is not computed, and layers before which nothing
+  learns are not visited.
+- The array of a gradient is used again as soon as it has been read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.backend.variables import Variable
+from nnlite.execution.graph import Call, Graph, Slot
+from nnlite.layers.layer import Layer
+from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
+from nnlite.utils.user_code import penalty, penalty_gradient
+
+__all__ = ["Memory", "Plan"]
+
+Array = NDArray[Any]
+Bound = tuple[Callable[..., Any], list[Any]]  # a function and its arguments
+
+
+class Memory:
+    """Arrays by name. One of a smaller shape takes the head of the larger one's memory."""
+
+    def __init__(self) -> None:
+        self._whole: dict[Any, Array] = {}
+
+    def __call__(self, name: Any, shape: Sequence[int], dtype: Any) -> Array:
+        """Return the array of a name, whatever it holds."""
+        size = math.prod(shape)
+        whole = self._whole.get(name)
+        if whole is None or whole.size < size or whole.dtype != dtype:
+            whole = self._whole[name] = np.empty(size, dtype)
+        return whole[:size].reshape(shape)
+
+
+class Plan:
+    """A training step over a graph, bound to arrays, for inputs of certain shapes.
+
+    Args:
+        graph: The graph.
+        learning: The weights whose gradients are asked for.
+        inputs: A batch of inputs of those shapes.
+        memory: Where the arrays come from.
+
+    >>> from nnlite import Input, Sequential
+    >>> from nnlite.layers import Dense
+    >>> model = Sequential([Input((4,)), Dense(3, activation="relu"), Dense(1)])
+    >>> x = np.zeros((8, 4), "float32")
+    >>> print(Plan(model.graph(training=True), model.learning_variables(), [x], Memory()))
+    call     output   in place  gradient of the input
+    dense    (8, 3)             not asked for
+    re_lu    (8, 3)   yes       yes
+    dense_1  (8, 1)             yes
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        learning: Sequence[Variable],
+        inputs: Sequence[Array],
+        memory: Memory,
+    ) -> None:
+        self.graph = graph
+        self._memory = memory
+        self._needed = graph.differentiated(learning, inputs=False)
+        self._learning = {id(variable) for variable in learning}
+        self._values: list[Any] = [None] * graph.size
+        for slot, x in zip(graph.inputs, inputs, strict=True):
+            self._values[slot] = x.view()  # an object of its own, to be found again
+        self._in_place: set[int] = set()  # the calls whose output takes their input's place
+        self._arrays = self._lay_out_values()
+        self._gradients = self._lay_out_gradients()
+        self._forward: list[Bound] = []
+        self._backward: list[Bound] = []
+        self._plain: dict[int, _PlainCall] = {}
+        for index, call in enumerate(graph.calls):
+            self._bind_forward(index, call)
+        self._bind_backward()
+        written = {id(v) for c in graph.calls if self._visits(c) for v in c.variables()}
+        self._unwritten = [v.gradient for v in learning if id(v) not in written]
+        self._settling = [*self._settled()]
+        self._places = [self._places_of(self._values[slot]) for slot in graph.inputs]
+        self._output_places = {slot: self._places_of(array) for slot, array in self._direct.items()}
+
+    # ---- arrays ---------------------------------------------------------------------------
+
+    def _visits(self, call: Call) -> bool:
+        """Return whether the way back leads over a call."""
+        return not self._needed.isdisjoint(call.outputs)
+
+    def _lay_out_values(self) -> list[dict[str, Any]]:
+        """Make each call's output and own arrays, and return the arrays of each call by name."""
+        readers = self.graph.readers()
+        makers: dict[int, Call] = {}
+        arrays: list[dict[str, Any]] = []
+        for index, call in enumerate(self.graph.calls):
+            layer, x = call.layer, call.arguments(self._values)
+            shapes = flatten(layer.output_shape_for(x), SHAPES)
+            if self._may_overwrite(call, x, shapes, readers, makers):
+                self._in_place.add(index)
+                outputs = [x]
+            else:
+                outputs = [
+                    self._memory(("y", index, i), shape, self.graph.dtypes[slot])
+                    for i, (slot, shape) in enumerate(zip(call.outputs, shapes, strict=True))
+                ]
+            for slot, y in zip(call.outputs, outputs, strict=True):
+                self._values[slot] = y
+                makers[slot] = call
+            made = {"x": x, "y": pack_as(call.y, outputs)}
+            if layer.primitive:
+                made |= {
+                    name: self._memory((name, index), *array)
+                    for name, array in layer.arrays(map_structure(np.shape, x)).items()
+                }
+            arrays.append(made)
+        return arrays
+
+    def _may_overwrite(
+        self, call: Call, x: Any, shapes: list[Any], readers: Any, makers: dict[int, Call]
+    ) -> bool:
+        """Return whether a call's output may take the place of its input."""
+        if not (call.layer.primitive and call.layer.elementwise and isinstance(call.x, Slot)):
+            return False
+        maker = makers.get(call.x)
+        if maker is None or readers[call.x] != 1 or shapes != [x.shape]:
+            return False
+        if self.graph.dtypes[call.x] != self.graph.dtypes[call.outputs[0]]:
+            return False
+        missed = self._visits(call) and call.layer.reads("x")
+        return not missed and not (
+            self._visits(maker) and maker.layer.primitive and maker.layer.reads("y")
+        )
+
+    def _lay_out_gradients(self) -> dict[int, Array]:
+        """Make an array for the gradient of each slot, used again once it has been read."""
+        graph = self.graph
+        free: list[int] = []
+        sizes: list[int] = []
+        taken: dict[int, int] = {}
+
+        def take(slot: int) -> None:
+            if slot in self._needed and slot not in taken and slot not in graph.inputs:
+                size = self._values[slot].size
+                at = next((i for i in free if sizes[i] >= size), free[-1] if free else len(sizes))
+                if at == len(sizes):
+                    sizes.append(0)
+                else:
+                    free.remove(at)
+                sizes[at] = max(sizes[at], size)
+                taken[slot] = at
+
+        for slot in graph.outputs:
+            take(slot)
+        for call in reversed(graph.calls):
+            if self._visits(call):
+                for slot in (*call.outputs, *call.inputs):
+                    take(slot)
+                free += [taken[slot] for slot in call.outputs if slot in taken]
+        dtypes = {slot: np.dtype(graph.dtypes[slot]) for slot in taken}
+        for slot, at in sorted(taken.items(), key=lambda item: -self._values[item[0]].size):
+            self._memory(("gradient", at, dtypes[slot]), (sizes[at],), dtypes[slot])
+        return {
+            slot: self._memory(
+                ("gradient", at, dtypes[slot]), self._values[slot].shape, dtypes[slot]
+            )
+            for slot, at in taken.items()
+        }
+
+    # ---- calls ----------------------------------------------------------------------------
+
+    def _bind_forward(self, index: int, call: Call) -> None:
+        layer, arrays = call.layer, self._arrays[index]
+        if layer.primitive:
+            arguments = [arrays[name] for name in layer.forward_names]
+            self._forward.append((layer.forward_into, arguments))
+        else:
+            plain = self._plain[index] = _PlainCall(call)
+            self._forward.append((plain.forward, [arrays["x"], arrays["y"]]))
+
+    def _bind_backward(self) -> None:
+        """Bind the way back, from the outputs to the inputs."""
+        graph, gradients = self.graph, self._gradients
+        done: set[int] = set()  # the slots whose gradient has been begun
+        seen: set[int] = set()  # the weights whose gradient has been written
+        penalized = {slot for slot, _ in graph.penalties}
+        readers = graph.readers()
+        self._direct: dict[int, Array] = {}  # outputs that get no gradient but the loss's
+        self._outputs: list[list[Any]] = []
+        for slot in graph.outputs:
+            into = [gradients.get(slot), None]
+            self._outputs.append(into)
+            if slot not in gradients:
+                continue
+            if readers[slot] == 1 and slot not in penalized:
+                self._direct[slot] = gradients[slot] = gradients[slot].view()
+            else:
+                self._backward.append((_add if slot in done else np.copyto, into))
+            done.add(slot)
+        for index in reversed(range(len(graph.calls))):
+            call = graph.calls[index]
+            if not self._visits(call):
+                continue
+            for slot in call.outputs:
+                if slot not in done:  # nobody reads it
+                    self._backward.append((gradients[slot].fill, [0]))
+                    done.add(slot)
+                self._bind_penalties(slot)
+            sums: list[Bound] = []
+            dx = [self._place(s, index, i, done, sums) for i, s in enumerate(flatten(call.x))]
+            arrays = self._arrays[index]
+            arrays["dy"] = pack_as(call.y, [gradients[slot] for slot in call.outputs])
+            arrays["dx"] = pack_as(call.x, dx)
+            own = [v for v in call.variables() if id(v) in self._learning]
+            again = [v for v in own if id(v) in seen]
+            seen.update(id(v) for v in own)
+            self._backward.append(self._bound_back(index, call, again))
+            self._backward += sums
+
+    def _place(
+        self, slot: Any, index: int, at: int, done: set[int], sums: list[Bound]
+    ) -> Array | None:
+        """Return where a call writes the gradient of one of its inputs; None if nowhere."""
+        if not isinstance(slot, Slot) or slot not in self._gradients:
+            return None
+        whole = self._gradients[slot]
+        if slot not in done:
+            done.add(slot)
+            return whole
+        part = self._memory(("part", at, whole.dtype), whole.shape, whole.dtype)
+        sums.append((np.add, [whole, part, whole]))
+        return part
+
+    def _bound_back(self, index: int, call: Call, again: Sequence[Variable]) -> Bound:
+        """Return the way back of a call, bound; ``again`` are weights that have a gradient."""
+        layer, arrays = call.layer, self._arrays[index]
+        if layer.primitive:
+            if arrays["dx"] is None and "dx" in layer.backward_names and not layer.dx_optional:
+                x = arrays["x"]
+                arrays["dx"] = self._memory(("unasked", x.dtype), x.shape, x.dtype)
+            bound: Bound = (layer.backward_into, [arrays[name] for name in layer.backward_names])
+        else:
+            bound = (self._plain[index].backward, [arrays["dy"], arrays["dx"]])
+        if not again:
+            return bound
+        kept = [self._memory(("again", id(v)), v.shape, v.dtype) for v in again]
+        return (_summed, [bound, again, kept])
+
+    def _bind_penalties(self, slot: int) -> None:
+        for at, regularizer in self.graph.penalties:
+            if at == slot and slot in self._gradients:
+                arguments = [self._gradients[slot], regularizer, self._values[slot]]
+                self._backward.append((_add_penalty, arguments))
+
+    def _settled(self) -> Iterable[Bound]:
+        """Yield what has to be written down once a step is known to be finite."""
+        for call, arrays in zip(self.graph.calls, self._arrays, strict=True):
+            if not call.layer.primitive:
+                yield call.layer.settle, []
+            elif type(call.layer).settle_from is not Layer.settle_from:
+                yield call.layer.settle_from, [arrays]
+
+    def _places_of(self, array: Array) -> list[tuple[Any, Any]]:
+        """Return the places among the bound arguments in which ``array`` stands."""
+        bound = [arguments for _, arguments in (*self._forward, *self._backward)]
+        bound += [args[0][1] for f, args in self._backward if f is _summed]
+        nested = [a for args in bound for a in args if isinstance(a, (list, dict))]
+        places: list[tuple[Any, Any]] = []
+        for structure in (*bound, *nested):
+            keys: Any = structure if isinstance(structure, dict) else range(len(structure))
+            places += [(structure, key) for key in keys if structure[key] is array]
+        return places
+
+    # ---- a step ---------------------------------------------------------------------------
+
+    def forward(self, inputs: Sequence[Array]) -> list[Array]:
+        """Return the graph's outputs for ``inputs``: arrays that the next step writes over."""
+        values = self._values
+        for slot, x, places in zip(self.graph.inputs, inputs, self._places, strict=True):
+            values[slot] = x
+            for arguments, at in places:
+                arguments[at] = x
+        for function, arguments in self._forward:
+            function(*arguments)
+        return [values[slot] for slot in self.graph.outputs]
+
+    def backward(self, gradients: Sequence[Array | None]) -> None:
+        """Fill the gradient of each weight that learns.
+
+        Args:
+            gradients: The loss's derivative by each output; None for an output without a loss.
+        """
+        outputs = self.graph.outputs
+        for slot, arguments, gradient in zip(outputs, self._outputs, gradients, strict=True):
+            if slot in self._direct:
+                dy = np.zeros_like(arguments[0]) if gradient is None else gradient
+                for places, at in self._output_places[slot]:
+                    places[at] = dy
+            else:
+                arguments[1] = 0 if gradient is None else gradient
+        for function, arguments in self._backward:
+            function(*arguments)
+        for gradient in self._unwritten:
+            gradient.fill(0)
+
+    def penalty(self) -> float:
+        """Return the penalties on outputs of the last `forward`, each averaged over the batch."""
+        return sum(
+            penalty(regularizer, self._values[slot]) / len(self._values[slot])
+            for slot, regularizer in self.graph.penalties
+        )
+
+    def settle(self) -> None:
+        """Write down what the last `forward` has gathered, such as moving averages."""
+        for function, arguments in self._settling:
+            function(*arguments)
+
+    def __str__(self) -> str:
+        rows = [("call", "output", "in place", "gradient of the input")]
+        for index, call in enumerate(self.graph.calls):
+            arrays = self._arrays[index]
+            asked = [g is not None for g in flatten(arrays.get("dx"))]
+            back = "yes" if all(asked) else "of some" if any(asked) else "not asked for"
+            rows.append(
+                (
+                    call.layer.name,
+                    str(map_structure(np.shape, arrays["y"])),
+                    "yes" if index in self._in_place else "",
+                    back if self._visits(call) else "not visited",
+                )
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+
+class _PlainCall:
+    """A call of a layer whose forward and backward are a user's: they make arrays of their own."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._kept: list[Any] = []
+
+    def forward(self, x: Any, y: Any) -> None:
+        call = self._call
+        made = call.layer.run_forward(x, call.training)
+        for into, array in zip(flatten(y), flatten(made), strict=True):
+            np.copyto(into, array)
+        if call.shared and call.training:  # another call of the layer would forget what this kept
+            self._kept = [(part, part.cache, part.shape_in_step) for part in call.parts]
+
+    def backward(self, dy: Any, dx: Any) -> None:
+        for part, cache, shape in self._kept:
+            part.cache, part.shape_in_step = cache, shape
+        made = self._call.layer.run_backward(dy)
+        for into, array in zip(flatten(dx), flatten(made), strict=True):
+            if into is not None:
+                np.copyto(into, array)
+
+
+def _add(whole: Array, part: Array) -> None:
+    whole += part
+
+
+def _add_penalty(gradient: Array, regularizer: Any, y: Array) -> None:
+    gradient += penalty_gradient(regularizer, y) / len(y)
+
+
+def _summed(bound: Bound, variables: Sequence[Variable], kept: Sequence[Array]) -> None:
+    """Run the way back of a layer that has run before in this step: its gradients add up."""
+    function, arguments = bound
+    for variable, before in zip(variables, kept, strict=True):
+        np.copyto(before, variable.gradient)
+    function(*arguments)
+    for variable, before in zip(variables, kept, strict=True):
+        variable.gradient += before
