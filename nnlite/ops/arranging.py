@@ -368,8 +368,8 @@ class GetItem(Operation):
                 )
         return key
 
-    def _dtypes(self, x: Any) -> list[str]:
-        return super()._dtypes(x[0])
+    def _data(self, x: Any) -> list[Any]:
+        return [x[0]]
 
     def output_shape_for(self, x: Any) -> Shape:
         """Return the shape of the part of an array or tensor.

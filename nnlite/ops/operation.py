@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnlite.config import floatx
 from nnlite.layers.layer import Layer, Shape, Shapes
+from nnlite.serialization.objects import KINDS
 from nnlite.serialization.registry import Registry
 from nnlite.symbolic import KerasTensor, Node, any_symbolic
 from nnlite.utils.structures import SHAPES, flatten, map_structure
@@ -47,8 +48,9 @@ class Operation(Layer):
 
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__(name=name)
+        self._beside: list[str] = []  # the types of the constants that it is called with
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:  # type: ignore[override]
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Return the tensors, or for arrays the new arrays, that the operation puts out.
 
         Args:
@@ -72,7 +74,7 @@ class Operation(Layer):
         given = self._prepared(arguments, floatx())
         if all(isinstance(leaf, _NUMBERS) for leaf in flatten(given)):
             given = [np.asarray(n, self._promoted([type(n).__name__])) for n in given]
-        x = given[0] if len(given) == 1 else given
+        x: Any = given[0] if len(given) == 1 else given
         self.output_shape_for(x)  # refuses what does not fit by a message of its own
         return self.run_forward(x)
 
@@ -85,14 +87,22 @@ class Operation(Layer):
 
         Raises:
             TypeError: If a constant is not numeric.
-            ValueError: If the shapes do not fit.
+            ValueError: If the shapes do not fit, or an earlier call had constants of other types.
         """
-        dtypes = [leaf.dtype for leaf in flatten(arguments) if isinstance(leaf, KerasTensor)]
+        tensors = [leaf for leaf in flatten(arguments) if isinstance(leaf, KerasTensor)]
+        dtypes = [tensor.dtype for tensor in tensors]
         if floats := [dtype for dtype in dtypes if "float" in dtype]:
             self.dtype = np.result_type(*floats).name
         given = self._prepared(arguments, self.dtype, constants=True)
         x = given[0] if len(given) == 1 else given
-        dtype = self.compute_output_dtype(*self._dtypes(x))
+        beside = self._dtypes([leaf for leaf in self._data(x) if not isinstance(leaf, KerasTensor)])
+        if self.nodes and beside != self._beside:
+            raise ValueError(
+                f"{self.name!r} has been called with constants of types {self._beside}: make "
+                f"another {type(self).__name__} for others. Received: constants of types {beside}"
+            )
+        self._beside = beside
+        dtype = self.compute_output_dtype(*dtypes)
         shapes = self.output_shape_for(x)
         outputs = map_structure(lambda shape: KerasTensor(shape, dtype, self.name), shapes, SHAPES)
         self.nodes.append(Node(self, given, outputs))
@@ -112,11 +122,16 @@ class Operation(Layer):
         own = not constants and isinstance(value, (np.ndarray, np.generic))
         return array if own or array.dtype.kind != "f" else array.astype(dtype)
 
-    def _dtypes(self, x: Any) -> list[str]:
-        """Return the types of what there is to compute with, of a number ``"int"`` and so on."""
+    def _data(self, x: Any) -> list[Any]:
+        """Return the arrays, tensors and numbers that there are to compute with."""
+        return flatten(x)
+
+    @staticmethod
+    def _dtypes(data: Sequence[Any]) -> list[str]:
+        """Return the types of arrays and tensors, and of numbers ``"int"`` and so on."""
         return [
             type(leaf).__name__ if isinstance(leaf, _NUMBERS) else np.dtype(leaf.dtype).name
-            for leaf in flatten(x)
+            for leaf in data
         ]
 
     def _promoted(self, dtypes: Iterable[str]) -> str:
@@ -133,8 +148,11 @@ class Operation(Layer):
         return np.result_type(*arrays).name
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
-        """Return the type of the output: the widest float, or of integers alone the widest."""
-        dtype = self._promoted(input_dtypes)
+        """Return the type of the output: the widest float, or of integers alone the widest.
+
+        The constants of a call on tensors count beside ``input_dtypes``.
+        """
+        dtype = self._promoted([*input_dtypes, *self._beside])
         return self.dtype if self.makes_floats and "float" not in dtype else dtype
 
     def arrays_for(self, x: Any) -> dict[str, Any]:
@@ -142,7 +160,7 @@ class Operation(Layer):
 
         A number beside arrays has no type of its own.
         """
-        dtype = self.compute_output_dtype(*self._dtypes(x))
+        dtype = self.compute_output_dtype(*self._dtypes(self._data(x)))
         y = map_structure(lambda shape: np.empty(shape, dtype), self.output_shape_for(x), SHAPES)
         return {"x": x, "y": y}
 
@@ -170,6 +188,8 @@ class Operation(Layer):
 numpy: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.numpy")
 nn: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.nn")
 core: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.core")
+for _registry in (numpy, nn, core):  # for files, whose modules are looked up without "src"
+    KINDS[f"keras.ops.{str(_registry.module).rsplit('.', 1)[-1]}"] = _registry
 
 
 def _shape(leaf: Any) -> Any:

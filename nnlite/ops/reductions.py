@@ -152,7 +152,7 @@ class Matmul(Operation):
 
     def forward_into(self, x: list[Array], y: Array) -> None:
         """Write the product of the two arrays into ``y``."""
-        np.matmul(*x, out=y)
+        np.matmul(x[0], x[1], out=y)
 
     def backward_into(self, dy: Array, x: list[Array], dx: list[Array]) -> None:
         """Write dJ/dA and dJ/dB."""
