@@ -21,7 +21,7 @@ from nnlite.models.summary import print_summary
 from nnlite.symbolic import KerasTensor, Node, in_order
 from nnlite.training.trainer import Trainer
 from nnlite.utils.overrides import overridden
-from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
+from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pack_as
 from nnlite.utils.validation import ArgumentError, as_samples
 
 __all__ = ["Model"]
@@ -249,13 +249,11 @@ class Model(Trainer):
 
     def _as_arrays(self, x: Any) -> Any:
         structure = self.input_structure()
-        if structure is None or isinstance(structure, str):
-            parts = [x]
-        else:
-            parts = [x[name] for name in self.input_names] if isinstance(x, dict) else flatten(x)
         arrays = [
             as_samples("x", part).astype(dtype, copy=False)
-            for part, dtype in zip(parts, self.input_dtypes, strict=True)
+            for part, dtype in zip(
+                arranged("x", x, structure, "input"), self.input_dtypes, strict=True
+            )
         ]
         return pack_as(structure, arrays)
 
