@@ -137,7 +137,7 @@ def test_the_summary_tells_what_is_connected(capsys):
     assert "Connected to" not in capsys.readouterr().out
 
 
-# ---- what is refused ------------------------------------------------------------------------------
+# ---- what is refused ----------------------------------------------------------------------------
 
 
 def test_inputs_that_are_missing_or_no_tensors_are_refused():
@@ -179,7 +179,7 @@ def test_tensors_have_no_numbers():
             use(x)
 
 
-# ---- subclasses -----------------------------------------------------------------------------------
+# ---- subclasses ---------------------------------------------------------------------------------
 
 
 class Residual(Model):
