@@ -34,6 +34,7 @@ TESTS = {
     "gradients/test_models.py",
     "metrics": "test_metrics_values.py test_metrics.py test_metrics_counts.py test_metrics_own.py "
     "test_compile.py",
+    "ops": "test_ops.py",
     "optimizers": "test_optimizers.py test_optimizer_state.py test_optimizer_steps.py "
     "test_optimizer_overrides.py test_schedules.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
