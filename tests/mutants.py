@@ -52,6 +52,13 @@ TESTS = {
     "utils/data_utils.py": "test_utils.py",
     "backend/variables.py": "saving/test_hostile_models.py",
 }
+TESTS |= dict.fromkeys(
+    ["layers/core/embedding.py", "layers/core/masking.py"], "test_layers_embedding.py"
+)
+TESTS |= {
+    f"layers/merging/{name}.py": "test_layers_merging.py"
+    for name in ("concatenate", "dot", "elementwise", "merge")
+}
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
 TESTS["utils"] = TESTS["saving"]
 
