@@ -105,8 +105,6 @@ def check_layer(
     inputs = flatten(x)
     moved = [array.dtype.kind == "f" for array in inputs]
     twin.ensure_built(map_structure(lambda array: (None, *array.shape[1:]), x))
-    for part in twin.all_layers():
-        part._scratch = {}  # as in training, where each step writes over the arrays of the last
     forward = _frozen(twin, twin.forward)
     what = f"layer {layer.name!r}"
     weights = _named_weights(twin)

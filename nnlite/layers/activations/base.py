@@ -31,6 +31,7 @@ class ActivationLayer(Layer):
     Args:
         **kwargs: As for `Layer`.
 
+    >>> import numpy as np
     >>> class Square(ActivationLayer):
     ...     needs_input = True
     ...

@@ -94,6 +94,11 @@ class Embedding(Layer):
         """Whether the layer makes a mask."""
         return self.mask_zero
 
+    @property
+    def makes_mask(self) -> bool:
+        """Whether the layer makes a mask."""
+        return self.mask_zero
+
     def build(self, input_shape: Shape) -> None:
         """Make the embeddings."""
         self._make_embeddings()
