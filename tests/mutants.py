@@ -45,7 +45,9 @@ TESTS = {
     "saving/test_published_holes.py",
     "models/cloning.py": "saving/test_own_layers.py",
     "training/data_adapter.py": "saving/test_old_training.py",
-    "models/sequential.py": "gradients/test_models.py test_user_code.py",
+    "execution": "test_graph.py gradients/test_graphs.py gradients/test_models.py "
+    "test_user_code.py",
+    "models/model.py": "test_functional.py test_user_code.py",
     "training/objective.py": "gradients/test_models.py test_user_code.py",
     "utils/overrides.py": "test_user_code.py",
     "utils/user_code.py": "test_user_code.py",

@@ -276,7 +276,7 @@ class Predictor(Layer):
         """
         if any_symbolic(x):
             return self.on_tensors((x,), training)
-        if isinstance(self._input_shape, (list, dict)):
+        if isinstance(self._input_shape, (list, dict)) or isinstance(x, dict):
             return super().__call__(x, training)
         return super().__call__(self._aligned("x", x)[0], training)
 
