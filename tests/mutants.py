@@ -56,6 +56,13 @@ TESTS = {
     "utils/data_utils.py": "test_utils.py",
     "backend/variables.py": "saving/test_hostile_models.py",
 }
+TESTS |= dict.fromkeys(
+    ["layers/core/embedding.py", "layers/core/masking.py"], "test_layers_embedding.py"
+)
+TESTS |= {
+    f"layers/merging/{name}.py": "test_layers_merging.py"
+    for name in ("concatenate", "dot", "elementwise", "merge")
+}
 TESTS["layers/activations/base.py"] = f"test_activations.py {TESTS['layers']}"
 TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"

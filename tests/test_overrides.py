@@ -242,6 +242,7 @@ LAYERS = [
     cls
     for cls in public_classes(layers, layers.Layer)
     if cls.__name__ not in ("InputLayer", "ActivationLayer")
+    and not (cls.takes_several or cls.takes_integers)  # they stand in no chain of floats
 ]
 
 
