@@ -6,6 +6,7 @@ is decided here, from what the layers' signatures say:
 
 - An output takes the place of the layer's input in memory, if nobody else reads that and neither
   this layer's way back nor that of the layer before would miss it.
+- The output of a layer that only arranges numbers anew is a view, made once.
 - The gradient of an input that nobody asks for is not computed, and layers before which nothing
   learns are not visited.
 - The array of a gradient is used again as soon as it has been read.
@@ -82,6 +83,8 @@ class Plan:
         for slot, x in zip(graph.inputs, inputs, strict=True):
             self._values[slot] = x.view()  # an object of its own, to be found again
         self._in_place: set[int] = set()  # the calls whose output takes their input's place
+        self._views: set[int] = set()  # the calls whose output is a view of their input
+        self._moving: dict[Slot, list[tuple[Any, Any]]] = {slot: [] for slot in graph.inputs}
         self._arrays = self._lay_out_values()
         self._gradients = self._lay_out_gradients()
         self._forward: list[Bound] = []
@@ -93,7 +96,8 @@ class Plan:
         written = {id(v) for c in graph.calls if self._visits(c) for v in c.variables()}
         self._unwritten = [v.gradient for v in learning if id(v) not in written]
         self._settling = [*self._settled()]
-        self._places = [self._places_of(self._values[slot]) for slot in graph.inputs]
+        for slot, places in self._moving.items():  # inputs, and the views of them
+            places += self._places_of(self._values[slot])
         self._output_places = {slot: self._places_of(array) for slot, array in self._direct.items()}
 
     # ---- arrays ---------------------------------------------------------------------------
@@ -113,6 +117,11 @@ class Plan:
             if self._may_overwrite(call, x, shapes, readers, makers):
                 self._in_place.add(index)
                 outputs = [x]
+            elif layer.views and np.may_share_memory(view := layer.forward_view(x), x):
+                self._views.add(index)
+                outputs = [view]
+                if call.x in self._moving:
+                    self._moving[call.outputs[0]] = []
             else:
                 outputs = [
                     self._memory(("y", index, i), shape, self.graph.dtypes[slot])
@@ -137,7 +146,7 @@ class Plan:
         if not (call.layer.primitive and call.layer.elementwise and isinstance(call.x, Slot)):
             return False
         maker = makers.get(call.x)
-        if maker is None or readers[call.x] != 1 or shapes != [x.shape]:
+        if maker is None or maker.layer.views or readers[call.x] != 1 or shapes != [x.shape]:
             return False
         if self.graph.dtypes[call.x] != self.graph.dtypes[call.outputs[0]]:
             return False
@@ -185,7 +194,10 @@ class Plan:
 
     def _bind_forward(self, index: int, call: Call) -> None:
         layer, arrays = call.layer, self._arrays[index]
-        if layer.primitive:
+        if index in self._views:
+            if call.outputs[0] in self._moving:
+                self._forward.append((self._look, [call, arrays["x"]]))
+        elif layer.primitive:
             arguments = [arrays[name] for name in layer.forward_names]
             self._forward.append((layer.forward_into, arguments))
         else:
@@ -290,10 +302,8 @@ class Plan:
     def forward(self, inputs: Sequence[Array]) -> list[Array]:
         """Return the graph's outputs for ``inputs``: arrays that the next step writes over."""
         values = self._values
-        for slot, x, places in zip(self.graph.inputs, inputs, self._places, strict=True):
-            values[slot] = x
-            for arguments, at in places:
-                arguments[at] = x
+        for slot, x in zip(self.graph.inputs, inputs, strict=True):
+            self._put(slot, x)
         for function, arguments in self._forward:
             function(*arguments)
         return [values[slot] for slot in self.graph.outputs]
@@ -319,10 +329,18 @@ class Plan:
 
     def forget_inputs(self) -> None:
         """Let go of the arrays that the last step was given."""
-        for slot, places in zip(self.graph.inputs, self._places, strict=True):
-            self._values[slot] = None
-            for arguments, at in places:
-                arguments[at] = None
+        for slot in self._moving:
+            self._put(slot, None)
+
+    def _put(self, slot: Slot, x: Array | None) -> None:
+        """Let a slot hold another array in this step."""
+        self._values[slot] = x
+        for arguments, at in self._moving[slot]:
+            arguments[at] = x
+
+    def _look(self, call: Call, x: Array) -> None:
+        """Let the output of a call be a view of this step's input."""
+        self._put(call.outputs[0], call.layer.forward_view(x))
 
     def penalty(self) -> float:
         """Return the penalties on outputs of the last `forward`, each averaged over the batch."""
@@ -346,7 +364,7 @@ class Plan:
                 (
                     call.layer.name,
                     str(map_structure(np.shape, arrays["y"])),
-                    "yes" if index in self._in_place else "",
+                    "yes" if index in self._in_place else "a view" if index in self._views else "",
                     back if self._visits(call) else "not visited",
                 )
             )
