@@ -7,7 +7,7 @@ import pytest
 
 from nnlite import Input, Sequential
 from nnlite.execution import Memory, Plan, ReferenceExecutor
-from nnlite.layers import Dense, Flatten, Permute, ReLU, RepeatVector, Reshape
+from nnlite.layers import Activation, Dense, Flatten, Permute, RepeatVector, Reshape
 
 X = np.arange(24.0, dtype="float32").reshape(2, 3, 4)
 
@@ -107,9 +107,11 @@ def test_a_plan_with_views_computes_what_the_reference_executor_does(dtype):
             Input((3, 4), dtype=dtype),
             Permute((2, 1), dtype=dtype),  # a view of the input, another at each step
             Reshape((2, 6), dtype=dtype),  # of which this is none: its numbers are out of order
-            Dense(6, dtype=dtype),
+            Dense(6, activation="tanh", dtype=dtype),
             Reshape((3, 4), dtype=dtype),  # a view of an array of the plan
-            ReLU(dtype=dtype),  # which may not take the place of what Dense puts out
+            Activation(
+                "sigmoid", dtype=dtype
+            ),  # which may not take the place of what tanh puts out
             Permute((2, 1), dtype=dtype),
             Flatten(dtype=dtype),
             Dense(2, activation="tanh", dtype=dtype),
@@ -134,9 +136,10 @@ def test_a_plan_with_views_computes_what_the_reference_executor_does(dtype):
 def test_a_view_of_a_batch_is_let_go_with_it():
     model = Sequential([Input((3, 4)), Flatten(), Reshape((12,)), Dense(1)])
     x = np.ones((5, 3, 4), "float32")
-    plan = Plan(model.graph(training=True), model.learning_variables(), [x], Memory())
-    plan.forward([x])
-    plan.forget_inputs()
     held = sys.getrefcount(x)
-    del plan
+    learning = model.learning_variables()
+    plan = Plan(model.graph(training=True), learning, [np.zeros_like(x)], Memory())
+    plan.forward([x])
+    assert sys.getrefcount(x) > held
+    plan.forget_inputs()
     assert sys.getrefcount(x) == held
