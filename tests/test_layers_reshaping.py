@@ -130,7 +130,6 @@ def test_a_plan_with_views_computes_what_the_reference_executor_does(dtype):
         plan.forget_inputs()
         for one, other in zip(*results, strict=True):
             np.testing.assert_array_equal(one, other)
-    assert str(plan).count("a view") == 3
 
 
 def test_a_view_of_a_batch_is_let_go_with_it():

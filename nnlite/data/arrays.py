@@ -2,15 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import copy
+import itertools
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ArrayBatches", "Column", "Samples"]
+__all__ = [
+    "SINGLE",
+    "ArrayBatches",
+    "Column",
+    "Samples",
+    "check_rows",
+    "grouped",
+    "in_parts",
+    "rows_of",
+]
 
 Array = NDArray[Any]
+
+#: For x, y and weight: None where it is a single array or missing, else the number of its arrays.
+Counts = tuple[int | None, ...]
+SINGLE: Counts = (None, None, None)
+
+
+def rows_of(part: Any) -> int:
+    """Return the number of samples of one array, or of a list of arrays."""
+    return len(next(a for a in part if a is not None) if type(part) is list else part)
+
+
+def in_parts(parts: Sequence[Any]) -> tuple[list[Any], Counts]:
+    """Return the arrays of x, y and weight in one list, and how many each of them has.
+
+    >>> in_parts(["x", ["y1", "y2"], None])
+    (['x', 'y1', 'y2', None], (None, 2, None))
+    """
+    flat = [one for part in parts for one in (part if type(part) is list else [part])]
+    return flat, tuple([len(part) if type(part) is list else None for part in parts])
+
+
+def grouped(flat: Sequence[Any], counts: Counts) -> tuple[Any, ...]:
+    """Return x, y and weight, given what `in_parts` returned.
+
+    >>> grouped(["x", "y1", "y2", None], (None, 2, None))
+    ('x', ['y1', 'y2'], None)
+    """
+    rest = iter(flat)
+    return tuple([next(rest) if n is None else list(itertools.islice(rest, n)) for n in counts])
+
+
+def check_rows(columns: Iterable[tuple[str, Any]]) -> None:
+    """Refuse arrays of different numbers of samples; what is None is left out.
+
+    Raises:
+        ValueError: With the names and shapes of the first two that differ.
+
+    >>> check_rows([("x", np.ones(3)), ("y", np.ones(4))])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+      ...
+    ValueError: x and y must have the same number of samples. Received: x of shape (3,), ...
+    """
+    given = [(name, np.shape(array)) for name, array in columns if array is not None]
+    first, shape = given[0]
+    for name, other in given[1:]:
+        if other[:1] != shape[:1]:
+            raise ValueError(
+                f"{first} and {name} must have the same number of samples. Received: "
+                f"{first} of shape {shape}, {name} of shape {other}"
+            )
 
 
 class Column:
@@ -59,6 +120,8 @@ class ArrayBatches:
         batch_size: The number of rows of a batch; the last one has what is left.
         shuffle: Draws a new order for each epoch, or None for the order as it is. Where one batch
             holds all rows, the order means nothing and is left alone.
+        counts: How many of the columns are those of x, of y and of the weights, as `in_parts`
+            tells it; None if a batch is just one array for each column.
 
     >>> x = np.arange(5.0)[:, None]
     >>> batches = ArrayBatches([(x, np.dtype("float32")), (None, None)], batch_size=2)
@@ -73,7 +136,9 @@ class ArrayBatches:
         columns: list[tuple[Array | None, Any]],
         batch_size: int,
         shuffle: np.random.Generator | None = None,
+        counts: Counts | None = None,
     ) -> None:
+        self._counts = None if counts == SINGLE else counts
         self._columns = [
             None if array is None else Column(array, dtype, batch_size) for array, dtype in columns
         ]
@@ -86,7 +151,15 @@ class ArrayBatches:
         """The number of batches of a pass."""
         return -(-self.rows // self.batch_size)
 
-    def __iter__(self) -> Generator[tuple[Array, ...], None, None]:
+    def __iter__(self) -> Generator[tuple[Any, ...], None, None]:
+        if self._counts is None:
+            yield from self._flat()
+        else:
+            for flat in self._flat():
+                yield grouped(flat, self._counts)
+
+    def _flat(self) -> Generator[tuple[Array, ...], None, None]:
+        """Yield the arrays of each batch in one tuple."""
         order = None if self._shuffle is None else self._shuffle.permutation(self.rows)
         for start in range(0, self.rows, self.batch_size):
             stop = min(start + self.batch_size, self.rows)
@@ -100,43 +173,54 @@ class ArrayBatches:
 class Samples:
     """Inputs, targets and weights that have passed the door, and the types of their batches.
 
+    Each is one array, or a list of arrays that are shuffled and cut together; a batch has the same
+    form. Where it is a list, so is its type.
+
     Args:
         x: The inputs.
         y: The targets, or None for a pass that needs none.
         weight: The weight of each sample, or None.
-        dtype: The type that inputs and weights are computed in.
+        dtype: The type that inputs are computed in.
         target_dtype: The type that the loss takes targets in.
         names: The names of the inputs' columns, where they came as a frame.
+        weight_dtype: The type that weights are computed in, where it is not that of a single input.
     """
 
     def __init__(
         self,
-        x: Array,
-        y: Array | None,
-        weight: Array | None,
+        x: Any,
+        y: Any,
+        weight: Any,
         dtype: Any,
         target_dtype: Any,
         names: tuple[str, ...] | None = None,
+        weight_dtype: Any = None,
     ) -> None:
         self.x = x
         self.names = names
-        self.shape = x.shape
+        self.shape: Any = [one.shape for one in x] if type(x) is list else x.shape
+        self.rows = rows_of(x)
+        arrays, self._counts = in_parts((x, y, weight))
+        several = self._counts[2]
+        if weight_dtype is None:
+            weight_dtype = None if type(dtype) is list else dtype
+        weights = weight_dtype if several is None else [weight_dtype] * several
+        dtypes, _ = in_parts((dtype, target_dtype, weights))
         self.columns: list[tuple[Array | None, Any]] = [
-            (x, np.dtype(dtype)),
-            (y, np.dtype(target_dtype)),
-            (weight, np.dtype(dtype)),
+            (array, np.dtype(one)) for array, one in zip(arrays, dtypes, strict=True)
         ]
 
     def batches(self, batch_size: int, shuffle: np.random.Generator | None = None) -> ArrayBatches:
         """Return the samples in batches."""
-        return ArrayBatches(self.columns, batch_size, shuffle)
+        return ArrayBatches(self.columns, batch_size, shuffle, self._counts)
 
     def whole(self) -> Any:
         """Return x, y and weight as one batch."""
-        return [
+        flat = [
             None if array is None else array.astype(dtype, copy=False)
             for array, dtype in self.columns
         ]
+        return grouped(flat, self._counts)
 
     def split(self, fraction: float) -> tuple[Samples, Samples]:
         """Return the first samples, and the last ``fraction`` of them, as views.
@@ -144,13 +228,16 @@ class Samples:
         Raises:
             ValueError: If that leaves none on one side.
         """
-        at = split_at(len(self.x), fraction)
+        at = split_at(self.rows, fraction)
         return self._part(slice(0, at)), self._part(slice(at, None))
 
     def _part(self, rows: slice) -> Samples:
-        x, y, weight = [None if array is None else array[rows] for array, _ in self.columns]
-        assert x is not None  # it is always there
-        return Samples(x, y, weight, self.columns[0][1], self.columns[1][1], self.names)
+        part = copy.copy(self)
+        part.columns = [(a if a is None else a[rows], dtype) for a, dtype in self.columns]
+        part.x = grouped([array for array, _ in part.columns], self._counts)[0]
+        part.rows = rows_of(part.x)
+        part.shape = [a.shape for a in part.x] if type(part.x) is list else part.x.shape
+        return part
 
 
 def split_at(rows: int, fraction: float) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.data.arrays import Column, split_at
+from nnlite.data.arrays import Column, Counts, grouped, split_at
 
 __all__ = ["BlockBatches", "StoredSamples"]
 
@@ -31,14 +31,15 @@ class BlockBatches:
     come in a new order, and the rows of a window in a new order again: every row once an epoch.
 
     Args:
-        open_columns: Returns a context that yields x, y and weight: arrays or datasets of equal
-            length, or None.
+        open_columns: Returns a context that yields the columns: arrays or datasets of equal length,
+            or None; those of x, then those of y, then those of the weights.
         rows: The first and the last row but one to take.
-        row_shapes: For x, y and weight, the shape of one row as its batches have it.
+        row_shapes: For each column, the shape of one row as its batches have it.
         dtypes: For each, the type that its batches are converted to.
-        admit: Called with the rows of a block of each, and the first one's number, when the block
-            is first read; raises where they are no valid samples.
+        admit: Called with x, y and weight of a block, and the number of its first row, when the
+            block is first read; raises where they are no valid samples.
         weigh: Computes the weights from a block of y, where there is no column of them.
+        counts: How many of the columns are those of x, of y and of the weights; see `in_parts`.
         batch_size: The number of rows of a batch; the last one has what is left.
         shuffle: Draws the orders; None takes the rows as they stand.
     """
@@ -51,6 +52,7 @@ class BlockBatches:
         dtypes: Sequence[Any],
         admit: Callable[[Rows, int], None],
         weigh: Callable[[Array], Array] | None,
+        counts: Counts,
         batch_size: int,
         shuffle: np.random.Generator | None,
     ) -> None:
@@ -60,6 +62,7 @@ class BlockBatches:
         self._dtypes = dtypes
         self._admit = admit
         self._weigh = weigh
+        self._counts = counts
         self.batch_size = batch_size
         self._shuffle = shuffle
         with self._open() as columns:
@@ -77,7 +80,12 @@ class BlockBatches:
         """The number of batches of a pass."""
         return -(-(self._last - self._first) // self.batch_size)
 
-    def __iter__(self) -> Generator[tuple[Array | None, ...], None, None]:
+    def __iter__(self) -> Generator[tuple[Any, ...], None, None]:
+        for flat in self._flat():
+            yield grouped(flat, self._counts)
+
+    def _flat(self) -> Generator[tuple[Array | None, ...], None, None]:
+        """Yield the arrays of each batch in one tuple."""
         windows = self._windows()
         drawn = None
         if self._shuffle is not None:
@@ -124,12 +132,12 @@ class BlockBatches:
         """Return memory for so many rows of each column, of the types they are stored in."""
         stored = list(self._stored)
         if self._weigh is not None:
-            stored[2] = np.dtype(self._dtypes[2])
+            stored[-1] = np.dtype(self._dtypes[-1])
         return [
-            None if kind is None else Column(np.empty((rows, *(shape or ())), kind), dtype, size)
-            for kind, shape, dtype, size in zip(
-                stored, self._row_shapes, self._dtypes, [self.batch_size] * 3, strict=True
-            )
+            None
+            if kind is None
+            else Column(np.empty((rows, *(shape or ())), kind), dtype, self.batch_size)
+            for kind, shape, dtype in zip(stored, self._row_shapes, self._dtypes, strict=True)
         ]
 
     def fill(
@@ -150,11 +158,11 @@ class BlockBatches:
                     rows[...] = source[start:stop]
                 parts.append(rows)
             if start not in self._admitted:
-                self._admit(parts, start)
+                self._admit(grouped(parts, self._counts), start)
                 self._admitted.add(start)
-            weights = buffer[2]
-            if self._weigh is not None and weights is not None and parts[1] is not None:
-                weights.array[at:end] = self._weigh(parts[1])
+            weights = buffer[-1]
+            if self._weigh is not None and weights is not None and parts[-2] is not None:
+                weights.array[at:end] = self._weigh(parts[-2])
             at = end
         return at
 
@@ -226,6 +234,7 @@ class StoredSamples:
         dtypes: As for `BlockBatches`.
         admit: As for `BlockBatches`.
         weigh: As for `BlockBatches`.
+        counts: As for `BlockBatches`.
     """
 
     names = None  # columns in a file have none
@@ -238,11 +247,14 @@ class StoredSamples:
         dtypes: Sequence[Any],
         admit: Callable[[Rows, int], None],
         weigh: Callable[[Array], Array] | None = None,
+        counts: Counts = (None, None, None),
     ) -> None:
         self._rows = rows
-        self._rest = (row_shapes, dtypes, admit, weigh)
+        self._rest = (row_shapes, dtypes, admit, weigh, counts)
         self._open = open_columns
-        self.shape = (rows[1] - rows[0], *(row_shapes[0] or ()))
+        self.rows = rows[1] - rows[0]
+        x = grouped([(self.rows, *(shape or ())) for shape in row_shapes], counts)[0]
+        self.shape: Any = x
 
     def batches(self, batch_size: int, shuffle: np.random.Generator | None = None) -> BlockBatches:
         """Return the samples in batches."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from nnlite.serialization.registry import Configurable
+from nnlite.utils.structures import flatten, map_structure
 
 __all__ = ["HDF5"]
 
@@ -20,9 +21,10 @@ class HDF5(Configurable):
 
     Args:
         path: The file.
-        x: The name of the dataset of inputs, of shape (m, ...), of integers or floats.
-        y: That of the targets; `predict` does not ask for it.
-        sample_weight: That of the samples' weights, where there are any.
+        x: The name of the dataset of inputs, of shape (m, ...), of integers or floats. A model of
+            several inputs takes a list of names, or a dict by input: ``{"age": "people/age"}``.
+        y: That of the targets, likewise; `predict` does not ask for it.
+        sample_weight: That of the samples' weights, where there are any, likewise.
 
     Raises:
         TypeError: If ``path`` or a name is of another kind.
@@ -40,13 +42,13 @@ class HDF5(Configurable):
     >>> folder.cleanup()
     """
 
-    def __init__(
-        self, path: Any, x: str = "x", y: str = "y", sample_weight: str | None = None
-    ) -> None:
+    def __init__(self, path: Any, x: Any = "x", y: Any = "y", sample_weight: Any = None) -> None:
         self.path = os.fspath(path)
         for name, value in [("x", x), ("y", y), ("sample_weight", sample_weight)]:
-            if not isinstance(value, str) and not (name == "sample_weight" and value is None):
-                raise TypeError(f"{name} must be the name of a dataset. Received: {value!r}")
+            may_lack = name == "sample_weight"
+            for dataset in flatten(value) or [None]:
+                if not isinstance(dataset, str) and not (may_lack and dataset is None):
+                    raise TypeError(f"{name} must be the name of a dataset. Received: {value!r}")
         self.x = x
         self.y = y
         self.sample_weight = sample_weight
@@ -54,6 +56,8 @@ class HDF5(Configurable):
     @contextmanager
     def open(self, targets: bool = True) -> Iterator[list[Any]]:
         """Open the file and yield the datasets of x, y and weight, None for one that is not there.
+
+        Each is a dataset, or a list or dict of them, as their names were given.
 
         Args:
             targets: Whether there must be a y.
@@ -67,7 +71,7 @@ class HDF5(Configurable):
 
         with h5py.File(self.path, "r") as file:
             names = [self.x, self.y if targets else None, self.sample_weight if targets else None]
-            missing = [name for name in names if name and not _is_dataset(file.get(name))]
+            missing = [name for name in flatten(names) if name and not _is_dataset(file.get(name))]
             if missing:
                 found: list[str] = []
                 file.visititems(lambda key, item: found.append(key) if _is_dataset(item) else None)
@@ -75,7 +79,7 @@ class HDF5(Configurable):
                     f"{self.path} has no dataset {missing[0]!r}. It has: "
                     f"{', '.join(sorted(found)) or 'none'}."
                 )
-            yield [None if name is None else file[name] for name in names]
+            yield map_structure(lambda name: None if name is None else file[name], names)
 
 
 def _is_dataset(item: Any) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.data.arrays import SINGLE, Counts, in_parts
 from nnlite.data.hdf5 import HDF5
 from nnlite.data.iterables import IterableBatches
+from nnlite.utils.structures import SHAPES, flatten, map_structure
 from nnlite.utils.validation import as_numeric, is_sparse
 
 __all__ = [
@@ -34,14 +36,12 @@ def is_stored(*values: Any) -> bool:
 def holds_batches(value: Any) -> bool:
     """Return whether ``value`` gives batches: a generator, an iterable, a sequence of batches.
 
-    A list does if it holds pairs or triples whose first is an array of samples; lists and tuples of
-    numbers are samples themselves.
+    A list does if it holds pairs or triples whose first is an array of samples, or several in a
+    list or dict; lists and tuples of numbers are samples themselves.
     """
     if isinstance(value, (list, tuple)):
         return bool(value) and all(
-            isinstance(batch, (list, tuple))
-            and len(batch) in (2, 3)
-            and len(getattr(batch[0], "shape", ())) > 1
+            isinstance(batch, (list, tuple)) and len(batch) in (2, 3) and _are_inputs(batch[0])
             for batch in value
         )
     if isinstance(value, (str, Mapping, Set, range, type)) or is_sparse(value) or _is_array(value):
@@ -49,6 +49,12 @@ def holds_batches(value: Any) -> bool:
     if hasattr(type(value), "collect"):  # a frame that is not computed yet
         return False
     return hasattr(value, "__iter__") or hasattr(value, "__getitem__")
+
+
+def _are_inputs(value: Any) -> bool:
+    """Return whether ``value`` is an array of samples, or a list or dict of such arrays."""
+    least = 1 if isinstance(value, Mapping) else 2  # axes
+    return all(len(getattr(array, "shape", ())) >= least for array in flatten(value) or [None])
 
 
 def _is_array(value: Any) -> bool:
@@ -63,36 +69,58 @@ def _is_array(value: Any) -> bool:
 
 
 def open_stored(
-    x: Any, y: Any, sample_weight: Any, targets: bool = True
-) -> Callable[[], AbstractContextManager[Sequence[Any]]]:
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    targets: bool = True,
+    arrange: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
+) -> tuple[Callable[[], AbstractContextManager[Sequence[Any]]], Counts]:
     """Return what opens the columns of stored data, each time it is called.
+
+    Args:
+        x: The inputs, or an `HDF5` that names all three.
+        y: The targets.
+        sample_weight: The weight of each sample.
+        targets: Whether there must be targets.
+        arrange: Makes a column or a list of columns of each of the three, for models of several
+            inputs or outputs.
+
+    Returns:
+        What opens the columns, and how many of them are those of x, y and weights; see `in_parts`.
 
     Raises:
         ValueError: If an `HDF5`, which names its own targets, comes with others, or the columns
             are of different lengths, empty, or of no numeric type.
     """
+    if isinstance(x, HDF5) and not (y is None and sample_weight is None):
+        raise ValueError(
+            "HDF5 names its own y and sample_weight, HDF5(path, x=..., y=..., "
+            "sample_weight=...): give no others."
+        )
+
+    def columns_of(parts: Sequence[Any]) -> tuple[list[Any], Counts]:
+        return (list(parts), SINGLE) if arrange is None else in_parts(arrange(parts))
+
     if isinstance(x, HDF5):
-        if y is not None or sample_weight is not None:
-            raise ValueError(
-                "HDF5 names its own y and sample_weight, HDF5(path, x=..., y=..., "
-                "sample_weight=...): give no others."
-            )
-        hdf5 = x
-
-        def opener() -> AbstractContextManager[Sequence[Any]]:
-            return hdf5.open(targets)
-
+        with x.open(targets) as parts:
+            counts = columns_of(parts)[1]
     else:
+        given, counts = columns_of((x, y, sample_weight))
         given = [
             column if column is None or is_stored(column) else as_numeric(name, column)
-            for name, column in [("x", x), ("y", y), ("sample_weight", sample_weight)]
+            for name, column in zip(_names(counts), given, strict=True)
         ]
 
-        def opener() -> AbstractContextManager[Sequence[Any]]:
-            return nullcontext(given)
+    @contextmanager
+    def opener() -> Iterator[Sequence[Any]]:
+        if not isinstance(x, HDF5):
+            yield given
+            return
+        with x.open(targets) as parts:
+            yield columns_of(parts)[0]
 
     with opener() as columns:
-        for name, column in zip(("x", "y", "sample_weight"), columns, strict=True):
+        for name, column in zip(_names(counts), columns, strict=True):
             if column is None:
                 continue
             if np.dtype(column.dtype).kind not in "fiub" or not len(column.shape):
@@ -103,9 +131,19 @@ def open_stored(
             if column.shape[0] != columns[0].shape[0] or 0 in column.shape:
                 raise ValueError(
                     "x, y and sample_weight must have the same number of samples, at least one. "
-                    f"Received: x of shape {columns[0].shape}, {name} of shape {column.shape}"
+                    f"Received: {_names(counts)[0]} of shape {columns[0].shape}, {name} of shape "
+                    f"{column.shape}"
                 )
-    return opener
+    return opener, counts
+
+
+def _names(counts: Counts) -> list[str]:
+    """Return what the columns are called in errors."""
+    return [
+        name if count is None else f"{name}[{at}]"
+        for name, count in zip(("x", "y", "sample_weight"), counts, strict=True)
+        for at in range(count or 1)
+    ]
 
 
 def unpacked(batch: Any, targets: bool = True) -> tuple[Any, Any, Any]:
@@ -161,7 +199,7 @@ class IterableSamples:
     Args:
         source: What gives them.
         admit: Makes of one of its batches what a step takes, or raises.
-        shape: The shape of the first batch of inputs.
+        shape: The shape of the first batch of inputs, or a list of shapes.
         names: The names of their columns, where they are frames.
     """
 
@@ -169,12 +207,13 @@ class IterableSamples:
         self,
         source: Any,
         admit: Callable[[Any], Any],
-        shape: tuple[int, ...],
+        shape: Any,
         names: tuple[str, ...] | None = None,
     ) -> None:
         self._source = source
         self._admit = admit
-        self.shape: tuple[Any, ...] = (None, *shape[1:])
+        self.shape: Any = map_structure(lambda one: (None, *one[1:]), shape, SHAPES)
+        self.rows = None
         self.names = names
 
     def batches(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.layers.layer import Layer
-from nnlite.utils.structures import SHAPES, flatten, map_structure
+from nnlite.utils.structures import flatten
 
 __all__ = ["infer"]
 
@@ -29,15 +29,16 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     values: list[Any] = [None] * graph.size
     for slot, x in zip(graph.inputs, inputs, strict=True):
         values[slot] = x
-    for layer, call, in_place, dtype, read in _steps(graph):
-        if dtype is None:
+    for layer, call, in_place, plain, read in _steps(graph):
+        if not plain:
             x = call.arguments(values)
-            y = layer.run_forward(x, call.training) if not layer.primitive else _run(graph, call, x)
+            own = layer.primitive
+            y = layer.run_into(x)["y"] if own else layer.run_forward(x, call.training)
             for slot, array in zip(call.outputs, flatten(y), strict=True):
                 values[slot] = array
         else:  # one input, one output, and no array beside them
             x = values[call.x]
-            y = x if in_place else np.empty(layer.output_shape_for(x), dtype)
+            y = x if in_place else np.empty(layer.output_shape_for(x), x.dtype)
             layer.forward_into(x, y)
             values[call.y] = y
         for slot in read:
@@ -45,22 +46,9 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     return [values[slot] for slot in graph.outputs]
 
 
-def _run(graph: Graph, call: Call, x: Any) -> Any:
-    """Return the output of a layer of nnlite's own."""
-    layer, dtype = call.layer, graph.dtypes[call.outputs[0]]
-    if layer.views:
-        return layer.forward_view(x)
-    shapes = layer.output_shape_for(x)
-    y = map_structure(lambda shape: np.empty(shape, dtype), shapes, SHAPES)
-    made = layer.arrays(map_structure(np.shape, x))
-    arrays = {"x": x, "y": y, **{name: np.empty(*array) for name, array in made.items()}}
-    layer.forward_into(*[arrays[name] for name in layer.forward_names])
-    return y
-
-
-#: A layer and its call; whether the output takes the input's place; the output's type, or None
-#: where the layer has other arrays than input and output; the slots that are read no more.
-_Step = tuple[Layer, Call, bool, Any, list[Slot]]
+#: A layer and its call; whether the output takes the input's place; whether the layer has no other
+#: arrays than one input and one output of the same type; the slots that are read no more.
+_Step = tuple[Layer, Call, bool, bool, list[Slot]]
 
 
 def _steps(graph: Graph) -> list[_Step]:
@@ -74,7 +62,7 @@ def _steps(graph: Graph) -> list[_Step]:
             layer = call.layer
             ends = type(call.x) is Slot and type(call.y) is Slot
             plain = layer.primitive and ends and layer.forward_names == ("x", "y")
-            plain = plain and not layer.views
+            plain = plain and not layer.views and not layer.takes_integers
             maker = makers.get(call.x) if plain else None
             in_place = (
                 layer.elementwise
@@ -85,8 +73,7 @@ def _steps(graph: Graph) -> list[_Step]:
                 and graph.dtypes[call.x] == graph.dtypes[call.y]
             )
             read = [s for s in dict.fromkeys(call.inputs) if last[s] is call and s not in kept]
-            dtype = np.dtype(graph.dtypes[call.y]) if plain else None
-            steps.append((layer, call, in_place, dtype, read))
+            steps.append((layer, call, in_place, plain, read))
             makers.update(dict.fromkeys(call.outputs, call))
         graph.notes["inference"] = steps
     return steps

@@ -6,7 +6,6 @@ is decided here, from what the layers' signatures say:
 
 - An output takes the place of the layer's input in memory, if nobody else reads that and neither
   this layer's way back nor that of the layer before would miss it.
-- The output of a layer that only arranges numbers anew is a view, made once.
 - The gradient of an input that nobody asks for is not computed, and layers before which nothing
   learns are not visited.
 - The array of a gradient is used again as soon as it has been read.
@@ -14,6 +13,7 @@ is decided here, from what the layers' signatures say:
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -83,8 +83,10 @@ class Plan:
         for slot, x in zip(graph.inputs, inputs, strict=True):
             self._values[slot] = x.view()  # an object of its own, to be found again
         self._in_place: set[int] = set()  # the calls whose output takes their input's place
-        self._views: set[int] = set()  # the calls whose output is a view of their input
-        self._moving: dict[Slot, list[tuple[Any, Any]]] = {slot: [] for slot in graph.inputs}
+        self._copied: set[int] = set()  # the calls whose output should be a view and cannot
+        #: The slots that hold other arrays at each step, inputs and views of them, with the call
+        #: that makes the view.
+        self._dynamic: dict[int, Call | None] = dict.fromkeys(graph.inputs)
         self._arrays = self._lay_out_values()
         self._gradients = self._lay_out_gradients()
         self._forward: list[Bound] = []
@@ -96,8 +98,8 @@ class Plan:
         written = {id(v) for c in graph.calls if self._visits(c) for v in c.variables()}
         self._unwritten = [v.gradient for v in learning if id(v) not in written]
         self._settling = [*self._settled()]
-        for slot, places in self._moving.items():  # inputs, and the views of them
-            places += self._places_of(self._values[slot])
+        self._unsettled: Sequence[Bound] = ()
+        self._places = {slot: self._places_of(self._values[slot]) for slot in self._dynamic}
         self._output_places = {slot: self._places_of(array) for slot, array in self._direct.items()}
 
     # ---- arrays ---------------------------------------------------------------------------
@@ -113,15 +115,21 @@ class Plan:
         arrays: list[dict[str, Any]] = []
         for index, call in enumerate(self.graph.calls):
             layer, x = call.layer, call.arguments(self._values)
+            if layer.primitive and layer.views:
+                y = layer.forward_view(x)
+                if call.x in self._dynamic:
+                    y = y.view()  # an object of its own, to be found again
+                    self._dynamic[call.outputs[0]] = call
+                elif not np.shares_memory(x, y):  # it had to be copied
+                    self._copied.add(index)
+                self._values[call.outputs[0]] = y
+                makers[call.outputs[0]] = call
+                arrays.append({"x": x, "y": y})
+                continue
             shapes = flatten(layer.output_shape_for(x), SHAPES)
             if self._may_overwrite(call, x, shapes, readers, makers):
                 self._in_place.add(index)
                 outputs = [x]
-            elif layer.views and np.may_share_memory(view := layer.forward_view(x), x):
-                self._views.add(index)
-                outputs = [view]
-                if call.x in self._moving:
-                    self._moving[call.outputs[0]] = []
             else:
                 outputs = [
                     self._memory(("y", index, i), shape, self.graph.dtypes[slot])
@@ -158,12 +166,15 @@ class Plan:
     def _lay_out_gradients(self) -> dict[int, Array]:
         """Make an array for the gradient of each slot, used again once it has been read."""
         graph = self.graph
+        views = self._views_backward()
         free: list[int] = []
         sizes: list[int] = []
         taken: dict[int, int] = {}
 
         def take(slot: int) -> None:
-            if slot in self._needed and slot not in taken and slot not in graph.inputs:
+            if slot in views and slot not in taken:
+                taken[slot] = taken[views[slot].outputs[0]]
+            elif slot in self._needed and slot not in taken and slot not in graph.inputs:
                 size = self._values[slot].size
                 at = next((i for i in free if sizes[i] >= size), free[-1] if free else len(sizes))
                 if at == len(sizes):
@@ -179,24 +190,43 @@ class Plan:
             if self._visits(call):
                 for slot in (*call.outputs, *call.inputs):
                     take(slot)
-                free += [taken[slot] for slot in call.outputs if slot in taken]
+                if call not in views.values():
+                    free += [taken[slot] for slot in call.outputs if slot in taken]
         dtypes = {slot: np.dtype(graph.dtypes[slot]) for slot in taken}
         for index, at in taken.items():
             self._memory(("gradient", at, dtypes[index]), (sizes[at],), dtypes[index])
+        gradients: dict[int, Array] = {}
+        for index, at in taken.items():  # from the outputs to the inputs
+            shape, view = self._values[index].shape, views.get(index)
+            if view is None:
+                gradients[index] = self._memory(
+                    ("gradient", at, dtypes[index]), shape, dtypes[index]
+                )
+            else:
+                gradients[index] = view.layer.backward_view(gradients[view.outputs[0]], shape)
+        return gradients
+
+    def _views_backward(self) -> dict[int, Call]:
+        """Return the slots whose gradient can be a view of another one, with the call between."""
+        readers = self.graph.readers()
         return {
-            slot: self._memory(
-                ("gradient", at, dtypes[slot]), self._values[slot].shape, dtypes[slot]
-            )
-            for slot, at in taken.items()
+            call.x: call
+            for call in self.graph.calls
+            if call.layer.primitive
+            and call.layer.views
+            and call.x in self._needed
+            and call.x not in self.graph.inputs
+            and readers[call.x] == 1
+            and call.outputs[0] not in self.graph.outputs
         }
 
     # ---- calls ----------------------------------------------------------------------------
 
     def _bind_forward(self, index: int, call: Call) -> None:
         layer, arrays = call.layer, self._arrays[index]
-        if index in self._views:
-            if call.outputs[0] in self._moving:
-                self._forward.append((self._look, [call, arrays["x"]]))
+        if layer.primitive and layer.views:
+            if index in self._copied:
+                self._forward.append((_copy_view, [arrays["y"], layer.forward_view, arrays["x"]]))
         elif layer.primitive:
             arguments = [arrays[name] for name in layer.forward_names]
             self._forward.append((layer.forward_into, arguments))
@@ -240,7 +270,8 @@ class Plan:
             own = [v for v in call.variables() if id(v) in self._learning]
             again = [v for v in own if id(v) in seen]
             seen.update(id(v) for v in own)
-            self._backward.append(self._bound_back(index, call, again))
+            bound = self._bound_back(index, call, again)
+            self._backward += [bound] if bound else []
             self._backward += sums
 
     def _place(
@@ -257,9 +288,15 @@ class Plan:
         sums.append((np.add, [whole, part, whole]))
         return part
 
-    def _bound_back(self, index: int, call: Call, again: Sequence[Variable]) -> Bound:
+    def _bound_back(self, index: int, call: Call, again: Sequence[Variable]) -> Bound | None:
         """Return the way back of a call, bound; ``again`` are weights that have a gradient."""
         layer, arrays = call.layer, self._arrays[index]
+        if layer.primitive and layer.views:
+            dx, dy = arrays["dx"], arrays["dy"]
+            if dx is None or np.shares_memory(dx, dy):
+                return None
+            view = functools.partial(layer.backward_view, shape=dx.shape)
+            return (_copy_view, [dx, view, dy])
         if layer.primitive:
             if arrays["dx"] is None and "dx" in layer.backward_names and not layer.dx_optional:
                 x = arrays["x"]
@@ -301,11 +338,15 @@ class Plan:
 
     def forward(self, inputs: Sequence[Array]) -> list[Array]:
         """Return the graph's outputs for ``inputs``: arrays that the next step writes over."""
-        values = self._values
-        for slot, x in zip(self.graph.inputs, inputs, strict=True):
-            self._put(slot, x)
+        values, given = self._values, iter(inputs)
+        for slot, view in self._dynamic.items():
+            x = next(given) if view is None else view.layer.forward_view(values[view.x])
+            values[slot] = x
+            for arguments, at in self._places[slot]:
+                arguments[at] = x
         for function, arguments in self._forward:
             function(*arguments)
+        self._unsettled = self._settling
         return [values[slot] for slot in self.graph.outputs]
 
     def backward(self, gradients: Sequence[Array | None]) -> None:
@@ -329,18 +370,10 @@ class Plan:
 
     def forget_inputs(self) -> None:
         """Let go of the arrays that the last step was given."""
-        for slot in self._moving:
-            self._put(slot, None)
-
-    def _put(self, slot: Slot, x: Array | None) -> None:
-        """Let a slot hold another array in this step."""
-        self._values[slot] = x
-        for arguments, at in self._moving[slot]:
-            arguments[at] = x
-
-    def _look(self, call: Call, x: Array) -> None:
-        """Let the output of a call be a view of this step's input."""
-        self._put(call.outputs[0], call.layer.forward_view(x))
+        for slot, places in self._places.items():
+            self._values[slot] = None
+            for arguments, at in places:
+                arguments[at] = None
 
     def penalty(self) -> float:
         """Return the penalties on outputs of the last `forward`, each averaged over the batch."""
@@ -351,8 +384,9 @@ class Plan:
 
     def settle(self) -> None:
         """Write down what the last `forward` has gathered, such as moving averages."""
-        for function, arguments in self._settling:
+        for function, arguments in self._unsettled:
             function(*arguments)
+        self._unsettled = ()
 
     def __str__(self) -> str:
         rows = [("call", "output", "in place", "gradient of the input")]
@@ -364,7 +398,7 @@ class Plan:
                 (
                     call.layer.name,
                     str(map_structure(np.shape, arrays["y"])),
-                    "yes" if index in self._in_place else "a view" if index in self._views else "",
+                    "yes" if index in self._in_place else "",
                     back if self._visits(call) else "not visited",
                 )
             )
@@ -397,6 +431,10 @@ class _PlainCall:
         for into, array in zip(flatten(dx), flatten(made), strict=True):
             if into is not None:
                 np.copyto(into, array)
+
+
+def _copy_view(into: Array, view: Callable[[Array], Array], array: Array) -> None:
+    np.copyto(into, view(array))
 
 
 def _add(whole: Array, part: Array) -> None:

@@ -780,7 +780,7 @@ class Layer(Configurable):
 
     def _as_array(self, x: Any) -> Array:
         array = as_samples("x", x)
-        if (self.takes_integers or self.is_model) and array.dtype.kind in "iub":
+        if self.takes_integers and array.dtype.kind in "iub":
             return array
         return array.astype(self.dtype, copy=False)
 

@@ -21,8 +21,8 @@ from nnlite.models.summary import print_summary
 from nnlite.symbolic import KerasTensor, Node, in_order
 from nnlite.training.trainer import Trainer
 from nnlite.utils.overrides import overridden
-from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
-from nnlite.utils.validation import ArgumentError
+from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pack_as
+from nnlite.utils.validation import ArgumentError, as_samples
 
 __all__ = ["Model"]
 
@@ -249,10 +249,13 @@ class Model(Trainer):
 
     def _as_arrays(self, x: Any) -> Any:
         structure = self.input_structure()
-        if structure is None or isinstance(structure, str):
-            return super()._as_arrays(x)
-        parts = [x[name] for name in self.input_names] if isinstance(x, dict) else flatten(x)
-        return pack_as(structure, map(self._as_array, parts))
+        arrays = [
+            as_samples("x", part).astype(dtype, copy=False)
+            for part, dtype in zip(
+                arranged("x", x, structure, "input"), self.input_dtypes, strict=True
+            )
+        ]
+        return pack_as(structure, arrays)
 
     def _nodes(self, training: bool = False) -> list[Node]:
         """Return the calls of layers between the inputs and the outputs, in order."""

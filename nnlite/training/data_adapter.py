@@ -133,7 +133,7 @@ class Door(Predictor):
         like: AnySamples | None,
     ) -> tuple[StoredSamples, Objective]:
         """Check the first row of stored data, and return what checks the rest as it is read."""
-        opener = open_stored(x, y, sample_weight)
+        opener, _ = open_stored(x, y, sample_weight)
         with opener() as columns:
             rows = len(columns[0])
             first = [None if column is None else column[:1] for column in columns]

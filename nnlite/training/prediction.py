@@ -226,7 +226,7 @@ class Predictor(Layer):
         def admit_rows(parts: Any, row: int) -> None:
             self._input_door(f"x[{row}:]", parts[0])
 
-        opener = open_stored(x, None, None, targets=False)
+        opener, _ = open_stored(x, None, None, targets=False)
         with opener() as columns:
             rows = len(columns[0])
             shape = self._input_door("x[0:]", columns[0][:1]).shape[1:]

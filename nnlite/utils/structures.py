@@ -5,10 +5,12 @@ A dict is flattened in the order of its sorted keys, as in Keras.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["SHAPES", "flatten", "map_structure", "pack_as"]
+import numpy as np
+
+__all__ = ["SHAPES", "arranged", "flatten", "map_structure", "pack_as"]
 
 #: What holds others in a structure of shapes, where a tuple is a shape.
 SHAPES = (list, dict)
@@ -59,3 +61,60 @@ def _packed(structure: Any, leaves: Iterator[Any], nested: tuple[type, ...]) -> 
         packed = {key: _packed(parts[key], leaves, nested) for key in sorted(parts)}
         return {key: packed[key] for key in parts}
     return [_packed(part, leaves, nested) for part in parts]
+
+
+def arranged(
+    what: str, given: Any, structure: Any, of: str, optional: Collection[str] = ()
+) -> list[Any]:
+    """Return the parts of ``given``, one for each leaf of ``structure``, in the order of `flatten`.
+
+    A list gives them by position, a dict or a data frame by name.
+
+    Args:
+        what: The name of ``given``, for errors.
+        given: What a user has given for several inputs or outputs.
+        structure: A list of names, or a dict by name; either may hold others.
+        of: What the names are of, such as ``"output"``.
+        optional: Names that may be missing, for which the result has None.
+
+    Raises:
+        ValueError: If a name is missing or unknown, or the number of parts is another.
+
+    >>> arranged("x", {"b": 1, "a": 0}, ["a", "b"], "input")
+    [0, 1]
+    >>> arranged("x", {"b": 1}, ["a", "b"], "input")
+    Traceback (most recent call last):
+      ...
+    ValueError: x must have one part for each input: 'a', 'b'. Received: 'b', which lacks 'a'
+    """
+    if not isinstance(structure, (list, tuple, dict)):
+        return [given]
+    by_key = isinstance(structure, dict)
+    parts: list[Any] = [structure[k] for k in sorted(structure)] if by_key else list(structure)
+    names = sorted(structure) if by_key else [p if isinstance(p, str) else None for p in parts]
+    listed = ", ".join("[...]" if name is None else repr(name) for name in names)
+    expected = f"{what} must have one part for each {of}: {listed}"
+    required = [name for name in names if name not in optional]
+    frame = hasattr(given, "columns") and len(np.shape(given)) == 2
+    if frame or isinstance(given, Mapping):
+        keys = list(given.columns if frame else given)
+        lacks = [name for name in required if name not in keys]
+        more = [key for key in keys if key not in names]
+        if lacks or more:
+            why = f"lacks {lacks[0]!r}" if lacks else f"has {more[0]!r} more"
+            raise ValueError(f"{expected}. Received: {', '.join(map(repr, keys))}, which {why}")
+        values = [given[name] if name in keys else None for name in names]
+    elif not isinstance(given, (list, tuple)) or len(given) not in (len(names), len(required)):
+        several = isinstance(given, (list, tuple))
+        shown = f"{len(given)} parts" if several else f"one {type(given).__name__}"
+        raise ValueError(f"{expected}, as a list or a dict. Received: {shown}")
+    elif len(given) == len(names):
+        values = list(given)
+    else:
+        rest = iter(given)
+        values = [None if name in optional else next(rest) for name in names]
+    return [
+        leaf
+        for name, part, value in zip(names, parts, values, strict=True)
+        for leaf in arranged(f"{what}[{name!r}]", value, part, of)
+    ]

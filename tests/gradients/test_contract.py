@@ -21,6 +21,7 @@ MORE = {
     layers.GaussianDropout: ({"rate": 0.5}, (6,)),
     layers.GaussianNoise: ({"stddev": 0.5}, (6,)),
     layers.LayerNormalization: ({}, (48,)),
+    layers.Masking: ({}, (3, 2)),
     layers.SpatialDropout1D: ({"rate": 0.5}, (3, 2)),
     layers.SpatialDropout2D: ({"rate": 0.5}, (3, 1, 2)),
     layers.SpatialDropout3D: ({"rate": 0.5}, (3, 1, 1, 2)),

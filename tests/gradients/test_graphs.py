@@ -4,12 +4,13 @@ import copy
 
 import numpy as np
 import pytest
-from graphs import graphs
 from hypothesis import given, settings
 
 import nnlite
 from nnlite.execution import Memory, Plan, ReferenceExecutor
 from nnlite.utils.structures import flatten
+
+from .graph_strategies import graphs
 
 
 @pytest.fixture(autouse=True)

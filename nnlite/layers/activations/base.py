@@ -48,6 +48,8 @@ class ActivationLayer(Layer):
     Dense(units=2, activation=Square())
     """
 
+    supports_masking = True
+
     elementwise = True
 
     #: Whether `chain` reads x.

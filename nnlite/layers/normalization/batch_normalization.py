@@ -58,6 +58,8 @@ class BatchNormalization(Layer):
            [ 1.]], dtype=float32)
     """
 
+    supports_masking = True
+
     elementwise = True
 
     fixed_config: ClassVar[Mapping[str, Any]] = {

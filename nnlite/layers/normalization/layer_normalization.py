@@ -195,6 +195,8 @@ class LayerNormalization(SampleNormalization):
            [-1.,  1.]], dtype=float32)
     """
 
+    supports_masking = True
+
     about_mean = True
 
     def __init__(
@@ -316,6 +318,8 @@ class UnitNormalization(SampleNormalization):
     >>> UnitNormalization()(np.array([[3.0, 4.0]])).round(2)
     array([[0.6, 0.8]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(axis, **kwargs)

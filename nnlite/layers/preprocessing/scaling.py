@@ -52,6 +52,8 @@ class Rescaling(Layer):
     array([[-1.,  1.]], dtype=float32)
     """
 
+    supports_masking = True
+
     elementwise = True
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
@@ -122,6 +124,8 @@ class Normalization(Layer):
     >>> layer(np.array([[0.0, 10.0]]))
     array([[-1.,  2.]], dtype=float32)
     """
+
+    supports_masking = True
 
     elementwise = True
 

@@ -39,6 +39,8 @@ class NoiseLayer(Layer):
         **kwargs: As for `Layer`.
     """
 
+    supports_masking = True
+
     recipe: ClassVar[str] = (
         "For noise outside of training too, as in Monte-Carlo dropout, call the model as "
         "model(x, training=True): no class is needed."
@@ -441,6 +443,8 @@ class ActivityRegularization(Layer):
     >>> ActivityRegularization(l2=0.01)(np.array([[1.0, 2.0]]))
     array([[1., 2.]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
