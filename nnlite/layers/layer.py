@@ -259,7 +259,7 @@ class Layer(Configurable):
         cls.of_user = overridden(cls, "forward", "backward", "apply", "chain", "settle")
         own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
         cls.primitive = own and not cls.of_user
-        cls.views = cls.forward_view is not Layer.forward_view
+        cls.views = cls.primitive and cls.forward_view is not Layer.forward_view
         cls.forward_names = tuple(inspect.signature(cls.forward_into).parameters)[1:]
         back = inspect.signature(cls.backward_into).parameters
         cls.backward_names = tuple(back)[1:]
