@@ -215,14 +215,13 @@ class Graph:
         """Note which steps of a layer's output count, given those of its input."""
         if all(mask is None for mask in flatten(masks)) and not layer.makes_mask:
             return
-        inherited = type(layer).compute_mask is Layer.compute_mask
-        if inherited and not layer.supports_masking:
+        if not layer.supports_masking:
             warnings.warn(
                 f"Layer {layer.name!r} does not pass masks on: the layers behind it, and the loss, "
                 "take every step of the sequence into account.",
                 stacklevel=2,
             )
-        elif inherited:
+        elif type(layer).compute_mask is Layer.compute_mask:
             self.masks.update({slot: flatten(masks)[0] for slot in flatten(y)})
         elif _has_mask(layer, masks):
             mask = self.add(_MaskOf(layer), {"inputs": x, "previous_mask": masks})

@@ -256,6 +256,8 @@ class Layer(Configurable):
             require_derivative(cls, Layer, "forward", "backward", "self, gradient")
         except TypeError as error:
             raise TypeError(f"{error} {cls.recipe}".strip()) from None
+        if overridden(cls, "compute_mask"):
+            cls.supports_masking = cls.makes_mask = True
         cls.of_user = overridden(cls, "forward", "backward", "apply", "chain", "settle")
         own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
         cls.primitive = own and not cls.of_user
