@@ -258,7 +258,8 @@ class Layer(Configurable):
             raise TypeError(f"{error} {cls.recipe}".strip()) from None
         if overridden(cls, "compute_mask"):
             cls.supports_masking = cls.makes_mask = True
-        cls.of_user = overridden(cls, "forward", "backward", "apply", "chain", "settle")
+        passes = ("forward", "backward", "apply", "chain", "settle", "compute_mask")
+        cls.of_user = overridden(cls, *passes)
         own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
         cls.primitive = own and not cls.of_user
         cls.views = cls.primitive and cls.forward_view is not Layer.forward_view
