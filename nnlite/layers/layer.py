@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -552,6 +553,15 @@ class Layer(Configurable):
         self._variables.append(variable)
         restructured()
         return variable
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
+        """Return a new array, its contents arbitrary. Deprecated: use ``np.empty``."""
+        warnings.warn(
+            "Layer.scratch is deprecated and will be gone in 0.4: use np.empty(shape, self.dtype).",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return np.empty(shape, dtype or self.dtype)
 
     def sublayers(self) -> Sequence[Layer]:
         """Return the layers that this one holds and runs."""
