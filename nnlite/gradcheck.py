@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from itertools import pairwise
+from functools import partial
+from itertools import compress, pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from nnlite.backend.variables import Variable
 from nnlite.layers.layer import Layer, as_shape
 from nnlite.losses import Loss
 from nnlite.models.sequential import Sequential
+from nnlite.utils.structures import flatten, map_structure
 
 __all__ = ["GradientError", "check_layer", "check_loss", "check_model"]
 
@@ -70,7 +72,9 @@ def check_layer(
 
     Args:
         layer: The layer, built or not, of either float type.
-        x: A batch of inputs to check at. By default three samples from a normal distribution.
+        x: A batch of inputs to check at, for a layer of several inputs a list of them. By default
+            three samples from a normal distribution. Integers that a layer takes as they are, as
+            `Embedding`, are not moved.
         input_shape: The shape of one sample of those, where the layer does not know it.
         rtol: The relative error that is accepted in a derivative.
 
@@ -96,10 +100,11 @@ def check_layer(
 -1.01182, finite differences give -2.02364
     """
     twin = _float64_copy(layer)
-    x = np.array(_any_input(layer, input_shape) if x is None else x, np.float64, order="C")
-    twin.ensure_built((None, *x.shape[1:]))
-    for part in twin.all_layers():
-        part._scratch = {}  # as in training, where each step writes over the arrays of the last
+    x = twin._as_arrays(_any_input(layer, input_shape) if x is None else x)
+    x = map_structure(partial(np.array, order="C"), x)
+    inputs = flatten(x)
+    moved = [array.dtype.kind == "f" for array in inputs]
+    twin.ensure_built(map_structure(lambda array: (None, *array.shape[1:]), x))
     forward = _frozen(twin, twin.forward)
     what = f"layer {layer.name!r}"
     weights = _named_weights(twin)
@@ -115,13 +120,18 @@ def check_layer(
 
         def gradients() -> list[Any]:
             _blot(weights)
-            kept_x, kept_R = x.copy(), R.copy()
+            kept, kept_R = copy.deepcopy(inputs), R.copy()
             forward(x)
-            gradient = twin.backward(R)
-            _require_untouched(what, x=(x, kept_x), gradient=(R, kept_R))
-            return [gradient, *(variable.gradient for _, variable in weights)]
+            slopes = flatten(twin.backward(R))
+            for pair in zip(inputs, kept, strict=True):
+                _require_untouched(what, x=pair)
+            _require_untouched(what, gradient=(R, kept_R))
+            of_inputs = list(compress(slopes, moved))
+            return [*of_inputs, *(variable.gradient for _, variable in weights)]
 
-        arrays = [(f"input of {what}", x), *((name, v.value) for name, v in weights)]
+        names = [f"input{f' {i}' if i else ''} of {what}" for i in range(len(inputs))]
+        arrays = list(compress(zip(names, inputs, strict=True), moved))
+        arrays += [(name, v.value) for name, v in weights]
         _check(arrays, gradients, terms, rtol)
 
 

@@ -25,8 +25,9 @@ TESTS = {
     "backend/blas.py": "test_blas.py",
     "callbacks": "test_callbacks.py test_callbacks_files.py test_callbacks_of_users.py "
     "test_callbacks_rates.py",
-    "layers": "test_layers_normalization.py test_layers_prelu.py test_layers_regularization.py "
-    "test_layers_reshaping.py test_layers_scaling.py gradients/test_layers.py "
+    "layers": "test_normalization.py test_layers_normalization.py test_layers_prelu.py "
+    "test_layers_regularization.py test_layers_reshaping.py test_layers_scaling.py "
+    "gradients/test_layers.py gradients/test_contract.py "
     "gradients/test_activations.py gradients/test_models.py",
     "losses": "test_losses.py test_loss_functions.py test_compile.py test_user_code.py "
     "gradients/test_losses.py "
@@ -52,6 +53,8 @@ TESTS = {
     "utils/data_utils.py": "test_utils.py",
     "backend/variables.py": "saving/test_hostile_models.py",
 }
+TESTS["layers/activations/base.py"] = f"test_activations.py {TESTS['layers']}"
+TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
 TESTS["utils"] = TESTS["saving"]
 

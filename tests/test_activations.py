@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nnlite import Sequential, activations, config, gradcheck, saving
+from nnlite.execution import Graph, ReferenceExecutor
 from nnlite.layers import (
     GELU,
     GLU,
@@ -263,3 +264,18 @@ def test_functions_of_keras_s_arguments_have_its_defaults():
     assert inspect.signature(activations.leaky_relu).parameters["negative_slope"].default == 0.2
     assert activations.leaky_relu(-1.0) == Activation("leaky_relu")(np.array([[-1.0]]))[0, 0]
     assert LeakyReLU(alpha=0.5).negative_slope == 0.5
+
+
+def test_a_gradient_of_a_users_own_replaces_that_of_relu():
+    class Leaking(ReLU):
+        def chain(self, gradient, x, y, out):
+            return np.add(super().chain(gradient, x, y, out), 0.1 * gradient, out=out)
+
+    layer, x = Leaking(), np.array([[-1.0, 2.0]])
+    layer(x, training=True)
+    np.testing.assert_allclose(layer.backward(np.ones((1, 2))), [[0.1, 1.1]])
+    graph = Graph(training=True)
+    graph.finish([graph.add(layer, graph.add_input("float32"))])
+    executor = ReferenceExecutor(graph)
+    executor.forward([x])
+    np.testing.assert_allclose(executor.backward([np.ones((1, 2))]), [[[0.1, 1.1]]])

@@ -737,7 +737,7 @@ HINTS = {
     "a class": (Counted, "Received: type. It is a class: give an instance"),
     "a dict": ({"a": X[:, 0]}, r"numpy.column_stack\(list\(x.values\(\)\)\)"),
     "a frame that is not computed": (Lazy(), r"Received: Lazy. Compute it first, x.collect\(\)"),
-    "an Input": (Input((4,)), "Received: InputLayer. Give a NumPy array"),
+    "an Input": (Input((4,)), "Received: KerasTensor, which says"),
     "text among objects": (
         np.array([[1, "red"], [2, "blue"]], object),
         r"x\[0, 1\] is 'red'. Text must become numbers",

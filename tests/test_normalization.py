@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nnlite import Sequential
+from nnlite.execution import Graph, ReferenceExecutor
 from nnlite.layers import BatchNormalization, Dense
 
 X = np.random.default_rng(3).normal(2.0, 3.0, (6, 4))
@@ -36,6 +37,51 @@ def test_another_axis_is_the_last_axis_of_the_array_turned_round():
     x = np.random.default_rng(4).standard_normal((5, 3, 2))
     turned = BatchNormalization(dtype="float64")(x.swapaxes(1, 2), training=True).swapaxes(1, 2)
     np.testing.assert_allclose(BatchNormalization(1, dtype="float64")(x, training=True), turned)
+
+
+@pytest.mark.parametrize(("axis", "options"), [(-1, {}), (1, {}), (-1, {"scale": False})])
+def test_where_training_is_false_within_training_the_averages_count_as_constants(axis, options):
+    # As in transfer learning: y = gamma (x - mean) / s + beta, with gamma and beta that learn.
+    generator = np.random.default_rng(4)
+    x, dy = generator.standard_normal((2, 5, 3, 3))
+    layer = BatchNormalization(axis, dtype="float64", **options)
+    layer.ensure_built((None, 3, 3))
+    layer.set_weights([generator.uniform(0.5, 1, 3) for _ in layer.weights])
+    *_, mean, variance = layer.get_weights()
+    sizes = (3, 1) if axis == 1 else (3,)
+    s = np.sqrt(variance + layer.epsilon).reshape(sizes)
+    gamma = layer.gamma.value.reshape(sizes) if layer.scale else 1
+    graph = Graph(training=True)
+    graph.finish([graph.add(layer, graph.add_input("float64"), training=False)])
+    executor = ReferenceExecutor(graph, layer.learning_variables())
+    (y,) = executor.forward([x])
+    np.testing.assert_array_equal(y, layer(x))
+    others = (0, 2) if axis == 1 else (0, 1)
+    for inputs in (True, False):
+        for weight in layer.trainable_weights:
+            weight.gradient.fill(np.nan)
+        (dx,) = executor.backward([dy], inputs)
+        np.testing.assert_allclose(layer.beta.gradient, dy.sum(others), rtol=1e-12)
+        if layer.scale:
+            n = (x - mean.reshape(sizes)) / s
+            np.testing.assert_allclose(layer.gamma.gradient, (dy * n).sum(others), rtol=1e-12)
+        if inputs:
+            np.testing.assert_allclose(dx, dy * gamma / s, rtol=1e-12)
+    executor.settle()
+    np.testing.assert_array_equal(layer.get_weights()[-2:], [mean, variance])
+
+
+def test_a_step_moves_the_averages_once_for_each_call_of_the_layer():
+    layer = BatchNormalization(momentum=0.5, dtype="float64")
+    layer.ensure_built((None, 4))
+    graph = Graph(training=True)
+    graph.finish([graph.add(layer, graph.add_input("float64")) for _ in range(2)])
+    executor = ReferenceExecutor(graph)
+    executor.forward([X, 2 * X])
+    mean = X.mean(axis=0)
+    for _ in range(2):  # the second one finds nothing new
+        executor.settle()
+        np.testing.assert_allclose(layer.moving_mean.value, 0.25 * mean + 0.5 * 2 * mean)
 
 
 def test_only_gamma_and_beta_learn():

@@ -31,13 +31,23 @@ BY_HAND = {
     *("get_weights", "set_weights", "count_params", "adapt", "beta", "gamma", "scale"),
     *("fit", "evaluate", "predict", "compile", "get_layer", "pop", "load_weights", "to_json"),
     *("train_on_batch", "test_on_batch", "predict_on_batch", "metrics_names", "compiled"),
+    *(
+        "input",
+        "output",
+        "output_shape",
+        "inputs",
+        "outputs",
+        "input_names",
+        "output_names",
+        "input_dtypes",
+    ),
     *("save", "save_weights", "summary", "reset_metrics", "compile_from_config"),
 }
 
 # What nnlite calls only of a class that needs it: where the class itself is not asked, neither is
 # the override.
 WHERE_NEEDED = {
-    *("add_weight", "scratch", "normal", "get_build_config", "build_from_config"),
+    *("add_weight", "get_build_config", "build_from_config"),
     *("weight_shape", "default_name", "finalize_state", "reset_state", "update_state"),
 }
 

@@ -86,15 +86,19 @@ def exp_maximum(dtype: Any) -> float:
     return 88.72 if np.dtype(dtype) == np.float32 else 709.78
 
 
-def sigmoid(x: Array) -> Array:
+def sigmoid(x: Array, out: Array | None = None) -> Array:
     """Return 1 / (1 + exp(-x)), exact at both ends: by exp(-|x|), which falls to 0.
+
+    Args:
+        x: An array.
+        out: Where to write it.
 
     >>> sigmoid(np.array([-1e30, 0.0, 1e30]))
     array([0. , 0.5, 1. ])
     """
     e = np.exp(-np.abs(x))
     e += 1
-    top = np.minimum(x, 0)  # a second exp is quicker than choosing by np.where
+    top = np.minimum(x, 0, out=out)  # a second exp is quicker than choosing by np.where
     np.exp(top, out=top)
     top /= e
     return top

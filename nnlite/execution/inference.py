@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.execution.graph import Call, Graph, Slot
-from nnlite.utils.structures import SHAPES, flatten, map_structure
+from nnlite.layers.layer import Layer
+from nnlite.utils.structures import flatten
 
 __all__ = ["infer"]
 
@@ -28,61 +29,51 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     values: list[Any] = [None] * graph.size
     for slot, x in zip(graph.inputs, inputs, strict=True):
         values[slot] = x
-    for call, in_place, read in _steps(graph):
-        x, layer = call.arguments(values), call.layer
-        if not layer.primitive:
-            y = layer.run_forward(x, call.training)
-        elif in_place:
-            y = x
-            layer.forward_into(*_arguments(call, x, y))
-        else:
-            dtype = graph.dtypes[call.outputs[0]]
-            shape = layer.output_shape_for(x)
-            if isinstance(shape, SHAPES):
-                y = map_structure(lambda one: np.empty(one, dtype), shape, SHAPES)  # noqa: B023
-            else:
-                y = np.empty(shape, dtype)
-            layer.forward_into(*_arguments(call, x, y))
-        for slot in read:
-            values[slot] = None
-        if type(call.y) is Slot:
-            values[call.y] = y
-        else:
+    for layer, call, in_place, plain, read in _steps(graph):
+        if not plain:
+            x = call.arguments(values)
+            own = layer.primitive
+            y = layer.run_into(x)["y"] if own else layer.run_forward(x, call.training)
             for slot, array in zip(call.outputs, flatten(y), strict=True):
                 values[slot] = array
+        else:  # one input, one output, and no array beside them
+            x = values[call.x]
+            y = x if in_place else np.empty(layer.output_shape_for(x), x.dtype)
+            layer.forward_into(x, y)
+            values[call.y] = y
+        for slot in read:
+            values[slot] = None
     return [values[slot] for slot in graph.outputs]
 
 
-def _arguments(call: Call, x: Any, y: Any) -> Sequence[Any]:
-    """Return what `forward_into` takes."""
-    names = call.layer.forward_names
-    if names == ("x", "y"):
-        return x, y
-    made = call.layer.arrays(map_structure(np.shape, x))
-    own = {name: np.empty(*array) for name, array in made.items()}
-    arrays = {"x": x, "y": y, **own}
-    return [arrays[name] for name in names]
+#: A layer and its call; whether the output takes the input's place; whether the layer has no other
+#: arrays than one input and one output of the same type; the slots that are read no more.
+_Step = tuple[Layer, Call, bool, bool, list[Slot]]
 
 
-def _steps(graph: Graph) -> list[tuple[Call, bool, list[Slot]]]:
-    """Return each call, whether its output takes its input's place, and what is read no more."""
-    steps: list[tuple[Call, bool, list[Slot]]] | None = graph.notes.get("inference")
+def _steps(graph: Graph) -> list[_Step]:
+    steps: list[_Step] | None = graph.notes.get("inference")
     if steps is None:
-        readers, makers, kept = graph.readers(), {}, set(graph.outputs)
+        makers: dict[Slot, Call] = {}
+        readers, kept = graph.readers(), set(graph.outputs)
         last = {slot: call for call in graph.calls for slot in call.inputs}
         steps = []
         for call in graph.calls:
-            maker = makers.get(call.x) if type(call.x) is Slot else None
+            layer = call.layer
+            ends = type(call.x) is Slot and type(call.y) is Slot
+            plain = layer.primitive and ends and layer.forward_names == ("x", "y")
+            plain = plain and not layer.views and not layer.takes_integers
+            maker = makers.get(call.x) if plain else None
             in_place = (
-                call.layer.elementwise
-                and call.layer.primitive
+                layer.elementwise
                 and maker is not None
                 and maker.layer.primitive
+                and not maker.layer.views
                 and readers[call.x] == 1
-                and graph.dtypes[call.x] == graph.dtypes[call.outputs[0]]
+                and graph.dtypes[call.x] == graph.dtypes[call.y]
             )
             read = [s for s in dict.fromkeys(call.inputs) if last[s] is call and s not in kept]
-            steps.append((call, in_place, read))
+            steps.append((layer, call, in_place, plain, read))
             makers.update(dict.fromkeys(call.outputs, call))
         graph.notes["inference"] = steps
     return steps

@@ -13,6 +13,7 @@ is decided here, from what the layers' signatures say:
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -61,10 +62,10 @@ class Plan:
     >>> model = Sequential([Input((4,)), Dense(3, activation="relu"), Dense(1)])
     >>> x = np.zeros((8, 4), "float32")
     >>> print(Plan(model.graph(training=True), model.learning_variables(), [x], Memory()))
-    call     output   in place  gradient of the input
-    dense    (8, 3)             not asked for
-    re_lu    (8, 3)   yes       yes
-    dense_1  (8, 1)             yes
+    call     output  in place  gradient of the input
+    dense    (8, 3)            not asked for
+    re_lu    (8, 3)  yes       yes
+    dense_1  (8, 1)            yes
     """
 
     def __init__(
@@ -82,6 +83,10 @@ class Plan:
         for slot, x in zip(graph.inputs, inputs, strict=True):
             self._values[slot] = x.view()  # an object of its own, to be found again
         self._in_place: set[int] = set()  # the calls whose output takes their input's place
+        self._copied: set[int] = set()  # the calls whose output should be a view and cannot
+        #: The slots that hold other arrays at each step, inputs and views of them, with the call
+        #: that makes the view.
+        self._dynamic: dict[int, Call | None] = dict.fromkeys(graph.inputs)
         self._arrays = self._lay_out_values()
         self._gradients = self._lay_out_gradients()
         self._forward: list[Bound] = []
@@ -93,7 +98,7 @@ class Plan:
         written = {id(v) for c in graph.calls if self._visits(c) for v in c.variables()}
         self._unwritten = [v.gradient for v in learning if id(v) not in written]
         self._settling = [*self._settled()]
-        self._places = [self._places_of(self._values[slot]) for slot in graph.inputs]
+        self._places = {slot: self._places_of(self._values[slot]) for slot in self._dynamic}
         self._output_places = {slot: self._places_of(array) for slot, array in self._direct.items()}
 
     # ---- arrays ---------------------------------------------------------------------------
@@ -109,6 +114,17 @@ class Plan:
         arrays: list[dict[str, Any]] = []
         for index, call in enumerate(self.graph.calls):
             layer, x = call.layer, call.arguments(self._values)
+            if layer.primitive and layer.views:
+                y = layer.forward_view(x)
+                if call.x in self._dynamic:
+                    y = y.view()  # an object of its own, to be found again
+                    self._dynamic[call.outputs[0]] = call
+                elif not np.shares_memory(x, y):  # it had to be copied
+                    self._copied.add(index)
+                self._values[call.outputs[0]] = y
+                makers[call.outputs[0]] = call
+                arrays.append({"x": x, "y": y})
+                continue
             shapes = flatten(layer.output_shape_for(x), SHAPES)
             if self._may_overwrite(call, x, shapes, readers, makers):
                 self._in_place.add(index)
@@ -137,7 +153,7 @@ class Plan:
         if not (call.layer.primitive and call.layer.elementwise and isinstance(call.x, Slot)):
             return False
         maker = makers.get(call.x)
-        if maker is None or readers[call.x] != 1 or shapes != [x.shape]:
+        if maker is None or maker.layer.views or readers[call.x] != 1 or shapes != [x.shape]:
             return False
         if self.graph.dtypes[call.x] != self.graph.dtypes[call.outputs[0]]:
             return False
@@ -149,12 +165,15 @@ class Plan:
     def _lay_out_gradients(self) -> dict[int, Array]:
         """Make an array for the gradient of each slot, used again once it has been read."""
         graph = self.graph
+        views = self._views_backward()
         free: list[int] = []
         sizes: list[int] = []
         taken: dict[int, int] = {}
 
         def take(slot: int) -> None:
-            if slot in self._needed and slot not in taken and slot not in graph.inputs:
+            if slot in views and slot not in taken:
+                taken[slot] = taken[views[slot].outputs[0]]
+            elif slot in self._needed and slot not in taken and slot not in graph.inputs:
                 size = self._values[slot].size
                 at = next((i for i in free if sizes[i] >= size), free[-1] if free else len(sizes))
                 if at == len(sizes):
@@ -170,22 +189,44 @@ class Plan:
             if self._visits(call):
                 for slot in (*call.outputs, *call.inputs):
                     take(slot)
-                free += [taken[slot] for slot in call.outputs if slot in taken]
+                if call not in views.values():
+                    free += [taken[slot] for slot in call.outputs if slot in taken]
         dtypes = {slot: np.dtype(graph.dtypes[slot]) for slot in taken}
-        for slot, at in sorted(taken.items(), key=lambda item: -self._values[item[0]].size):
-            self._memory(("gradient", at, dtypes[slot]), (sizes[at],), dtypes[slot])
+        for index, at in taken.items():
+            self._memory(("gradient", at, dtypes[index]), (sizes[at],), dtypes[index])
+        gradients: dict[int, Array] = {}
+        for index, at in taken.items():  # from the outputs to the inputs
+            shape, view = self._values[index].shape, views.get(index)
+            if view is None:
+                gradients[index] = self._memory(
+                    ("gradient", at, dtypes[index]), shape, dtypes[index]
+                )
+            else:
+                gradients[index] = view.layer.backward_view(gradients[view.outputs[0]], shape)
+        return gradients
+
+    def _views_backward(self) -> dict[int, Call]:
+        """Return the slots whose gradient can be a view of another one, with the call between."""
+        readers = self.graph.readers()
         return {
-            slot: self._memory(
-                ("gradient", at, dtypes[slot]), self._values[slot].shape, dtypes[slot]
-            )
-            for slot, at in taken.items()
+            call.x: call
+            for call in self.graph.calls
+            if call.layer.primitive
+            and call.layer.views
+            and call.x in self._needed
+            and call.x not in self.graph.inputs
+            and readers[call.x] == 1
+            and call.outputs[0] not in self.graph.outputs
         }
 
     # ---- calls ----------------------------------------------------------------------------
 
     def _bind_forward(self, index: int, call: Call) -> None:
         layer, arrays = call.layer, self._arrays[index]
-        if layer.primitive:
+        if layer.primitive and layer.views:
+            if index in self._copied:
+                self._forward.append((_copy_view, [arrays["y"], layer.forward_view, arrays["x"]]))
+        elif layer.primitive:
             arguments = [arrays[name] for name in layer.forward_names]
             self._forward.append((layer.forward_into, arguments))
         else:
@@ -202,7 +243,7 @@ class Plan:
         self._direct: dict[int, Array] = {}  # outputs that get no gradient but the loss's
         self._outputs: list[list[Any]] = []
         for slot in graph.outputs:
-            into = [gradients.get(slot), None]
+            into: list[Any] = [gradients.get(slot), None]
             self._outputs.append(into)
             if slot not in gradients:
                 continue
@@ -228,7 +269,8 @@ class Plan:
             own = [v for v in call.variables() if id(v) in self._learning]
             again = [v for v in own if id(v) in seen]
             seen.update(id(v) for v in own)
-            self._backward.append(self._bound_back(index, call, again))
+            bound = self._bound_back(index, call, again)
+            self._backward += [bound] if bound else []
             self._backward += sums
 
     def _place(
@@ -245,9 +287,15 @@ class Plan:
         sums.append((np.add, [whole, part, whole]))
         return part
 
-    def _bound_back(self, index: int, call: Call, again: Sequence[Variable]) -> Bound:
+    def _bound_back(self, index: int, call: Call, again: Sequence[Variable]) -> Bound | None:
         """Return the way back of a call, bound; ``again`` are weights that have a gradient."""
         layer, arrays = call.layer, self._arrays[index]
+        if layer.primitive and layer.views:
+            dx, dy = arrays["dx"], arrays["dy"]
+            if dx is None or np.shares_memory(dx, dy):
+                return None
+            view = functools.partial(layer.backward_view, shape=dx.shape)
+            return (_copy_view, [dx, view, dy])
         if layer.primitive:
             if arrays["dx"] is None and "dx" in layer.backward_names and not layer.dx_optional:
                 x = arrays["x"]
@@ -280,7 +328,7 @@ class Plan:
         bound += [args[0][1] for f, args in self._backward if f is _summed]
         nested = [a for args in bound for a in args if isinstance(a, (list, dict))]
         places: list[tuple[Any, Any]] = []
-        for structure in (*bound, *nested):
+        for structure in (*bound, *nested, *self._arrays):
             keys: Any = structure if isinstance(structure, dict) else range(len(structure))
             places += [(structure, key) for key in keys if structure[key] is array]
         return places
@@ -289,10 +337,11 @@ class Plan:
 
     def forward(self, inputs: Sequence[Array]) -> list[Array]:
         """Return the graph's outputs for ``inputs``: arrays that the next step writes over."""
-        values = self._values
-        for slot, x, places in zip(self.graph.inputs, inputs, self._places, strict=True):
+        values, given = self._values, iter(inputs)
+        for slot, view in self._dynamic.items():
+            x = next(given) if view is None else view.layer.forward_view(values[view.x])
             values[slot] = x
-            for arguments, at in places:
+            for arguments, at in self._places[slot]:
                 arguments[at] = x
         for function, arguments in self._forward:
             function(*arguments)
@@ -316,6 +365,13 @@ class Plan:
             function(*arguments)
         for gradient in self._unwritten:
             gradient.fill(0)
+
+    def forget_inputs(self) -> None:
+        """Let go of the arrays that the last step was given."""
+        for slot, places in self._places.items():
+            self._values[slot] = None
+            for arguments, at in places:
+                arguments[at] = None
 
     def penalty(self) -> float:
         """Return the penalties on outputs of the last `forward`, each averaged over the batch."""
@@ -372,6 +428,10 @@ class _PlainCall:
         for into, array in zip(flatten(dx), flatten(made), strict=True):
             if into is not None:
                 np.copyto(into, array)
+
+
+def _copy_view(into: Array, view: Callable[[Array], Array], array: Array) -> None:
+    np.copyto(into, view(array))
 
 
 def _add(whole: Array, part: Array) -> None:

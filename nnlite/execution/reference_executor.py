@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.execution.graph import Call, Graph, Slot
-from nnlite.layers.layer import empty_like
-from nnlite.utils.structures import flatten, map_structure, pack_as
+from nnlite.utils.structures import flatten, pack_as
 from nnlite.utils.user_code import penalty, penalty_gradient
 
 __all__ = ["ReferenceExecutor"]
@@ -42,6 +41,7 @@ class ReferenceExecutor:
         self.values: list[Any] = []
         self.gradients: dict[int, Array] = {}
         self._kept: dict[Call, Any] = {}  # what the way back of each call needs
+        self._unsettled: Sequence[Call] = ()
 
     def forward(self, inputs: Sequence[Array]) -> list[Array]:
         """Return the graph's outputs for ``inputs``."""
@@ -53,8 +53,7 @@ class ReferenceExecutor:
             x, layer = call.arguments(values), call.layer
             arrays = None
             if layer.primitive:
-                arrays = self._kept[call] = layer.arrays_for(x)
-                layer.forward_into(*[arrays[name] for name in layer.forward_names])
+                arrays = self._kept[call] = layer.run_into(x)
                 y = arrays["y"]
             else:
                 y = layer.run_forward(x, call.training)
@@ -64,6 +63,7 @@ class ReferenceExecutor:
                 call.owner.keep(layer, arrays, call.first)
             for slot, array in zip(call.outputs, flatten(y), strict=True):
                 values[slot] = array
+        self._unsettled = graph.calls
         return [values[slot] for slot in graph.outputs]
 
     def backward(self, gradients: Sequence[Array | None], inputs: bool = True) -> list[Any]:
@@ -110,10 +110,7 @@ class ReferenceExecutor:
             for part, cache, shape in kept:
                 part.cache, part.shape_in_step = cache, shape
             return layer.run_backward(dy)
-        kept["dy"] = dy
-        kept["dx"] = map_structure(empty_like, kept["x"])
-        layer.backward_into(*[kept[name] for name in layer.backward_names])
-        return kept["dx"]
+        return layer.run_back(dy, kept)
 
     def _add(self, slot: int, gradient: Array | None) -> None:
         total = self.gradients
@@ -136,8 +133,9 @@ class ReferenceExecutor:
 
     def settle(self) -> None:
         """Write down what the last `forward` has gathered, such as moving averages."""
-        for call in self.graph.calls:
+        for call in self._unsettled:
             if call.layer.primitive:
                 call.layer.settle_from(self._kept[call])
             else:
                 call.layer.settle()
+        self._unsettled = ()

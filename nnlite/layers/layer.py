@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -55,7 +54,6 @@ _BOTH_WAYS = (
     "and backward(self, gradient)."
 )
 _DECLARED = "weights are declared in build, by self.add_weight(...)."
-_SAID = "nnlite itself finds it out."
 
 
 def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
@@ -112,9 +110,6 @@ class Layer(Configurable):
     array([[1., 2.]], dtype=float32)
     """
 
-    #: Whether ``backward(..., input_gradient=False)`` can leave out the input's gradient.
-    input_gradient_optional: ClassVar[bool] = False
-
     left_out_if_none: ClassVar[tuple[str, ...]] = ("activity_regularizer",)
 
     #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
@@ -133,7 +128,6 @@ class Layer(Configurable):
         "learning_variables": _DECLARED,
         "all_layers": "the layers within are declared by sublayers(self).",
         "trainable": "give trainable=False, or set layer.trainable.",
-        "input_gradient_optional": _SAID,
         "ensure_built": "define build(self, input_shape).",
         "forget_weights": "define build(self, input_shape).",
         "told_shape": "define compute_output_shape(self, input_shape).",
@@ -141,6 +135,7 @@ class Layer(Configurable):
         **dict.fromkeys(
             (
                 *("run_forward", "run_backward", "forward_into", "backward_into", "arrays"),
+                *("forward_view", "backward_view", "run_into", "run_back"),
                 *(
                     "arrays_for",
                     "stages",
@@ -177,6 +172,9 @@ class Layer(Configurable):
     #: Whether the layer is `forward_into` and `backward_into`, and those of no subclass of a user.
     primitive: ClassVar[bool] = False
 
+    #: Whether the output can be a view of the input: whether there is a `forward_view`.
+    views: ClassVar[bool] = False
+
     #: Whether the layer is a model, which a graph takes apart.
     is_model: ClassVar[bool] = False
 
@@ -203,8 +201,6 @@ class Layer(Configurable):
     cache: tuple[Any, ...] = _NOTHING_CACHED
 
     _unsettled: Sequence[tuple[Layer, Any]] = ()
-
-    _scratch: dict[Any, Array] | None = None
 
     def __init__(
         self,
@@ -258,6 +254,7 @@ class Layer(Configurable):
         cls.of_user = overridden(cls, "forward", "backward", "apply", "chain", "settle")
         own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
         cls.primitive = own and not cls.of_user
+        cls.views = cls.forward_view is not Layer.forward_view
         cls.forward_names = tuple(inspect.signature(cls.forward_into).parameters)[1:]
         back = inspect.signature(cls.backward_into).parameters
         cls.backward_names = tuple(back)[1:]
@@ -296,8 +293,7 @@ class Layer(Configurable):
         kept: list[tuple[Layer, Any]] = []
         for stage in self.stages(training):
             if stage.primitive or stage is self:
-                arrays = stage.arrays_for(x)
-                stage.forward_into(*[arrays[name] for name in stage.forward_names])
+                arrays = stage.run_into(x)
                 x = arrays["y"]
             else:
                 arrays, x = None, stage.run_forward(x, training)
@@ -330,9 +326,7 @@ class Layer(Configurable):
         (kept,) = self.cache
         for stage, arrays in reversed(kept):
             if arrays is not None:
-                arrays["dy"] = gradient
-                gradient = arrays["dx"] = map_structure(empty_like, arrays["x"])
-                stage.backward_into(*[arrays[name] for name in stage.backward_names])
+                gradient = stage.run_back(gradient, arrays)
             else:
                 gradient = stage.run_backward(gradient)
         return gradient
@@ -354,6 +348,17 @@ class Layer(Configurable):
     def backward_into(self, *arrays: Any) -> None:
         """Write the gradient of the input into ``dx`` and those of the weights where they live."""
         raise NotImplementedError(f"{type(self).__name__} does not define backward(gradient)")
+
+    def forward_view(self, x: Array) -> Array:
+        """Return the output as a view of ``x``: what a layer that only arranges numbers anew does.
+
+        Where nobody writes to the output, it may be called instead of `forward_into`.
+        """
+        raise NotImplementedError
+
+    def backward_view(self, dy: Array, shape: tuple[int, ...]) -> Array:
+        """Return the gradient of the input, which has ``shape``, as a view of ``dy``."""
+        raise NotImplementedError
 
     def settle_from(self, arrays: Mapping[str, Any]) -> None:
         """Write down what a step has gathered in the arrays of `forward_into`."""
@@ -379,6 +384,23 @@ class Layer(Configurable):
         y = map_structure(lambda shape: np.empty(shape, dtype), self.output_shape_for(x), SHAPES)
         made = self.arrays(map_structure(np.shape, x))
         return {"x": x, "y": y, **{name: np.empty(*array) for name, array in made.items()}}
+
+    def run_into(self, x: Any) -> dict[str, Any]:
+        """Run the layer's forward pass by itself, and return all of its arrays by name."""
+        if self.views:
+            return {"x": x, "y": self.forward_view(x)}
+        arrays = self.arrays_for(x)
+        self.forward_into(*[arrays[name] for name in self.forward_names])
+        return arrays
+
+    def run_back(self, dy: Any, arrays: dict[str, Any]) -> Any:
+        """Go back over `run_into`, which has returned ``arrays``, and return the gradient of x."""
+        x = arrays["x"]
+        if self.views:
+            return self.backward_view(dy, x.shape)
+        arrays.update(dy=dy, dx=map_structure(empty_like, x))
+        self.backward_into(*[arrays[name] for name in self.backward_names])
+        return arrays["dx"]
 
     def reads(self, name: str) -> bool:
         """Return whether the way back looks at ``"x"`` or ``"y"``."""
@@ -513,27 +535,6 @@ class Layer(Configurable):
         self._variables.append(variable)
         restructured()
         return variable
-
-    def scratch(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
-        """Return an array to write into, its contents arbitrary.
-
-        During a model's training it is the same memory at each step, for one ``name``; by hand,
-        a new array each time, so that what a user holds never changes.
-        """
-        arrays = self._scratch
-        if arrays is None:
-            return np.empty(shape, dtype or self.dtype)
-        array = arrays.get((name, shape))
-        if array is None:
-            # A smaller batch (the last one) takes the head of what the full one uses.
-            size = math.prod(shape)
-            whole = arrays.get(name)
-            if whole is None or whole.size < size:
-                whole = arrays[name] = np.empty(size, dtype or self.dtype)
-                for key in [key for key in arrays if isinstance(key, tuple) and key[0] == name]:
-                    del arrays[key]
-            array = arrays[name, shape] = whole[:size].reshape(shape)
-        return array
 
     def sublayers(self) -> Sequence[Layer]:
         """Return the layers that this one holds and runs."""
@@ -840,7 +841,7 @@ class Layer(Configurable):
 
     def __getstate__(self) -> dict[str, Any]:
         state = without_memo(self.__dict__)
-        kept = {k: v for k, v in state.items() if k not in ("cache", "_unsettled", "_scratch")}
+        kept = {k: v for k, v in state.items() if k not in ("cache", "_unsettled")}
         return {**kept, "nodes": []}
 
 
@@ -872,24 +873,21 @@ def dtype_policy(dtype: str) -> dict[str, Any]:
 
 
 class ReusingArrays:
-    """The context of training steps: each layer works in the same arrays at every step.
+    """The context of training steps: at its end, no layer keeps what the last one was about.
 
     Args:
         layers: The layers.
-        arrays: Where the arrays of each layer are kept from one context to the next.
+        arrays: Not used.
     """
 
     def __init__(self, layers: Sequence[Layer], arrays: dict[Layer, dict[Any, Array]]) -> None:
         self._layers = layers
-        self._arrays = arrays
 
     def __enter__(self) -> None:
-        for layer in self._layers:
-            layer._scratch = self._arrays.setdefault(layer, {})
+        pass
 
     def __exit__(self, *error: object) -> None:
         for layer in self._layers:
-            layer._scratch = None
             layer.cache = _NOTHING_CACHED
 
 

@@ -21,8 +21,8 @@ from nnlite.models.summary import print_summary
 from nnlite.symbolic import KerasTensor, Node, in_order
 from nnlite.training.trainer import Trainer
 from nnlite.utils.overrides import overridden
-from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
-from nnlite.utils.validation import ArgumentError
+from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pack_as
+from nnlite.utils.validation import ArgumentError, as_samples
 
 __all__ = ["Model"]
 
@@ -50,6 +50,7 @@ class Model(Trainer):
         ValueError: If ``outputs`` depend on an input that is not given, or two layers share a
             name.
 
+    >>> import numpy as np
     >>> from nnlite import Input, Model
     >>> from nnlite.layers import Dense
     >>> a, b = Input((4,), name="a"), Input((2,), name="b")
@@ -241,6 +242,20 @@ class Model(Trainer):
         if not self._tensors:
             raise AttributeError(f"Model {self.name!r} has no tensors before it is built.")
         return self._tensors[False]
+
+    def calls(self) -> list[Node]:
+        """Return the calls of the model's layers in order; none before it is built."""
+        return self._nodes() if self._tensors else []
+
+    def _as_arrays(self, x: Any) -> Any:
+        structure = self.input_structure()
+        arrays = [
+            as_samples("x", part).astype(dtype, copy=False)
+            for part, dtype in zip(
+                arranged("x", x, structure, "input"), self.input_dtypes, strict=True
+            )
+        ]
+        return pack_as(structure, arrays)
 
     def _nodes(self, training: bool = False) -> list[Node]:
         """Return the calls of layers between the inputs and the outputs, in order."""

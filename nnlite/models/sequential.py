@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -47,6 +47,12 @@ class Sequential(Model):
     array([[0.],
            [0.]], dtype=float32)
     """
+
+    refused_overrides: ClassVar[Mapping[str, str]] = {
+        **Model.refused_overrides,
+        "call": Layer.refused_overrides["call"],
+        "all_layers": Layer.refused_overrides["all_layers"],
+    }
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from nnlite.layers.layer import Layer, Shape
+from nnlite.layers.layer import Layer
 
 __all__ = ["print_summary"]
 
@@ -28,12 +28,13 @@ def print_summary(
     """
     import shutil  # it brings compression libraries along, which nothing else here needs
 
-    shape = model.input_shape if model.built else model.declared_input_shape()
-    rows = list(_rows(model, shape, expand_nested, _within(model, layer_range)))
+    rows = list(_rows(model, expand_nested, _within(model, layer_range)))
     header = ["Layer (type)", "Output Shape", "Param #"]
+    if _branches(model):
+        header.append("Connected to")
     if show_trainable:
         header.append("Trainable")
-    table = [row[: len(header)] for row in rows]
+    table = [[row[column] for column in header] for row in rows]
     width = line_length or min(shutil.get_terminal_size().columns, 100)
     widths = [max(len(row[i]) for row in [header, *table]) for i in range(len(header))]
     if positions is not None:
@@ -74,25 +75,55 @@ def print_summary(
     (print_fn or print)("\n".join(lines))
 
 
-def _rows(
-    model: Any, shape: Shape | None, expand: bool, shown: range, indent: str = ""
-) -> Iterator[list[str]]:
-    """Yield the cells of each layer's row."""
+def _rows(model: Any, expand: bool, shown: range, indent: str = "") -> Iterator[dict[str, str]]:
+    """Yield the cells of each layer's row, by the column's header."""
+    calls = model.calls()
     for index, layer in enumerate(model.layers):
-        shape = layer.compute_output_shape(shape) if shape is not None else None
         if index not in shown:
             continue
-        yield [
-            f"{indent}{layer.name} ({type(layer).__name__})",
-            "?" if shape is None else str(shape),
-            f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
-            _trained(layer),
-        ]
+        nodes = [node for node in calls if node.layer is layer]
+        shapes = [t.shape for t in (nodes[0].outputs if nodes else _entry(model, layer))]
+        yield {
+            "Layer (type)": f"{indent}{layer.name} ({type(layer).__name__})",
+            "Output Shape": ", ".join(map(str, shapes)) or _shape_unbuilt(model, index),
+            "Param #": f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
+            "Connected to": ", ".join(_origin(t) for node in nodes for t in node.inputs) or "-",
+            "Trainable": _trained(layer),
+        }
         if expand and hasattr(layer, "layers"):
-            every = range(len(layer.layers))
-            yield from _rows(
-                layer, getattr(layer, "input_shape", None), expand, every, indent + "  "
-            )
+            yield from _rows(layer, expand, range(len(layer.layers)), indent + "  ")
+
+
+def _entry(model: Any, layer: Layer) -> list[Any]:
+    """Return the tensor of the model's input that ``layer`` is."""
+    inputs = model.inputs if model.built else []
+    return [tensor for tensor in inputs if tensor.node is not None and tensor.node.layer is layer]
+
+
+def _shape_unbuilt(model: Any, index: int) -> str:
+    """Return the shape that a layer of a chain that is not built will put out, where known."""
+    shape = model.declared_input_shape()
+    for layer in model.layers[: index + 1] if shape is not None else ():
+        shape = layer.compute_output_shape(shape)
+    return "?" if shape is None else str(shape)
+
+
+def _origin(tensor: Any) -> str:
+    """Return where a tensor comes from as Keras writes it: layer, call and output."""
+    node = tensor.node
+    if node is None:
+        return str(tensor.name)
+    at = next(i for i, other in enumerate(node.layer.nodes) if other is node)
+    return f"{node.layer.name}[{at}][{tensor.index}]"
+
+
+def _branches(model: Any) -> bool:
+    """Return whether the layers are anything but a chain."""
+    calls = model.calls()
+    chain = [tensor for node in calls[1:] for tensor in node.inputs]
+    made = [tensor for node in calls[:-1] for tensor in node.outputs]
+    one = all(len(node.inputs) == 1 for node in calls)
+    return not (one and [id(tensor) for tensor in chain] == [id(tensor) for tensor in made])
 
 
 def _trained(layer: Layer) -> str:

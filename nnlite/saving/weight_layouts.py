@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
+from nnlite.backend.structure_cache import without_memo
 from nnlite.backend.variables import Variable
 from nnlite.layers.layer import Layer
 from nnlite.models.sequential import Sequential
@@ -259,7 +260,7 @@ def attributes(layer: Layer) -> list[tuple[str, Layer]]:
     """
     inner = {id(part) for part in layer.sublayers()}
     found: list[tuple[str, Layer]] = []
-    for name, value in sorted(vars(layer).items()):
+    for name, value in sorted(without_memo(vars(layer)).items()):
         public = name.lstrip("_")
         if isinstance(inspect.getattr_static(type(layer), public, None), property):
             name = public  # Keras looks at a property first

@@ -83,8 +83,9 @@ def _last_activation(graph: Graph) -> Call | None:
     """Return the call of an activation that makes the graph's output, and nobody else reads."""
     (output,) = graph.outputs
     maker = graph.maker(output)
-    alone = maker is not None and graph.readers()[output] == 1
-    return maker if alone and isinstance(maker.layer, ActivationLayer) else None
+    if maker is None or graph.readers()[output] > 1:
+        return None
+    return maker if isinstance(maker.layer, ActivationLayer) else None
 
 
 class Objective:
@@ -101,7 +102,7 @@ class Objective:
         self._settled = -1  # the structure that what follows is of
         self._plans: dict[Any, Plan] = {}
         self._memory = Memory()
-        self.executor: Plan
+        self._step: Plan | None = None  # that of the last step
         self.settle()
 
     def warn_of_mismatch(self, output_shape: tuple[Any, ...]) -> str | None:
@@ -152,9 +153,10 @@ class Objective:
         joined = from_logits(self.loss, self._activation)
         self.joined = joined is not None
         self.loss_in_use = joined or self.loss
-        if last and joined:
+        testing_last = _last_activation(testing)
+        if last and testing_last and joined:
             graph = graph.before([last])
-            testing = testing.before([_last_activation(testing)])
+            testing = testing.before([testing_last])
         self._graph, self._testing = graph, testing
         self._plans.clear()
 
@@ -171,14 +173,15 @@ class Objective:
 
     def release(self) -> None:
         """Give back the memory of steps."""
+        self._step = None
         self._plans.clear()
         self._memory = Memory()
 
     def forward(self, x: Array, training: bool) -> Array:
         """Return what the loss in use takes: the model's output, or its logits."""
         if training:
-            self.executor = self.plan([x])
-            (output,) = self.executor.forward([x])
+            self._step = self.plan([x])
+            (output,) = self._step.forward([x])
         else:
             (output,) = infer(self._testing, [x])
         return output
@@ -192,7 +195,8 @@ class Objective:
 
     def backward(self, gradient: Array) -> None:
         """Fill the gradient of every weight."""
-        self.executor.backward([gradient])
+        assert self._step is not None  # forward came first
+        self._step.backward([gradient])
 
     def backward_of(self, x: Array, training: bool = True) -> Callable[[Array], Array]:
         """Go forward, and return the way back: it takes dJ/dy and returns that of the input."""
@@ -203,7 +207,18 @@ class Objective:
     def regularize(self) -> float:
         """Add each penalty's gradient to its weight's, and return all penalties of the step."""
         self.add_penalty_gradients()
-        return self.weight_penalty() + self.executor.penalty()
+        assert self._step is not None  # forward came first
+        return self.weight_penalty() + self._step.penalty()
+
+    def settle_step(self) -> None:
+        """Let the layers write down what the step has gathered, such as moving averages."""
+        assert self._step is not None  # forward came first
+        self._step.settle()
+
+    def forget_inputs(self) -> None:
+        """Let go of the batch of the last step."""
+        if self._step is not None:
+            self._step.forget_inputs()
 
     def add_penalty_gradients(self) -> None:
         """Add the gradient of the penalty on each weight to that of the loss."""

@@ -23,7 +23,8 @@ from nnlite.data.sources import (
     unpack_x_y_sample_weight,
     unpacked,
 )
-from nnlite.layers.layer import Layer, Shape, fits
+from nnlite.execution import Graph
+from nnlite.layers.layer import Layer, Shape, Shapes, fits
 from nnlite.symbolic import any_symbolic
 from nnlite.training.model_lock import Turns
 from nnlite.utils import user_code
@@ -59,6 +60,8 @@ class Predictor(Layer):
     """A model that takes its inputs from a user: what `Trainer` and `Sequential` build on."""
 
     builds_once = False
+
+    _input_shape: Shapes = None
 
     #: Whether `predict_step` is called, or what it does is done without a detour.
     predicts_own: ClassVar[bool] = False
@@ -276,6 +279,14 @@ class Predictor(Layer):
         if isinstance(self._input_shape, (list, dict)):
             return super().__call__(x, training)
         return super().__call__(self._aligned("x", x)[0], training)
+
+    def graph(self, training: bool) -> Graph:
+        """Return the calls of the layers in order; see `nnlite.Model.graph`."""
+        raise NotImplementedError
+
+    def final_activation(self) -> Layer | None:
+        """Return the activation that the model ends in, if it does."""
+        raise NotImplementedError
 
     def declared_input_shape(self) -> Shape | None:
         """Return the input shape that the layers state, if they do."""

@@ -60,7 +60,9 @@ class Trainer(Door):
     refused_overrides: ClassVar[Mapping[str, str]] = {
         **Door.refused_overrides,
         "settle": "its layers define settle(self).",
-        **dict.fromkeys(("final_activation", "add_to", "graph"), "nnlite itself finds it out."),
+        **dict.fromkeys(
+            ("final_activation", "add_to", "graph", "calls"), "nnlite itself finds it out."
+        ),
         **dict.fromkeys(
             ("input_structure", "output_structure", "step_penalty", "activity_penalty"),
             "nnlite itself finds it out.",
@@ -411,6 +413,7 @@ class Trainer(Door):
         finally:
             self.run = None
             batches.close()
+            objective.release()
         assert hooks.history is not None  # it was asked for
         return hooks.history
 
@@ -626,7 +629,7 @@ class Trainer(Door):
         """Let the layers write down what the step has gathered, such as moving averages."""
         assert self._objective is not None
         if self._own_step is None or not self.cache:
-            self._objective.executor.settle()
+            self._objective.settle_step()
         else:  # a user's train_step has run the model by hand
             self.cache[0].settle()
 
@@ -712,6 +715,7 @@ class Trainer(Door):
         batch = self._blas_threads(len(data.x))
         with np.errstate(**_ERRORS), batch, self._reusing_arrays(self._arrays):
             logs = self.take_step(*data.whole())
+        objective.forget_inputs()
         return _results(self.get_metrics_result() if logs is None else logs, return_dict)
 
     # ---- evaluate -------------------------------------------------------------------------

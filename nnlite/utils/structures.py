@@ -56,10 +56,11 @@ def pack_as(
 def _packed(structure: Any, leaves: Iterator[Any], nested: tuple[type, ...]) -> Any:
     if not isinstance(structure, nested):
         return next(leaves)
-    if isinstance(structure, dict):
-        packed = {key: _packed(structure[key], leaves, nested) for key in sorted(structure)}
-        return {key: packed[key] for key in structure}
-    return [_packed(part, leaves, nested) for part in structure]
+    parts: Any = structure
+    if isinstance(parts, dict):
+        packed = {key: _packed(parts[key], leaves, nested) for key in sorted(parts)}
+        return {key: packed[key] for key in parts}
+    return [_packed(part, leaves, nested) for part in parts]
 
 
 def arranged(

@@ -29,6 +29,7 @@ from nnlite.layers import (
     LeakyReLU,
     LogSigmoid,
     LogSoftmax,
+    Masking,
     Mish,
     Normalization,
     Permute,
@@ -223,6 +224,8 @@ LAYERS = {
         ),
         st.just((3, 2, 2)),
     ),
+    # By 0 a step has the slope 1 as it leaves the value, and the gradient 0 there: as in Keras.
+    Masking: st.just(({"mask_value": 0.5}, (3, 2))),
     Normalization: st.tuples(
         st.fixed_dictionaries(
             {"axis": st.none() | sample_axes, "invert": st.booleans()},

@@ -130,7 +130,9 @@ def test_a_gated_linear_unit_is_one_half_times_the_sigmoid_of_the_other():
     x = np.random.default_rng(1).standard_normal((4, 2, 6))
     for axis in (0, 1, -1):
         u, v = np.split(x, 2, axis)
-        np.testing.assert_allclose(GLU(axis).forward(x), u / (1 + np.exp(-v)), rtol=1e-14)
+        np.testing.assert_allclose(
+            GLU(axis, dtype="float64").forward(x), u / (1 + np.exp(-v)), rtol=1e-14
+        )
         if axis:  # that of the samples has no known size when a layer is built
             check_layer(GLU(axis), x)
 

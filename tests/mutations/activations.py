@@ -2,12 +2,10 @@
 
 MUTANTS = {
     "layers/activations/base.py": [
-        # Where the derivative belongs to the logits
-        (
-            "if from_logits:\n            return gradient\n        x, y",
-            "if not from_logits:\n            return gradient\n        x, y",
-        ),
-        ("in_place and not self.needs_input", "in_place"),
+        ('name == "y" or self.needs_input', 'name == "y"'),
+        ("made = self.chain(dy, x, y, dx)", "made = self.chain(dy, y, y, dx)"),
+        ("if made is not y:", "if False:"),
+        ("if made is not dx:", "if False:"),
     ],
     "layers/activations/rectified.py": [
         # ReLU
@@ -16,7 +14,9 @@ MUTANTS = {
         ("(np.minimum(x, self.threshold) - self.threshold)", "np.minimum(x, self.threshold)"),
         ("np.minimum(y, np.inf if", "np.maximum(y, -np.inf if"),
         ("np.greater(y, self._zero,", "np.less(y, self._zero,"),
-        ("return np.multiply(gradient, active, out=out)", "return np.copyto(out, gradient) or out"),
+        ("np.multiply(dy, np.greater(y, self._zero, out=active), out=dx)", "np.copyto(dx, dy)"),
+        ("np.multiply(gradient, y > self._zero,", "np.multiply(gradient, y < self._zero,"),
+        ("if self.needs_input or self.of_user:", "if self.needs_input:"),
         ("self._zero + 1, self._zero + self.negative_slope)", "self._zero + 1, self._zero)"),
         ("x >= self.threshold if self.negative_slope else", "x > 0 if self.negative_slope else"),
         ("else x > self.threshold\n", "else x >= self.threshold\n"),
@@ -103,8 +103,8 @@ MUTANTS = {
         ("out /= bottom\n        out /= bottom", "out /= bottom"),
         ("out *= 4\n", "out *= 2\n"),
         # GLU
-        ("y = np.multiply(u, s, out=self", "y = np.multiply(v, s, out=self"),
-        ("np.multiply(gradient, s, out=by_u)", "np.multiply(gradient, -s, out=by_u)"),
+        ("np.multiply(u, sigmoid(v, s), out=y)", "np.multiply(v, sigmoid(v, s), out=y)"),
+        ("np.multiply(dy, s, out=by_u)", "np.multiply(dy, -s, out=by_u)"),
         ("np.subtract(1, s, out=by_v)", "np.add(1, s, out=by_v)"),
         ("by_v *= y", "by_v *= s"),
     ],

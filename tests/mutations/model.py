@@ -17,7 +17,7 @@ MUTANTS = {
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, 2 * np.add.reduce(e, axis=0)"),
         ("np.maximum(z, -exp_limit(z.dtype))", "np.maximum(-z, -exp_limit(z.dtype))"),
         ("return np.moveaxis(array, 0, axis)", "return np.moveaxis(array, 0, -1)"),
-        ("top = np.minimum(x, 0)", "top = np.maximum(x, 0)"),
+        ("top = np.minimum(x, 0, out=out)", "top = np.maximum(x, 0, out=out)"),
         ("np.maximum(x, 0, out=out)\n    return np.add", "return np.add"),
         ("e = np.log1p(np.exp(-np.abs(x)))", "e = np.log1p(np.exp(-x * x))"),
         ("a *= -0.5", "a *= -0.4999"),

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from nnlite import (
+    Model,
     Regularizer,
     Sequential,
     callbacks,
@@ -140,6 +141,16 @@ class Residual(Layer):
 
     def backward(self, gradient):
         return gradient + self.inner.backward(gradient)
+
+
+class Words(Layer):
+    """Whole numbers from 0 to 8."""
+
+    def forward(self, x, training=False):
+        return np.clip(np.round(2 * x + 4), 0, 8)
+
+    def backward(self, gradient):
+        return np.zeros_like(gradient)
 
 
 class Doubled(Dense):
@@ -351,6 +362,22 @@ def normalized_inputs():
     return fitted(compiled([known, layers.Rescaling(0.5, 0.1), Dense(4, "tanh"), Dense(2)]))
 
 
+def merged():
+    x = Input((3,))
+    a, b = Dense(4, "tanh")(x), Dense(4, "tanh")(x)
+    means = layers.Average()([a, b, Dense(1)(x)])
+    y = layers.Concatenate()(
+        [
+            *(merge([a, b]) for merge in (layers.add, layers.subtract, layers.maximum)),
+            layers.Multiply()([a, means]), layers.Minimum()([b, means]),
+            layers.Dot(axes=1, normalize=True)([a, b]),
+        ]
+    )  # fmt: skip
+    model = Model(x, Dense(2)(y))
+    model.compile(Adam(0.02), "mse")
+    return fitted(model)
+
+
 def nested():
     leaf = Sequential([Dense(3, "tanh"), layers.BatchNormalization()], name="leaf")
     middle = Sequential([leaf, Dense(4, "softplus", activity_regularizer="l2"), Dropout(0.2)])
@@ -513,6 +540,16 @@ RUNS = {
         layers.Reshape((2, 1, 3, 2)), layers.SpatialDropout3D(0.2),
         layers.PReLU("ones", shared_axes=[1, 2, 3]), layers.Flatten(),
     ),
+    "layers: of words": lambda: fitted(
+        compiled(
+            [
+                Words(), layers.Reshape((3, 1)), layers.Masking(5.0), layers.Flatten(),
+                layers.Embedding(9, 4), layers.Flatten(), Dense(2),
+            ],
+            Adam(0.02),
+        )
+    ),
+    "layers: merging": merged,
     "layers: an output of three axes": lambda: layered(
         layers.Reshape((2, 2)), y=REAL[:, :, None], last=Dense(1, "tanh")
     ),

@@ -31,6 +31,7 @@ class ActivationLayer(Layer):
     Args:
         **kwargs: As for `Layer`.
 
+    >>> import numpy as np
     >>> class Square(ActivationLayer):
     ...     needs_input = True
     ...
@@ -46,6 +47,8 @@ class ActivationLayer(Layer):
     >>> Dense(2, activation=Square)
     Dense(units=2, activation=Square())
     """
+
+    supports_masking = True
 
     elementwise = True
 

@@ -195,24 +195,23 @@ class GLU(Layer):
         place = self.axis % len(input_shape)
         return (*input_shape[:place], size // 2, *input_shape[place + 1 :])
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return u s(v)."""
-        u, v = np.split(x, 2, self.axis)
-        s = sigmoid(v)
-        y = np.multiply(u, s, out=self.scratch("output", u.shape) if training else None)
-        if training:
-            self.cache = (s, y)
-        return y
+    def output_shape_for(self, x: Array) -> Shape:
+        """Return the shape for an array, which may be split along its first axis too."""
+        return self.compute_output_shape(x.shape)
 
-    def backward(self, gradient: Array) -> Array:
-        """Return the gradients with respect to u and v, beside each other."""
-        s, y = self.cache
-        shape = list(y.shape)
-        shape[self.axis] *= 2
-        out = self.scratch("input_gradient", tuple(shape))
-        by_u, by_v = np.split(out, 2, self.axis)
-        np.multiply(gradient, s, out=by_u)
+    def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
+        """Return that of s(v)."""
+        return {"s": (self.compute_output_shape(shape), self.dtype)}
+
+    def forward_into(self, x: Array, y: Array, s: Array) -> None:
+        """Write u s(v) into ``y``."""
+        u, v = np.split(x, 2, self.axis)
+        np.multiply(u, sigmoid(v, s), out=y)
+
+    def backward_into(self, dy: Array, y: Array, dx: Array, s: Array) -> None:
+        """Write the gradients with respect to u and v, beside each other, into ``dx``."""
+        by_u, by_v = np.split(dx, 2, self.axis)
+        np.multiply(dy, s, out=by_u)
         np.subtract(1, s, out=by_v)
         by_v *= y
-        by_v *= gradient
-        return out
+        by_v *= dy

@@ -42,7 +42,7 @@ class PReLU(Layer):
     array([[-1.,  2.]], dtype=float32)
     """
 
-    input_gradient_optional = True
+    supports_masking = True
 
     def __init__(
         self,
@@ -78,32 +78,38 @@ class PReLU(Layer):
             constraint=self.alpha_constraint,
         )
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return max(x, 0) + alpha min(x, 0)."""
-        if not training:
-            negative = np.minimum(x, 0)
-            negative *= self.alpha.value
-            return np.add(negative, np.maximum(x, 0), out=negative)
-        negative = np.minimum(x, 0, out=self.scratch("negative", x.shape))
-        self.cache = (x, negative)
-        y = np.maximum(x, 0, out=self.scratch("output", x.shape))
-        y += np.multiply(negative, self.alpha.value, out=self.scratch("input_gradient", x.shape))
-        return y
+    def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
+        """Return those of min(x, 0), of its products, and of where x > 0."""
+        floats = (shape, self.dtype)
+        return {"negative": floats, "product": floats, "positive": (shape, bool)}
 
-    def backward(self, gradient: Array, *, input_gradient: bool = True) -> Array:
-        """Fill dJ/dalpha and return dJ/dx."""
-        x, negative = self.cache
-        dx = np.multiply(gradient, negative, out=self.scratch("input_gradient", x.shape))
-        total = ones(len(dx), self.dtype).dot(dx.reshape(len(dx), -1)).reshape(x.shape[1:])
-        for axis in self.shared_axes or ():
-            total = total.sum(axis=axis - 1, keepdims=True)
-        self.alpha.gradient[...] = total
-        if input_gradient:
-            positive = np.greater(x, 0, out=self.scratch("positive", x.shape, bool))
+    def forward_into(self, x: Array, y: Array, negative: Array, product: Array) -> None:
+        """Write max(x, 0) + alpha min(x, 0) into ``y``."""
+        np.minimum(x, 0, out=negative)
+        np.maximum(x, 0, out=y)
+        y += np.multiply(negative, self.alpha.value, out=product)
+
+    def backward_into(
+        self,
+        dy: Array,
+        x: Array,
+        negative: Array,
+        product: Array,
+        positive: Array,
+        dx: Array | None = None,
+    ) -> None:
+        """Fill dJ/dalpha, and write dJ/dx."""
+        if self._trainable:
+            np.multiply(dy, negative, out=product)
+            total = ones(len(x), self.dtype).dot(product.reshape(len(x), -1)).reshape(x.shape[1:])
+            for axis in self.shared_axes or ():
+                total = total.sum(axis=axis - 1, keepdims=True)
+            self.alpha.gradient[...] = total
+        if dx is not None:
+            np.greater(x, 0, out=positive)
             np.multiply(positive, 1 - self.alpha.value, out=dx)  # quicker than a masked copy
             dx += self.alpha.value
-            dx *= gradient
-        return dx
+            dx *= dy
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""

@@ -67,13 +67,25 @@ class ReLU(ActivationLayer):
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
         """Write the gradient where the unit is active, ``negative_slope`` times it below."""
         if not self.needs_input:
-            active = np.greater(y, self._zero, out=self.scratch("active", y.shape, bool))
-            return np.multiply(gradient, active, out=out)
+            return np.multiply(gradient, y > self._zero, out=out)
         active = x >= self.threshold if self.negative_slope else x > self.threshold
         slope = np.where(active, self._zero + 1, self._zero + self.negative_slope)
         if self.max_value is not None:
             slope *= y < self.max_value
         return np.multiply(gradient, slope, out=out)
+
+    def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
+        """Return that of where the unit is active."""
+        return {"active": (shape, bool)}
+
+    def backward_into(
+        self, dy: Array, x: Array, y: Array, dx: Array, active: Array | None = None
+    ) -> None:
+        """Do what `chain` does, for the plain rectifier in an array that is there already."""
+        if self.needs_input or self.of_user:
+            super().backward_into(dy, x, y, dx)
+        else:
+            np.multiply(dy, np.greater(y, self._zero, out=active), out=dx)
 
 
 registry.add("relu6", functools.partial(ReLU, max_value=6.0))

@@ -36,6 +36,8 @@ class Identity(Layer):
     array([[-1.,  2.]], dtype=float32)
     """
 
+    supports_masking = True
+
     def stages(self, training: bool) -> Sequence[Layer]:
         """Return none: the output is the input."""
         return ()

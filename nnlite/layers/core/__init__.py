@@ -2,6 +2,8 @@
 
 from nnlite.layers.core.activation import Activation
 from nnlite.layers.core.dense import Dense
+from nnlite.layers.core.embedding import Embedding
 from nnlite.layers.core.input_layer import Input, InputLayer
+from nnlite.layers.core.masking import Masking
 
-__all__ = ["Activation", "Dense", "Input", "InputLayer"]
+__all__ = ["Activation", "Dense", "Embedding", "Input", "InputLayer", "Masking"]

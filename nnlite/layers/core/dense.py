@@ -53,6 +53,8 @@ class Dense(Layer):
     Dense(units=2, activation=ReLU(), kernel_initializer=Ones())
     """
 
+    supports_masking = True
+
     fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
 
     def __init__(

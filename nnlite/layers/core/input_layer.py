@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, as_shape, registry
 from nnlite.symbolic import KerasTensor, Node
 from nnlite.utils.validation import check_count
 
 __all__ = ["Input", "InputLayer"]
-
-Array = NDArray[Any]
 
 # The types of data that an Input may state beside the float types.
 _COUNTS = [
@@ -83,13 +80,9 @@ class InputLayer(Layer):
             self.nodes.append(Node(self, (), tensor))
         return self.nodes[0].outputs[0]
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return ``x``."""
-        return x
-
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient``."""
-        return gradient
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return none: the output is the input."""
+        return ()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""

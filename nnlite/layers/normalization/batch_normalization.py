@@ -58,7 +58,9 @@ class BatchNormalization(Layer):
            [ 1.]], dtype=float32)
     """
 
-    input_gradient_optional = True
+    supports_masking = True
+
+    elementwise = True
 
     fixed_config: ClassVar[Mapping[str, Any]] = {
         "renorm": False,
@@ -102,7 +104,7 @@ class BatchNormalization(Layer):
         self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma: Variable | None = None
         self.beta: Variable | None = None
-        self._moments: tuple[Array, ...] = ()  # of a batch in training, until the step is settled
+        self._by_averages = _ByMovingAverages(self)
 
     def build(self, input_shape: Shape) -> None:
         """Make gamma, beta and the moving averages."""
@@ -135,80 +137,140 @@ class BatchNormalization(Layer):
             "moving_variance", shape, self.moving_variance_initializer, trainable=False
         )
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return gamma n + beta."""
-        rows = self._rows(x)
-        if not (training and self._trainable):
-            mean = self.moving_mean.value
-            factor = self._factor(self.moving_variance.value)
-            if training:
-                self.cache = (rows - mean, self._spread(self.moving_variance.value), factor)
-            y = rows * factor
-            y += (0 if self.beta is None else self.beta.value) - mean * factor
-            return self._like(y, x)
-        mean = self._mean(rows)
-        centered = np.subtract(rows, mean, out=self.scratch("centered", rows.shape))
-        y = self.scratch("output", rows.shape)
-        variance = self._mean(np.square(centered, out=y))
-        self._moments = (mean, variance)
-        factor = self._factor(variance)
-        self.cache = (centered, self._spread(variance), factor)
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return the layer in training; outside of it, or frozen, one that uses the averages."""
+        return (self,) if training and self._trainable else (self._by_averages,)
+
+    def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
+        """Return those of x - mean, features last, and of what each feature has one number of."""
+        axis = self.axis % len(shape)
+        features = (shape[axis],)
+        centered = (*shape[:axis], *shape[axis + 1 :], *features)
+        names = ("mean", "variance", "spread", "factor")
+        return {"centered": (centered, self.dtype), **dict.fromkeys(names, (features, self.dtype))}
+
+    def forward_into(
+        self,
+        x: Array,
+        y: Array,
+        centered: Array,
+        mean: Array,
+        variance: Array,
+        spread: Array,
+        factor: Array,
+    ) -> None:
+        """Write gamma n + beta into ``y``."""
+        x = self._features_last(x)
+        np.subtract(x, _mean(x, mean), out=centered)
+        _mean(np.square(centered, out=y.reshape(centered.shape)), variance)
+        self._divide(variance, spread, factor)
+        y = self._features_last(y)
         np.multiply(centered, factor, out=y)
         if self.beta is not None:
             y += self.beta.value
-        return self._like(y, x)
 
-    def settle(self) -> None:
-        """Move the averages on, by the moments of the last batch."""
-        moments, self._moments = self._moments, ()
-        averages = (self.moving_mean, self.moving_variance)[: len(moments)]
-        for moving, new in zip(averages, moments, strict=True):
-            moving.value *= self.momentum
-            moving.value += (1 - self.momentum) * new
-
-    def backward(self, gradient: Array, *, input_gradient: bool = True) -> Array:
-        """Fill dJ/dgamma and dJ/dbeta and return dJ/dx."""
-        centered, spread, factor = self.cache
-        g = self._rows(gradient)
-        dx = np.multiply(g, centered, out=self.scratch("input_gradient", g.shape))
-        mean_g, mean_gn = self._mean(g), self._mean(dx) / spread
+    def backward_into(
+        self, dy: Array, centered: Array, spread: Array, factor: Array, dx: Array | None = None
+    ) -> None:
+        """Fill dJ/dgamma and dJ/dbeta, and write dJ/dx."""
+        g = self._features_last(dy)
+        d = np.empty_like(centered) if dx is None else dx.reshape(centered.shape)
+        mean_g, mean_gn = _mean(g), _mean(np.multiply(g, centered, out=d)) / spread
+        m = g.size // len(spread)
         if self.gamma is not None:
-            np.multiply(mean_gn, len(g), out=self.gamma.gradient)
+            np.multiply(mean_gn, m, out=self.gamma.gradient)
         if self.beta is not None:
-            np.multiply(mean_g, len(g), out=self.beta.gradient)
-        if not input_gradient:
-            return gradient
-        if not self._trainable:  # the moving averages do not depend on x
-            return self._like(np.multiply(g, factor, out=dx), gradient)
-        np.multiply(centered, mean_gn / spread, out=dx)
-        dx += mean_g
-        np.subtract(g, dx, out=dx)
-        dx *= factor
-        return self._like(dx, gradient)
+            np.multiply(mean_g, m, out=self.beta.gradient)
+        if dx is not None:
+            np.multiply(centered, mean_gn / spread, out=d)
+            d += mean_g
+            np.subtract(g, d, out=d)
+            np.multiply(d, factor, out=self._features_last(dx))
+
+    def settle_from(self, arrays: Mapping[str, Any]) -> None:
+        """Move the averages on, by the moments of the batch."""
+        averages = {"mean": self.moving_mean, "variance": self.moving_variance}
+        for name, moving in averages.items():
+            moving.value *= self.momentum
+            moving.value += (1 - self.momentum) * arrays[name]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""
         return input_shape
 
-    def _mean(self, rows: Array) -> Array:
-        return ones(len(rows), self.dtype).dot(rows) / len(rows)
+    def _divide(self, variance: Array, spread: Array, factor: Array) -> None:
+        """Write s = sqrt(variance + epsilon) into ``spread``, and gamma / s into ``factor``."""
+        np.sqrt(variance + self.epsilon, out=spread)
+        np.divide(1 if self.gamma is None else self.gamma.value, spread, out=factor)
 
-    def _spread(self, variance: Array) -> Array:
-        return np.sqrt(variance + self.epsilon)
+    def _features_last(self, x: Array) -> Array:
+        return x if self.axis in (-1, x.ndim - 1) else np.moveaxis(x, self.axis, -1)
 
-    def _factor(self, variance: Array) -> Array:
-        gamma = 1 if self.gamma is None else self.gamma.value
-        return gamma / self._spread(variance)
 
-    def _rows(self, x: Array) -> Array:
-        """Return ``x`` as a matrix with the features in its columns."""
-        if x.ndim == 2 and self.axis in (-1, 1):
-            return x
-        return np.moveaxis(x, self.axis, -1).reshape(-1, x.shape[self.axis])
+class _ByMovingAverages(Layer):
+    """What a `BatchNormalization` computes outside of training: y = gamma n + beta.
 
-    def _like(self, rows: Array, x: Array) -> Array:
-        """Return ``rows`` in the shape of ``x``."""
-        if x.ndim == 2 and self.axis in (-1, 1):
-            return rows
-        moved = np.moveaxis(x, self.axis, -1).shape
-        return np.moveaxis(rows.reshape(moved), -1, self.axis)
+    Here n = (x - moving mean) / s, with s = sqrt(moving variance + epsilon), which do not depend on
+    x. So dJ/dx = gamma / s dJ/dy; dJ/dbeta and dJ/dgamma are as in training.
+
+    Args:
+        owner: The layer, whose weights these are.
+    """
+
+    elementwise = True
+
+    def __init__(self, owner: BatchNormalization) -> None:
+        super().__init__(dtype=owner.dtype)
+        self._owner = owner
+        self._variables = owner._variables
+
+    def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
+        """Return those of what each feature has one number of."""
+        features = (shape[self._owner.axis],)
+        return dict.fromkeys(("spread", "factor"), (features, self._owner.dtype))
+
+    def reads(self, name: str) -> bool:
+        """Return whether the way back looks at ``"x"``, as it does for dJ/dgamma."""
+        return name == "x" and self._owner._trainable
+
+    def forward_into(self, x: Array, y: Array, spread: Array, factor: Array) -> None:
+        """Write gamma n + beta, as gamma / s x + (beta - gamma / s mean), into ``y``."""
+        layer = self._owner
+        x, y = layer._features_last(x), layer._features_last(y)
+        layer._divide(layer.moving_variance.value, spread, factor)
+        np.multiply(x, factor, out=y)
+        beta = 0 if layer.beta is None else layer.beta.value
+        y += beta - layer.moving_mean.value * factor
+
+    def backward_into(
+        self, dy: Array, x: Array, spread: Array, factor: Array, dx: Array | None = None
+    ) -> None:
+        """Fill dJ/dgamma and dJ/dbeta, unless they are frozen, and write dJ/dx."""
+        layer = self._owner
+        g = layer._features_last(dy)
+        if layer._trainable and layer.gamma is not None:
+            n = (layer._features_last(x) - layer.moving_mean.value) / spread
+            layer.gamma.gradient[...] = _sum(g * n)
+        if layer._trainable and layer.beta is not None:
+            layer.beta.gradient[...] = _sum(g)
+        if dx is not None:
+            np.multiply(g, factor, out=layer._features_last(dx))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape``."""
+        return input_shape
+
+    def compute_output_dtype(self, *input_dtypes: str) -> str:
+        """Return that of the layer's weights."""
+        return self._owner.dtype
+
+
+def _sum(x: Array) -> Array:
+    """Return the sum of ``x`` over all axes but the last."""
+    rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    return ones(len(rows), x.dtype).dot(rows)
+
+
+def _mean(x: Array, out: Array | None = None) -> Array:
+    """Return the mean of ``x`` over all axes but the last, written into ``out`` if there is one."""
+    return np.divide(_sum(x), x.size // x.shape[-1], out=out)

@@ -40,7 +40,7 @@ class SampleNormalization(Layer):
         **kwargs: As for `Layer`.
     """
 
-    input_gradient_optional = True
+    elementwise = True
 
     #: Whether s measures the spread about the mean, and whether what is divided by it is centered.
     about_mean: ClassVar[bool] = False
@@ -56,52 +56,64 @@ class SampleNormalization(Layer):
         )
         self._axes = tuple(self.axis) if isinstance(self.axis, list) else (self.axis,)
 
-    def spread(self, squares: Array, n: int) -> tuple[Array, Any]:
-        """Return s for sums of n squares, and the share that each has in its own growth."""
+    def _spread(self, squares: Array, n: int, s: Array) -> None:
+        """Write s for sums of n squares."""
         raise NotImplementedError
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return gain c / s + shift."""
+    def _share(self, s: Array, n: int) -> Any:
+        """Return the share that each of n squares has in the growth of s."""
+        return 1 / n
+
+    def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
+        """Return those of v and of what is computed from it, a set of numbers a row, and of s."""
+        n = math.prod([shape[axis] for axis in self._axes])
+        rows = math.prod(shape) // n
+        matrix = ((rows, n), self.dtype)
+        return {"v": matrix, "along": matrix, "s": ((rows,), self.dtype)}
+
+    def forward_into(self, x: Array, y: Array, v: Array, s: Array) -> None:
+        """Write gain v + shift into ``y``."""
         c = rows = self._rows(x)
         n = rows.shape[1]
-        v = self.scratch("normalized", rows.shape) if training else np.empty_like(rows)
         if self.about_mean:
             c = np.subtract(rows, self._sums(rows)[:, None] / n, out=v)
-        s, share = self.spread(np.einsum("ij,ij->i", c, c), n)
-        y = np.divide(c if self.centered else rows, s[:, None], out=v)
-        out = v
-        if training:
-            self.cache = (v, s, share)
-            out = self.scratch("output", rows.shape)
+        self._spread(np.einsum("ij,ij->i", c, c), n, s)
+        np.divide(c if self.centered else rows, s[:, None], out=v)
+        out = self._moved(y)
+        result = v.reshape(out.shape)
+        sizes = out.shape[-len(self._axes) :]
         if self._gain is not None:
-            y = np.multiply(y, self._gain.value.reshape(n), out=out)
+            result = np.multiply(result, self._gain.value.reshape(sizes), out=out)
         if self._shift is not None:
-            y = np.add(y, self._shift.value.reshape(n), out=out)
-        return self._like(y, x)
+            result = np.add(result, self._shift.value.reshape(sizes), out=out)
+        if result is not out:
+            out[...] = result
 
-    def backward(self, gradient: Array, *, input_gradient: bool = True) -> Array:
-        """Fill dJ/dgain and dJ/dshift and return dJ/dx."""
-        v, s, share = self.cache
-        h = g = self._rows(gradient)
+    def backward_into(
+        self, dy: Array, v: Array, s: Array, along: Array, dx: Array | None = None
+    ) -> None:
+        """Fill dJ/dgain and dJ/dshift, and write dJ/dx."""
+        h = g = self._rows(dy)
         n = g.shape[1]
-        dx = self.scratch("input_gradient", g.shape)
-        if self._gain is not None:
-            np.multiply(g, v, out=dx)
-            ones(len(g), self.dtype).dot(dx, self._gain.gradient.reshape(n))
-            h = np.multiply(g, self._gain.value.reshape(n), out=dx)
-        if self._shift is not None:
+        if self._trainable and self._gain is not None:
+            np.multiply(g, v, out=along)
+            ones(len(g), self.dtype).dot(along, self._gain.gradient.reshape(n))
+        if self._trainable and self._shift is not None:
             ones(len(g), self.dtype).dot(g, self._shift.gradient.reshape(n))
-        if not input_gradient:
-            return gradient
-        pull = np.einsum("ij,ij->i", h, v) * share
-        along = np.multiply(v, pull[:, None], out=self.scratch("along", g.shape))
+        if dx is None:
+            return
+        if self._gain is not None:
+            h = np.multiply(g, self._gain.value.reshape(n), out=dx.reshape(g.shape))
+        pull = np.einsum("ij,ij->i", h, v) * self._share(s, n)
+        np.multiply(v, pull[:, None], out=along)
         if self.centered:
             along += self._sums(h)[:, None] / n
         elif self.about_mean:
             along -= (self._sums(v) * pull / n)[:, None]
-        np.subtract(h, along, out=dx)
-        dx /= s[:, None]
-        return self._like(dx, gradient)
+        np.subtract(h, along, out=along)
+        out = self._moved(dx)
+        divisor = s.reshape(*out.shape[: -len(self._axes)], *(1 for _ in self._axes))
+        np.divide(along.reshape(out.shape), divisor, out=out)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``.
@@ -137,13 +149,6 @@ class SampleNormalization(Layer):
         """Return ``x`` as a matrix with each set of numbers in a row."""
         n = math.prod([x.shape[axis] for axis in self._axes])
         return self._moved(x).reshape(-1, n)
-
-    def _like(self, rows: Array, x: Array) -> Array:
-        """Return ``rows`` in the shape of ``x``."""
-        own, last = _places(self._axes, x.ndim)
-        if own == last:
-            return rows.reshape(x.shape)
-        return np.moveaxis(rows.reshape(self._moved(x).shape), last, own)
 
     def _moved(self, x: Array) -> Array:
         own, last = _places(self._axes, x.ndim)
@@ -189,6 +194,8 @@ class LayerNormalization(SampleNormalization):
     array([[-1.,  1.],
            [-1.,  1.]], dtype=float32)
     """
+
+    supports_masking = True
 
     about_mean = True
 
@@ -250,9 +257,9 @@ class LayerNormalization(SampleNormalization):
         """What is added to them, if anything is."""
         return self._shift
 
-    def spread(self, squares: Array, n: int) -> tuple[Array, Any]:
-        """Return sqrt(variance + epsilon) and 1 / n."""
-        return np.sqrt(squares / n + self.epsilon), 1 / n
+    def _spread(self, squares: Array, n: int, s: Array) -> None:
+        """Write sqrt(variance + epsilon)."""
+        np.sqrt(squares / n + self.epsilon, out=s)
 
 
 @registry.register()
@@ -291,9 +298,9 @@ class RMSNormalization(SampleNormalization):
         """The factor of the normalized numbers; None before the build."""
         return self._gain
 
-    def spread(self, squares: Array, n: int) -> tuple[Array, Any]:
-        """Return sqrt(mean square + epsilon) and 1 / n."""
-        return np.sqrt(squares / n + self.epsilon), 1 / n
+    def _spread(self, squares: Array, n: int, s: Array) -> None:
+        """Write sqrt(mean square + epsilon)."""
+        np.sqrt(squares / n + self.epsilon, out=s)
 
 
 @registry.register()
@@ -312,10 +319,15 @@ class UnitNormalization(SampleNormalization):
     array([[0.6, 0.8]], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(axis, **kwargs)
 
-    def spread(self, squares: Array, n: int) -> tuple[Array, Any]:
-        """Return the norm, and 1; or below 1e-12 that as it stands, and 0."""
-        norm = np.sqrt(squares)
-        return np.maximum(norm, _LEAST_NORM), norm > _LEAST_NORM
+    def _spread(self, squares: Array, n: int, s: Array) -> None:
+        """Write the norm, but at least 1e-12."""
+        np.maximum(np.sqrt(squares), _LEAST_NORM, out=s)
+
+    def _share(self, s: Array, n: int) -> Any:
+        """Return 1, or 0 where s is 1e-12 whatever the squares are."""
+        return s > _LEAST_NORM

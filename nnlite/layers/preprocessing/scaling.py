@@ -52,6 +52,10 @@ class Rescaling(Layer):
     array([[-1.,  1.]], dtype=float32)
     """
 
+    supports_masking = True
+
+    elementwise = True
+
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._scale = self._constant("scale", scale)
@@ -82,17 +86,14 @@ class Rescaling(Layer):
                 )
         return input_shape
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return scale x + offset."""
-        y = self.scratch("output", x.shape) if training else np.empty_like(x)
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Write scale x + offset into ``y``."""
         np.multiply(x, self._scale, out=y)
         y += self._offset
-        return y
 
-    def backward(self, gradient: Array) -> Array:
-        """Return scale times ``gradient``."""
-        out = self.scratch("input_gradient", gradient.shape)
-        return np.multiply(gradient, self._scale, out=out)
+    def backward_into(self, dy: Array, dx: Array) -> None:
+        """Write scale times ``dy`` into ``dx``."""
+        np.multiply(dy, self._scale, out=dx)
 
 
 @registry.register()
@@ -123,6 +124,10 @@ class Normalization(Layer):
     >>> layer(np.array([[0.0, 10.0]]))
     array([[-1.,  2.]], dtype=float32)
     """
+
+    supports_masking = True
+
+    elementwise = True
 
     def __init__(
         self,
@@ -199,23 +204,20 @@ class Normalization(Layer):
         """Return whether it fits what the layer is built for; with ``axis=None`` any does."""
         return not self.axis or super().takes(input_shape)
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return (x - mean) / max(sqrt(variance), 1e-7), or the way back from it."""
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Write (x - mean) / max(sqrt(variance), 1e-7), or the way back from it, into ``y``."""
         mean, deviation = self._in_use()
-        y = self.scratch("output", x.shape) if training else np.empty_like(x)
         if self.invert:
             np.multiply(x, deviation, out=y)
             y += mean
         else:
             np.subtract(x, mean, out=y)
             y /= deviation
-        return y
 
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient`` over max(sqrt(variance), 1e-7), or times it."""
+    def backward_into(self, dy: Array, dx: Array) -> None:
+        """Write ``dy`` over max(sqrt(variance), 1e-7), or times it, into ``dx``."""
         _, deviation = self._in_use()
-        out = self.scratch("input_gradient", gradient.shape)
-        return (np.multiply if self.invert else np.divide)(gradient, deviation, out=out)
+        (np.multiply if self.invert else np.divide)(dy, deviation, out=dx)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""

@@ -39,6 +39,8 @@ class NoiseLayer(Layer):
         **kwargs: As for `Layer`.
     """
 
+    supports_masking = True
+
     recipe: ClassVar[str] = (
         "For noise outside of training too, as in Monte-Carlo dropout, call the model as "
         "model(x, training=True): no class is needed."
@@ -53,10 +55,13 @@ class NoiseLayer(Layer):
         """Return ``input_shape``."""
         return input_shape
 
-    def normal(self, shape: tuple[int, ...]) -> Array:
-        """Return the layer's own array, filled with draws of mean 0 and variance 1."""
-        noise = self.scratch("noise", shape)
-        return self.generator.standard_normal(out=noise, dtype=noise.dtype)
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return the layer in training, else none: the output is the input."""
+        return (self,) if training else ()
+
+    def _draw_normal(self, noise: Array) -> None:
+        """Fill ``noise`` with draws of mean 0 and variance 1."""
+        self.generator.standard_normal(out=noise, dtype=noise.dtype)
 
 
 class MaskLayer(NoiseLayer):
@@ -69,6 +74,8 @@ class MaskLayer(NoiseLayer):
         seed: As for `NoiseLayer`.
         **kwargs: As for `Layer`.
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -115,14 +122,15 @@ class MaskLayer(NoiseLayer):
             )
         return sizes
 
-    def mask(self, x: Array) -> Array:
-        """Return the layer's own array of booleans, True for each input that is kept."""
-        shape: Any = self._mask_shape(x.shape)
+    def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
+        """Return the random mask's, ``kept``."""
+        return {"kept": (self._mask_shape(shape), bool)}
+
+    def _draw_mask(self, kept: Array) -> None:
+        """Fill ``kept``, True for each input that is kept."""
         # Sixteen random bits an entry, straight from the generator: five times quicker than floats.
-        size = math.prod(shape)
-        bits = self.generator.bit_generator.random_raw(-(-size // 4)).view(np.uint16)
-        kept = self.scratch("kept", shape, bool)
-        return np.greater_equal(bits[:size].reshape(shape), self._threshold, out=kept)
+        bits = self.generator.bit_generator.random_raw(-(-kept.size // 4)).view(np.uint16)
+        np.greater_equal(bits[: kept.size].reshape(kept.shape), self._threshold, out=kept)
 
 
 @registry.register()
@@ -162,28 +170,20 @@ class Dropout(MaskLayer):
         kept = _DRAWS - self._threshold
         self._scale = _DRAWS / kept if kept else 0.0
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return ``x``, in training times a mask of 0 and 1 / (1 - rate)."""
-        if not training:
-            return x
-        if not self.rate:
-            self.cache = (None,)
-            return x
-        kept = self.mask(x)
-        self.cache = (kept,)
-        y = np.multiply(x, kept, out=self.scratch("output", x.shape))
-        y *= self._scale
-        return y
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return the layer in training, and none where nothing is dropped."""
+        return (self,) if training and self.rate else ()
 
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient`` times the mask."""
-        (kept,) = self.cache
-        if kept is None:
-            return gradient
-        out = self.scratch("input_gradient", gradient.shape)
-        np.multiply(gradient, kept, out=out)
-        out *= self._scale
-        return out
+    def forward_into(self, x: Array, y: Array, kept: Array) -> None:
+        """Write ``x`` times a mask of 0 and 1 / (1 - rate) into ``y``."""
+        self._draw_mask(kept)
+        np.multiply(x, kept, out=y)
+        y *= self._scale
+
+    def backward_into(self, dy: Array, dx: Array, kept: Array) -> None:
+        """Write ``dy`` times the mask into ``dx``."""
+        np.multiply(dy, kept, out=dx)
+        dx *= self._scale
 
 
 class SpatialDropout(Dropout):
@@ -342,24 +342,18 @@ class AlphaDropout(MaskLayer):
         self._factor = ((1 - p) * (1 + p * self._LIMIT**2)) ** -0.5
         self._dropped = self._factor * self._LIMIT * (1 - p)  # a l + b
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return ``x``, in training dropped to the limit where it is not kept, times a, plus b."""
-        if not training:
-            return x
-        kept = self.mask(x)
-        self.cache = (kept,)
-        y = np.subtract(x, self._LIMIT, out=self.scratch("output", x.shape))
+    def forward_into(self, x: Array, y: Array, kept: Array) -> None:
+        """Write ``x``, dropped to the limit where it is not kept, times a, plus b, into ``y``."""
+        self._draw_mask(kept)
+        np.subtract(x, self._LIMIT, out=y)
         y *= kept
         y *= self._factor
         y += self._dropped
-        return y
 
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient`` times a where the input was kept, else 0."""
-        (kept,) = self.cache
-        dx = np.multiply(gradient, kept, out=self.scratch("input_gradient", gradient.shape))
+    def backward_into(self, dy: Array, dx: Array, kept: Array) -> None:
+        """Write ``dy`` times a, where the input was kept, else 0, into ``dx``."""
+        np.multiply(dy, kept, out=dx)
         dx *= self._factor
-        return dx
 
 
 @registry.register()
@@ -382,18 +376,15 @@ class GaussianNoise(NoiseLayer):
         super().__init__(seed=seed, **kwargs)
         self.stddev = check_number("stddev", stddev)
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return ``x``, in training with noise added."""
-        if not training:
-            return x
-        y = self.normal(x.shape)
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Write ``x`` with noise added into ``y``."""
+        self._draw_normal(y)
         y *= self.stddev
         y += x
-        return y
 
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient``."""
-        return gradient
+    def backward_into(self, dy: Array, dx: Array) -> None:
+        """Write ``dy`` into ``dx``."""
+        np.copyto(dx, dy)
 
 
 @registry.register()
@@ -415,24 +406,26 @@ class GaussianDropout(NoiseLayer):
     array([[1.16, 1.6 ]], dtype=float32)
     """
 
+    elementwise = True
+
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(seed=seed, **kwargs)
         self.rate = check_fraction("rate", rate)
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return ``x``, in training times the noise."""
-        if not training:
-            return x
-        noise = self.normal(x.shape)
+    def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
+        """Return the noise's."""
+        return {"noise": (shape, self.dtype)}
+
+    def forward_into(self, x: Array, y: Array, noise: Array) -> None:
+        """Write ``x`` times the noise into ``y``."""
+        self._draw_normal(noise)
         noise *= math.sqrt(self.rate / (1 - self.rate))
         noise += 1
-        self.cache = (noise,)
-        return np.multiply(x, noise, out=self.scratch("output", x.shape))
+        np.multiply(x, noise, out=y)
 
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient`` times the noise."""
-        (noise,) = self.cache
-        return np.multiply(gradient, noise, out=self.scratch("input_gradient", gradient.shape))
+    def backward_into(self, dy: Array, dx: Array, noise: Array) -> None:
+        """Write ``dy`` times the noise into ``dx``."""
+        np.multiply(dy, noise, out=dx)
 
 
 @registry.register()
@@ -451,6 +444,8 @@ class ActivityRegularization(Layer):
     array([[1., 2.]], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
         self.l1 = l1
@@ -461,13 +456,9 @@ class ActivityRegularization(Layer):
         parameters = super()._parameters()
         return {k: v for k, v in parameters.items() if k != "activity_regularizer"}
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return ``x``."""
-        return x
-
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient``."""
-        return gradient
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return none: the output is the input."""
+        return ()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""

@@ -31,8 +31,20 @@ def check_data_format(data_format: Any) -> str:
     return data_format or "channels_last"
 
 
+class Rearrangement(Layer):
+    """A layer whose output is a view of its input, and dJ/dx one of dJ/dy."""
+
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Copy the view of ``x`` into ``y``."""
+        np.copyto(y, self.forward_view(x))
+
+    def backward_into(self, dy: Array, dx: Array) -> None:
+        """Copy the view of ``dy`` into ``dx``."""
+        np.copyto(dx, self.backward_view(dy, dx.shape))
+
+
 @registry.register()
-class Flatten(Layer):
+class Flatten(Rearrangement):
     """Each sample as one row of numbers: (m, a, b, ...) becomes (m, a b ...).
 
     Args:
@@ -52,21 +64,18 @@ class Flatten(Layer):
         super().__init__(**kwargs)
         self.data_format = check_data_format(data_format)
 
-    def forward(self, x: Array, training: bool = False) -> Array:
+    def forward_view(self, x: Array) -> Array:
         """Return ``x`` with its features in one axis."""
         if self.data_format == "channels_first" and x.ndim > 2:
             x = np.moveaxis(x, 1, -1)
-        if training:
-            self.cache = (x.shape,)
         return x.reshape(len(x), -1)
 
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient`` in the shape of the input."""
-        (shape,) = self.cache
-        gradient = gradient.reshape(shape)
-        if self.data_format == "channels_first" and gradient.ndim > 2:
-            gradient = np.moveaxis(gradient, -1, 1)
-        return gradient
+    def backward_view(self, dy: Array, shape: tuple[int, ...]) -> Array:
+        """Return ``dy`` in the shape of the input."""
+        if self.data_format == "channels_first" and len(shape) > 2:
+            batch, channels, *others = shape
+            return np.moveaxis(dy.reshape(batch, *others, channels), -1, 1)
+        return dy.reshape(shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, product of the other sizes)."""
@@ -76,7 +85,7 @@ class Flatten(Layer):
 
 
 @registry.register()
-class Reshape(Layer):
+class Reshape(Rearrangement):
     """The numbers of each sample, in their order, in another shape.
 
     Args:
@@ -105,16 +114,13 @@ class Reshape(Layer):
                 f"that is left. Received: target_shape={self.target_shape}"
             )
 
-    def forward(self, x: Array, training: bool = False) -> Array:
+    def forward_view(self, x: Array) -> Array:
         """Return ``x`` in its new shape."""
-        if training:
-            self.cache = (x.shape,)
         return x.reshape(len(x), *(-1 if size is None else size for size in self.target_shape))
 
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient`` in the shape of the input."""
-        (shape,) = self.cache
-        return gradient.reshape(shape)
+    def backward_view(self, dy: Array, shape: tuple[int, ...]) -> Array:
+        """Return ``dy`` in the shape of the input."""
+        return dy.reshape(shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the target shape behind the batch axis, a size left open as a number if known.
@@ -136,7 +142,7 @@ class Reshape(Layer):
 
 
 @registry.register()
-class Permute(Layer):
+class Permute(Rearrangement):
     """The axes of each sample in another order.
 
     Args:
@@ -162,13 +168,13 @@ class Permute(Layer):
                 f"once. Received: dims={self.dims}"
             )
 
-    def forward(self, x: Array, training: bool = False) -> Array:
+    def forward_view(self, x: Array) -> Array:
         """Return ``x`` with its axes permuted."""
         return x.transpose(0, *self.dims)
 
-    def backward(self, gradient: Array) -> Array:
-        """Return ``gradient`` with its axes put back."""
-        return gradient.transpose(0, *(self.dims.index(i) + 1 for i in range(1, gradient.ndim)))
+    def backward_view(self, dy: Array, shape: tuple[int, ...]) -> Array:
+        """Return ``dy`` with its axes put back."""
+        return dy.transpose(0, *(self.dims.index(i) + 1 for i in range(1, dy.ndim)))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the sizes in their new order.
@@ -205,17 +211,13 @@ class RepeatVector(Layer):
         super().__init__(**kwargs)
         self.n = check_count("n", n, 1)
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """Return n copies of each row of ``x``."""
-        shape = (len(x), self.n, x.shape[1])
-        y = self.scratch("output", shape) if training else np.empty_like(x, shape=shape)
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Write n copies of each row of ``x`` into ``y``."""
         y[...] = x[:, None]
-        return y
 
-    def backward(self, gradient: Array) -> Array:
-        """Return the sum of the gradients of the copies."""
-        shape = (len(gradient), gradient.shape[2])
-        return np.add.reduce(gradient, axis=1, out=self.scratch("input_gradient", shape))
+    def backward_into(self, dy: Array, dx: Array) -> None:
+        """Write the sum of the gradients of the copies into ``dx``."""
+        np.add.reduce(dy, axis=1, out=dx)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, n, features).

@@ -252,10 +252,11 @@ def fitting(cls: type[Any], config: Config, notes: Notes, what: str) -> Config:
     Raises:
         ValueError: If what it does not take may change the result.
     """
-    takes = {*cls._parameters(), *cls.fixed_config, "dtype", "name", "trainable"}
+    parameters = cls._parameters()
+    takes = {*parameters, *cls.fixed_config, "dtype", "name", "trainable"}
     result: Config = {}
     for key, value in config.items():
-        if key in _NO_MATTER:
+        if key in _NO_MATTER and key not in parameters:  # `Embedding` has an input_dim
             continue
         if key in takes:
             result[key] = value

@@ -1,0 +1,170 @@
+"""Embedding: a vector for each of a number of words."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import constraints, initializers, regularizers
+from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.utils.validation import as_samples, check_count, check_flag
+
+__all__ = ["Embedding"]
+
+Array = NDArray[Any]
+
+
+@registry.register()
+class Embedding(Layer):
+    """A vector that is learned for each index: y = E[x], the rows of E that ``x`` names.
+
+    ``x`` holds integers from 0 to ``input_dim - 1``, in any shape; the output has one more axis,
+    of ``output_dim`` numbers. Backward, dJ/dE[i] is the sum of dJ/dy over all places where x is i,
+    and 0 for an index that does not occur (Bengio et al., "A Neural Probabilistic Language
+    Model", 2003).
+
+    Args:
+        input_dim: The number of indices.
+        output_dim: The length of each vector.
+        embeddings_initializer: How E, of shape (input_dim, output_dim), begins.
+        embeddings_regularizer: A penalty on E that is added to the loss.
+        embeddings_constraint: A projection of E after each update.
+        mask_zero: Whether 0 stands for no word: `compute_mask` then tells where x is not 0.
+        weights: What E begins as, if known: an array, or a list of it.
+        **kwargs: As for `Layer`. ``input_length`` is accepted with a warning and ignored.
+
+    Raises:
+        TypeError: If a size is no integer, or a keyword is unknown.
+        ValueError: If a size is below 1, ``weights`` has another shape, or a name is unknown; or
+            on a call, if an index is outside of the range or not a whole number.
+
+    >>> layer = Embedding(3, 2, weights=np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]]))
+    >>> layer(np.array([[2, 0, 2]]))
+    array([[[3., 4.],
+            [0., 0.],
+            [3., 4.]]], dtype=float32)
+    """
+
+    takes_integers = True
+    default_input_dtype = "int32"
+    fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
+    left_out_if_none = ()
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        weights: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.pop("input_length", None) is not None:
+            warnings.warn(
+                "Embedding takes sequences of any length: input_length is ignored.", stacklevel=2
+            )
+        super().__init__(**kwargs)
+        self.input_dim = check_count("input_dim", input_dim, 1)
+        self.output_dim = check_count("output_dim", output_dim, 1)
+        self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = constraints.get(embeddings_constraint)
+        self.mask_zero = check_flag("mask_zero", mask_zero)
+        if weights is not None:
+            self._make_embeddings()
+            self.built = True  # for inputs of any shape
+            self.set_weights(
+                weights if isinstance(weights, list) and len(weights) == 1 else [weights]
+            )
+
+    @classmethod
+    def _parameters(cls) -> dict[str, Any]:
+        known = super()._parameters()
+        known.pop("weights", None)  # how E began is no part of what the layer is
+        return known
+
+    @property
+    def supports_masking(self) -> bool:
+        """Whether the layer makes a mask."""
+        return self.mask_zero
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the embeddings."""
+        self._make_embeddings()
+
+    def _make_embeddings(self) -> None:
+        self.embeddings = self.add_weight(
+            "embeddings",
+            (self.input_dim, self.output_dim),
+            self.embeddings_initializer,
+            regularizer=self.embeddings_regularizer,
+            constraint=self.embeddings_constraint,
+        )
+
+    def takes(self, input_shape: Shape) -> bool:
+        """Return True: the embeddings are the same for inputs of any shape."""
+        return True
+
+    def _as_array(self, x: Any) -> Array:
+        return self._indices(as_samples("x", x))
+
+    def _indices(self, x: Array) -> Array:
+        """Return ``x`` as what NumPy takes for indices.
+
+        Raises:
+            ValueError: If one is outside of the range, or not a whole number.
+        """
+        floats = x.dtype.kind == "f"
+        exact = 2 / np.finfo(x.dtype).eps if floats else np.inf  # whole numbers up to here
+        if not (x.min() >= 0 and x.max() < min(self.input_dim, exact)):
+            wrong = x[~((x >= 0) & (x < min(self.input_dim, exact)))][0]
+            if 0 <= wrong < self.input_dim:
+                raise ValueError(
+                    f"Layer {self.name!r} cannot tell large indices apart in {x.dtype}. Give "
+                    f"integers. Received: {wrong}"
+                )
+            raise ValueError(
+                f"Layer {self.name!r} takes indices from 0 to {self.input_dim - 1} "
+                f"(input_dim={self.input_dim}). Received: {wrong}"
+            )
+        indices = x.astype(np.intp, copy=False)
+        if floats and not np.array_equal(indices, x):
+            raise ValueError(
+                f"Layer {self.name!r} takes whole numbers. Received: {x[indices != x][0]}"
+            )
+        return indices
+
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Write E[x] into ``y``."""
+        # NumPy would take the output through a buffer to raise; the range is known to be right.
+        np.take(self.embeddings.value, self._indices(x), axis=0, out=y, mode="clip")
+
+    def backward_into(self, dy: Array, x: Array, dx: Array | None = None) -> None:
+        """Fill dJ/dE: for each index the sum of ``dy`` where it stands. Indices have no slope."""
+        if dx is not None:
+            dx.fill(0)
+        if not self._trainable:
+            return
+        # Sorted, equal indices are neighbours, and reduceat sums them four times as quickly as
+        # np.add.at does.
+        indices = self._indices(x).ravel()
+        order = indices.argsort(kind="stable")
+        indices = indices[order]
+        starts = np.flatnonzero(np.diff(indices, prepend=-1))
+        rows = dy.reshape(-1, self.output_dim)[order]
+        self.embeddings.gradient.fill(0)
+        self.embeddings.gradient[indices[starts]] = np.add.reduceat(rows, starts, axis=0)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return ``input_shape`` with ``output_dim`` behind it."""
+        return (*input_shape, self.output_dim)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return where ``inputs`` is not 0; None without ``mask_zero``."""
+        return np.not_equal(inputs, 0) if self.mask_zero else None
