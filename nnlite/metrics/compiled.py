@@ -192,6 +192,10 @@ class CompiledMetrics:
             return [one for one, _ in self.asked if isinstance(one, Metric)]
         return [metric for metric, _ in self._used.values()]
 
+    def say_missing(self, missing: Sequence[str | None]) -> None:
+        """Take for the one output the activation that it lacks, where it is logits."""
+        (self.missing,) = missing
+
     @property
     def wanted(self) -> bool:
         """Whether there is any metric."""
@@ -313,6 +317,7 @@ class MetricsOfOutputs(CompiledMetrics):
             _check_structure(name, given)
             parts.append(arranged(name, given or {}, structure, "output", optional))
         self.names = list(names)
+        self.with_loss = list(with_loss)
         self.outputs = [
             CompiledMetrics(*[[] if one is None else [one] for one in (plain, weighted)])
             for plain, weighted in zip(*parts, strict=True)
@@ -324,6 +329,15 @@ class MetricsOfOutputs(CompiledMetrics):
     def all(self) -> list[Metric]:
         """The mean losses of the outputs, and the metrics; see `CompiledMetrics.all`."""
         return [*self.losses.values(), *(one for output in self.outputs for one in output.all)]
+
+    def has_metric(self, name: str) -> bool:
+        """Return whether the output of a name has a metric."""
+        return self.outputs[self.names.index(name)].wanted
+
+    def say_missing(self, missing: Sequence[str | None]) -> None:
+        """Take the activation that each output lacks, as `CompiledMetrics.say_missing`."""
+        for output, own in zip(self.outputs, missing, strict=True):
+            output.say_missing([own])
 
     def add_losses(self, values: Sequence[float | None], rows: int) -> None:
         """Take in the loss of each output for a batch of so many samples."""

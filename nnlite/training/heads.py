@@ -193,7 +193,15 @@ class Heads:
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         """Return the sum of the losses for structures as the model's output."""
-        return self.value_and_gradients(*self._arrays(y_true, y_pred, sample_weight))[0]
+        return self.values(y_true, y_pred, sample_weight)[0]
+
+    def values(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> tuple[float, list[float | None]]:
+        """Return the sum of the losses and each of them, as calling the heads does."""
+        arrays = self._arrays(y_true, y_pred, sample_weight)
+        total, _, values = self.value_and_gradients(*arrays)
+        return total, values
 
     def gradient(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> list[Array | None]:
         """Return the derivative of the sum by each of the outputs, None for those left out."""
