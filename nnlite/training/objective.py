@@ -206,6 +206,33 @@ class Objective:
             outputs = infer(self._testing, inputs)
         return outputs if isinstance(self.loss, Heads) else outputs[0]
 
+    def masks(self, x: Any, training: bool) -> list[Array | None] | None:
+        """Return which samples of each output count, of the batch ``x`` of the last `forward`."""
+        graph = self._graph if training else self._testing
+        slots = [graph.masks.get(slot) for slot in graph.outputs]
+        if not any(slot is not None for slot in slots):
+            return None
+        values: Any
+        if training and self._step is not None:
+            values = self._step.values
+        else:
+            executor = ReferenceExecutor(graph)
+            executor.forward(x if type(x) is list else [x])
+            values = executor.values
+        return [None if slot is None else values[slot] for slot in slots]
+
+    def masked(self, masks: Sequence[Array | None], weight: Any, output: Any) -> Any:
+        """Return the weights of samples with those that ``masks`` leave out as 0."""
+        several = isinstance(self.loss, Heads)
+        outputs = output if several else [output]
+        weights = (weight or [None] * len(masks)) if several else [weight]
+        each = zip(self._losses, masks, weights, outputs, strict=True)
+        made = [
+            own if loss is None or mask is None else loss.masked(mask, own, y.shape)
+            for loss, mask, own, y in each
+        ]
+        return made if several else made[0]
+
     def predictions(self, output: Any) -> Any:
         """Return the model's output, given what `forward` returned."""
         if not self.joined:

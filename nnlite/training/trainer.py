@@ -537,6 +537,7 @@ class Trainer(Door):
             training: Whether ``y_pred`` comes of a forward pass in training.
         """
         objective = self._known_objective()
+        sample_weight = self._masked(x, y_pred, sample_weight)
         if isinstance(objective.loss, Heads):
             value, parts = objective.loss.values(y, y_pred, sample_weight)
             self._metrics_of(objective.loss.names, objective.loss.left_out).add_losses(
@@ -560,6 +561,7 @@ class Trainer(Door):
         Penalties are left to ``backward`` and `update_weights`. Arguments are those of
         `compute_loss`.
         """
+        sample_weight = self._masked(x, y_pred, sample_weight)
         gradient = self._known_objective().loss.gradient(y, y_pred, sample_weight)
         return pack_as(self.ends()[1], gradient) if type(gradient) is list else gradient
 
@@ -571,9 +573,19 @@ class Trainer(Door):
         Arguments are those of `compute_loss`.
         """
         if self.compiled_metrics.wanted:
-            _, y, weight = self._flat(x, y, sample_weight)
-            self.compiled_metrics.update(y, self._flat(x, y_pred, None)[1], weight)
+            flat, y, weight = self._flat(x, y, sample_weight)
+            masks = self._known_objective().masks(flat, training=False)
+            self.compiled_metrics.update(y, self._flat(x, y_pred, None)[1], weight, masks)
         return self.get_metrics_result()
+
+    def _masked(self, x: Any, y_pred: Any, sample_weight: Any) -> Any:
+        """Return the weights of samples with what the masks of the outputs leave out as 0."""
+        objective = self._known_objective()
+        objective.settle()
+        if not self.built or x is None or not (masks := objective.masks(x, training=False)):
+            return sample_weight
+        x, outputs, weight = self._flat(x, y_pred, sample_weight)
+        return objective.masked(masks, weight, outputs)
 
     def update_weights(self) -> None:
         """Take the optimizer's step along the gradients that ``backward`` has filled.
@@ -741,7 +753,7 @@ class Trainer(Door):
                 self.lay_out()
             kept = [(variable, variable.numpy()) for variable in self._unguarded()]
             output = objective.forward(x, training=True)
-            value, gradient = self._value_and_gradient(objective, y, output, weight)
+            value, gradient = self._value_and_gradient(objective, x, y, output, weight, True)
             objective.backward(gradient)
             value += objective.regularize()
             if not (math.isfinite(value) and self._vector.has_finite_gradients()):  # type: ignore[union-attr]
@@ -759,17 +771,18 @@ class Trainer(Door):
         return value
 
     def _value_and_gradient(
-        self, objective: Objective, y: Any, output: Any, weight: Any
+        self, objective: Objective, x: Any, y: Any, output: Any, weight: Any, training: bool
     ) -> tuple[float, Any]:
         """Return the loss of a batch and its derivative, and take the batch into the metrics."""
-        metrics = self.compiled_metrics
+        metrics, masks = self.compiled_metrics, objective.masks(x, training)
+        weights = weight if masks is None else objective.masked(masks, weight, output)
         if isinstance(objective.loss_in_use, Heads):
-            value, gradient, values = objective.loss_in_use.value_and_gradients(y, output, weight)
+            value, gradient, values = objective.loss_in_use.value_and_gradients(y, output, weights)
             metrics.add_losses(values, rows_of(output))  # type: ignore[attr-defined]
         else:
-            value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
+            value, gradient = objective.loss_in_use.value_and_gradient(y, output, weights)
         if metrics.wanted:
-            metrics.update(y, objective.predictions(output), weight)
+            metrics.update(y, objective.predictions(output), weight, masks)
         return value, gradient
 
     @one_thread
@@ -919,7 +932,7 @@ class Trainer(Door):
         assert objective is not None  # _prepare came first
         objective.keep_up(x, y)
         output = objective.forward(x, training=False)
-        value, _ = self._value_and_gradient(objective, y, output, weight)
+        value, _ = self._value_and_gradient(objective, x, y, output, weight, False)
         return value + objective.penalty(x)
 
     @one_thread
