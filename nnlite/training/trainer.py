@@ -559,7 +559,8 @@ class Trainer(Door):
         Penalties are left to ``backward`` and `update_weights`. Arguments are those of
         `compute_loss`.
         """
-        gradient = self._known_objective().loss.gradient(y, y_pred, sample_weight)
+        objective = self._known_objective()
+        gradient = objective.loss.gradient(y, y_pred, sample_weight)
         return pack_as(self.ends()[1], gradient) if type(gradient) is list else gradient
 
     def compute_metrics(
