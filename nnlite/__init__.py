@@ -79,7 +79,7 @@ __all__ = [
     "utils",
 ]
 
-__version__ = "0.2.1"
+__version__ = "0.3.0"
 
 
 def __getattr__(name: str) -> Any:

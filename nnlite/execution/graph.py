@@ -6,6 +6,7 @@ a layer into its stages: ``Dense(3, activation="relu")`` is one layer and two ca
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.layers.layer import Layer, Shape
-from nnlite.utils.structures import flatten, map_structure
+from nnlite.utils.structures import flatten, map_structure, pack_as
 
 __all__ = ["Call", "Graph", "Slot"]
 
@@ -94,6 +95,41 @@ class _AsFloats(Layer):
         return input_shape
 
 
+class _MaskOf(Layer):
+    """What a layer's `compute_mask` returns: which steps of its output count."""
+
+    takes_integers = True
+    supports_masking = True
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__(name=f"mask_of_{layer.name}")
+        self.layer = layer
+
+    def forward_into(self, x: Any, y: Array) -> None:
+        """Write the mask for ``x``, inputs and their masks by name, into ``y``."""
+        y[...] = self.layer.compute_mask(**x)
+
+    def output_shape_for(self, x: Any) -> Shape:
+        """Return the shape of the mask."""
+        return np.shape(self.layer.compute_mask(**x))
+
+    def compute_output_dtype(self, *input_dtypes: str) -> str:
+        """Return the type of truth values."""
+        return "bool"
+
+
+def _has_mask(layer: Layer, masks: Any) -> bool:
+    """Return whether a layer's output has a mask, given the masks of its input."""
+
+    def sample(tensor: Any) -> Array:
+        return np.ones([size or 1 for size in np.shape(tensor)])
+
+    x = map_structure(sample, layer.input)
+    pairs = zip(flatten(x), flatten(masks), strict=True)
+    previous = [None if mask is None else np.ones(a.shape[:2], bool) for a, mask in pairs]
+    return layer.compute_mask(x, pack_as(masks, previous)) is not None
+
+
 class Graph:
     """Calls in order, from some inputs to some outputs.
 
@@ -114,6 +150,7 @@ class Graph:
         self.outputs: list[Slot] = []
         self.penalties: list[tuple[Slot, Any]] = []
         self.dtypes: list[str] = []
+        self.masks: dict[int, Slot] = {}  # where it stands which steps of an array count
         self.notes: dict[str, Any] = {}  # what executors have found out about it
 
     @property
@@ -169,8 +206,26 @@ class Graph:
         slots = [slot for slot in flatten(x) if isinstance(slot, Slot)]
         dtype = layer.compute_output_dtype(*(self.dtypes[slot] for slot in slots))
         y = map_structure(lambda _: self.new_slot(dtype), count)
+        masks = map_structure(lambda s: self.masks.get(s) if isinstance(s, Slot) else None, x)
+        self._pass_masks_on(layer, x, y, masks)
         self.calls.append(Call(layer, x, y, parts, training, owner, first))
         return y
+
+    def _pass_masks_on(self, layer: Layer, x: Any, y: Any, masks: Any) -> None:
+        """Note which steps of a layer's output count, given those of its input."""
+        if all(mask is None for mask in flatten(masks)) and not layer.makes_mask:
+            return
+        if not layer.supports_masking:
+            warnings.warn(
+                f"Layer {layer.name!r} does not pass masks on: the layers behind it, and the loss, "
+                "take every step of the sequence into account.",
+                stacklevel=2,
+            )
+        elif type(layer).compute_mask is Layer.compute_mask:
+            self.masks.update({slot: flatten(masks)[0] for slot in flatten(y)})
+        elif _has_mask(layer, masks):
+            mask = self.add(_MaskOf(layer), {"inputs": x, "previous_mask": masks})
+            self.masks.update(dict.fromkeys(flatten(y), mask))
 
     def _as_floats(self, slot: Any, dtype: str) -> Any:
         """Return the slot of the same numbers as floats, where ``slot`` has integers."""
@@ -209,6 +264,7 @@ class Graph:
         graph = Graph(self.training)
         graph.calls = [call for call in self.calls if call not in skipped.values()]
         graph.inputs, graph.penalties, graph.dtypes = self.inputs, self.penalties, self.dtypes
+        graph.masks = self.masks
         graph.outputs = [
             skipped[slot].inputs[0] if slot in skipped else slot for slot in self.outputs
         ]

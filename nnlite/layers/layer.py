@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -116,7 +117,6 @@ class Layer(Configurable):
     refused_overrides: ClassVar[Mapping[str, str]] = {
         "call": _BOTH_WAYS,
         "__call__": _BOTH_WAYS,
-        "compute_mask": "its layers know no masks.",
         "compute_output_spec": "define compute_output_shape(self, input_shape).",
         "weights": _DECLARED,
         "trainable_weights": _DECLARED,
@@ -188,6 +188,12 @@ class Layer(Configurable):
     #: Whether the output can be written over the input, entry by entry.
     elementwise: ClassVar[bool] = False
 
+    #: Whether a mask of the input is one of the output, or what `compute_mask` makes of it.
+    supports_masking: bool = False
+
+    #: Whether the output has a mask where the input has none.
+    makes_mask: bool = False
+
     #: The type of data that a model takes for this layer if it is the first; None for floats.
     default_input_dtype: ClassVar[str | None] = None
 
@@ -251,10 +257,13 @@ class Layer(Configurable):
             require_derivative(cls, Layer, "forward", "backward", "self, gradient")
         except TypeError as error:
             raise TypeError(f"{error} {cls.recipe}".strip()) from None
-        cls.of_user = overridden(cls, "forward", "backward", "apply", "chain", "settle")
+        if overridden(cls, "compute_mask"):
+            cls.supports_masking = cls.makes_mask = True
+        passes = ("forward", "backward", "apply", "chain", "settle", "compute_mask")
+        cls.of_user = overridden(cls, *passes)
         own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
         cls.primitive = own and not cls.of_user
-        cls.views = cls.forward_view is not Layer.forward_view
+        cls.views = cls.primitive and cls.forward_view is not Layer.forward_view
         cls.forward_names = tuple(inspect.signature(cls.forward_into).parameters)[1:]
         back = inspect.signature(cls.backward_into).parameters
         cls.backward_names = tuple(back)[1:]
@@ -379,7 +388,7 @@ class Layer(Configurable):
         """Return ``x``, a new array for the output, and new ones as `arrays` says, by name."""
         dtypes = [np.asarray(array).dtype for array in flatten(x)]
         dtype = next((d for d in dtypes if d.kind == "f"), None)
-        if dtype is None:
+        if dtype is None or type(self).compute_output_dtype is not Layer.compute_output_dtype:
             dtype = np.dtype(self.compute_output_dtype(*(d.name for d in dtypes)))
         y = map_structure(lambda shape: np.empty(shape, dtype), self.output_shape_for(x), SHAPES)
         made = self.arrays(map_structure(np.shape, x))
@@ -427,6 +436,15 @@ class Layer(Configurable):
     def compute_output_dtype(self, *input_dtypes: str) -> str:
         """Return the type of the output's entries for inputs of ``input_dtypes``."""
         return self.dtype
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return which steps of the output count: booleans of shape (batch, steps), or None.
+
+        Args:
+            inputs: The input, or a list of them.
+            previous_mask: That of the input, or a list with one or None for each.
+        """
+        return previous_mask if self.supports_masking else None
 
     def run_forward(self, x: Array, training: bool = False) -> Array:
         """Return the output for the batch ``x``; that of a user's own `forward` is checked."""
@@ -535,6 +553,15 @@ class Layer(Configurable):
         self._variables.append(variable)
         restructured()
         return variable
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
+        """Return a new array, its contents arbitrary. Deprecated: use ``np.empty``."""
+        warnings.warn(
+            "Layer.scratch is deprecated and will be gone in 0.4: use np.empty(shape, self.dtype).",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return np.empty(shape, dtype or self.dtype)
 
     def sublayers(self) -> Sequence[Layer]:
         """Return the layers that this one holds and runs."""

@@ -248,12 +248,13 @@ class Model(Trainer):
         return self._nodes() if self._tensors else []
 
     def _as_arrays(self, x: Any) -> Any:
-        structure = self.input_structure()
+        structure, dtypes = self.input_structure(), self.input_dtypes
+        if not self._tensors and self.tracks_layers and _holds_arrays(x):
+            structure = map_structure(lambda part: "x", x)
+            dtypes = dtypes * len(flatten(x))
         arrays = [
             as_samples("x", part).astype(dtype, copy=False)
-            for part, dtype in zip(
-                arranged("x", x, structure, "input"), self.input_dtypes, strict=True
-            )
+            for part, dtype in zip(arranged("x", x, structure, "input"), dtypes, strict=True)
         ]
         return pack_as(structure, arrays)
 
@@ -635,6 +636,12 @@ class Model(Trainer):
         print_summary(
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
+
+
+def _holds_arrays(x: Any) -> bool:
+    """Return whether ``x`` is a dict or list of arrays, and no array of numbers as a list."""
+    listed = isinstance(x, (list, tuple)) and all(isinstance(part, np.ndarray) for part in x)
+    return isinstance(x, dict) or (listed and len(x) > 0)
 
 
 def _without_list_of_one(structure: Any) -> Any:

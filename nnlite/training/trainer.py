@@ -70,6 +70,7 @@ class Trainer(Door):
     refused_overrides: ClassVar[Mapping[str, str]] = {
         **Door.refused_overrides,
         "settle": "its layers define settle(self).",
+        "compute_mask": "its layers define compute_mask(self, inputs, previous_mask).",
         **dict.fromkeys(
             ("final_activation", "add_to", "graph", "calls"), "nnlite itself finds it out."
         ),

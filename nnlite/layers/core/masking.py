@@ -39,6 +39,7 @@ class Masking(Layer):
     """
 
     supports_masking = True
+    makes_mask = True
 
     def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
