@@ -67,7 +67,7 @@ def check_rows(columns: Iterable[tuple[str, Any]]) -> None:
     given = [(name, np.shape(array)) for name, array in columns if array is not None]
     first, shape = given[0]
     for name, other in given[1:]:
-        if other[:1] != shape[:1]:
+        if not other or other[0] != shape[0]:
             raise ValueError(
                 f"{first} and {name} must have the same number of samples. Received: "
                 f"{first} of shape {shape}, {name} of shape {other}"

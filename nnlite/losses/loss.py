@@ -178,7 +178,7 @@ class Loss(Configurable):
             )
         count = 1.0
         if self.reduction in ("sum_over_batch_size", "mean"):
-            count = mask.size / max(1, np.count_nonzero(mask))
+            count = mask.size / max(1, int(np.count_nonzero(mask)))
         weight = np.ones(shape) if sample_weight is None else sample_weight
         weight = weight.reshape(weight.shape + (1,) * (mask.ndim - weight.ndim))
         kept: Array = weight * mask * weight.dtype.type(count)

@@ -360,9 +360,9 @@ class MetricsOfOutputs(CompiledMetrics):
         """Take in one batch: lists of arrays, in the order of the outputs."""
         none = [None] * len(self.names)
         parts = (y_true, y_pred, sample_weight or none, masks or none)
-        for output, *arrays, mask in zip(self.outputs, *parts, strict=True):
+        for output, y, p, weight, mask in zip(self.outputs, *parts, strict=True):
             if output.wanted:
-                output.update(*arrays, [mask])
+                output.update(y, p, weight, [mask])
 
     @property
     def shapes(self) -> Any:

@@ -120,6 +120,7 @@ class Objective:
         self._plans: dict[Any, Plan] = {}
         self._memory = Memory()
         self._step: Plan | None = None  # that of the last step
+        self.loss_in_use: Any = loss  # the one that takes what `forward` returns
         self.settle()
 
     @property
@@ -298,7 +299,7 @@ class Objective:
 def _mismatch(loss: Loss | None, last: Layer | None, shape: Any) -> str | None:
     """Warn where a last activation and its loss do not go together; see `warn_of_mismatch`."""
     takes_logits = getattr(loss, "from_logits", False)
-    if isinstance(last, Softmax) and shape[last.axis] == 1:  # type: ignore[index]
+    if isinstance(last, Softmax) and shape[last.axis] == 1:
         warnings.warn(
             "The model ends in a softmax over a single output, which is always 1. Use "
             "activation='sigmoid', or one output for each class.",

@@ -24,7 +24,7 @@ from nnlite.data.sources import (
     pack_x_y_sample_weight,
     unpack_x_y_sample_weight,
 )
-from nnlite.layers.layer import Layer, ReusingArrays
+from nnlite.layers.layer import Layer
 from nnlite.losses.labels import follows_from_data
 from nnlite.metrics import Metric
 from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
@@ -125,7 +125,6 @@ class Trainer(Door):
         self.history: History | None = None
         self.run: Run | None = None  # the fit that is under way
         self._vector: WeightVector | None = None
-        self._arrays: dict[Layer, dict[Any, Array]] = {}
         self._laid_out = -1  # the structure for which _lay_out was last called
 
     # ---- compile --------------------------------------------------------------------------
@@ -449,14 +448,14 @@ class Trainer(Door):
         self.stop_training = False
         span = (initial_epoch, epochs)
         self.run = Run(self, batches, held_batches, evaluates, hooks, progress, span)
-        arrays = self._reusing_arrays({})
         try:
-            with np.errstate(**_ERRORS), self._blas_threads(size), arrays, progress:
+            with np.errstate(**_ERRORS), self._blas_threads(size), progress:
                 self.run.go()
         finally:
             self.run = None
             batches.close()
             objective.release()
+            self._forget_batch()
         assert hooks.history is not None  # it was asked for
         return hooks.history
 
@@ -816,9 +815,10 @@ class Trainer(Door):
         self.column_names = data.names or self.column_names
         self.reset_metrics()
         batch = self._blas_threads(data.rows)
-        with np.errstate(**_ERRORS), batch, self._reusing_arrays(self._arrays):
+        with np.errstate(**_ERRORS), batch:
             logs = self.take_step(*data.whole())
         objective.forget_inputs()
+        self._forget_batch()
         return _results(self.get_metrics_result() if logs is None else logs, return_dict)
 
     # ---- evaluate -------------------------------------------------------------------------
@@ -1013,9 +1013,12 @@ class Trainer(Door):
     def _largest_weight(self) -> int:
         return max((variable.size for variable in self.all_variables()), default=0)
 
-    def _reusing_arrays(self, arrays: dict[Layer, dict[Any, Array]]) -> ReusingArrays:
-        """Within it, each layer works in the same arrays at every step, kept in ``arrays``."""
-        return ReusingArrays(self.all_layers(), arrays)
+    def _forget_batch(self) -> None:
+        """Let go of what layers of a user's, and a step of theirs, have kept for the way back."""
+        if self.cache:
+            self.forget_caches()
+        for layer in self._of_user():
+            layer.forget_caches()
 
     def __getstate__(self) -> dict[str, Any]:
         # The vector, the arrays of a step and who is watching belong to this object alone.
@@ -1023,7 +1026,6 @@ class Trainer(Door):
             "_vector": None,
             "_laid_out": -1,
             "_objective": None,
-            "_arrays": {},
             "history": None,
             "run": None,
             "_own_step": None,
