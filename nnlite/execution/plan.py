@@ -87,9 +87,7 @@ class Plan:
             self.values[slot] = x.view()  # an object of its own, to be found again
         self._in_place: set[int] = set()  # the calls whose output takes their input's place
         self._copied: set[int] = set()  # the calls whose output should be a view and cannot
-        #: The slots that hold other arrays at each step, inputs and views of them, with the call
-        #: that makes the view.
-        self._dynamic: dict[int, Call | None] = dict.fromkeys(graph.inputs)
+        self._dynamic: dict[int, Call] = {}  # the views of inputs, with the calls that make them
         self._arrays = self._lay_out_values()
         self._gradients = self._lay_out_gradients()
         self._forward: list[Bound] = []
@@ -102,7 +100,10 @@ class Plan:
         self._unwritten = [v.gradient for v in learning if id(v) not in written]
         self._settling = [*self._settled()]
         self._unsettled: Sequence[Bound] = ()
-        self._places = {slot: self._places_of(self.values[slot]) for slot in self._dynamic}
+        self._inputs = [(slot, self._places_of(self.values[slot])) for slot in graph.inputs]
+        self._views = [
+            (slot, view, self._places_of(self.values[slot])) for slot, view in self._dynamic.items()
+        ]
         self._output_places = {slot: self._places_of(array) for slot, array in self._direct.items()}
 
     # ---- arrays ---------------------------------------------------------------------------
@@ -120,7 +121,7 @@ class Plan:
             layer, x = call.layer, call.arguments(self.values)
             if layer.primitive and layer.views:
                 y = layer.forward_view(x)
-                if call.x in self._dynamic:
+                if call.x in self._dynamic or call.x in self.graph.inputs:
                     y = y.view()  # an object of its own, to be found again
                     self._dynamic[call.outputs[0]] = call
                 elif not np.shares_memory(x, y):  # it had to be copied
@@ -341,12 +342,17 @@ class Plan:
 
     def forward(self, inputs: Sequence[Array]) -> list[Array]:
         """Return the graph's outputs for ``inputs``: arrays that the next step writes over."""
-        values, given = self.values, iter(inputs)
-        for slot, view in self._dynamic.items():
-            x = next(given) if view is None else view.layer.forward_view(values[view.x])
-            values[slot] = x
-            for arguments, at in self._places[slot]:
-                arguments[at] = x
+        values, new = self.values, False
+        for (slot, places), x in zip(self._inputs, inputs, strict=True):
+            if x is not values[slot]:  # else it stands in its places already
+                new, values[slot] = True, x
+                for arguments, at in places:
+                    arguments[at] = x
+        if new:
+            for slot, view, places in self._views:
+                x = values[slot] = view.layer.forward_view(values[view.x])
+                for arguments, at in places:
+                    arguments[at] = x
         for function, arguments in self._forward:
             function(*arguments)
         self._unsettled = self._settling
@@ -373,7 +379,8 @@ class Plan:
 
     def forget_inputs(self) -> None:
         """Let go of the arrays that the last step was given."""
-        for slot, places in self._places.items():
+        views = [(slot, places) for slot, _, places in self._views]
+        for slot, places in (*self._inputs, *views):
             self.values[slot] = None
             for arguments, at in places:
                 arguments[at] = None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnlite.backend.structure_cache import structure
 from nnlite.constraints import project
 from nnlite.execution import Call, Graph, Memory, Plan, ReferenceExecutor, infer
+from nnlite.execution.graph import Slot
 from nnlite.layers.activations import ActivationLayer, Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -103,6 +104,12 @@ def _last_activations(graph: Graph) -> list[Call | None]:
     ]
 
 
+def _masks(graph: Graph) -> list[Slot | None]:
+    """Return the slot of each output's mask; an empty list where there is none."""
+    slots = [graph.masks.get(slot) for slot in graph.outputs]
+    return slots if any(slot is not None for slot in slots) else []
+
+
 class Objective:
     """The loss of one model, and the way forward and back that belongs to it.
 
@@ -178,6 +185,7 @@ class Objective:
             graph = graph.before(compress(last, joined))  # type: ignore[arg-type]
             testing = testing.before(compress(testing_last, joined))  # type: ignore[arg-type]
         self._graph, self._testing = graph, testing
+        self._masks = [_masks(testing), _masks(graph)]
         self._plans.clear()
 
     def plan(self, inputs: Sequence[Array]) -> Plan:
@@ -209,10 +217,10 @@ class Objective:
 
     def masks(self, x: Any, training: bool) -> list[Array | None] | None:
         """Return which samples of each output count, of the batch ``x`` of the last `forward`."""
-        graph = self._graph if training else self._testing
-        slots = [graph.masks.get(slot) for slot in graph.outputs]
-        if not any(slot is not None for slot in slots):
+        slots = self._masks[training]
+        if not slots:
             return None
+        graph = self._graph if training else self._testing
         values: Any
         if training and self._step is not None:
             values = self._step.values

@@ -750,7 +750,8 @@ class Trainer(Door):
             objective.keep_up(x, y)
             if self._laid_out != structure():  # a callback may have frozen a layer
                 self.lay_out()
-            kept = [(variable, variable.numpy()) for variable in self._unguarded()]
+            unguarded = self._unguarded()
+            kept = [(variable, variable.numpy()) for variable in unguarded] if unguarded else ()
             output = objective.forward(x, training=True)
             value, gradient = self._value_and_gradient(objective, x, y, output, weight, True)
             objective.backward(gradient)
