@@ -205,6 +205,8 @@ class Trainer(Door):
             return MetricsOfOutputs(metrics, weighted_metrics, structure, keys, with_loss)
         if self.built or self.single_ended:
             one_loss_weight(loss_weights)
+            if self.built:
+                losses_by_output(loss, structure or self.output_names)
             return CompiledMetrics(metrics, weighted_metrics)
         # How many outputs there are is not known yet, nor whose metrics these are.
         given = [flatten(one) if is_structure(one) else one for one in (metrics, weighted_metrics)]
