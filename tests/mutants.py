@@ -45,6 +45,9 @@ TESTS = {
     "serialization/objects.py": "test_serialization.py saving/test_bombs.py "
     "saving/test_published_holes.py",
     "models/cloning.py": "saving/test_own_layers.py",
+    "training/heads.py": "test_heads.py",
+    "data/arrays.py": "test_data_several.py",
+    "utils/structures.py": "test_data_several.py",
     "training/data_adapter.py": "saving/test_old_training.py",
     "execution": "test_graph.py gradients/test_graphs.py gradients/test_models.py "
     "test_user_code.py",

@@ -124,7 +124,7 @@ MUTANTS = {
             "return self.weight_penalty() + self._step.penalty()",
             "return self.weight_penalty()",
         ),
-        ("if readers[output] == 1 else None", "if True else None"),
+        ("graph.maker(output) if readers[output] == 1 else None", "graph.maker(output)"),
         ("testing = testing.before(compress(testing_last, joined))", "pass"),
         (
             "return self.weight_penalty() + self.model.activity_penalty(x)",
@@ -132,6 +132,19 @@ MUTANTS = {
         ),
         ("joined.from_logits = True", "joined.from_logits = False"),
         ('or loss.axis != getattr(activation, "axis", -1)', ""),
+    ],
+    "training/heads.py": [
+        ("total += own * value", "total += value"),
+        ("gradient *= own", "gradient *= 1"),
+        ("structure if partly else ()", "()"),
+        ("1.0 if w is None else", "0.0 if w is None else"),
+    ],
+    "data/arrays.py": [
+        ("if not other or other[0] != shape[0]:", "if False:"),
+    ],
+    "utils/structures.py": [
+        ("names = sorted(structure) if by_key", "names = list(structure) if by_key"),
+        ("if lacks or more:", "if lacks:"),
     ],
     "utils/overrides.py": [
         ("depth(cls, function) < at <", "depth(cls, function) <= at <"),
