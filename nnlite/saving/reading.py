@@ -88,7 +88,9 @@ def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> S
     translated, model = _model(config, weights, notes)
     legacy = is_legacy(weights)
     found = (
-        by_order(model, legacy_root(weights)) if legacy else by_class(model, weights, translated)
+        by_order(model, legacy_root(weights), translated)
+        if legacy
+        else by_class(model, weights, translated)
     )
     assign(found)
     _check_all_filled(model, found)
@@ -114,8 +116,8 @@ def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Sequentia
         raise ValueError("model_config is no text")  # noqa: TRY004  data, not a caller's mistake
     config = parse_json(text, "model_config")
     weights = root.group("model_weights") if "model_weights" in root.groups() else root
-    _, model = _model(config, weights, notes)
-    found = by_order(model, weights)
+    translated, model = _model(config, weights, notes)
+    found = by_order(model, weights, translated)
     assign(found)
     _check_all_filled(model, found)
     text = root.attribute("training_config")
@@ -134,8 +136,11 @@ def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Se
     translated = translate(config, notes)
     with weights_from_file(weights.total_elements()):
         model = registry.deserialize(translated)
-        assert isinstance(model, Sequential)  # translate saw to it
-        if not model.built and holds_weights(weights):  # else it was not built either
+        assert model.is_model  # translate saw to it
+        shape = config.get("build_config")
+        if not model.built and isinstance(shape, dict) and shape.get("input_shape"):
+            model.build_from_config(shape)
+        elif not model.built and holds_weights(weights):  # else it was not built either
             model.build(_input_shape(model, weights))
     model.column_names = _column_names(config["config"], model)
     return translated, model
@@ -307,7 +312,7 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
     notes = Notes()
     with naming_file("the configuration"), CustomObjectScope(custom_objects):
         model = registry.deserialize(translate(config, notes))
-        assert isinstance(model, Sequential)
+        assert model.is_model
         settings = config.get("compile_config")
         if isinstance(settings, dict):
             compile_as_told(model, settings, notes)

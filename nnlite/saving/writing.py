@@ -18,12 +18,14 @@ from nnlite.layers import activations
 from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
 from nnlite.models.sequential import Sequential
+from nnlite.ops import Operation
 from nnlite.saving.compile_config import built_optimizer, compile_config
 from nnlite.saving.weight_layouts import (
     attributes,
     class_name,
     in_files,
     in_legacy_order,
+    lists_layers,
     numbered,
     own_variables,
 )
@@ -66,9 +68,13 @@ def model_data(model: Sequential) -> dict[str, Any]:
 def _serialized(layer: Layer) -> dict[str, Any]:
     """Return a layer as plain data, an activation that is no layer in Keras as an `Activation`."""
     data = layer.serialized()
-    if isinstance(layer, Sequential):
-        entries = data["config"]["layers"]
-        entries[len(entries) - len(layer.layers) :] = map(_serialized, layer.layers)
+    if layer.is_model:
+        named = {part.name: part for part in layer.layers}  # type: ignore[attr-defined]
+        entries = data["config"].get("layers")
+        for entry in entries if isinstance(entries, list) else ():
+            name = entry["config"].get("name")
+            if name in named and entry["class_name"] == class_name(named[name]):
+                entry.update(_serialized(named[name]))
     elif written_class(layer) == "Activation" and not isinstance(layer, Activation):
         kept = {key: data["config"][key] for key in ("name", "trainable", "dtype")}
         name = activations.function_name(layer)
@@ -180,7 +186,9 @@ def _check_loadable(model: Sequential) -> None:
 
 def _check_made_again(layer: Layer) -> None:
     cls, config = type(layer), copy.deepcopy(layer.serialized()["config"])
-    if isinstance(layer, Sequential) and "layers" in config:  # each is seen to by itself
+    if layer.is_model and isinstance(config.get("layers"), list):  # each is seen to by itself
+        if "input_layers" in config:
+            return
         config = {key: config[key] for key in config if key != "build_input_shape"} | {"layers": []}
     try:
         cls.from_config(config)
@@ -315,9 +323,10 @@ def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
     layer.save_own_variables(store)
     for key, array in store.items():
         own[key] = as_numeric(f"{key!r} of save_own_variables of layer {layer.name!r}", array)
-    if isinstance(layer, Sequential):
+    if lists_layers(layer):
         below = group.create_group("layers")
-        for name, part in numbered(layer.layers, written_class):
+        layers = [one for one in layer.layers if not isinstance(one, Operation)]  # type: ignore[attr-defined]
+        for name, part in numbered(layers, written_class):
             if part not in skip:
                 _write_layer(below.create_group(name), part, skip)
         return
@@ -350,8 +359,9 @@ def _write_hdf5(model: Sequential, file: BinaryIO, include_optimizer: bool) -> N
         weights = root.create_group("model_weights")
         weights.attrs["keras_version"] = KERAS_VERSION
         weights.attrs["backend"] = "numpy"
-        _write_names(weights, "layer_names", [layer.name for layer in model.layers])
-        for layer in model.layers:
+        layers = [layer for layer in model.layers if not isinstance(layer, Operation)]
+        _write_names(weights, "layer_names", [layer.name for layer in layers])
+        for layer in layers:
             paths = dict(_paths(layer, f"{model.name}/"))
             variables = in_legacy_order(layer)
             group = weights.create_group(layer.name)
@@ -386,7 +396,9 @@ def _legacy(value: Any) -> Any:
     config = value["config"]
     if isinstance(config, Mapping) and "layers" in config:
         config = {**config, "layers": _legacy(config["layers"])}
-    return {"class_name": value.get("registered_name") or value["class_name"], "config": config}
+    calls = {key: value[key] for key in ("name", "inbound_nodes") if key in value}
+    name = value.get("registered_name") or value["class_name"]
+    return {"class_name": name, "config": config, **calls}
 
 
 def _paths(layer: Layer, place: str) -> Iterator[tuple[Any, str]]:
