@@ -34,6 +34,7 @@ TESTS = {
     "gradients/test_models.py",
     "metrics": "test_metrics_values.py test_metrics.py test_metrics_counts.py test_metrics_own.py "
     "test_compile.py",
+    "ops": "test_ops.py",
     "optimizers": "test_optimizers.py test_optimizer_state.py test_optimizer_steps.py "
     "test_optimizer_overrides.py test_schedules.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
@@ -54,6 +55,13 @@ TESTS = {
     "training/trainer.py": "test_user_code.py",
     "utils/data_utils.py": "test_utils.py",
     "backend/variables.py": "saving/test_hostile_models.py",
+}
+TESTS |= dict.fromkeys(
+    ["layers/core/embedding.py", "layers/core/masking.py"], "test_layers_embedding.py"
+)
+TESTS |= {
+    f"layers/merging/{name}.py": "test_layers_merging.py"
+    for name in ("concatenate", "dot", "elementwise", "merge")
 }
 TESTS["layers/activations/base.py"] = f"test_activations.py {TESTS['layers']}"
 TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]

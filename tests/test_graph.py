@@ -194,5 +194,21 @@ def test_masks_pass_through_layers_that_support_them():
         executor.forward([x])
         mask = executor.values[graph.masks[graph.outputs[0]]]
         assert mask.tolist() == [[True, False, True]]
+
+    class Swapped(Layer):
+        def forward(self, x, training=False):
+            return x[:, ::-1]
+
+        def backward(self, gradient):
+            return gradient[:, ::-1]
+
+        def compute_mask(self, inputs, previous_mask=None):
+            return None if previous_mask is None else previous_mask[:, ::-1]
+
+    x[0, 0] = 0
+    graph = Sequential([Input((3, 2)), layers.Masking(), Swapped()]).graph(training=False)
+    executor = ReferenceExecutor(graph)
+    executor.forward([x])
+    assert executor.values[graph.masks[graph.outputs[0]]].tolist() == [[True, False, False]]
     with pytest.warns(UserWarning, match="does not pass masks on"):
         Sequential([Input((3, 2)), layers.Masking(), layers.Flatten()]).graph(training=False)

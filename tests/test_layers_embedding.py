@@ -48,7 +48,7 @@ def test_gradients_of_equal_indices_are_summed_and_those_of_absent_ones_are_0():
     layer.forward(WORDS, training=True)
     layer.embeddings.gradient.fill(np.nan)
     d = np.random.default_rng(2).standard_normal((2, 3, 3))
-    layer.backward(d)
+    assert not layer.backward(d).any()  # whole numbers have no slope
     expected = [d[0, 1] + d[1, 2], d[1, 0], np.zeros(3), d[0, 0] + d[0, 2] + d[1, 1]]
     np.testing.assert_allclose(layer.embeddings.gradient, expected, rtol=1e-12)
 
@@ -176,7 +176,7 @@ def test_a_model_learns_the_sentiment_of_words():
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_files_keep_embeddings_and_masking(tmp_path, suffix):
-    model = Sequential([embedding(mask_zero=True), Masking(2.0), Flatten(), Dense(1)])
+    model = Sequential([embedding(mask_zero=True), Masking(2.0), Dense(1)])
     model.build((None, 3))
     model.save(tmp_path / f"model{suffix}")
     again = load_model(tmp_path / f"model{suffix}")

@@ -90,6 +90,7 @@ def test_concatenate_joins_along_any_axis_but_the_first():
         ((1, 2), [(2, 3, 5), (2, 4, 3)], "bij,bki->bjk"),
         ([-2, -1], [(2, 3, 5), (2, 4, 3)], "bij,bki->bjk"),
         (2, [(2, 5, 3, 2), (2, 4, 3, 6)], "bjil,bkim->bjlkm"),
+        ((1, 3), [(2, 3, 5, 2), (2, 4, 6, 3)], "bijl,bkmi->bjlkm"),
     ],
 )
 @pytest.mark.parametrize("normalize", [False, True])
@@ -113,6 +114,13 @@ def test_the_cosine_of_a_vector_of_zeros_is_0_and_has_a_finite_gradient():
     dx, dy = layer.backward(np.ones((1, 1)))
     np.testing.assert_allclose(dx, [[0.6e7, 0.8e7]])  # below 1e-7 a length counts as 1e-7
     np.testing.assert_array_equal(dy, [[0, 0]])
+
+
+def test_a_vector_shorter_than_epsilon_is_divided_by_epsilon():
+    layer = made("Dot", normalize=True)
+    y = layer.forward([np.array([[6e-8, 0.0]]), np.array([[3.0, 4.0]])], training=True)
+    np.testing.assert_allclose(y, [[0.36]])
+    np.testing.assert_allclose(layer.backward(np.ones((1, 1)))[0], [[0.6e7, 0.8e7]])
 
 
 # ---- gradients ----------------------------------------------------------------------------------
@@ -202,6 +210,7 @@ def test_shapes_that_are_told():
     assert add.compute_output_shape([(None, 4, 3), (7, 3)]) == (7, 4, 3)
     assert add.compute_output_shape([(None, None, 3), (None, 4, 1)]) == (None, None, 3)
     assert add.compute_output_shape([(None,), (None, 3)]) == (None, 3)
+    assert add.compute_output_shape([(None, 3), (1, 1)]) == (1, 3)
     assert dot.compute_output_shape([(None, 20), (None, 30, 20)]) == (None, 30)
     assert dot.compute_output_shape([(None, 3), (None, 1, 3)]) == (None, 1)
     assert join.compute_output_shape([(None, 2, 3), (None, 5, 3)]) == (None, 7, 3)

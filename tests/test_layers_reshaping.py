@@ -1,10 +1,13 @@
 """Flatten, Reshape, Permute and RepeatVector: known arrangements, and what they refuse."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from nnlite import Input, Sequential
-from nnlite.layers import Dense, Flatten, Permute, RepeatVector, Reshape
+from nnlite.execution import Memory, Plan, ReferenceExecutor
+from nnlite.layers import Activation, Dense, Flatten, Permute, RepeatVector, Reshape
 
 X = np.arange(24.0, dtype="float32").reshape(2, 3, 4)
 
@@ -94,3 +97,48 @@ def test_a_model_that_cannot_be_reshaped_is_not_built():
         model.build((None, 5))
     assert not model.built
     assert not model.layers[0].built
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_plan_with_views_computes_what_the_reference_executor_does(dtype):
+    generator = np.random.default_rng(2)
+    model = Sequential(
+        [
+            Input((3, 4), dtype=dtype),
+            Permute((2, 1), dtype=dtype),  # a view of the input, another at each step
+            Reshape((2, 6), dtype=dtype),  # of which this is none: its numbers are out of order
+            Dense(6, activation="tanh", dtype=dtype),
+            Reshape((3, 4), dtype=dtype),  # a view of an array of the plan
+            Activation(
+                "sigmoid", dtype=dtype
+            ),  # which may not take the place of what tanh puts out
+            Permute((2, 1), dtype=dtype),
+            Flatten(dtype=dtype),
+            Dense(2, activation="tanh", dtype=dtype),
+        ]
+    )
+    graph, learning = model.graph(training=True), model.learning_variables()
+    batches = generator.standard_normal((3, 5, 3, 4)).astype(dtype)
+    plan = Plan(graph, learning, [batches[0]], Memory())
+    reference = ReferenceExecutor(graph, learning)
+    for x in batches:
+        results = []
+        for executor in (reference, plan):
+            (y,) = executor.forward([x])
+            executor.backward([np.cos(y)])
+            results.append([y, *(weight.gradient.copy() for weight in learning)])
+        plan.forget_inputs()
+        for one, other in zip(*results, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_view_of_a_batch_is_let_go_with_it():
+    model = Sequential([Input((3, 4)), Flatten(), Reshape((12,)), Dense(1)])
+    x = np.ones((5, 3, 4), "float32")
+    held = sys.getrefcount(x)
+    learning = model.learning_variables()
+    plan = Plan(model.graph(training=True), learning, [np.zeros_like(x)], Memory())
+    plan.forward([x])
+    assert sys.getrefcount(x) > held
+    plan.forget_inputs()
+    assert sys.getrefcount(x) == held

@@ -28,7 +28,7 @@ BITS = np.array([[0.0], [1.0]] * 4, "float32")
 
 # What only a user calls: nothing that nnlite does by itself stands in for one of these.
 BY_HAND = {
-    *("get_weights", "set_weights", "count_params", "adapt", "beta", "gamma", "scale"),
+    *("scratch", "get_weights", "set_weights", "count_params", "adapt", "beta", "gamma", "scale"),
     *("fit", "evaluate", "predict", "compile", "get_layer", "pop", "load_weights", "to_json"),
     *("train_on_batch", "test_on_batch", "predict_on_batch", "metrics_names", "compiled"),
     *(
@@ -242,6 +242,7 @@ LAYERS = [
     cls
     for cls in public_classes(layers, layers.Layer)
     if cls.__name__ not in ("InputLayer", "ActivationLayer")
+    and not (cls.takes_several or cls.takes_integers)  # they stand in no chain of floats
 ]
 
 

@@ -98,6 +98,7 @@ class Plan:
         written = {id(v) for c in graph.calls if self._visits(c) for v in c.variables()}
         self._unwritten = [v.gradient for v in learning if id(v) not in written]
         self._settling = [*self._settled()]
+        self._unsettled: Sequence[Bound] = ()
         self._places = {slot: self._places_of(self._values[slot]) for slot in self._dynamic}
         self._output_places = {slot: self._places_of(array) for slot, array in self._direct.items()}
 
@@ -345,6 +346,7 @@ class Plan:
                 arguments[at] = x
         for function, arguments in self._forward:
             function(*arguments)
+        self._unsettled = self._settling
         return [values[slot] for slot in self.graph.outputs]
 
     def backward(self, gradients: Sequence[Array | None]) -> None:
@@ -382,8 +384,9 @@ class Plan:
 
     def settle(self) -> None:
         """Write down what the last `forward` has gathered, such as moving averages."""
-        for function, arguments in self._settling:
+        for function, arguments in self._unsettled:
             function(*arguments)
+        self._unsettled = ()
 
     def __str__(self) -> str:
         rows = [("call", "output", "in place", "gradient of the input")]

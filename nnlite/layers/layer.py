@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -256,10 +257,13 @@ class Layer(Configurable):
             require_derivative(cls, Layer, "forward", "backward", "self, gradient")
         except TypeError as error:
             raise TypeError(f"{error} {cls.recipe}".strip()) from None
-        cls.of_user = overridden(cls, "forward", "backward", "apply", "chain", "settle")
+        if overridden(cls, "compute_mask"):
+            cls.supports_masking = cls.makes_mask = True
+        passes = ("forward", "backward", "apply", "chain", "settle", "compute_mask")
+        cls.of_user = overridden(cls, *passes)
         own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
         cls.primitive = own and not cls.of_user
-        cls.views = cls.forward_view is not Layer.forward_view
+        cls.views = cls.primitive and cls.forward_view is not Layer.forward_view
         cls.forward_names = tuple(inspect.signature(cls.forward_into).parameters)[1:]
         back = inspect.signature(cls.backward_into).parameters
         cls.backward_names = tuple(back)[1:]
@@ -549,6 +553,15 @@ class Layer(Configurable):
         self._variables.append(variable)
         restructured()
         return variable
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
+        """Return a new array, its contents arbitrary. Deprecated: use ``np.empty``."""
+        warnings.warn(
+            "Layer.scratch is deprecated and will be gone in 0.4: use np.empty(shape, self.dtype).",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return np.empty(shape, dtype or self.dtype)
 
     def sublayers(self) -> Sequence[Layer]:
         """Return the layers that this one holds and runs."""

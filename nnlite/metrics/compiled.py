@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,11 @@ from nnlite.serialization.objects import (
     get_registered_object,
     serialize_keras_object,
 )
+from nnlite.utils.structures import arranged, flatten
 from nnlite.utils.user_code import read_only
 from nnlite.utils.validation import ArgumentError, as_numeric
 
-__all__ = ["CompiledMetrics", "deserialize", "get", "serialize"]
+__all__ = ["CompiledMetrics", "MetricsOfOutputs", "deserialize", "get", "serialize", "unique"]
 
 Array = NDArray[Any]
 
@@ -116,8 +117,10 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 class MeanLoss(Mean):
     """The mean loss of the batches so far, in plain numbers: each step adds to them."""
 
-    def __init__(self) -> None:
-        Metric.__init__(self, None, "loss")
+    direction = "down"
+
+    def __init__(self, name: str = "loss") -> None:
+        Metric.__init__(self, None, name)
         self.reset_state()
 
     def _add(self, total: float, count: float, per_sample: float = 1.0) -> None:
@@ -161,10 +164,7 @@ class CompiledMetrics:
             ("metrics", metrics, False),
             ("weighted_metrics", weighted_metrics, True),
         ]:
-            if given is not None and not isinstance(given, (list, tuple, Mapping)):
-                raise ArgumentError(
-                    f"{name} must be a list, such as ['accuracy']. Received: {given!r}"
-                )
+            _check_structure(name, given)
             for one in _flat(given or []):
                 known = one
                 if not _follows_from_data(one):
@@ -191,6 +191,10 @@ class CompiledMetrics:
         if self.shapes is None:
             return [one for one, _ in self.asked if isinstance(one, Metric)]
         return [metric for metric, _ in self._used.values()]
+
+    def say_missing(self, missing: Sequence[str | None]) -> None:
+        """Take for the one output the activation that it lacks, where it is logits."""
+        (self.missing,) = missing
 
     @property
     def wanted(self) -> bool:
@@ -239,13 +243,10 @@ class CompiledMetrics:
         """Return each name in logs with its metric, or a class for one that follows from data."""
         kinds: dict[str, Any] = {}
         for one, weighted in self.asked:
-            name = base = one if isinstance(one, str) else one.name
+            name = one if isinstance(one, str) else one.name
             if weighted and name in kinds:
-                name = base = f"weighted_{base}"
-            number = 0
-            while name in kinds:
-                number += 1
-                name = f"{base}_{number}"
+                name = f"weighted_{name}"
+            name = unique(name, kinds)
             kinds[name] = _BY_SHAPE[one.lower()][0] if isinstance(one, str) else one
         return kinds
 
@@ -274,6 +275,136 @@ class CompiledMetrics:
         self.loss.reset_state()
         for metric, _ in self._used.values():
             metric.reset_state()
+
+
+def _check_structure(name: str, given: Any) -> None:
+    if given is not None and not isinstance(given, (list, tuple, Mapping)):
+        raise ArgumentError(f"{name} must be a list, such as ['accuracy']. Received: {given!r}")
+
+
+class MetricsOfOutputs(CompiledMetrics):
+    """The metrics of a model of several outputs, and the mean loss of each.
+
+    In logs they stand behind the loss: first the losses of the outputs, where there are several,
+    then the metrics in the order of their names.
+
+    Args:
+        metrics: Names, metrics, losses or functions, for each output one or a list of them: in a
+            list in the order of the outputs, or a dict by their names. Outputs may be left out.
+        weighted_metrics: The same, for those that take the sample weights.
+        structure: The names of the outputs, in a structure as that of the output.
+        names: What the outputs are called in logs.
+        with_loss: Those that have a loss.
+
+    Raises:
+        TypeError: If either is neither list nor dict, or an entry is nothing of the kind.
+        ValueError: If the name of a metric or output is unknown, or there are not as many entries
+            as outputs.
+    """
+
+    def __init__(
+        self,
+        metrics: Any,
+        weighted_metrics: Any,
+        structure: Any,
+        names: Sequence[str],
+        with_loss: Sequence[str],
+    ) -> None:
+        super().__init__([], [])
+        optional = {*names, *flatten(structure)}
+        parts = []
+        for name, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            _check_structure(name, given)
+            parts.append(arranged(name, given or {}, structure, "output", optional))
+        self.names = list(names)
+        self.with_loss = list(with_loss)
+        self.outputs = [
+            CompiledMetrics(*[[] if one is None else [one] for one in (plain, weighted)])
+            for plain, weighted in zip(*parts, strict=True)
+        ]
+        self.asked = [one for output in self.outputs for one in output.asked]
+        self.losses = {n: MeanLoss(f"{n}_loss") for n in with_loss if len(with_loss) > 1}
+
+    @property
+    def all(self) -> list[Metric]:
+        """The mean losses of the outputs, and the metrics; see `CompiledMetrics.all`."""
+        return [*self.losses.values(), *(one for output in self.outputs for one in output.all)]
+
+    def has_metric(self, name: str) -> bool:
+        """Return whether the output of a name has a metric."""
+        return self.outputs[self.names.index(name)].wanted
+
+    def say_missing(self, missing: Sequence[str | None]) -> None:
+        """Take the activation that each output lacks, as `CompiledMetrics.say_missing`."""
+        for output, own in zip(self.outputs, missing, strict=True):
+            output.say_missing([own])
+
+    def add_losses(self, values: Sequence[float | None], rows: int) -> None:
+        """Take in the loss of each output for a batch of so many samples."""
+        for name, value in zip(self.names, values, strict=True):
+            if name in self.losses and value is not None:
+                self.losses[name].add(value, rows)
+
+    def update(self, y_true: Any, y_pred: Any, sample_weight: Any) -> None:
+        """Take in one batch: lists of arrays, in the order of the outputs."""
+        weights = sample_weight or [None] * len(self.names)
+        for output, *arrays in zip(self.outputs, y_true, y_pred, weights, strict=True):
+            if output.wanted:
+                output.update(*arrays)
+
+    @property
+    def shapes(self) -> Any:
+        """The shapes of each output's samples, once they are known."""
+        shapes = [output.shapes for output in self.outputs]
+        return None if all(shape is None for shape in shapes) else shapes
+
+    @shapes.setter
+    def shapes(self, value: Any) -> None:
+        """Ignored: the outputs know."""
+
+    def settle(self, shapes: Any) -> None:
+        """Choose the forms that fit, as `CompiledMetrics.settle`, for each output."""
+        for output, own in zip(self.outputs, shapes or [None] * len(self.outputs), strict=True):
+            output.settle(own)
+
+    def kinds(self) -> dict[str, Any]:
+        """Return each name in logs with its metric or mean loss, or a class."""
+        kinds: dict[str, Any] = {one.name: one for one in self.losses.values()}
+        for output_name, output in zip(self.names, self.outputs, strict=True):
+            for name, kind in output.kinds().items():
+                kinds[f"{output_name}_{name}"] = kind
+        return kinds
+
+    def results(self) -> dict[str, Any]:
+        """Return each mean loss and metric's result by name, as `CompiledMetrics.results`."""
+        found = {one.name: one.result() for one in self.losses.values() if not one.empty}
+        results = {
+            f"{output_name}_{name}": value
+            for output_name, output in zip(self.names, self.outputs, strict=True)
+            for name, value in output.results().items()
+        }
+        return found | dict(sorted(results.items()))
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        super().reset_state()
+        for loss in self.losses.values():
+            loss.reset_state()
+        for output in self.outputs:
+            output.reset_state()
+
+
+def unique(name: str, taken: Container[str]) -> str:
+    """Return ``name``, numbered if it is taken.
+
+    >>> unique("mae", ["mae", "mae_1"])
+    'mae_2'
+    """
+    base, number = name, 0
+    while name in taken:
+        number += 1
+        name = f"{base}_{number}"
+    return name
 
 
 def _flat(given: Any) -> Iterator[Any]:

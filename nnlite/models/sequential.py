@@ -54,6 +54,8 @@ class Sequential(Model):
         "all_layers": Layer.refused_overrides["all_layers"],
     }
 
+    single_ended = True
+
     def __init__(
         self,
         layers: Iterable[Layer] | None = None,
@@ -99,6 +101,11 @@ class Sequential(Model):
         if first.takes_integers and self._input_layer is not None:
             return self._input_layer.data_type
         return first.default_input_dtype or self.dtype
+
+    @property
+    def input_dtypes(self) -> list[str]:
+        """The type of the input's entries, in a list."""
+        return super().input_dtypes if self.built or not self._layers else [self._input_dtype()]
 
     def _set_tensors(self, output: Any) -> None:
         self._tensors = dict.fromkeys((False, True), (self.input, output))

@@ -38,11 +38,8 @@ from nnlite.ops.functions import (
     transpose,
     true_divide,
 )
-from nnlite.ops.operation import Operation
-from nnlite.ops.tensorflow import from_tf_function
 
 __all__ = [
-    "Operation",
     "abs",
     "absolute",
     "add",
@@ -52,7 +49,6 @@ __all__ = [
     "divide",
     "exp",
     "expand_dims",
-    "from_tf_function",
     "log",
     "matmul",
     "max",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import math
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,20 +12,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses
-from nnlite.data.arrays import Samples
+from nnlite.data.arrays import Samples, check_rows, grouped, rows_of
 from nnlite.data.blocks import StoredSamples
 from nnlite.data.frames import column_names
 from nnlite.data.iterables import first_batch, named_batch
-from nnlite.data.sources import IterableSamples, holds_batches, is_stored, open_stored, unpacked
+from nnlite.data.sources import IterableSamples, holds_batches, open_stored, unpacked
 from nnlite.data.weights import class_weights
-from nnlite.training.objective import Objective, default_loss
+from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
+from nnlite.training.heads import (
+    Heads,
+    is_structure,
+    loss_weights_by_output,
+    losses_by_output,
+    output_keys,
+)
+from nnlite.training.objective import Objective, default_loss, final_activations
 from nnlite.training.prediction import Predictor
-from nnlite.utils.validation import as_numeric, check_finite, only_one, sample_weights
+from nnlite.utils.structures import SHAPES, arranged, flatten
+from nnlite.utils.validation import (
+    as_numeric,
+    check_finite,
+    check_number,
+    only_one,
+    sample_weights,
+)
 
 __all__ = ["Door"]
 
 Array = NDArray[Any]
 AnySamples = Samples | StoredSamples | IterableSamples
+AnyLoss = losses.Loss | Heads
 
 
 class Door(Predictor):
@@ -30,13 +49,16 @@ class Door(Predictor):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._loss: losses.Loss | None = None  # what compile was given, or the last fit chose
+        #: What compile was given, or the last fit chose: a loss, or a list or dict by output.
+        self._loss: Any = None
         self._chooses_loss = True
         #: What its file says of compile's arguments that is not known here.
         self.unread: dict[str, Any] = {}
         self._crossentropy = False  # whether the loss that is chosen is to be one
-        self._loss_weight = 1.0
+        self._loss_weights: Any = None  # as compile was given them
         self._objective: Objective | None = None
+        self.compiled_metrics = CompiledMetrics([], [])
+        self.compile_arguments: dict[str, Any] = {}  # what compile was given
 
     def _data_door(
         self,
@@ -46,7 +68,7 @@ class Door(Predictor):
         class_weight: Any,
         batch_size: int | None,
         part: str = "",
-        loss: losses.Loss | None = None,
+        loss: AnyLoss | None = None,
         like: AnySamples | None = None,
         own: bool = False,
     ) -> tuple[AnySamples, Objective]:
@@ -66,7 +88,7 @@ class Door(Predictor):
             own: Whether a step of the user's takes them, which may do without targets.
         """
         names = (f"{part}x", f"{part}y", f"{part}sample_weight")
-        if is_stored(x, y, sample_weight):
+        if self._stores(x, y, sample_weight):
             return self._stored_door(x, y, sample_weight, class_weight, names, loss, like)
         if holds_batches(x) and (y is None or not isinstance(x, (list, tuple))):
             for name, given, instead in [
@@ -88,39 +110,130 @@ class Door(Predictor):
         sample_weight: Any,
         class_weight: Any,
         names: tuple[str, str, str] = ("x", "y", "sample_weight"),
-        loss: losses.Loss | None = None,
+        loss: AnyLoss | None = None,
         like: AnySamples | None = None,
         own: bool = False,
     ) -> tuple[Samples, Objective]:
         """Check all that a step is given, and return it as arrays, with what to minimise."""
         columns = self.column_names or (like and like.names) or column_names(x)
         x = self._input_door(names[0], x, like)
+        types = self.input_types()
+        if type(x) is list:
+            columns, rows = None, rows_of(x)
+            shapes: Any = [array.shape for array in x]
+        else:
+            types, rows, shapes = types[0], len(x), x.shape
+        samples = partial(Samples, dtype=types, names=columns, weight_dtype=self.dtype)
         if own and y is None and sample_weight is None and class_weight is None:
-            objective = self._objective or Objective(self._loss or losses.MeanSquaredError(), self)
-            return Samples(x, None, None, self.dtype, self.dtype, columns), objective
-        y = as_numeric(names[1], y if len(x) == 1 else only_one(y, 1))
-        if y.ndim == 0 or len(y) != len(x):
+            data = samples(x, None, None, target_dtype=self.dtype)
+            return data, self._objective or Objective(self.loss_by_hand(), self)
+        if self.ends()[1] is not None and len(self.output_names) > 1:
+            if class_weight is not None:
+                raise ValueError(
+                    "class_weight is for models of a single output. Use sample_weight, by output."
+                )
+            heads, y, weight, dtypes = self._targets_of_heads(
+                names, shapes, y, sample_weight, loss if isinstance(loss, Heads) else None
+            )
+            data = samples(x, y, weight, target_dtype=dtypes)
+            return data, self._objective_for(heads)
+        y = as_numeric(names[1], self._single_output(y, rows))
+        if y.ndim == 0 or len(y) != rows:
+            label, shape = (names[0], shapes) if type(x) is not list else ("x[0]", shapes[0])
             raise ValueError(
-                f"{names[0]} and {names[1]} must have the same number of samples. Received: "
-                f"{names[0]} of shape {x.shape}, {names[1]} of shape {y.shape}"
+                f"{label} and {names[1]} must have the same number of samples. Received: "
+                f"{label} of shape {shape}, {names[1]} of shape {y.shape}"
             )
         check_finite(names[1], y, self.dtype)
-        output = (len(x), *self.sample_shape(x.shape[1:]))
-        loss = loss or self._loss_for(y, output)
+        (output,) = self._output_shapes(shapes)
+        if not isinstance(loss, losses.Loss):
+            loss = self._loss_for(y, output)
         y = loss.check_targets(names[1], y, output)
         weight = None
         if sample_weight is not None:
-            samples = loss.samples_shape(output)
-            weight = sample_weights(names[2], sample_weight, samples, self.dtype)
+            sample_weight = self._single_output(sample_weight, rows)
+            weight = sample_weights(names[2], sample_weight, loss.samples_shape(output), self.dtype)
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValueError("Give class_weight or sample_weight, not both.")
             weight = class_weights(class_weight, y)
         target_dtype = np.intp if loss.takes_indices else self.dtype
-        data = Samples(x, y, weight, self.dtype, target_dtype, columns)
-        if self._objective is not None and self._objective.loss is loss:
-            return data, self._objective
-        return data, Objective(loss, self)
+        data = samples(x, y, weight, target_dtype=target_dtype)
+        return data, self._objective_for(loss)
+
+    def _objective_for(self, loss: AnyLoss) -> Objective:
+        """Return the objective of a loss, the one in use if it is that of this very loss."""
+        known = self._objective
+        return known if known is not None and known.loss is loss else Objective(loss, self)
+
+    def _output_shapes(self, shapes: Any) -> list[tuple[int, ...]]:
+        """Return the shapes of the outputs for inputs of ``shapes``."""
+        if type(shapes) is not list and self.ends()[1] is None:
+            return [(shapes[0], *self.sample_shape(shapes[1:]))]
+        return flatten(self.compute_output_shape(shapes), SHAPES)
+
+    def _single_output(self, y: Any, rows: int) -> Any:
+        """Return the only array of a list or, by the name of the output, of a dict."""
+        if isinstance(y, Mapping) and list(y) in (self.output_names, self.ends()[1]):
+            return next(iter(y.values()))
+        return y if rows == 1 else only_one(y, 1)
+
+    def _targets_of_heads(
+        self, names: tuple[str, str, str], shapes: Any, y: Any, weight: Any, heads: Heads | None
+    ) -> tuple[Heads, list[Any], list[Any] | None, list[Any]]:
+        """Check the targets and weights of several outputs.
+
+        Returns:
+            The losses, the targets of each output, the weights, and the types of the targets.
+        """
+        structure, outputs = self.ends()[1], self._output_shapes(shapes)
+        keys, rows = output_keys(structure), outputs[0][0]
+        left_out = self._left_out() if heads is None else heads.left_out
+        metrics = self._metrics_of(keys, left_out)
+        ys = []
+        for key, part in zip(
+            keys, arranged(names[1], y, structure, "output", left_out), strict=True
+        ):
+            label = f"{names[1]}[{key!r}]"
+            if part is None and key in left_out:
+                if metrics.has_metric(key):
+                    raise ValueError(f"{label} is missing: output {key!r} has a metric.")
+                ys.append(None)
+                continue
+            array = as_numeric(label, part)
+            check_rows([(names[0], np.empty((rows, 0))), (label, array)])
+            check_finite(label, array, self.dtype)
+            ys.append(array)
+        if heads is None:
+            heads = self._heads_for(ys, outputs)
+        ys = heads.check_targets(names[1], ys, outputs)
+        dtypes = [
+            np.intp
+            if indices or (own is None and y is not None and y.dtype.kind in "iub")
+            else (self.dtype)
+            for indices, own, y in zip(heads.takes_indices, heads.losses, ys, strict=True)
+        ]
+        if weight is None:
+            return heads, ys, None, dtypes
+        if not is_structure(weight):
+            weight = [weight] * len(keys)
+        weights = arranged(names[2], weight, structure, "output", left_out)
+        return (
+            heads,
+            ys,
+            [
+                None
+                if part is None
+                else sample_weights(
+                    f"{names[2]}[{key!r}]",
+                    part,
+                    shape[:1] if own is None else own.samples_shape(shape),
+                    self.dtype,
+                )
+                for key, part, own, shape in zip(keys, weights, heads.losses, outputs, strict=True)
+            ],
+            dtypes,
+        )
 
     def _stored_door(
         self,
@@ -129,14 +242,14 @@ class Door(Predictor):
         sample_weight: Any,
         class_weight: Any,
         names: tuple[str, str, str],
-        loss: losses.Loss | None,
+        loss: AnyLoss | None,
         like: AnySamples | None,
     ) -> tuple[StoredSamples, Objective]:
         """Check the first row of stored data, and return what checks the rest as it is read."""
-        opener, _ = open_stored(x, y, sample_weight)
+        opener, counts = open_stored(x, y, sample_weight, arrange=self._arranged)
         with opener() as columns:
             rows = len(columns[0])
-            first = [None if column is None else column[:1] for column in columns]
+            first = grouped([None if column is None else column[:1] for column in columns], counts)
         samples, objective = self._door(
             first[0], first[1], first[2], class_weight, names, loss, like
         )
@@ -150,14 +263,29 @@ class Door(Predictor):
             self._door(parts[0], parts[1], parts[2], None, at, objective.loss, like)
 
         weigh = None if class_weight is None else partial(class_weights, class_weight)
-        return StoredSamples(opener, (0, rows), shapes, dtypes, admit, weigh), objective
+        return StoredSamples(opener, (0, rows), shapes, dtypes, admit, weigh, counts), objective
+
+    def _arranged(self, parts: Sequence[Any]) -> list[Any]:
+        """Return x, y and weight of stored data, each one column or a list in the model's order."""
+        x, y, weight = parts
+        x = self.arranged_input("x", x)
+        structure = self.ends()[1]
+        if structure is None or len(flatten(structure)) == 1:
+            return [x, y, weight]
+        every = output_keys(structure)  # what is missing is told when the first row is checked
+        y = arranged("y", y, structure, "output", every)
+        if weight is not None and not is_structure(weight):
+            weight = [weight] * len(every)
+        if weight is not None:
+            weight = arranged("sample_weight", weight, structure, "output", every)
+        return [x, y, weight]
 
     def _batches_door(
         self,
         source: Any,
         class_weight: Any,
         names: tuple[str, str, str],
-        loss: losses.Loss | None,
+        loss: AnyLoss | None,
         like: AnySamples | None,
         own: bool,
     ) -> tuple[IterableSamples, Objective]:
@@ -165,7 +293,7 @@ class Door(Predictor):
         first, source = first_batch(source)
 
         def door(
-            batch: Any, loss: losses.Loss | None, like: AnySamples | None
+            batch: Any, loss: AnyLoss | None, like: AnySamples | None
         ) -> tuple[Samples, Objective]:
             parts = unpacked(batch, targets=not own)
             return self._door(*parts, class_weight, names, loss, like, own)
@@ -191,9 +319,94 @@ class Door(Predictor):
     def _loss_for(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
         """Return the compiled loss, or without one what fits the last layer and the targets."""
         self.check_read("loss")
-        loss = self._loss
+        loss = self.single_loss()
         if loss is not None and not self._chooses_loss:
             return loss
         fitting = default_loss(self.final_activation(), y, output_shape, self._crossentropy)
-        fitting._loss_weight = self._loss_weight
+        fitting._loss_weight = one_loss_weight(self._loss_weights)
         return loss if loss is not None and type(loss) is type(fitting) else fitting
+
+    def single_loss(self) -> losses.Loss | None:
+        """Return the loss of a single output, with its weight; None where it follows from data."""
+        if is_structure(self._loss):
+            structure = self.ends()[1] or self.output_names
+            (given,) = losses_by_output(self._loss, structure)
+            Heads(self.output_names, [given], [1.0])  # which refuses None
+            self._chooses_loss = self._crossentropy = isinstance(given, str)
+            self._loss = None if isinstance(given, str) else given
+        loss, weight = self._loss, one_loss_weight(self._loss_weights)
+        if loss is not None and loss._loss_weight != weight:
+            self._loss = loss = copy.copy(loss)  # whose weight is its own
+            loss._loss_weight = weight
+        return loss
+
+    def _heads_for(self, ys: Sequence[Any] | None = None, outputs: Sequence[Any] = ()) -> Heads:
+        """Return the losses of several outputs, those that are to be chosen by their targets.
+
+        Args:
+            ys: The targets; None for the mean squared error where a loss is to be chosen.
+            outputs: The shapes of the outputs.
+        """
+        self.check_read("loss")
+        structure = self.ends()[1]
+        given = losses_by_output(self._loss, structure)
+        if not is_structure(self._loss) and self._chooses_loss:
+            given = ["crossentropy" if self._crossentropy else "fitting"] * len(given)
+        known = self._objective.loss if self._objective is not None else None
+        before = known.losses if isinstance(known, Heads) else [None] * len(given)
+        activations = final_activations(self)
+        chosen: list[losses.Loss | None] = []
+        for at, loss in enumerate(given):
+            own = loss
+            if isinstance(loss, str):
+                own = losses.MeanSquaredError()
+                if ys is not None:
+                    own = default_loss(activations[at], ys[at], outputs[at], loss != "fitting")
+                own = before[at] if type(before[at]) is type(own) else own
+            chosen.append(own)
+        weights = loss_weights_by_output(self._loss_weights, structure, chosen)
+        heads = Heads(output_keys(structure), chosen, weights)
+        return known if isinstance(known, Heads) and heads.same_as(known) else heads
+
+    def _left_out(self) -> list[str]:
+        """Return the names of the outputs that `compile` was told to leave out."""
+        if not is_structure(self._loss):
+            return []
+        structure = self.ends()[1]
+        given = losses_by_output(self._loss, structure)
+        return [k for k, loss in zip(output_keys(structure), given, strict=True) if loss is None]
+
+    def _metrics_of(self, keys: Sequence[str], left_out: Sequence[str]) -> MetricsOfOutputs:
+        """Arrange the metrics of `compile` by outputs, if they are not, and return them."""
+        with_loss = [key for key in keys if key not in left_out]
+        known = self.compiled_metrics
+        if isinstance(known, MetricsOfOutputs) and known.with_loss == with_loss:
+            return known
+        asked = [self.compile_arguments.get(name) for name in ("metrics", "weighted_metrics")]
+        made = MetricsOfOutputs(*asked, self.ends()[1], keys, with_loss)
+        self.compiled_metrics = made
+        return made
+
+    def loss_by_hand(self) -> AnyLoss:
+        """Return what is minimised before any data have told which loss fits."""
+        if self.ends()[1] is not None and len(self.output_names) > 1:
+            return self._heads_for()
+        return self.single_loss() or losses.MeanSquaredError()
+
+
+def one_loss_weight(given: Any) -> float:
+    """Return the weight of the one output, which may stand in a list or dict.
+
+    Raises:
+        TypeError: If it is not a number.
+        ValueError: If there are several.
+    """
+    if is_structure(given):
+        weights = list(given.values()) if isinstance(given, Mapping) else given
+        if len(weights) != 1:
+            raise ValueError(
+                "loss_weights must be one number, as the model has one output. Received: "
+                f"loss_weights={given!r}"
+            )
+        (given,) = weights
+    return 1.0 if given is None else check_number("loss_weights", given, -math.inf)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import structure
@@ -24,10 +26,12 @@ from nnlite.losses import (
     SparseCategoricalCrossEntropy,
 )
 from nnlite.losses.labels import form
+from nnlite.training.heads import Heads
 from nnlite.training.prediction import Predictor
+from nnlite.utils.structures import SHAPES, flatten, map_structure
 from nnlite.utils.user_code import penalty, penalty_gradient
 
-__all__ = ["Objective", "default_loss"]
+__all__ = ["Objective", "default_loss", "final_activations"]
 
 Array = NDArray[Any]
 
@@ -79,24 +83,37 @@ def from_logits(loss: Loss, activation: Layer | None) -> Loss | None:
     return joined
 
 
-def _last_activation(graph: Graph) -> Call | None:
-    """Return the call of an activation that makes the graph's output, and nobody else reads."""
-    (output,) = graph.outputs
-    maker = graph.maker(output)
-    if maker is None or graph.readers()[output] > 1:
-        return None
-    return maker if isinstance(maker.layer, ActivationLayer) else None
+def final_activations(model: Predictor) -> list[Layer | None]:
+    """Return the activation that makes each output of a model, if one does."""
+    if model.of_user:
+        return [None] * len(model.output_names)
+    graph = model.graph(False)
+    makers = [graph.maker(slot) for slot in graph.outputs]
+    layers = [maker.layer if maker is not None else None for maker in makers]
+    return [layer if isinstance(layer, ActivationLayer) else None for layer in layers]
+
+
+def _last_activations(graph: Graph) -> list[Call | None]:
+    """Return for each output the call of an activation that makes it, and nobody else reads."""
+    readers = graph.readers()
+    makers = [graph.maker(output) if readers[output] == 1 else None for output in graph.outputs]
+    return [
+        maker if maker is not None and isinstance(maker.layer, ActivationLayer) else None
+        for maker in makers
+    ]
 
 
 class Objective:
     """The loss of one model, and the way forward and back that belongs to it.
 
+    Inputs, outputs and targets are single arrays, or flat lists where the model has several.
+
     Args:
-        loss: The loss.
+        loss: The loss; of several outputs, `Heads`.
         model: The model that it is minimised for.
     """
 
-    def __init__(self, loss: Loss, model: Predictor) -> None:
+    def __init__(self, loss: Loss | Heads, model: Predictor) -> None:
         self.loss = loss
         self.model = model
         self._settled = -1  # the structure that what follows is of
@@ -105,37 +122,32 @@ class Objective:
         self._step: Plan | None = None  # that of the last step
         self.settle()
 
-    def warn_of_mismatch(self, output_shape: tuple[Any, ...]) -> str | None:
-        """Warn where last activation and loss do not go together.
+    @property
+    def _losses(self) -> list[Loss | None]:
+        """The loss of each output."""
+        return self.loss.losses if isinstance(self.loss, Heads) else [self.loss]
+
+    def warn_of_mismatch(self, output_shapes: Any) -> list[str | None]:
+        """Warn where a last activation and its loss do not go together.
 
         Returns:
-            Where the output is logits, the name of the activation that would make probabilities.
+            For each output that is logits, the name of the activation that would make them
+            probabilities; None for the others.
         """
-        last, takes_logits = self._activation, getattr(self.loss, "from_logits", False)
-        if isinstance(last, Softmax) and output_shape[last.axis] == 1:  # type: ignore[index]
-            warnings.warn(
-                "The model ends in a softmax over a single output, which is always 1. Use "
-                "activation='sigmoid', or one output for each class.",
-                stacklevel=2,
-            )
-        elif isinstance(last, (Sigmoid, Softmax)) and takes_logits:
-            warnings.warn(
-                f"The model ends in a {type(last).__name__.lower()}, and its loss, {self.loss!r}, "
-                "takes the output for logits. Leave out from_logits=True, or the activation.",
-                stacklevel=2,
-            )
-        elif takes_logits:
-            return "sigmoid" if isinstance(self.loss, BinaryCrossEntropy) else "softmax"
-        return None
+        shapes = flatten(output_shapes, SHAPES)
+        each = zip(self._losses, self._activations, shapes, strict=True)
+        return [_mismatch(loss, last, shape) for loss, last, shape in each]
 
-    def keep_up(self, x: Array, y: Array) -> None:
+    def keep_up(self, x: Any, y: Any) -> None:
         """Take note of what a callback has changed in the model since, for the batch that comes.
 
         Raises:
             ValueError: If the targets do not fit its output any more.
         """
         if self._settled != structure():
-            self.loss.check_targets("y", y, self.model.compute_output_shape(x.shape))  # type: ignore[arg-type]
+            shape = self.model.compute_output_shape(map_structure(np.shape, x))
+            several = isinstance(self.loss, Heads)
+            self.loss.check_targets("y", y, flatten(shape, SHAPES) if several else shape)  # type: ignore[arg-type]
             self.settle()
 
     def settle(self) -> None:
@@ -148,15 +160,22 @@ class Objective:
         self._settled = structure()
         self._learning = learning
         graph, testing = (self.model.graph(training) for training in (True, False))
-        last = _last_activation(graph)
-        self._activation = last.layer if last else None
-        joined = from_logits(self.loss, self._activation)
-        self.joined = joined is not None
-        self.loss_in_use = joined or self.loss
-        testing_last = _last_activation(testing)
-        if last and testing_last and joined:
-            graph = graph.before([last])
-            testing = testing.before([testing_last])
+        last, testing_last = _last_activations(graph), _last_activations(testing)
+        self._activations = [call.layer if call else None for call in last]
+        each = zip(self._losses, self._activations, testing_last, strict=True)
+        joined = [from_logits(loss, own) if loss and call else None for loss, own, call in each]
+        #: For each output, the activation that is left out because the loss takes the logits.
+        self._left_to_loss = [
+            own if loss else None for own, loss in zip(self._activations, joined, strict=True)
+        ]
+        losses = [own or loss for own, loss in zip(joined, self._losses, strict=True)]
+        self.loss_in_use = (
+            self.loss.with_losses(losses) if isinstance(self.loss, Heads) else losses[0]
+        )
+        self.joined = any(joined)
+        if self.joined:
+            graph = graph.before(compress(last, joined))  # type: ignore[arg-type]
+            testing = testing.before(compress(testing_last, joined))  # type: ignore[arg-type]
         self._graph, self._testing = graph, testing
         self._plans.clear()
 
@@ -177,32 +196,42 @@ class Objective:
         self._plans.clear()
         self._memory = Memory()
 
-    def forward(self, x: Array, training: bool) -> Array:
+    def forward(self, x: Any, training: bool) -> Any:
         """Return what the loss in use takes: the model's output, or its logits."""
+        inputs = x if type(x) is list else [x]
         if training:
-            self._step = self.plan([x])
-            (output,) = self._step.forward([x])
+            self._step = self.plan(inputs)
+            outputs = self._step.forward(inputs)
         else:
-            (output,) = infer(self._testing, [x])
-        return output
+            outputs = infer(self._testing, inputs)
+        return outputs if isinstance(self.loss, Heads) else outputs[0]
 
-    def predictions(self, output: Array) -> Array:
+    def predictions(self, output: Any) -> Any:
         """Return the model's output, given what `forward` returned."""
         if not self.joined:
             return output
-        assert self._activation is not None  # it is what the loss was joined with
-        return self._activation.forward(output)
+        left_out = self._left_to_loss
+        if type(output) is not list:
+            assert left_out[0] is not None  # it is what the loss was joined with
+            return left_out[0].forward(output)
+        return [a.forward(y) if a else y for a, y in zip(left_out, output, strict=True)]
 
-    def backward(self, gradient: Array) -> None:
+    def backward(self, gradient: Any) -> None:
         """Fill the gradient of every weight."""
         assert self._step is not None  # forward came first
-        self._step.backward([gradient])
+        self._step.backward(gradient if type(gradient) is list else [gradient])
 
-    def backward_of(self, x: Array, training: bool = True) -> Callable[[Array], Array]:
+    def backward_of(self, x: Any, training: bool = True) -> Callable[[Any], Any]:
         """Go forward, and return the way back: it takes dJ/dy and returns that of the input."""
         executor = ReferenceExecutor(self._graph, self._learning)
-        executor.forward([x])
-        return lambda gradient: executor.backward([gradient])[0]  # type: ignore[no-any-return]
+        several = type(x) is list
+        executor.forward(x if several else [x])
+
+        def back(gradient: Any) -> Any:
+            gradients = executor.backward(gradient if type(gradient) is list else [gradient])
+            return gradients if several else gradients[0]
+
+        return back
 
     def regularize(self) -> float:
         """Add each penalty's gradient to its weight's, and return all penalties of the step."""
@@ -225,7 +254,7 @@ class Objective:
         for variable, regularizer in self._regularized:
             variable.gradient += penalty_gradient(regularizer, variable.value)
 
-    def penalty(self, x: Array) -> float:
+    def penalty(self, x: Any) -> float:
         """Return all penalties, on weights and on the layers' outputs for the batch ``x``."""
         return self.weight_penalty() + self.model.activity_penalty(x)
 
@@ -237,3 +266,23 @@ class Objective:
         """Project each constrained weight onto what it may be."""
         for variable, constraint in self._constrained:
             project(variable, constraint)
+
+
+def _mismatch(loss: Loss | None, last: Layer | None, shape: Any) -> str | None:
+    """Warn where a last activation and its loss do not go together; see `warn_of_mismatch`."""
+    takes_logits = getattr(loss, "from_logits", False)
+    if isinstance(last, Softmax) and shape[last.axis] == 1:  # type: ignore[index]
+        warnings.warn(
+            "The model ends in a softmax over a single output, which is always 1. Use "
+            "activation='sigmoid', or one output for each class.",
+            stacklevel=3,
+        )
+    elif isinstance(last, (Sigmoid, Softmax)) and takes_logits:
+        warnings.warn(
+            f"The model ends in a {type(last).__name__.lower()}, and its loss, {loss!r}, "
+            "takes the output for logits. Leave out from_logits=True, or the activation.",
+            stacklevel=3,
+        )
+    elif takes_logits:
+        return "sigmoid" if isinstance(loss, BinaryCrossEntropy) else "softmax"
+    return None

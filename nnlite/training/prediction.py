@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.backend.structure_cache import per_structure
 from nnlite.callbacks import Callback, CallbackList
-from nnlite.data.arrays import Samples
+from nnlite.data.arrays import Samples, check_rows, grouped, rows_of
 from nnlite.data.blocks import StoredSamples
 from nnlite.data.epochs import Epochs
 from nnlite.data.frames import in_order
@@ -25,15 +27,18 @@ from nnlite.data.sources import (
 )
 from nnlite.execution import Graph
 from nnlite.layers.layer import Layer, Shape, Shapes, fits
-from nnlite.symbolic import any_symbolic
+from nnlite.symbolic import KerasTensor, any_symbolic
+from nnlite.symbolic import in_order as nodes_in_order
 from nnlite.training.model_lock import Turns
 from nnlite.utils import user_code
 from nnlite.utils.overrides import overridden
 from nnlite.utils.progress import Progress, check_verbose
+from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pack_as
 from nnlite.utils.validation import (
     as_features,
     as_numeric,
-    check_finite,
+    as_samples,
+    check_entries,
     only_one,
     optional_count,
     with_rank_of,
@@ -56,10 +61,19 @@ def default_batch_size(rows: int | None, steps: int | None) -> int:
     return -(-rows // steps) if rows and steps else BATCH_SIZE
 
 
+def _apart(y: Array, x: Any) -> Array:
+    """Return an output that shares no memory with the inputs."""
+    inputs = x if type(x) is list else [x]
+    return y.copy() if any(np.may_share_memory(y, one) for one in inputs) else y
+
+
 class Predictor(Layer):
     """A model that takes its inputs from a user: what `Trainer` and `Sequential` build on."""
 
     builds_once = False
+
+    #: Whether it has one input and one output, whatever it is built for.
+    single_ended: ClassVar[bool] = False
 
     _input_shape: Shapes = None
 
@@ -83,8 +97,8 @@ class Predictor(Layer):
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
-    ) -> Array:
-        """Return the output for every sample of ``x``, a new array.
+    ) -> Any:
+        """Return the output for every sample of ``x``, a new array, or a list or dict of arrays.
 
         Many threads may predict on one model at once; where one trains it meanwhile, each batch is
         predicted with the weights as they are between two steps.
@@ -104,25 +118,25 @@ class Predictor(Layer):
         check_verbose(verbose)
         size = optional_count("batch_size", batch_size)
         steps = optional_count("steps", steps)
-        if type(x) is np.ndarray or not (is_stored(x) or holds_batches(x)):
+        if type(x) is np.ndarray or not (self._stores(x) or holds_batches(x)):
             x = self._input_door("x", x)
-            if callbacks is None and steps is None and len(x) <= (size or BATCH_SIZE):
+            if callbacks is None and steps is None and rows_of(x) <= (size or BATCH_SIZE):
                 return self._predict_batch(x)
-            inputs: Any = Samples(x, None, None, self.dtype, self.dtype)
+            types = self.input_types()
+            inputs: Any = Samples(x, None, None, types if type(x) is list else types[0], None)
         else:
             inputs = self._inputs(x, size)
         hooks = CallbackList(callbacks)
         bar = Progress(verbose, 1, delay=0.5)
         if not self.built:
             self.build((None, *inputs.shape[1:]))
-        size = size or (
-            default_batch_size(inputs.shape[0], steps) if steps else self._rows_at_once()
-        )
+        rows = inputs.rows
+        size = size or (default_batch_size(rows, steps) if steps else self._rows_at_once())
         batches = Epochs(inputs.batches(size), steps, "steps")
-        rows = inputs.shape[0]
         if rows is not None and steps is not None:
             rows = min(rows, steps * size)
-        parts: list[Array] = []
+        parts: list[list[Array]] = []  # the arrays of each batch, or those of all rows
+        structure: Any = None
         start = 0
         hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
         if hooks.callbacks:  # another thread's flag is its own
@@ -132,40 +146,45 @@ class Predictor(Layer):
             progress.begin_epoch(0, batches.length)
             for step, (batch, *_) in enumerate(batches):
                 hooks.call("on_predict_batch_begin", step)
-                part = self._predict(batch)
-                if np.may_share_memory(part, batch):  # what callbacks keep is theirs
-                    part = part.copy()
+                structure = map_structure(lambda y: _apart(y, batch), self._predict(batch))  # noqa: B023  called at once
+                part = flatten(structure)
                 if rows is None:
                     parts.append(part)
                 else:
                     if not parts:
-                        parts.append(np.empty((rows, *part.shape[1:]), part.dtype))
-                    parts[0][start : start + len(part)] = part
-                    start += len(part)
-                hooks.call("on_predict_batch_end", step, logs={"outputs": part})
+                        parts.append([np.empty((rows, *y.shape[1:]), y.dtype) for y in part])
+                    for whole, y in zip(parts[0], part, strict=True):
+                        whole[start : start + len(y)] = y
+                    start += len(part[0])
+                hooks.call("on_predict_batch_end", step, logs={"outputs": structure})
                 progress.step(dict)
                 if hooks.callbacks and self.stop_predicting:
                     break
         hooks.call("on_predict_end")
         if rows is not None and start < rows:
-            return parts[0][:start].copy()
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            parts[0] = [whole[:start].copy() for whole in parts[0]]
+        if len(parts) == 1:
+            return pack_as(structure, parts[0])
+        return pack_as(structure, [np.concatenate(each) for each in zip(*parts, strict=True)])
 
-    def predict_on_batch(self, x: Any) -> Array:
+    def predict_on_batch(self, x: Any) -> Any:
         """Return the output for ``x`` as one batch; as `predict`, without its options."""
         return self._predict_batch(self._input_door("x", x))
 
-    def _predict_batch(self, x: Array) -> Array:
-        if not self.built:
-            self.build((None, *x.shape[1:]))
-        x = x.astype(self.dtype, copy=False)
+    def _predict_batch(self, x: Any) -> Any:
+        if type(x) is list:
+            x = [a.astype(t, copy=False) for a, t in zip(x, self.input_types(), strict=True)]
+        else:
+            if not self.built:
+                self.build((None, *x.shape[1:]))
+            x = x.astype(self.input_types()[0], copy=False)
         with np.errstate(under="ignore"):
             output = self._predict(x)
-        if output is x or (output.base is not None and np.may_share_memory(output, x)):
-            return output.copy()
-        return output
+        if type(output) is np.ndarray:
+            return output if output.base is None and output is not x else _apart(output, x)
+        return map_structure(lambda y: _apart(y, x), output)
 
-    def predict_step(self, data: Any) -> Array:
+    def predict_step(self, data: Any) -> Any:
         """Return the output for one batch: what `predict` calls where a subclass overrides it.
 
         Args:
@@ -182,27 +201,24 @@ class Predictor(Layer):
         x, _, _ = unpack_x_y_sample_weight(data)
         return self.run_forward(x)
 
-    def _predict(self, x: Array) -> Array:
+    def _predict(self, x: Any) -> Any:
         """Return the output for one batch, with the weights as they are between two steps."""
         self.turns.begin_reading()
         try:
+            x = self.packed_input(x)
             if not self.predicts_own:
                 return self.run_forward(x)
-            return user_code.floats(
-                f"predict_step of model {self.name!r}",
-                self.predict_step((user_code.read_only(x),)),
-                None,
-                self.dtype,
-            )
+            what = f"predict_step of model {self.name!r}"
+            output = self.predict_step((map_structure(user_code.read_only, x),))
+            return map_structure(lambda y: user_code.floats(what, y, None, self.dtype), output)
         finally:
             self.turns.end_reading()
 
     def _rows_at_once(self) -> int:
         """Return how many samples make the widest layer's output fill the cache, not more."""
-        shape, widest = self.input_shape, 1
-        for layer in self.sublayers():
-            shape = layer.told_shape(shape or ())
-            widest = max(widest, int(np.prod([size or 1 for size in shape[1:]])))
+        nodes = nodes_in_order(self.outputs, until=self.inputs)
+        shapes = [tensor.shape for node in nodes for tensor in node.outputs]
+        widest = max([1, *(math.prod(size or 1 for size in shape[1:]) for shape in shapes)])
         return max(BATCH_SIZE, _ENTRIES // widest)
 
     def build(self, input_shape: Any = None) -> None:
@@ -211,30 +227,108 @@ class Predictor(Layer):
 
     def _inputs(self, x: Any, batch_size: int | None) -> StoredSamples | IterableSamples:
         """Return what is stored, or comes in batches, as samples without targets."""
-        if not is_stored(x):
+        if not self._stores(x):
             if batch_size is not None:
                 raise ValueError("x gives batches of its own: give no batch_size.")
 
-            def admit_batch(batch: Any) -> tuple[Array]:
-                array = self._input_door("x", unpacked(batch, targets=False)[0])
-                return (array.astype(self.dtype, copy=False),)
+            def admit_batch(batch: Any) -> Any:
+                x = self._input_door("x", unpacked(batch, targets=False)[0])
+                types = self.input_types()
+                return Samples(x, None, None, types if type(x) is list else types[0], None).whole()
 
             first, source = first_batch(x)
             with named_batch(source, 0):
-                return IterableSamples(source, admit_batch, admit_batch(first)[0].shape)
+                shape = map_structure(np.shape, admit_batch(first)[0])
+                return IterableSamples(source, admit_batch, shape)
 
         def admit_rows(parts: Any, row: int) -> None:
             self._input_door(f"x[{row}:]", parts[0])
 
-        opener, _ = open_stored(x, None, None, targets=False)
+        def arrange(parts: Any) -> Any:
+            return [self.arranged_input("x", parts[0]), None, None]
+
+        opener, counts = open_stored(x, None, None, targets=False, arrange=arrange)
         with opener() as columns:
             rows = len(columns[0])
-            shape = self._input_door("x[0:]", columns[0][:1]).shape[1:]
-        shapes, dtypes = (shape, None, None), (np.dtype(self.dtype), None, None)
-        return StoredSamples(opener, (0, rows), shapes, dtypes, admit_rows)
+            first_rows = grouped([c if c is None else c[:1] for c in columns], counts)
+        first = flatten(self._input_door("x[0:]", first_rows[0]))
+        shapes, dtypes = [a.shape[1:] for a in first], self.input_types()
+        rest = (None, None)
+        return StoredSamples(
+            opener, (0, rows), [*shapes, *rest], [*dtypes, *rest], admit_rows, counts=counts
+        )
 
-    def _input_door(self, name: str, x: Any, like: Any = None) -> Array:
-        """Return ``x`` as an array that the model can take.
+    # ---- several inputs -------------------------------------------------------------------
+
+    @per_structure
+    def input_types(self) -> list[Any]:
+        """Return the type of each input's arrays."""
+        return [np.dtype(dtype) for dtype in self.input_dtypes]
+
+    @per_structure
+    def ends(self) -> tuple[Any, Any]:
+        """Return the names of the inputs and of the outputs, in structures as those have.
+
+        A single array is told by None, in the place of a name.
+        """
+        if not self.built:
+            return None, None
+        ends = (
+            (self.input_structure(), self.input_names),
+            (self.output_structure(), self.output_names),
+        )
+        inputs, outputs = [
+            pack_as(own, names) if isinstance(own, (list, dict)) else None for own, names in ends
+        ]
+        return inputs, outputs
+
+    def packed_input(self, x: Any) -> Any:
+        """Return a batch of inputs in the structure that `call` takes."""
+        inputs = self.ends()[0]
+        return x if inputs is None else pack_as(inputs, flatten(x))
+
+    def _input_structure(self, x: Any) -> Any:
+        """Return the names of the inputs, as `ends`; of a model to be built, as ``x`` has it."""
+        if self.built or self.single_ended:
+            return self.ends()[0]
+        if isinstance(x, Mapping):
+            return {key: key for key in x}
+        several = isinstance(x, (list, tuple)) and len(x) > 1
+        if several and all(len(getattr(part, "shape", ())) > 1 for part in x):
+            return [str(at) for at in range(len(x))]
+        return None
+
+    def arranged_input(self, name: str, x: Any) -> Any:
+        """Return the parts of ``x`` in a list, in the order of the inputs; a single one as it is.
+
+        Raises:
+            ValueError: If an input is missing, or there is one more.
+        """
+        structure = self._input_structure(x)
+        if structure is None:
+            single = isinstance(x, Mapping) and self.built and list(x) == self.input_names
+            return next(iter(x.values())) if single else x
+        if len(flatten(structure)) == 1 and not isinstance(x, Mapping):
+            return only_one(x, 2)
+        parts = arranged(name, x, structure, "input")
+        return parts if len(parts) > 1 else parts[0]
+
+    def _stores(self, *values: Any) -> bool:
+        """Return whether any of ``values`` is a dataset in a file, or has one among its parts."""
+        if is_stored(*values):
+            return True
+        return not self.single_ended and any(
+            is_stored(*(value.values() if isinstance(value, Mapping) else value))
+            for value in values
+            if isinstance(value, (Mapping, list, tuple))
+        )
+
+    # ---- the check of inputs --------------------------------------------------------------
+
+    def _input_door(self, name: str, x: Any, like: Any = None) -> Any:
+        """Return ``x`` as an array that the model can take, or as a list of them, one an input.
+
+        A model of the user's that is not built yet is built for the shapes that ``x`` has.
 
         Args:
             name: What it is called in errors.
@@ -243,6 +337,13 @@ class Predictor(Layer):
         """
         if not self.sublayers():
             raise ValueError("The model is empty: add layers first, Sequential([Dense(1)]).")
+        if type(x) is not np.ndarray:
+            structure, x = self._input_structure(x), self.arranged_input(name, x)
+            if structure is not None:
+                arrays = self._several_inputs(name, x, structure)
+                return arrays if len(arrays) > 1 else arrays[0]
+        elif len(self.input_types()) > 1:
+            self.arranged_input(name, x)  # which raises
         array, expected = self._aligned(name, x, like)
         array = as_features(name, array, 2 if expected is None else min(2, len(expected)))
         if not fits(array.shape, expected):
@@ -252,8 +353,35 @@ class Predictor(Layer):
                 f"Model {self.name!r}, whose first layer is {self.sublayers()[0].name!r}, expects "
                 f"{name} of shape ({shape}). Received: {name} of shape {array.shape}"
             )
-        check_finite(name, array, self.dtype)
+        if not (self.built or self.single_ended):
+            self.build((None, *array.shape[1:]))
+        check_entries(name, array, self.input_types()[0])
         return array
+
+    def _several_inputs(self, name: str, parts: Any, structure: Any) -> list[Array]:
+        """Return what `arranged_input` returned as arrays, each checked."""
+        keys = sorted(structure) if isinstance(structure, dict) else []
+        leaves = flatten(structure)
+        parts = parts if len(leaves) > 1 else [parts]
+        labels = [f"{name}[{key!r}]" for key in (keys if len(keys) == len(leaves) else leaves)]
+        shapes = flatten(self.input_shape, SHAPES) if self.built else [None] * len(parts)
+        arrays = []
+        for label, part, shape in zip(labels, parts, shapes, strict=True):
+            array = with_rank_of(as_numeric(label, part), shape)
+            array = as_features(label, array, 2 if shape is None else min(2, len(shape)))
+            if not fits(array.shape, shape):
+                wanted = ", ".join(["samples", *map(str, shape[1:])])
+                raise ValueError(
+                    f"Model {self.name!r} expects {label} of shape ({wanted}). Received: {label} "
+                    f"of shape {array.shape}"
+                )
+            arrays.append(array)
+        check_rows(zip(labels, arrays, strict=True))
+        if not self.built:
+            self.build(pack_as(structure, [(None, *array.shape[1:]) for array in arrays]))
+        for label, array, dtype in zip(labels, arrays, self.input_types(), strict=True):
+            check_entries(label, array, dtype)
+        return arrays
 
     def _aligned(self, name: str, x: Any, like: Any = None) -> tuple[Array, Shape | None]:
         """Return ``x``, its columns and last axis as the model has them, and the shape to have."""
@@ -276,9 +404,17 @@ class Predictor(Layer):
         """
         if any_symbolic(x):
             return self.on_tensors((x,), training)
-        if isinstance(self._input_shape, (list, dict)) or isinstance(x, dict):
+        if self.single_ended or type(x) is np.ndarray:
+            return super().__call__(self._aligned("x", x)[0], training)
+        structure, x = self._input_structure(x), self.arranged_input("x", x)
+        if structure is not None:
+            x = self.packed_input(self._several_inputs("x", x, structure))
             return super().__call__(x, training)
         return super().__call__(self._aligned("x", x)[0], training)
+
+    def _as_arrays(self, x: Any) -> Any:
+        types = iter(self.input_types())
+        return map_structure(lambda a: as_samples("x", a).astype(next(types), copy=False), x)
 
     def graph(self, training: bool) -> Graph:
         """Return the calls of the layers in order; see `nnlite.Model.graph`."""
@@ -286,6 +422,39 @@ class Predictor(Layer):
 
     def final_activation(self) -> Layer | None:
         """Return the activation that the model ends in, if it does."""
+        raise NotImplementedError
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The tensors that stand for the inputs; see `nnlite.Model.inputs`."""
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """The tensors that stand for the outputs; see `nnlite.Model.outputs`."""
+        raise NotImplementedError
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        raise NotImplementedError
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that put out the outputs."""
+        raise NotImplementedError
+
+    @property
+    def input_dtypes(self) -> list[str]:
+        """The type of each input's entries."""
+        raise NotImplementedError
+
+    def input_structure(self) -> Any:
+        """Return a structure as that of the input; see `nnlite.Model.input_structure`."""
+        raise NotImplementedError
+
+    def output_structure(self) -> Any:
+        """Return a structure as that of the output; see `nnlite.Model.output_structure`."""
         raise NotImplementedError
 
     def declared_input_shape(self) -> Shape | None:

@@ -16,6 +16,7 @@ from nnlite.backend.blas import ALWAYS_ONE, threads_for
 from nnlite.backend.structure_cache import per_structure, structure
 from nnlite.backend.variables import Variable, WeightVector
 from nnlite.callbacks import Callback, CallbackList, History
+from nnlite.data.arrays import rows_of
 from nnlite.data.epochs import Epochs
 from nnlite.data.sources import (
     holds_batches,
@@ -25,16 +26,25 @@ from nnlite.data.sources import (
 )
 from nnlite.layers.layer import Layer, ReusingArrays
 from nnlite.losses.labels import follows_from_data
-from nnlite.metrics import CompiledMetrics, Metric
+from nnlite.metrics import Metric
+from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
 from nnlite.random import new_generator
-from nnlite.training.data_adapter import AnySamples, Door
+from nnlite.training.data_adapter import AnySamples, Door, one_loss_weight
 from nnlite.training.fit_loop import Run
+from nnlite.training.heads import (
+    Heads,
+    is_structure,
+    loss_weights_by_output,
+    losses_by_output,
+    output_keys,
+)
 from nnlite.training.model_lock import one_thread
 from nnlite.training.nan_diagnosis import diagnosis
 from nnlite.training.objective import Objective
 from nnlite.training.prediction import default_batch_size
 from nnlite.utils.overrides import overridden, require_derivative
 from nnlite.utils.progress import Progress
+from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
 from nnlite.utils.user_code import read_only
 from nnlite.utils.validation import (
     check_count,
@@ -60,6 +70,7 @@ class Trainer(Door):
     refused_overrides: ClassVar[Mapping[str, str]] = {
         **Door.refused_overrides,
         "settle": "its layers define settle(self).",
+        "compute_mask": "its layers define compute_mask(self, inputs, previous_mask).",
         **dict.fromkeys(
             ("final_activation", "add_to", "graph", "calls"), "nnlite itself finds it out."
         ),
@@ -113,8 +124,6 @@ class Trainer(Door):
         self.stop_training = self.stop_evaluating = False
         self.history: History | None = None
         self.run: Run | None = None  # the fit that is under way
-        self.compiled_metrics = CompiledMetrics([], [])
-        self.compile_arguments: dict[str, Any] = {}  # what compile was given
         self._vector: WeightVector | None = None
         self._arrays: dict[Layer, dict[Any, Array]] = {}
         self._laid_out = -1  # the structure for which _lay_out was last called
@@ -155,11 +164,14 @@ class Trainer(Door):
             RuntimeError: If a callback calls it during `fit`.
         """
         self._between_runs("compile()")
-        loss_weight = _loss_weight(loss_weights)
+        for weight in flatten(loss_weights):
+            if weight is not None:
+                check_number("loss_weights", weight, -math.inf)
         new_optimizer = optimizers.registry.get(optimizer)
         new_loss = _to_descend_on(loss)
         steps = check_count("steps_per_execution", steps_per_execution, 1)
-        self.compiled_metrics = CompiledMetrics(metrics, weighted_metrics)
+        new_metrics = self._new_metrics(metrics, weighted_metrics, loss, loss_weights)
+        self.compiled_metrics = new_metrics
         self.compile_arguments = {
             "loss": loss,
             "loss_weights": loss_weights,
@@ -170,8 +182,39 @@ class Trainer(Door):
             "jit_compile": jit_compile,
         }
         self.steps_per_execution = steps
-        self._loss_weight = loss_weight
+        self._loss_weights = loss_weights
         self.optimizer, self.loss = new_optimizer, new_loss or loss
+
+    def _new_metrics(
+        self, metrics: Any, weighted_metrics: Any, loss: Any, loss_weights: Any
+    ) -> CompiledMetrics:
+        """Return what `compile` makes of its arguments, after a look at those by output.
+
+        Raises:
+            ValueError: If those do not fit the outputs, as far as these are known.
+            TypeError: If they are of another kind.
+        """
+        structure = self.ends()[1]
+        if structure is not None and len(self.output_names) > 1:
+            losses = losses_by_output(loss, structure)
+            loss_weights_by_output(loss_weights, structure, losses)
+            keys = output_keys(structure)
+            chosen = not is_structure(loss)
+            with_loss = [
+                k for k, own in zip(keys, losses, strict=True) if chosen or own is not None
+            ]
+            return MetricsOfOutputs(metrics, weighted_metrics, structure, keys, with_loss)
+        if self.built or self.single_ended:
+            one_loss_weight(loss_weights)
+            return CompiledMetrics(metrics, weighted_metrics)
+        # How many outputs there are is not known yet, nor whose metrics these are.
+        given = [flatten(one) if is_structure(one) else one for one in (metrics, weighted_metrics)]
+        return CompiledMetrics(
+            *[
+                [one for one in part if one is not None] if isinstance(part, list) else part
+                for part in given
+            ]
+        )
 
     @property
     def optimizer(self) -> Any:
@@ -206,14 +249,13 @@ class Trainer(Door):
     def loss(self, value: Any) -> None:
         self._between_runs("loss")
         loss = _to_descend_on(value)
-        if loss is not None and loss._loss_weight != self._loss_weight:
-            loss = copy.copy(loss)  # whose weight is its own
-            loss._loss_weight = self._loss_weight
         self._loss = loss
         self._chooses_loss = loss is None
         self._crossentropy = value is not None
         self.unread.pop("loss", None)
         self._objective = None
+        if self.single_ended and not is_structure(loss):
+            self.single_loss()
 
     def _between_runs(self, what: str) -> None:
         if self.run is not None:
@@ -367,7 +409,8 @@ class Trainer(Door):
         )
         held: AnySamples | None = None
         if validation_data is not None:
-            if is_stored(validation_data) or holds_batches(validation_data):
+            pair = isinstance(validation_data, (list, tuple)) and not self.single_ended
+            if is_stored(validation_data) or (holds_batches(validation_data) and not pair):
                 validation_data = (validation_data,)
             elif not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (
                 2,
@@ -393,12 +436,12 @@ class Trainer(Door):
             data, held = data.split(check_fraction("validation_split", validation_split))
         held_batches = None
         if held is not None:
-            held_size = validation_size or default_batch_size(held.shape[0], validation_steps)
+            held_size = validation_size or default_batch_size(held.rows, validation_steps)
             held_batches = Epochs(held.batches(held_size), validation_steps, "validation_steps")
         hooks = CallbackList(callbacks, add_history=True)
         self._prepare(data.shape, objective, training=True)
         self.column_names = data.names or self.column_names
-        size = size or default_batch_size(data.shape[0], steps_per_epoch)
+        size = size or default_batch_size(data.rows, steps_per_epoch)
         order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
         hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
@@ -455,14 +498,24 @@ class Trainer(Door):
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         mean = self.compiled_metrics.loss
         if not self.computes_own:
-            mean.add(self._train_step(x, y, sample_weight), len(x))
+            parts = self._flat(x, y, sample_weight)
+            mean.add(self._train_step(*parts), rows_of(parts[0]))
             return self.get_metrics_result()
         y_pred = self(x, training=True)
         loss = self.compute_loss(x, y, y_pred, sample_weight)
         self.backward(self.compute_loss_gradient(x, y, y_pred, sample_weight))
         self.update_weights()
-        mean.add(loss, len(x))
+        mean.add(loss, rows_of(flatten(x)))
         return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def _flat(self, x: Any, y: Any, sample_weight: Any) -> Any:
+        """Return what a user's step was handed as the arrays, or flat lists, that they came of."""
+        inputs, outputs = self.ends()
+        x = x if inputs is None else _flat_or_single(x)
+        if outputs is None:
+            return x, y, sample_weight
+        weight = None if sample_weight is None else _flat_or_single(sample_weight)
+        return x, _flat_or_single(y), weight
 
     def compute_loss(
         self,
@@ -484,7 +537,13 @@ class Trainer(Door):
             training: Whether ``y_pred`` comes of a forward pass in training.
         """
         objective = self._known_objective()
-        value: float = objective.loss(y, y_pred, sample_weight)
+        if isinstance(objective.loss, Heads):
+            value, parts = objective.loss.values(y, y_pred, sample_weight)
+            self._metrics_of(objective.loss.names, objective.loss.left_out).add_losses(
+                parts, rows_of(flatten(y_pred))
+            )
+        else:
+            value = objective.loss(y, y_pred, sample_weight)
         value += objective.weight_penalty()
         value += self.step_penalty() if training else self.activity_penalty(x)
         if self._own_step is not None:
@@ -493,13 +552,16 @@ class Trainer(Door):
 
     def compute_loss_gradient(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
-    ) -> Array:
+    ) -> Any:
         """Return the derivative of `compute_loss` by ``y_pred``, an array of its shape.
+
+        For several outputs it is a structure as theirs, None for those without a loss.
 
         Penalties are left to ``backward`` and `update_weights`. Arguments are those of
         `compute_loss`.
         """
-        return self._known_objective().loss.gradient(y, y_pred, sample_weight)
+        gradient = self._known_objective().loss.gradient(y, y_pred, sample_weight)
+        return pack_as(self.ends()[1], gradient) if type(gradient) is list else gradient
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -509,7 +571,8 @@ class Trainer(Door):
         Arguments are those of `compute_loss`.
         """
         if self.compiled_metrics.wanted:
-            self.compiled_metrics.update(y, y_pred, sample_weight)
+            _, y, weight = self._flat(x, y, sample_weight)
+            self.compiled_metrics.update(y, self._flat(x, y_pred, None)[1], weight)
         return self.get_metrics_result()
 
     def update_weights(self) -> None:
@@ -556,7 +619,7 @@ class Trainer(Door):
     def _known_objective(self) -> Objective:
         """Return what is minimised; by hand, before any data has come, by the compiled loss."""
         if self._objective is None:
-            self._objective = Objective(self.loss or losses.MeanSquaredError(), self)
+            self._objective = Objective(self.loss_by_hand(), self)
         return self._objective
 
     @per_structure
@@ -579,12 +642,27 @@ class Trainer(Door):
             TypeError: If a user's `train_step` returns anything but numbers by name.
         """
         if not self.trains_own:
-            self.compiled_metrics.loss.add(self._train_step(x, y, weight), len(x))
+            self.compiled_metrics.loss.add(self._train_step(x, y, weight), rows_of(x))
             return None
         with self._step_of_user(x, y) as step:
-            logs = self.train_step(_handed(x, y, weight))
+            logs = self.train_step(self._handed(x, y, weight))
         logs = self._checked_logs("train_step", logs)
         return {**logs, "loss": math.nan} if step.refused else logs
+
+    def _handed(self, x: Any, y: Any, weight: Any) -> tuple[Any, ...]:
+        """Return a batch as a user's step is handed it: as views that cannot be written to.
+
+        Several inputs and outputs come in the structures that the model has them in.
+        """
+        outputs = self.ends()[1]
+        x = self.packed_input(map_structure(_read_only, x))
+        if y is None:
+            return (x,)
+        y, weight = [map_structure(_read_only, part) for part in (y, weight)]
+        if outputs is not None:
+            y = pack_as(outputs, flatten(y))
+            weight = None if weight is None else pack_as(outputs, flatten(weight))
+        return pack_x_y_sample_weight(x, y, weight)
 
     @contextmanager
     def _step_of_user(self, x: Array, y: Any) -> Iterator[_OwnStep]:
@@ -663,9 +741,7 @@ class Trainer(Door):
                 self.lay_out()
             kept = [(variable, variable.numpy()) for variable in self._unguarded()]
             output = objective.forward(x, training=True)
-            value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
-            if self.compiled_metrics.wanted:
-                self.compiled_metrics.update(y, objective.predictions(output), weight)
+            value, gradient = self._value_and_gradient(objective, y, output, weight)
             objective.backward(gradient)
             value += objective.regularize()
             if not (math.isfinite(value) and self._vector.has_finite_gradients()):  # type: ignore[union-attr]
@@ -681,6 +757,20 @@ class Trainer(Door):
             if not within:
                 self.turns.end_step()
         return value
+
+    def _value_and_gradient(
+        self, objective: Objective, y: Any, output: Any, weight: Any
+    ) -> tuple[float, Any]:
+        """Return the loss of a batch and its derivative, and take the batch into the metrics."""
+        metrics = self.compiled_metrics
+        if isinstance(objective.loss_in_use, Heads):
+            value, gradient, values = objective.loss_in_use.value_and_gradients(y, output, weight)
+            metrics.add_losses(values, rows_of(output))  # type: ignore[attr-defined]
+        else:
+            value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
+        if metrics.wanted:
+            metrics.update(y, objective.predictions(output), weight)
+        return value, gradient
 
     @one_thread
     def train_on_batch(
@@ -712,7 +802,7 @@ class Trainer(Door):
         self._prepare(data.shape, objective, training=True)
         self.column_names = data.names or self.column_names
         self.reset_metrics()
-        batch = self._blas_threads(len(data.x))
+        batch = self._blas_threads(data.rows)
         with np.errstate(**_ERRORS), batch, self._reusing_arrays(self._arrays):
             logs = self.take_step(*data.whole())
         objective.forget_inputs()
@@ -755,7 +845,7 @@ class Trainer(Door):
         return_dict = check_flag("return_dict", return_dict)
         data, objective = self._data_door(x, y, sample_weight, None, batch_size, own=self.tests_own)
         bar = Progress(verbose, 1, delay=0.5)
-        size = size or default_batch_size(data.shape[0], steps)
+        size = size or default_batch_size(data.rows, steps)
         batches = Epochs(data.batches(size), steps, "steps")
         hooks = CallbackList(callbacks)
         self._prepare(data.shape, objective)
@@ -808,17 +898,19 @@ class Trainer(Door):
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         mean = self.compiled_metrics.loss
         if not self.computes_own:
-            mean.add(self._test_step(x, y, sample_weight), len(x))
+            parts = self._flat(x, y, sample_weight)
+            mean.add(self._test_step(*parts), rows_of(parts[0]))
             return self.get_metrics_result()
         y_pred = self(x, training=False)
-        mean.add(self.compute_loss(x, y, y_pred, sample_weight, training=False), len(x))
+        loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
+        mean.add(loss, rows_of(flatten(x)))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def _evaluate_batch(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
         """Evaluate one batch; return what a `test_step` of the user's says, or None."""
         if self.tests_own:
-            return self._checked_logs("test_step", self.test_step(_handed(x, y, weight)))
-        self.compiled_metrics.loss.add(self._test_step(x, y, weight), len(x))
+            return self._checked_logs("test_step", self.test_step(self._handed(x, y, weight)))
+        self.compiled_metrics.loss.add(self._test_step(x, y, weight), rows_of(x))
         return None
 
     def _test_step(self, x: Array, y: Array, weight: Array | None) -> float:
@@ -827,9 +919,7 @@ class Trainer(Door):
         assert objective is not None  # _prepare came first
         objective.keep_up(x, y)
         output = objective.forward(x, training=False)
-        value, _ = objective.loss_in_use.value_and_gradient(y, output, weight)
-        if self.compiled_metrics.wanted:
-            self.compiled_metrics.update(y, objective.predictions(output), weight)
+        value, _ = self._value_and_gradient(objective, y, output, weight)
         return value + objective.penalty(x)
 
     @one_thread
@@ -847,9 +937,7 @@ class Trainer(Door):
 
     # ---- what it all rests on -------------------------------------------------------------
 
-    def _prepare(
-        self, shape: tuple[Any, ...], objective: Objective, training: bool = False
-    ) -> None:
+    def _prepare(self, shape: Any, objective: Objective, training: bool = False) -> None:
         """Build the model; for training, lay out its weights and the optimizer's state too."""
         if training:
             self.check_read("optimizer")
@@ -859,11 +947,14 @@ class Trainer(Door):
             self.build((None, *shape[1:]))
         objective.settle()
         if objective is not self._objective:
-            output_shape = self.compute_output_shape((None, *shape[1:]))
-            self.compiled_metrics.missing = objective.warn_of_mismatch(output_shape)
+            shape = map_structure(lambda one: (None, *one[1:]), shape, SHAPES)
+            output_shape = self.compute_output_shape(shape)
+            self.compiled_metrics.say_missing(objective.warn_of_mismatch(output_shape))
         self._objective = objective
         if training:
-            self._optimizer, self._loss = optimizer, objective.loss
+            self._optimizer = optimizer
+            if not isinstance(objective.loss, Heads):
+                self._loss = objective.loss
             for layer in self._of_user():
                 layer.unproven = True
             if self._laid_out != structure() or not optimizer.updates(self._vector):
@@ -937,36 +1028,34 @@ class _OwnStep:
         self.refused = False
 
 
-def _handed(x: Array, y: Any, weight: Array | None) -> tuple[Any, ...]:
-    """Return a batch as a user's step is handed it: as views that cannot be written to."""
-    if y is None:
-        return (read_only(x),)
-    return pack_x_y_sample_weight(
-        read_only(x), read_only(y), None if weight is None else read_only(weight)
-    )
+def _read_only(array: Array | None) -> Array | None:
+    return None if array is None else read_only(array)
 
 
-def _to_descend_on(identifier: Any) -> losses.Loss | None:
-    """Return the loss that ``identifier`` stands for; None where it follows from the data."""
+def _flat_or_single(structure: Any) -> Any:
+    """Return the arrays of a structure in a list, the only one by itself."""
+    arrays = flatten(structure)
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _to_descend_on(identifier: Any) -> Any:
+    """Return the loss that ``identifier`` stands for; None where it follows from the data.
+
+    Of a list or dict by output each part is looked at; there None leaves an output out, and
+    ``"crossentropy"`` stays a name.
+    """
+    if is_structure(identifier):
+        return map_structure(
+            lambda part: part if follows_from_data(part) else _to_descend_on(part),
+            identifier,
+            (list, tuple, dict),
+        )
     if identifier is None or follows_from_data(identifier):
         return None
     loss = losses.get(identifier)
     if loss.reduction in ("none", None):
         raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={loss!r}")
     return loss
-
-
-def _loss_weight(loss_weights: Any) -> float:
-    """Return the weight of the one output, which may stand in a list or, by its name, a dict."""
-    one = list(loss_weights.values()) if isinstance(loss_weights, Mapping) else loss_weights
-    if isinstance(one, (list, tuple)):
-        if len(one) != 1:
-            raise ValueError(
-                "loss_weights must be one number, as the model has one output. Received: "
-                f"loss_weights={loss_weights!r}"
-            )
-        one = one[0]
-    return 1.0 if one is None else check_number("loss_weights", one, -math.inf)
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:

@@ -116,5 +116,9 @@ def arranged(
     return [
         leaf
         for name, part, value in zip(names, parts, values, strict=True)
-        for leaf in arranged(f"{what}[{name!r}]", value, part, of)
+        for leaf in (
+            [None] * len(flatten(part))
+            if value is None and name in optional
+            else arranged(f"{what}[{name!r}]", value, part, of)
+        )
     ]

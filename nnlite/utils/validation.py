@@ -21,6 +21,7 @@ __all__ = [
     "check_axes_count",
     "check_axis",
     "check_count",
+    "check_entries",
     "check_finite",
     "check_flag",
     "check_fraction",
@@ -269,6 +270,35 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
                 f"Received: {name}[{', '.join(map(str, where))}] = {array[where]}. "
                 "Drop such rows, or fill the gaps, first."
             )
+
+
+def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
+    """Refuse an array with an entry that is no number of type ``dtype``.
+
+    Raises:
+        ValueError: If an entry is NaN or infinite, or for a type of integers or booleans, is no
+            integer or out of the type's range.
+
+    >>> check_entries("x", np.array([1.0, 2.5]), np.dtype("int32"))
+    Traceback (most recent call last):
+      ...
+    ValueError: x must hold integers that fit into int32. Received: x[1] = 2.5
+    """
+    if dtype.kind == "f":
+        check_finite(name, array, dtype)
+        return
+    if array.dtype in (dtype, bool):
+        return
+    least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    wrong = ~((array >= least) & (array <= most))
+    if array.dtype.kind == "f":
+        wrong |= array != np.rint(array)
+    if wrong.any():
+        where = tuple(map(int, np.argwhere(wrong)[0]))
+        raise ValueError(
+            f"{name} must hold integers that fit into {dtype.name}. "
+            f"Received: {name}[{', '.join(map(str, where))}] = {array[where]}"
+        )
 
 
 def check_axes_count(name: str, sizes: tuple[Any, ...]) -> tuple[Any, ...]:

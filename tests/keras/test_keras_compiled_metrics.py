@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from keras.src.trainers.compile_utils import CompileLoss, CompileMetrics
 
 import nnlite
 from nnlite.layers import Dense
+from nnlite.metrics.compiled import MetricsOfOutputs
+from nnlite.training.heads import Heads, loss_weights_by_output, losses_by_output
 
 # Keras's variables do not take NumPy 2's argument of __array__.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -102,3 +105,61 @@ def test_the_weight_of_the_loss_is_kerass(weights):
     np.testing.assert_allclose(*logs, rtol=1e-5)
     for mine, theirs in zip(here.get_weights(), there.get_weights(), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
+
+
+ARGUMENTS = [
+    {"loss": {"z": "mse", "c": "sparse_categorical_crossentropy"}, "loss_weights": [0.3, 2.0]},
+    {
+        "loss": {"c": "sparse_categorical_crossentropy", "z": "mse"},
+        "loss_weights": {"c": 0.5, "z": 1.5},
+    },
+    {"loss": {"z": "mae", "c": None}, "metrics": {"c": ["accuracy", "acc"]}},
+    {"loss": "mse", "loss_weights": 0.5, "metrics": ["mae", ["mse", "mae"]]},
+    {
+        "loss": ["mse", "sparse_categorical_crossentropy"],
+        "metrics": {"z": ["mse", "mae"], "c": "acc"},
+        "weighted_metrics": {"z": ["mae", "mae"], "c": ["accuracy"]},
+    },
+]
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_losses_and_metrics_of_several_outputs(arguments, weighted):
+    """Keras's own CompileLoss and CompileMetrics beside ours, on the same targets and outputs."""
+    names, rng = ["z", "c"], np.random.default_rng(3)
+    sparse = "sparse_categorical_crossentropy" in str(arguments)
+    y = [X[:, :1], LABELS if sparse or "acc" in str(arguments) else X[:, :3]]
+    outputs = [X[:, 1:2], rng.dirichlet(np.ones(3), 16)]
+    weight = [WEIGHT, WEIGHT[::-1].copy()] if weighted else None
+
+    loss = CompileLoss(arguments["loss"], arguments.get("loss_weights"), output_names=names)
+    chosen = [arguments.get("metrics"), arguments.get("weighted_metrics")]
+    metrics = CompileMetrics(*chosen, output_names=names)
+    total = float(loss(y, outputs, weight))
+    metrics.update_state(y, outputs, weight)
+    expected = {one.name: float(one.result()) for one in loss.metrics}
+    if any(chosen):
+        expected |= {name: float(value) for name, value in metrics.result().items()}
+
+    losses = [one and nnlite.losses.get(one) for one in losses_by_output(arguments["loss"], names)]
+    given = arguments.get("loss_weights")
+    heads = Heads(names, losses, loss_weights_by_output(given, names, losses))
+    with_loss = [name for name in names if name not in heads.left_out]
+    found = MetricsOfOutputs(*chosen, names, names, with_loss)
+    y = heads.check_targets("y", y, [one.shape for one in outputs])
+    value, _, values = heads.value_and_gradients(y, outputs, weight)
+    found.add_losses(values, 16)
+    found.update(y, outputs, weight)
+
+    assert value == pytest.approx(total, rel=1e-5)
+    assert found.results() == pytest.approx(expected, rel=1e-5)
+
+
+def test_losses_that_keras_refuses():
+    outputs = [X[:, :1], X[:, :3]]
+    loss = {"z": "mse"}
+    with pytest.raises(ValueError, match="Expected keys"):
+        CompileLoss(loss, output_names=["z", "c"])(outputs, outputs)
+    with pytest.raises(ValueError, match="lacks 'c'"):
+        losses_by_output(loss, ["z", "c"])

@@ -137,8 +137,6 @@ def test_gradients_where_there_is_a_choice_are_those_of_jax(of):
 
 def test_names_arguments_and_defaults_are_those_of_keras():
     for name in ops.__all__:
-        if name in ("Operation", "from_tf_function"):
-            continue
         ours, theirs = (inspect.signature(getattr(o, name)).parameters for o in (ops, keras.ops))
         assert [(p.name, p.default) for p in ours.values()] == [
             (p.name, p.default) for p in theirs.values()

@@ -1,6 +1,16 @@
 """The mistakes that the tests must notice: a sign, a factor, an axis."""
 
-from mutations import activations, callbacks, layers, losses, metrics, model, optimizers, saving
+from mutations import (
+    activations,
+    callbacks,
+    layers,
+    losses,
+    metrics,
+    model,
+    ops,
+    optimizers,
+    saving,
+)
 
 MUTANTS = {
     **activations.MUTANTS,
@@ -9,6 +19,7 @@ MUTANTS = {
     **losses.MUTANTS,
     **metrics.MUTANTS,
     **model.MUTANTS,
+    **ops.MUTANTS,
     **optimizers.MUTANTS,
     **saving.MUTANTS,
 }

@@ -76,6 +76,7 @@ class Embedding(Layer):
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
         self.mask_zero = check_flag("mask_zero", mask_zero)
+        self.supports_masking = self.makes_mask = self.mask_zero
         if weights is not None:
             self._make_embeddings()
             self.built = True  # for inputs of any shape
@@ -88,16 +89,6 @@ class Embedding(Layer):
         known = super()._parameters()
         known.pop("weights", None)  # how E began is no part of what the layer is
         return known
-
-    @property
-    def supports_masking(self) -> bool:
-        """Whether the layer makes a mask."""
-        return self.mask_zero
-
-    @property
-    def makes_mask(self) -> bool:
-        """Whether the layer makes a mask."""
-        return self.mask_zero
 
     def build(self, input_shape: Shape) -> None:
         """Make the embeddings."""
