@@ -9,7 +9,7 @@ from typing import Any
 
 from nnlite.backend.variables import weights_from_file
 from nnlite.layers.layer import Layer, registry
-from nnlite.models.sequential import Sequential
+from nnlite.models.model import Model
 from nnlite.saving.compile_config import compile_as_told, restore_state
 from nnlite.saving.formats.hdf5 import Node, open_hdf5
 from nnlite.saving.formats.json_text import parse_json
@@ -37,7 +37,7 @@ def load_model(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,  # noqa: A002  Keras's name
     safe_mode: bool = True,
-) -> Sequential:
+) -> Model:
     """Return the model in a ``.keras`` file or such a folder, or in a whole-model ``.h5`` file.
 
     Sequential models are read, nested ones too, and functional ones that are one plain chain, as
@@ -83,7 +83,7 @@ def load_model(
     return model
 
 
-def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> Sequential:
+def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> Model:
     """Return the model of a ``.keras`` file."""
     translated, model = _model(config, weights, notes)
     legacy = is_legacy(weights)
@@ -102,7 +102,7 @@ def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> S
     return model
 
 
-def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Sequential:
+def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Model:
     """Return the model of a whole-model ``.h5`` file."""
     text = root.attribute("model_config")
     if text is None:
@@ -131,12 +131,12 @@ def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Sequentia
     return model
 
 
-def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Sequential]:
+def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Model]:
     """Return a model, its weights zero, and the configuration that it was made of."""
     translated = translate(config, notes)
     with weights_from_file(weights.total_elements()):
         model = registry.deserialize(translated)
-        assert model.is_model  # translate saw to it
+        assert isinstance(model, Model)  # translate saw to it
         shape = config.get("build_config")
         if not model.built and isinstance(shape, dict) and shape.get("input_shape"):
             model.build_from_config(shape)
@@ -146,7 +146,7 @@ def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Se
     return translated, model
 
 
-def _column_names(config: Any, model: Sequential) -> tuple[str, ...] | None:
+def _column_names(config: Any, model: Model) -> tuple[str, ...] | None:
     """Return the names of the frame's columns that the model was trained on, if it was."""
     names = config.get("column_names") if isinstance(config, dict) else None
     if names is None:
@@ -158,7 +158,7 @@ def _column_names(config: Any, model: Sequential) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _check_all_filled(model: Sequential, found: Sequence[Assignment]) -> None:
+def _check_all_filled(model: Model, found: Sequence[Assignment]) -> None:
     """Raise a ValueError if the file has no array for a weight of a layer."""
     filled = {variable for one in found for variable in one.variables}
     if left := [variable.name for variable in model.all_variables() if variable not in filled]:
@@ -183,7 +183,7 @@ def translate(config: Any, notes: Notes) -> dict[str, Any]:
     return translated
 
 
-def _input_shape(model: Sequential, weights: Node) -> tuple[int | None, ...]:
+def _input_shape(model: Model, weights: Node) -> tuple[int | None, ...]:
     """Return the input's shape by the first array, where the file does not tell it.
 
     TensorFlow 2.0 and 2.1 did not, for models that were built by their first data.
@@ -222,7 +222,7 @@ def _state(weights: Node) -> tuple[Any, list[tuple[str, Any]]]:
 
 
 def load_weights(
-    model: Sequential,
+    model: Model,
     filepath: str | os.PathLike[str],
     skip_mismatch: bool = False,
     by_name: bool | None = None,
@@ -276,7 +276,7 @@ def load_weights(
 
 
 def _load(
-    model: Sequential,
+    model: Model,
     root: Node,
     notes: Notes,
     skip_mismatch: bool,
@@ -299,7 +299,7 @@ def _load(
         restore_state(model, stored, notes)
 
 
-def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Sequential:
+def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """Return a model, with fresh weights, from a configuration of any version of Keras.
 
     Args:
@@ -312,7 +312,7 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
     notes = Notes()
     with naming_file("the configuration"), CustomObjectScope(custom_objects):
         model = registry.deserialize(translate(config, notes))
-        assert model.is_model
+        assert isinstance(model, Model)
         settings = config.get("compile_config")
         if isinstance(settings, dict):
             compile_as_told(model, settings, notes)

@@ -17,8 +17,8 @@ from nnlite import random
 from nnlite.layers import activations
 from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
-from nnlite.models.sequential import Sequential
-from nnlite.ops import Operation
+from nnlite.models.model import Model
+from nnlite.ops.operation import Operation
 from nnlite.saving.compile_config import built_optimizer, compile_config
 from nnlite.saving.weight_layouts import (
     attributes,
@@ -51,7 +51,7 @@ _FORMATS = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
 _ATTRIBUTE_LIMIT = 64_512  # bytes; what one attribute of an HDF5 group can hold
 
 
-def model_data(model: Sequential) -> dict[str, Any]:
+def model_data(model: Model) -> dict[str, Any]:
     """Return a model as plain data in Keras's form, how it is compiled included.
 
     Raises:
@@ -68,8 +68,8 @@ def model_data(model: Sequential) -> dict[str, Any]:
 def _serialized(layer: Layer) -> dict[str, Any]:
     """Return a layer as plain data, an activation that is no layer in Keras as an `Activation`."""
     data = layer.serialized()
-    if layer.is_model:
-        named = {part.name: part for part in layer.layers}  # type: ignore[attr-defined]
+    if isinstance(layer, Model):
+        named = {part.name: part for part in layer.layers}
         entries = data["config"].get("layers")
         for entry in entries if isinstance(entries, list) else ():
             name = entry["config"].get("name")
@@ -95,7 +95,7 @@ def written_class(layer: Layer) -> str:
     return name
 
 
-def model_json(model: Sequential, **options: Any) -> str:
+def model_json(model: Model, **options: Any) -> str:
     """Return a model as JSON; ``options`` are those of ``json.dumps``."""
     import json
 
@@ -106,7 +106,7 @@ def model_json(model: Sequential, **options: Any) -> str:
 
 
 def save_model(
-    model: Sequential,
+    model: Model,
     filepath: str | os.PathLike[str],
     overwrite: bool = True,
     zipped: bool | None = None,
@@ -169,7 +169,7 @@ def save_model(
             _write_hdf5(model, file, include_optimizer)
 
 
-def _check_loadable(model: Sequential) -> None:
+def _check_loadable(model: Model) -> None:
     """Raise a TypeError if a layer of the user's cannot be made again from its configuration.
 
     Only making it tells: a copy of each is made, without weights, and what it draws is undrawn.
@@ -210,7 +210,7 @@ def _check_made_again(layer: Layer) -> None:
 
 
 def save_weights(
-    model: Sequential,
+    model: Model,
     filepath: str | os.PathLike[str],
     overwrite: bool = True,
     max_shard_size: None = None,
@@ -249,7 +249,7 @@ def save_weights(
         _write_weights(model, file, objects_to_skip or ())
 
 
-def _check_built(model: Sequential) -> None:
+def _check_built(model: Model) -> None:
     if not model.built:
         raise ValueError(
             f"Model {model.name!r} has no weights to save yet. Give the input shape "
@@ -257,7 +257,7 @@ def _check_built(model: Sequential) -> None:
         )
 
 
-def _write_archive(model: Sequential, file: BinaryIO) -> None:
+def _write_archive(model: Model, file: BinaryIO) -> None:
     import zipfile
 
     parts = _parts(model)
@@ -266,7 +266,7 @@ def _write_archive(model: Sequential, file: BinaryIO) -> None:
             archive.writestr(name, data)
 
 
-def _write_folder(model: Sequential, path: str, overwrite: bool) -> None:
+def _write_folder(model: Model, path: str, overwrite: bool) -> None:
     if not overwrite and os.path.exists(path):
         raise ValueError(f"{path} exists already. Give overwrite=True to replace what is in it.")
     for name, data in _parts(model):
@@ -274,7 +274,7 @@ def _write_folder(model: Sequential, path: str, overwrite: bool) -> None:
             file.write(data)
 
 
-def _parts(model: Sequential) -> list[tuple[str, Any]]:
+def _parts(model: Model) -> list[tuple[str, Any]]:
     """Return the members of a ``.keras`` file, each with its name."""
     import json
 
@@ -298,7 +298,7 @@ def _parts(model: Sequential) -> list[tuple[str, Any]]:
 # ---- groups by class ----------------------------------------------------------------------
 
 
-def _write_weights(model: Sequential, file: BinaryIO, skip: Collection[Layer] = ()) -> None:
+def _write_weights(model: Model, file: BinaryIO, skip: Collection[Layer] = ()) -> None:
     import h5py
 
     with h5py.File(file, "w") as root:
@@ -325,7 +325,7 @@ def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
         own[key] = as_numeric(f"{key!r} of save_own_variables of layer {layer.name!r}", array)
     if lists_layers(layer):
         below = group.create_group("layers")
-        layers = [one for one in layer.layers if not isinstance(one, Operation)]  # type: ignore[attr-defined]
+        layers = [one for one in layer.layers if not isinstance(one, Operation)]
         for name, part in numbered(layers, written_class):
             if part not in skip:
                 _write_layer(below.create_group(name), part, skip)
@@ -345,7 +345,7 @@ def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
 # ---- the older format ---------------------------------------------------------------------
 
 
-def _write_hdf5(model: Sequential, file: BinaryIO, include_optimizer: bool) -> None:
+def _write_hdf5(model: Model, file: BinaryIO, include_optimizer: bool) -> None:
     import json
 
     import h5py
