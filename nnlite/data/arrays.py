@@ -67,7 +67,7 @@ def check_rows(columns: Iterable[tuple[str, Any]]) -> None:
     given = [(name, np.shape(array)) for name, array in columns if array is not None]
     first, shape = given[0]
     for name, other in given[1:]:
-        if other[:1] != shape[:1]:
+        if not other or other[0] != shape[0]:
             raise ValueError(
                 f"{first} and {name} must have the same number of samples. Received: "
                 f"{first} of shape {shape}, {name} of shape {other}"
@@ -94,7 +94,9 @@ class Column:
 
     def take(self, rows: Array) -> Array:
         """Return the rows of the given numbers, in that order."""
-        gathered = self._gathered[: len(rows)]
+        gathered = self._gathered
+        if len(rows) < len(gathered):
+            gathered = gathered[: len(rows)]
         if self.array.flags.c_contiguous:
             # Without mode="clip", take would gather into a temporary first; rows are in range.
             self.array.take(rows, axis=0, out=gathered, mode="clip")
@@ -105,7 +107,7 @@ class Column:
         return self._convert(gathered) if self.converts else gathered
 
     def _convert(self, rows: Array) -> Array:
-        batch = self._batch[: len(rows)]
+        batch = self._batch if len(rows) == len(self._batch) else self._batch[: len(rows)]
         batch[...] = rows
         return batch
 

@@ -130,6 +130,7 @@ class Layer(Configurable):
         "trainable": "give trainable=False, or set layer.trainable.",
         "ensure_built": "define build(self, input_shape).",
         "forget_weights": "define build(self, input_shape).",
+        "forget_caches": _BOTH_WAYS,
         "told_shape": "define compute_output_shape(self, input_shape).",
         "sample_shape": "define compute_output_shape(self, input_shape).",
         **dict.fromkeys(
@@ -609,6 +610,12 @@ class Layer(Configurable):
             self.built = True
             restructured()
 
+    def forget_caches(self) -> None:
+        """Let go of what the last forward pass in training has kept."""
+        for layer in self.all_layers():
+            layer.__dict__.pop("cache", None)
+            layer.__dict__.pop("_unsettled", None)
+
     def forget_weights(self) -> None:
         """Undo `build`."""
         if self.built and self.input_shape is None:  # it needed none
@@ -897,25 +904,6 @@ def dtype_policy(dtype: str) -> dict[str, Any]:
         "config": {"name": dtype},
         "registered_name": None,
     }
-
-
-class ReusingArrays:
-    """The context of training steps: at its end, no layer keeps what the last one was about.
-
-    Args:
-        layers: The layers.
-        arrays: Not used.
-    """
-
-    def __init__(self, layers: Sequence[Layer], arrays: dict[Layer, dict[Any, Array]]) -> None:
-        self._layers = layers
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: object) -> None:
-        for layer in self._layers:
-            layer.cache = _NOTHING_CACHED
 
 
 @functools.lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses
-from nnlite.data.arrays import Samples, check_rows, grouped, rows_of
+from nnlite.data.arrays import Samples, check_rows, grouped
 from nnlite.data.blocks import StoredSamples
 from nnlite.data.frames import column_names
 from nnlite.data.iterables import first_batch, named_batch
@@ -28,7 +28,7 @@ from nnlite.training.heads import (
 )
 from nnlite.training.objective import Objective, default_loss, final_activations
 from nnlite.training.prediction import Predictor
-from nnlite.utils.structures import SHAPES, arranged, flatten
+from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure
 from nnlite.utils.validation import (
     as_numeric,
     check_finite,
@@ -118,12 +118,15 @@ class Door(Predictor):
         columns = self.column_names or (like and like.names) or column_names(x)
         x = self._input_door(names[0], x, like)
         types = self.input_types()
-        if type(x) is list:
-            columns, rows = None, rows_of(x)
-            shapes: Any = [array.shape for array in x]
-        else:
-            types, rows, shapes = types[0], len(x), x.shape
-        samples = partial(Samples, dtype=types, names=columns, weight_dtype=self.dtype)
+        several = type(x) is list
+        first = x[0] if several else x
+        label = f"{names[0]}[{output_keys(self.ends()[0])[0]!r}]" if several else names[0]
+        samples = partial(
+            Samples,
+            dtype=types if several else types[0],
+            names=None if several else columns,
+            weight_dtype=self.dtype,
+        )
         if own and y is None and sample_weight is None and class_weight is None:
             data = samples(x, None, None, target_dtype=self.dtype)
             return data, self._objective or Objective(self.loss_by_hand(), self)
@@ -132,26 +135,28 @@ class Door(Predictor):
                 raise ValueError(
                     "class_weight is for models of a single output. Use sample_weight, by output."
                 )
-            heads, y, weight, dtypes = self._targets_of_heads(
-                names, shapes, y, sample_weight, loss if isinstance(loss, Heads) else None
-            )
-            data = samples(x, y, weight, target_dtype=dtypes)
-            return data, self._objective_for(heads)
-        y = as_numeric(names[1], self._single_output(y, rows))
-        if y.ndim == 0 or len(y) != rows:
-            label, shape = (names[0], shapes) if type(x) is not list else ("x[0]", shapes[0])
-            raise ValueError(
-                f"{label} and {names[1]} must have the same number of samples. Received: "
-                f"{label} of shape {shape}, {names[1]} of shape {y.shape}"
-            )
+            outputs = self._output_shapes(x)
+            ys = self._targets_by_output(names[1], y, loss, (label, first))
+            heads = loss if isinstance(loss, Heads) else self._heads_for(ys, outputs)
+            ys = heads.check_targets(names[1], ys, outputs)
+            weights = self._weights_by_output(names[2], sample_weight, heads, outputs)
+            dtypes = [
+                np.intp
+                if indices or (one is not None and own is None and one.dtype.kind != "f")
+                else self.dtype
+                for indices, own, one in zip(heads.takes_indices, heads.losses, ys, strict=True)
+            ]
+            return samples(x, ys, weights, target_dtype=dtypes), self._objective_for(heads)
+        y = as_numeric(names[1], self._single_output(y, len(first)))
+        check_rows([(label, first), (names[1], y)])
         check_finite(names[1], y, self.dtype)
-        (output,) = self._output_shapes(shapes)
+        (output,) = self._output_shapes(x)
         if not isinstance(loss, losses.Loss):
             loss = self._loss_for(y, output)
         y = loss.check_targets(names[1], y, output)
         weight = None
         if sample_weight is not None:
-            sample_weight = self._single_output(sample_weight, rows)
+            sample_weight = self._single_output(sample_weight, len(first))
             weight = sample_weights(names[2], sample_weight, loss.samples_shape(output), self.dtype)
         if class_weight is not None:
             if sample_weight is not None:
@@ -166,74 +171,68 @@ class Door(Predictor):
         known = self._objective
         return known if known is not None and known.loss is loss else Objective(loss, self)
 
-    def _output_shapes(self, shapes: Any) -> list[tuple[int, ...]]:
-        """Return the shapes of the outputs for inputs of ``shapes``."""
-        if type(shapes) is not list and self.ends()[1] is None:
-            return [(shapes[0], *self.sample_shape(shapes[1:]))]
-        return flatten(self.compute_output_shape(shapes), SHAPES)
+    def _output_shapes(self, x: Any) -> list[tuple[int, ...]]:
+        """Return the shapes of the outputs for inputs ``x``."""
+        if type(x) is not list and self.ends()[1] is None:
+            return [(len(x), *self.sample_shape(x.shape[1:]))]
+        return flatten(self.compute_output_shape(map_structure(np.shape, x)), SHAPES)
 
     def _single_output(self, y: Any, rows: int) -> Any:
         """Return the only array of a list or, by the name of the output, of a dict."""
-        if isinstance(y, Mapping) and list(y) in (self.output_names, self.ends()[1]):
+        if isinstance(y, Mapping) and list(y) == output_keys(self.ends()[1] or self.output_names):
             return next(iter(y.values()))
         return y if rows == 1 else only_one(y, 1)
 
-    def _targets_of_heads(
-        self, names: tuple[str, str, str], shapes: Any, y: Any, weight: Any, heads: Heads | None
-    ) -> tuple[Heads, list[Any], list[Any] | None, list[Any]]:
-        """Check the targets and weights of several outputs.
+    def _targets_by_output(
+        self, name: str, y: Any, heads: AnyLoss | None, first: tuple[str, Array]
+    ) -> list[Array | None]:
+        """Return the targets of each output as arrays, None where an output is left out.
 
-        Returns:
-            The losses, the targets of each output, the weights, and the types of the targets.
+        Args:
+            name: What they are called.
+            y: The targets.
+            heads: The losses that they are for; None for those of `compile`.
+            first: The first of the inputs, with its name.
         """
-        structure, outputs = self.ends()[1], self._output_shapes(shapes)
-        keys, rows = output_keys(structure), outputs[0][0]
-        left_out = self._left_out() if heads is None else heads.left_out
+        structure = self.ends()[1]
+        keys = output_keys(structure)
+        left_out = heads.left_out if isinstance(heads, Heads) else self._left_out()
         metrics = self._metrics_of(keys, left_out)
-        ys = []
-        for key, part in zip(
-            keys, arranged(names[1], y, structure, "output", left_out), strict=True
-        ):
-            label = f"{names[1]}[{key!r}]"
-            if part is None and key in left_out:
-                if metrics.has_metric(key):
-                    raise ValueError(f"{label} is missing: output {key!r} has a metric.")
+        ys: list[Array | None] = []
+        parts = arranged(name, y, structure, "output", left_out)
+        for key, part in zip(keys, parts, strict=True):
+            label = f"{name}[{key!r}]"
+            if part is None and key in left_out and not metrics.has_metric(key):
                 ys.append(None)
                 continue
             array = as_numeric(label, part)
-            check_rows([(names[0], np.empty((rows, 0))), (label, array)])
+            check_rows([first, (label, array)])
             check_finite(label, array, self.dtype)
             ys.append(array)
-        if heads is None:
-            heads = self._heads_for(ys, outputs)
-        ys = heads.check_targets(names[1], ys, outputs)
-        dtypes = [
-            np.intp
-            if indices or (own is None and y is not None and y.dtype.kind in "iub")
-            else (self.dtype)
-            for indices, own, y in zip(heads.takes_indices, heads.losses, ys, strict=True)
-        ]
+        return ys
+
+    def _weights_by_output(
+        self, name: str, weight: Any, heads: Heads, outputs: Sequence[tuple[int, ...]]
+    ) -> list[Array | None] | None:
+        """Return the sample weights of each output; one array is for all of them."""
         if weight is None:
-            return heads, ys, None, dtypes
+            return None
         if not is_structure(weight):
-            weight = [weight] * len(keys)
-        weights = arranged(names[2], weight, structure, "output", left_out)
-        return (
-            heads,
-            ys,
-            [
-                None
-                if part is None
-                else sample_weights(
-                    f"{names[2]}[{key!r}]",
-                    part,
-                    shape[:1] if own is None else own.samples_shape(shape),
-                    self.dtype,
-                )
-                for key, part, own, shape in zip(keys, weights, heads.losses, outputs, strict=True)
-            ],
-            dtypes,
-        )
+            weight = [weight] * len(outputs)
+        parts = arranged(name, weight, self.ends()[1], "output", heads.left_out)
+        return [
+            part
+            if part is None
+            else sample_weights(
+                f"{name}[{key!r}]",
+                part,
+                shape[:1] if loss is None else loss.samples_shape(shape),
+                self.dtype,
+            )
+            for key, part, loss, shape in zip(
+                heads.names, parts, heads.losses, outputs, strict=True
+            )
+        ]
 
     def _stored_door(
         self,
@@ -382,8 +381,14 @@ class Door(Predictor):
         known = self.compiled_metrics
         if isinstance(known, MetricsOfOutputs) and known.with_loss == with_loss:
             return known
-        asked = [self.compile_arguments.get(name) for name in ("metrics", "weighted_metrics")]
-        made = MetricsOfOutputs(*asked, self.ends()[1], keys, with_loss)
+        given = self.compile_arguments
+        made = MetricsOfOutputs(
+            given.get("metrics"),
+            given.get("weighted_metrics"),
+            self.ends()[1],
+            keys,
+            with_loss,
+        )
         self.compiled_metrics = made
         return made
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.execution import ReferenceExecutor
 from nnlite.layers.layer import Layer
+from nnlite.utils.structures import flatten
 from nnlite.utils.validation import all_finite
 
 __all__ = ["diagnosis"]
@@ -17,24 +20,26 @@ Array = NDArray[Any]
 _LARGE = 1e4  # inputs beyond this are to blame before the weights are
 
 
-def diagnosis(model: Any, value: float, x: Array, y: Array) -> str:
-    """Return where in the chain the first number that is not finite arose, and a likely cause.
+def diagnosis(model: Any, value: float, x: Any, y: Any) -> str:
+    """Return where on the way the first number that is not finite arose, and a likely cause.
 
     Args:
         model: The model; no weight has been changed by the step.
         value: The loss.
-        x: The step's inputs.
-        y: Its targets.
+        x: The step's inputs: an array, or a list of arrays.
+        y: Its targets, likewise.
     """
     what = f"the loss is {value}" if not np.isfinite(value) else "the gradient is not finite"
     with np.errstate(all="ignore"):
         return f"{what}. {_first(model, value, x, y)} The weights are those before this step."
 
 
-def _first(model: Any, value: float, x: Array, y: Array) -> str:
+def _first(model: Any, value: float, x: Any, y: Any) -> str:
     """Return a sentence on the first place, in the order of computing, and its cause."""
-    if not all_finite(x):
-        return f"An input is {_one(x)}."
+    xs = flatten(x)
+    for array in xs:
+        if not _is_finite(array):
+            return f"An input is {_one(array)}."
     for layer in model.all_layers():
         for variable in layer._variables:
             if not all_finite(variable.value):
@@ -42,17 +47,22 @@ def _first(model: Any, value: float, x: Array, y: Array) -> str:
                     f"Weight {variable.name!r} of layer {layer.name!r} is not finite already: "
                     "it was set so, or an earlier run left it so."
                 )
-    output = x
-    for layer in _chain(model):
-        output = layer.forward(output)
-        if not all_finite(output):
-            return (
-                f"The first such number, {_one(output)}, is in the output of layer "
-                f"{layer.name!r}. {_cause(layer, x)}"
-            )
+    executor = ReferenceExecutor(model.graph(False))
+    outputs = executor.forward(xs)
+    calls = executor.graph.calls
+    for call, following in zip(calls, [*calls[1:], None], strict=True):
+        if following is not None and following.owner is call.owner and not following.first:
+            continue  # a layer is looked at as a whole
+        for slot in call.outputs:
+            output = executor.values[slot]
+            if not _is_finite(output):
+                return (
+                    f"The first such number, {_one(output)}, is in the output of layer "
+                    f"{call.owner.name!r}. {_cause(call.owner, xs)}"
+                )
     sizes = ", ".join(
-        f"{name} reach {np.abs(array).max(initial=0):.3g}"
-        for name, array in [("inputs", x), ("targets", y), ("outputs", output)]
+        f"{name} reach {_largest(arrays):.3g}"
+        for name, arrays in [("inputs", xs), ("targets", flatten(y)), ("outputs", outputs)]
     )
     if not np.isfinite(value):
         return (
@@ -65,9 +75,9 @@ def _first(model: Any, value: float, x: Array, y: Array) -> str:
     )
 
 
-def _cause(layer: Layer, x: Array) -> str:
-    largest = max((float(np.abs(v.value).max(initial=0)) for v in layer.all_variables()), default=0)
-    inputs = float(np.abs(x).max(initial=0))
+def _cause(layer: Layer, xs: list[Array]) -> str:
+    largest = _largest(variable.value for variable in layer.all_variables())
+    inputs = _largest(xs)
     if inputs > _LARGE:
         return f"The inputs reach {inputs:.3g}: scale them, for instance by a Normalization layer."
     return (
@@ -76,12 +86,13 @@ def _cause(layer: Layer, x: Array) -> str:
     )
 
 
-def _chain(model: Any) -> list[Layer]:
-    """Return the layers in the order of computing, those of nested models in their place."""
-    chain: list[Layer] = []
-    for layer in model.sublayers():
-        chain += _chain(layer) if hasattr(layer, "fit") else [layer]
-    return chain
+def _largest(arrays: Iterable[Array | None]) -> float:
+    """Return the largest magnitude in all arrays, 0 where there is none."""
+    return max((float(np.abs(a).max(initial=0)) for a in arrays if a is not None), default=0.0)
+
+
+def _is_finite(array: Array) -> bool:
+    return array.dtype.kind != "f" or all_finite(array)
 
 
 def _one(array: Array) -> float:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnlite.backend.structure_cache import structure
 from nnlite.constraints import project
 from nnlite.execution import Call, Graph, Memory, Plan, ReferenceExecutor, infer
+from nnlite.execution.graph import Slot
 from nnlite.layers.activations import ActivationLayer, Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -103,6 +104,12 @@ def _last_activations(graph: Graph) -> list[Call | None]:
     ]
 
 
+def _masks(graph: Graph) -> list[Slot | None]:
+    """Return the slot of each output's mask; an empty list where there is none."""
+    slots = [graph.masks.get(slot) for slot in graph.outputs]
+    return slots if any(slot is not None for slot in slots) else []
+
+
 class Objective:
     """The loss of one model, and the way forward and back that belongs to it.
 
@@ -120,6 +127,7 @@ class Objective:
         self._plans: dict[Any, Plan] = {}
         self._memory = Memory()
         self._step: Plan | None = None  # that of the last step
+        self.loss_in_use: Any = loss  # the one that takes what `forward` returns
         self.settle()
 
     @property
@@ -177,6 +185,7 @@ class Objective:
             graph = graph.before(compress(last, joined))  # type: ignore[arg-type]
             testing = testing.before(compress(testing_last, joined))  # type: ignore[arg-type]
         self._graph, self._testing = graph, testing
+        self._masks = [_masks(testing), _masks(graph)]
         self._plans.clear()
 
     def plan(self, inputs: Sequence[Array]) -> Plan:
@@ -205,6 +214,33 @@ class Objective:
         else:
             outputs = infer(self._testing, inputs)
         return outputs if isinstance(self.loss, Heads) else outputs[0]
+
+    def masks(self, x: Any, training: bool) -> list[Array | None] | None:
+        """Return which samples of each output count, of the batch ``x`` of the last `forward`."""
+        slots = self._masks[training]
+        if not slots:
+            return None
+        graph = self._graph if training else self._testing
+        values: Any
+        if training and self._step is not None:
+            values = self._step.values
+        else:
+            executor = ReferenceExecutor(graph)
+            executor.forward(x if type(x) is list else [x])
+            values = executor.values
+        return [None if slot is None else values[slot] for slot in slots]
+
+    def masked(self, masks: Sequence[Array | None], weight: Any, output: Any) -> Any:
+        """Return the weights of samples with those that ``masks`` leave out as 0."""
+        several = isinstance(self.loss, Heads)
+        outputs = output if several else [output]
+        weights = (weight or [None] * len(masks)) if several else [weight]
+        each = zip(self._losses, masks, weights, outputs, strict=True)
+        made = [
+            own if loss is None or mask is None else loss.masked(mask, own, y.shape)
+            for loss, mask, own, y in each
+        ]
+        return made if several else made[0]
 
     def predictions(self, output: Any) -> Any:
         """Return the model's output, given what `forward` returned."""
@@ -271,7 +307,7 @@ class Objective:
 def _mismatch(loss: Loss | None, last: Layer | None, shape: Any) -> str | None:
     """Warn where a last activation and its loss do not go together; see `warn_of_mismatch`."""
     takes_logits = getattr(loss, "from_logits", False)
-    if isinstance(last, Softmax) and shape[last.axis] == 1:  # type: ignore[index]
+    if isinstance(last, Softmax) and shape[last.axis] == 1:
         warnings.warn(
             "The model ends in a softmax over a single output, which is always 1. Use "
             "activation='sigmoid', or one output for each class.",

@@ -37,7 +37,6 @@ from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pa
 from nnlite.utils.validation import (
     as_features,
     as_numeric,
-    as_samples,
     check_entries,
     only_one,
     optional_count,
@@ -337,13 +336,11 @@ class Predictor(Layer):
         """
         if not self.sublayers():
             raise ValueError("The model is empty: add layers first, Sequential([Dense(1)]).")
-        if type(x) is not np.ndarray:
+        if type(x) is not np.ndarray or self.ends()[0] is not None:
             structure, x = self._input_structure(x), self.arranged_input(name, x)
             if structure is not None:
                 arrays = self._several_inputs(name, x, structure)
                 return arrays if len(arrays) > 1 else arrays[0]
-        elif len(self.input_types()) > 1:
-            self.arranged_input(name, x)  # which raises
         array, expected = self._aligned(name, x, like)
         array = as_features(name, array, 2 if expected is None else min(2, len(expected)))
         if not fits(array.shape, expected):
@@ -404,17 +401,15 @@ class Predictor(Layer):
         """
         if any_symbolic(x):
             return self.on_tensors((x,), training)
-        if self.single_ended or type(x) is np.ndarray:
-            return super().__call__(self._aligned("x", x)[0], training)
-        structure, x = self._input_structure(x), self.arranged_input("x", x)
-        if structure is not None:
-            x = self.packed_input(self._several_inputs("x", x, structure))
-            return super().__call__(x, training)
-        return super().__call__(self._aligned("x", x)[0], training)
-
-    def _as_arrays(self, x: Any) -> Any:
-        types = iter(self.input_types())
-        return map_structure(lambda a: as_samples("x", a).astype(next(types), copy=False), x)
+        if type(x) is not np.ndarray or self.ends()[0] is not None:
+            structure, x = self._input_structure(x), self.arranged_input("x", x)
+            if structure is not None:
+                x = self.packed_input(self._several_inputs("x", x, structure))
+                return super().__call__(x, training)
+        x, dtype = self._aligned("x", x)[0], self.input_types()[0]
+        if dtype.kind != "f":
+            check_entries("x", x, dtype)
+        return super().__call__(x, training)
 
     def graph(self, training: bool) -> Graph:
         """Return the calls of the layers in order; see `nnlite.Model.graph`."""
