@@ -235,7 +235,7 @@ def check_model(
         _require_untouched(what, x=(x, kept))
         return [*of_inputs, *(variable.gradient for _, variable in weights)]
 
-    with np.errstate(**_STRICT), twin._reusing_arrays({}):
+    with np.errstate(**_STRICT):
         arrays = [(f"input of {what}", x)] if moved else []
         arrays += [(name, v.value) for name, v in weights]
         _check(arrays, gradients, terms, rtol)

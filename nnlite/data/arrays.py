@@ -94,7 +94,9 @@ class Column:
 
     def take(self, rows: Array) -> Array:
         """Return the rows of the given numbers, in that order."""
-        gathered = self._gathered[: len(rows)]
+        gathered = self._gathered
+        if len(rows) < len(gathered):
+            gathered = gathered[: len(rows)]
         if self.array.flags.c_contiguous:
             # Without mode="clip", take would gather into a temporary first; rows are in range.
             self.array.take(rows, axis=0, out=gathered, mode="clip")
@@ -105,7 +107,7 @@ class Column:
         return self._convert(gathered) if self.converts else gathered
 
     def _convert(self, rows: Array) -> Array:
-        batch = self._batch[: len(rows)]
+        batch = self._batch if len(rows) == len(self._batch) else self._batch[: len(rows)]
         batch[...] = rows
         return batch
 

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from nnlite.backend.variables import Variable
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.layers.layer import Layer
+from nnlite.regularizers import penalty, penalty_gradient
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
-from nnlite.utils.user_code import penalty, penalty_gradient
 
 __all__ = ["Memory", "Plan"]
 
@@ -57,6 +57,9 @@ class Plan:
         inputs: A batch of inputs of those shapes.
         memory: Where the arrays come from.
 
+    Attributes:
+        values: The arrays of the last `forward`, by slot.
+
     >>> from nnlite import Input, Sequential
     >>> from nnlite.layers import Dense
     >>> model = Sequential([Input((4,)), Dense(3, activation="relu"), Dense(1)])
@@ -79,14 +82,12 @@ class Plan:
         self._memory = memory
         self._needed = graph.differentiated(learning, inputs=False)
         self._learning = {id(variable) for variable in learning}
-        self._values: list[Any] = [None] * graph.size
+        self.values: list[Any] = [None] * graph.size
         for slot, x in zip(graph.inputs, inputs, strict=True):
-            self._values[slot] = x.view()  # an object of its own, to be found again
+            self.values[slot] = x.view()  # an object of its own, to be found again
         self._in_place: set[int] = set()  # the calls whose output takes their input's place
         self._copied: set[int] = set()  # the calls whose output should be a view and cannot
-        #: The slots that hold other arrays at each step, inputs and views of them, with the call
-        #: that makes the view.
-        self._dynamic: dict[int, Call | None] = dict.fromkeys(graph.inputs)
+        self._dynamic: dict[int, Call] = {}  # the views of inputs, with the calls that make them
         self._arrays = self._lay_out_values()
         self._gradients = self._lay_out_gradients()
         self._forward: list[Bound] = []
@@ -99,7 +100,10 @@ class Plan:
         self._unwritten = [v.gradient for v in learning if id(v) not in written]
         self._settling = [*self._settled()]
         self._unsettled: Sequence[Bound] = ()
-        self._places = {slot: self._places_of(self._values[slot]) for slot in self._dynamic}
+        self._inputs = [(slot, self._places_of(self.values[slot])) for slot in graph.inputs]
+        self._views = [
+            (slot, view, self._places_of(self.values[slot])) for slot, view in self._dynamic.items()
+        ]
         self._output_places = {slot: self._places_of(array) for slot, array in self._direct.items()}
 
     # ---- arrays ---------------------------------------------------------------------------
@@ -114,15 +118,15 @@ class Plan:
         makers: dict[int, Call] = {}
         arrays: list[dict[str, Any]] = []
         for index, call in enumerate(self.graph.calls):
-            layer, x = call.layer, call.arguments(self._values)
+            layer, x = call.layer, call.arguments(self.values)
             if layer.primitive and layer.views:
                 y = layer.forward_view(x)
-                if call.x in self._dynamic:
+                if call.x in self._dynamic or call.x in self.graph.inputs:
                     y = y.view()  # an object of its own, to be found again
                     self._dynamic[call.outputs[0]] = call
                 elif not np.shares_memory(x, y):  # it had to be copied
                     self._copied.add(index)
-                self._values[call.outputs[0]] = y
+                self.values[call.outputs[0]] = y
                 makers[call.outputs[0]] = call
                 arrays.append({"x": x, "y": y})
                 continue
@@ -136,7 +140,7 @@ class Plan:
                     for i, (slot, shape) in enumerate(zip(call.outputs, shapes, strict=True))
                 ]
             for slot, y in zip(call.outputs, outputs, strict=True):
-                self._values[slot] = y
+                self.values[slot] = y
                 makers[slot] = call
             made = {"x": x, "y": pack_as(call.y, outputs)}
             if layer.primitive:
@@ -175,7 +179,7 @@ class Plan:
             if slot in views and slot not in taken:
                 taken[slot] = taken[views[slot].outputs[0]]
             elif slot in self._needed and slot not in taken and slot not in graph.inputs:
-                size = self._values[slot].size
+                size = self.values[slot].size
                 at = next((i for i in free if sizes[i] >= size), free[-1] if free else len(sizes))
                 if at == len(sizes):
                     sizes.append(0)
@@ -197,7 +201,7 @@ class Plan:
             self._memory(("gradient", at, dtypes[index]), (sizes[at],), dtypes[index])
         gradients: dict[int, Array] = {}
         for index, at in taken.items():  # from the outputs to the inputs
-            shape, view = self._values[index].shape, views.get(index)
+            shape, view = self.values[index].shape, views.get(index)
             if view is None:
                 gradients[index] = self._memory(
                     ("gradient", at, dtypes[index]), shape, dtypes[index]
@@ -312,7 +316,7 @@ class Plan:
     def _bind_penalties(self, slot: int) -> None:
         for at, regularizer in self.graph.penalties:
             if at == slot and slot in self._gradients:
-                arguments = [self._gradients[slot], regularizer, self._values[slot]]
+                arguments = [self._gradients[slot], regularizer, self.values[slot]]
                 self._backward.append((_add_penalty, arguments))
 
     def _settled(self) -> Iterable[Bound]:
@@ -338,12 +342,17 @@ class Plan:
 
     def forward(self, inputs: Sequence[Array]) -> list[Array]:
         """Return the graph's outputs for ``inputs``: arrays that the next step writes over."""
-        values, given = self._values, iter(inputs)
-        for slot, view in self._dynamic.items():
-            x = next(given) if view is None else view.layer.forward_view(values[view.x])
-            values[slot] = x
-            for arguments, at in self._places[slot]:
-                arguments[at] = x
+        values, new = self.values, False
+        for (slot, places), x in zip(self._inputs, inputs, strict=True):
+            if x is not values[slot]:  # else it stands in its places already
+                new, values[slot] = True, x
+                for arguments, at in places:
+                    arguments[at] = x
+        if new:
+            for made, view, places in self._views:
+                x = values[made] = view.layer.forward_view(values[view.x])
+                for arguments, at in places:
+                    arguments[at] = x
         for function, arguments in self._forward:
             function(*arguments)
         self._unsettled = self._settling
@@ -370,15 +379,16 @@ class Plan:
 
     def forget_inputs(self) -> None:
         """Let go of the arrays that the last step was given."""
-        for slot, places in self._places.items():
-            self._values[slot] = None
+        views = [(slot, places) for slot, _, places in self._views]
+        for slot, places in (*self._inputs, *views):
+            self.values[slot] = None
             for arguments, at in places:
                 arguments[at] = None
 
     def penalty(self) -> float:
         """Return the penalties on outputs of the last `forward`, each averaged over the batch."""
         return sum(
-            penalty(regularizer, self._values[slot]) / len(self._values[slot])
+            penalty(regularizer, self.values[slot]) / len(self.values[slot])
             for slot, regularizer in self.graph.penalties
         )
 

@@ -157,6 +157,33 @@ class Loss(Configurable):
         axes = {axis % len(output_shape) for axis in _tuple(self.axis)}
         return tuple(n for i, n in enumerate(output_shape) if i not in axes)
 
+    def masked(self, mask: Array, sample_weight: Array | None, output_shape: Any) -> Array:
+        """Return the weights of samples of which only those in ``mask`` count.
+
+        Where the loss is a mean over the samples, it becomes one over those that count.
+
+        Args:
+            mask: Which samples count, booleans.
+            sample_weight: The weight of each sample, or None.
+            output_shape: The shape of the predictions.
+
+        Raises:
+            ValueError: If the mask has not the shape of what is weighted.
+        """
+        shape = self.samples_shape(output_shape)
+        if mask.shape != shape:
+            raise ValueError(
+                f"The mask of the output has shape {mask.shape}, and {type(self).__name__} weighs "
+                f"samples of shape {shape}, so that steps that do not count could not be left out."
+            )
+        count = 1.0
+        if self.reduction in ("sum_over_batch_size", "mean"):
+            count = mask.size / max(1, int(np.count_nonzero(mask)))
+        weight = np.ones(shape) if sample_weight is None else sample_weight
+        weight = weight.reshape(weight.shape + (1,) * (mask.ndim - weight.ndim))
+        kept: Array = weight * mask * weight.dtype.type(count)
+        return kept
+
     # ---- what every loss does -------------------------------------------------------------
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:

@@ -201,8 +201,14 @@ class CompiledMetrics:
         """Whether there is any metric."""
         return bool(self.asked)
 
-    def update(self, y_true: Array, y_pred: Array, sample_weight: Array | None) -> None:
-        """Take in one batch.
+    def update(
+        self,
+        y_true: Array,
+        y_pred: Array,
+        sample_weight: Array | None,
+        masks: Sequence[Array | None] | None = None,
+    ) -> None:
+        """Take in one batch; what the mask leaves out has the weight 0.
 
         Raises:
             TypeError: If the result of a metric, which the first batch shows, is not numeric.
@@ -216,8 +222,13 @@ class CompiledMetrics:
         y_true, y_pred = read_only(y_true), read_only(y_pred)
         if sample_weight is not None:
             sample_weight = read_only(sample_weight)
+        mask = None if masks is None or masks[0] is None else masks[0].astype(y_pred.dtype)
+        if mask is not None and sample_weight is not None:
+            sample_weight = sample_weight * mask
         for name, (metric, weighted) in self._used.items():
-            _feed(name, metric, (y_true, y_pred, sample_weight) if weighted else (y_true, y_pred))
+            weight = sample_weight if weighted and sample_weight is not None else mask
+            batch = (y_true, y_pred, weight) if weighted or mask is not None else (y_true, y_pred)
+            _feed(name, metric, batch)
         if first:
             self.results()
 
@@ -345,12 +356,13 @@ class MetricsOfOutputs(CompiledMetrics):
             if name in self.losses and value is not None:
                 self.losses[name].add(value, rows)
 
-    def update(self, y_true: Any, y_pred: Any, sample_weight: Any) -> None:
+    def update(self, y_true: Any, y_pred: Any, sample_weight: Any, masks: Any = None) -> None:
         """Take in one batch: lists of arrays, in the order of the outputs."""
-        weights = sample_weight or [None] * len(self.names)
-        for output, *arrays in zip(self.outputs, y_true, y_pred, weights, strict=True):
+        none = [None] * len(self.names)
+        parts = (y_true, y_pred, sample_weight or none, masks or none)
+        for output, y, p, weight, mask in zip(self.outputs, *parts, strict=True):
             if output.wanted:
-                output.update(*arrays)
+                output.update(y, p, weight, [mask])
 
     @property
     def shapes(self) -> Any:

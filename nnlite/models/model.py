@@ -508,10 +508,12 @@ class Model(Trainer):
     def _graphs(self) -> dict[tuple[bool, bool], Graph]:
         return {}
 
+    @per_structure
     def input_structure(self) -> Any:
         """Return a structure as that of the input; None where it is a single array."""
         return map_structure(lambda t: t.name, self.input) if self._tensors else None
 
+    @per_structure
     def output_structure(self) -> Any:
         """Return a structure as that of the output; None where it is a single array."""
         return map_structure(lambda t: t.name, self.output) if self._tensors else None
@@ -525,6 +527,8 @@ class Model(Trainer):
             self.cache = (executor,)
         else:
             outputs = infer(graph, flatten(x))
+        if len(outputs) == 1 and type(self.output_structure()) is not dict:
+            return outputs[0]
         return pack_as(self.output_structure(), outputs)
 
     def backward(self, gradient: Any) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnlite.backend.structure_cache import structure
 from nnlite.constraints import project
 from nnlite.execution import Call, Graph, Memory, Plan, ReferenceExecutor, infer
+from nnlite.execution.graph import Slot
 from nnlite.layers.activations import ActivationLayer, Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -26,10 +27,10 @@ from nnlite.losses import (
     SparseCategoricalCrossEntropy,
 )
 from nnlite.losses.labels import form
+from nnlite.regularizers import penalty, penalty_gradient
 from nnlite.training.heads import Heads
 from nnlite.training.prediction import Predictor
 from nnlite.utils.structures import SHAPES, flatten, map_structure
-from nnlite.utils.user_code import penalty, penalty_gradient
 
 __all__ = ["Objective", "default_loss", "final_activations"]
 
@@ -101,6 +102,12 @@ def _last_activations(graph: Graph) -> list[Call | None]:
         maker if maker is not None and isinstance(maker.layer, ActivationLayer) else None
         for maker in makers
     ]
+
+
+def _masks(graph: Graph) -> list[Slot | None]:
+    """Return the slot of each output's mask; an empty list where there is none."""
+    slots = [graph.masks.get(slot) for slot in graph.outputs]
+    return slots if any(slot is not None for slot in slots) else []
 
 
 class Objective:
@@ -178,6 +185,7 @@ class Objective:
             graph = graph.before(compress(last, joined))  # type: ignore[arg-type]
             testing = testing.before(compress(testing_last, joined))  # type: ignore[arg-type]
         self._graph, self._testing = graph, testing
+        self._masks = [_masks(testing), _masks(graph)]
         self._plans.clear()
 
     def plan(self, inputs: Sequence[Array]) -> Plan:
@@ -206,6 +214,33 @@ class Objective:
         else:
             outputs = infer(self._testing, inputs)
         return outputs if isinstance(self.loss, Heads) else outputs[0]
+
+    def masks(self, x: Any, training: bool) -> list[Array | None] | None:
+        """Return which samples of each output count, of the batch ``x`` of the last `forward`."""
+        slots = self._masks[training]
+        if not slots:
+            return None
+        graph = self._graph if training else self._testing
+        values: Any
+        if training and self._step is not None:
+            values = self._step.values
+        else:
+            executor = ReferenceExecutor(graph)
+            executor.forward(x if type(x) is list else [x])
+            values = executor.values
+        return [None if slot is None else values[slot] for slot in slots]
+
+    def masked(self, masks: Sequence[Array | None], weight: Any, output: Any) -> Any:
+        """Return the weights of samples with those that ``masks`` leave out as 0."""
+        several = isinstance(self.loss, Heads)
+        outputs = output if several else [output]
+        weights = (weight or [None] * len(masks)) if several else [weight]
+        each = zip(self._losses, masks, weights, outputs, strict=True)
+        made = [
+            own if loss is None or mask is None else loss.masked(mask, own, y.shape)
+            for loss, mask, own, y in each
+        ]
+        return made if several else made[0]
 
     def predictions(self, output: Any) -> Any:
         """Return the model's output, given what `forward` returned."""

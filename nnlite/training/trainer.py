@@ -24,7 +24,7 @@ from nnlite.data.sources import (
     pack_x_y_sample_weight,
     unpack_x_y_sample_weight,
 )
-from nnlite.layers.layer import Layer, ReusingArrays
+from nnlite.layers.layer import Layer
 from nnlite.losses.labels import follows_from_data
 from nnlite.metrics import Metric
 from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
@@ -125,7 +125,6 @@ class Trainer(Door):
         self.history: History | None = None
         self.run: Run | None = None  # the fit that is under way
         self._vector: WeightVector | None = None
-        self._arrays: dict[Layer, dict[Any, Array]] = {}
         self._laid_out = -1  # the structure for which _lay_out was last called
 
     # ---- compile --------------------------------------------------------------------------
@@ -451,14 +450,14 @@ class Trainer(Door):
         self.stop_training = False
         span = (initial_epoch, epochs)
         self.run = Run(self, batches, held_batches, evaluates, hooks, progress, span)
-        arrays = self._reusing_arrays({})
         try:
-            with np.errstate(**_ERRORS), self._blas_threads(size), arrays, progress:
+            with np.errstate(**_ERRORS), self._blas_threads(size), progress:
                 self.run.go()
         finally:
             self.run = None
             batches.close()
             objective.release()
+            self._forget_batch()
         assert hooks.history is not None  # it was asked for
         return hooks.history
 
@@ -539,6 +538,7 @@ class Trainer(Door):
             training: Whether ``y_pred`` comes of a forward pass in training.
         """
         objective = self._known_objective()
+        sample_weight = self._masked(x, y_pred, sample_weight)
         if isinstance(objective.loss, Heads):
             value, parts = objective.loss.values(y, y_pred, sample_weight)
             self._metrics_of(objective.loss.names, objective.loss.left_out).add_losses(
@@ -562,8 +562,8 @@ class Trainer(Door):
         Penalties are left to ``backward`` and `update_weights`. Arguments are those of
         `compute_loss`.
         """
-        objective = self._known_objective()
-        gradient = objective.loss.gradient(y, y_pred, sample_weight)
+        sample_weight = self._masked(x, y_pred, sample_weight)
+        gradient = self._known_objective().loss.gradient(y, y_pred, sample_weight)
         return pack_as(self._ends()[1], gradient) if type(gradient) is list else gradient
 
     def compute_metrics(
@@ -574,9 +574,19 @@ class Trainer(Door):
         Arguments are those of `compute_loss`.
         """
         if self.compiled_metrics.wanted:
-            _, y, weight = self._flat(x, y, sample_weight)
-            self.compiled_metrics.update(y, self._flat(x, y_pred, None)[1], weight)
+            flat, y, weight = self._flat(x, y, sample_weight)
+            masks = self._known_objective().masks(flat, training=False)
+            self.compiled_metrics.update(y, self._flat(x, y_pred, None)[1], weight, masks)
         return self.get_metrics_result()
+
+    def _masked(self, x: Any, y_pred: Any, sample_weight: Any) -> Any:
+        """Return the weights of samples with what the masks of the outputs leave out as 0."""
+        objective = self._known_objective()
+        objective.settle()
+        if not self.built or x is None or not (masks := objective.masks(x, training=False)):
+            return sample_weight
+        x, outputs, weight = self._flat(x, y_pred, sample_weight)
+        return objective.masked(masks, weight, outputs)
 
     def update_weights(self) -> None:
         """Take the optimizer's step along the gradients that ``backward`` has filled.
@@ -742,9 +752,10 @@ class Trainer(Door):
             objective.keep_up(x, y)
             if self._laid_out != structure():  # a callback may have frozen a layer
                 self.lay_out()
-            kept = [(variable, variable.numpy()) for variable in self._unguarded()]
+            unguarded = self._unguarded()
+            kept = [(variable, variable.numpy()) for variable in unguarded] if unguarded else ()
             output = objective.forward(x, training=True)
-            value, gradient = self._value_and_gradient(objective, y, output, weight)
+            value, gradient = self._value_and_gradient(objective, x, y, output, weight, True)
             objective.backward(gradient)
             value += objective.regularize()
             if not (math.isfinite(value) and self._vector.has_finite_gradients()):  # type: ignore[union-attr]
@@ -762,17 +773,18 @@ class Trainer(Door):
         return value
 
     def _value_and_gradient(
-        self, objective: Objective, y: Any, output: Any, weight: Any
+        self, objective: Objective, x: Any, y: Any, output: Any, weight: Any, training: bool
     ) -> tuple[float, Any]:
         """Return the loss of a batch and its derivative, and take the batch into the metrics."""
-        metrics = self.compiled_metrics
+        metrics, masks = self.compiled_metrics, objective.masks(x, training)
+        weights = weight if masks is None else objective.masked(masks, weight, output)
         if isinstance(objective.loss_in_use, Heads):
-            value, gradient, values = objective.loss_in_use.value_and_gradients(y, output, weight)
+            value, gradient, values = objective.loss_in_use.value_and_gradients(y, output, weights)
             metrics.add_losses(values, rows_of(output))  # type: ignore[attr-defined]
         else:
-            value, gradient = objective.loss_in_use.value_and_gradient(y, output, weight)
+            value, gradient = objective.loss_in_use.value_and_gradient(y, output, weights)
         if metrics.wanted:
-            metrics.update(y, objective.predictions(output), weight)
+            metrics.update(y, objective.predictions(output), weight, masks)
         return value, gradient
 
     @one_thread
@@ -806,9 +818,10 @@ class Trainer(Door):
         self.column_names = data.names or self.column_names
         self.reset_metrics()
         batch = self._blas_threads(data.rows)
-        with np.errstate(**_ERRORS), batch, self._reusing_arrays(self._arrays):
+        with np.errstate(**_ERRORS), batch:
             logs = self.take_step(*data.whole())
         objective.forget_inputs()
+        self._forget_batch()
         return _results(self.get_metrics_result() if logs is None else logs, return_dict)
 
     # ---- evaluate -------------------------------------------------------------------------
@@ -922,7 +935,7 @@ class Trainer(Door):
         assert objective is not None  # _prepare came first
         objective.keep_up(x, y)
         output = objective.forward(x, training=False)
-        value, _ = self._value_and_gradient(objective, y, output, weight)
+        value, _ = self._value_and_gradient(objective, x, y, output, weight, False)
         return value + objective.penalty(x)
 
     @one_thread
@@ -1003,9 +1016,12 @@ class Trainer(Door):
     def _largest_weight(self) -> int:
         return max((variable.size for variable in self.all_variables()), default=0)
 
-    def _reusing_arrays(self, arrays: dict[Layer, dict[Any, Array]]) -> ReusingArrays:
-        """Within it, each layer works in the same arrays at every step, kept in ``arrays``."""
-        return ReusingArrays(self.all_layers(), arrays)
+    def _forget_batch(self) -> None:
+        """Let go of what layers of a user's, and a step of theirs, have kept for the way back."""
+        if self.cache:
+            self.forget_caches()
+        for layer in self._of_user():
+            layer.forget_caches()
 
     def __getstate__(self) -> dict[str, Any]:
         # The vector, the arrays of a step and who is watching belong to this object alone.
@@ -1013,7 +1029,6 @@ class Trainer(Door):
             "_vector": None,
             "_laid_out": -1,
             "_objective": None,
-            "_arrays": {},
             "history": None,
             "run": None,
             "_own_step": None,

@@ -102,7 +102,7 @@ MUTANTS = {
         ("and readers[call.x] == 1\n", ""),
         ("for slot in (*call.outputs, *call.inputs):", "for slot in call.inputs:"),
         ("if call.shared and call.training:", "if False:"),
-        ("arguments[at] = x", "pass"),
+        ("new, values[slot] = True, x", "values[slot] = x"),
         ("yield call.layer.settle_from, [arrays]", "pass"),
         ("elif not np.shares_memory(x, y):", "elif False:"),
     ],
@@ -124,7 +124,7 @@ MUTANTS = {
             "return self.weight_penalty() + self._step.penalty()",
             "return self.weight_penalty()",
         ),
-        ("graph.maker(output) if readers[output] == 1 else None", "graph.maker(output)"),
+        ("if readers[output] == 1 else None", "if True else None"),
         ("testing = testing.before(compress(testing_last, joined))", "pass"),
         (
             "return self.weight_penalty() + self.model.activity_penalty(x)",
@@ -155,6 +155,8 @@ MUTANTS = {
         ("view.flags.writeable = False", "pass"),
         ('if array.dtype.kind != "f":', "if False:"),
         ("array.shape if shape is None else shape, dtype)", "array.shape, dtype)"),
+    ],
+    "layers/user_code.py": [
         ("layer.learning_variables() if layer.unproven else []", "[]"),
         ("if (bits == mark).any():", "if (bits == mark).all():"),
         ("want in (None, size) for", "True for"),
@@ -173,8 +175,8 @@ MUTANTS = {
         ("for metric in self.metrics:\n                metric.reset_state()", "pass"),
         ("layer.unproven = True", "pass"),
         (
-            "gradient = objective.loss.gradient(y, y_pred, sample_weight)",
-            "gradient = objective.loss.gradient(y, y_pred)",
+            "self._known_objective().loss.gradient(y, y_pred, sample_weight)",
+            "self._known_objective().loss.gradient(y, y_pred)",
         ),
     ],
 }
