@@ -18,6 +18,9 @@ __all__ = ["read_backup", "restore", "write_backup"]
 
 Array = NDArray[Any]
 
+#: The number of the form that backups have; another one's cannot be gone on with.
+_FORMAT = 2
+
 
 def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
     """Write where a run stands.
@@ -59,7 +62,7 @@ def read_backup(path: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError: If there is no such file.
         OSError: If it cannot be opened.
-        ValueError: If it is damaged.
+        ValueError: If it is damaged, or of another version's form.
     """
     with explaining(path):
         file = open(path, "rb")  # noqa: SIM115  closed below
@@ -78,6 +81,12 @@ def read_backup(path: str) -> dict[str, Any]:
             raise _damaged(path, error) from error
     if not intact:
         raise _damaged(path, "its content is not what was written")
+    if state.get("format") != _FORMAT:
+        raise ValueError(
+            f"{path} is a backup of format {state.get('format', 1)}, this version of nnlite has "
+            f"format {_FORMAT}. Finish the run with the version that wrote it, or delete the file "
+            "to begin anew."
+        )
     return state
 
 
@@ -89,6 +98,7 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
     model, optimizer = run.model, run.model.optimizer
     variables = model.all_variables()
     return {
+        "format": _FORMAT,
         "epoch": epoch,
         "step": step,
         "stop_training": model.stop_training,
@@ -182,6 +192,20 @@ def _take(thing: Any, values: dict[str, Any]) -> None:
             setattr(thing, name, value)
 
 
+def _check_attributes(path: str, thing: Any, values: dict[str, Any]) -> None:
+    """Raise a ValueError if an object of nnlite's has no such attribute; a user's may get one."""
+    own = vars(thing)
+    for name, value in values.items():
+        if name not in own and type(thing).__module__.startswith("nnlite."):
+            raise ValueError(
+                f"{path} has {name}={value!r:.100} of {type(thing).__name__}, which has no such "
+                "attribute: it is of another version of nnlite. Finish the run with that one, or "
+                "delete the file to begin anew."
+            )
+        if isinstance(own.get(name), Metric):
+            _check_attributes(path, own[name], value)
+
+
 def restore(run: Any, state: dict[str, Any], path: str) -> None:
     """Put a run where the one stood whose state was written.
 
@@ -198,6 +222,11 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
                 f"{path} is the backup of another run: it has {what} {stored}, this one "
                 f"{own[what]}. Delete it, or give another backup_dir."
             )
+    for thing, values in (
+        (run.mean, state["mean"]),
+        *zip(run.hooks.callbacks, state["callbacks"], strict=True),
+    ):
+        _check_attributes(path, thing, values)
     # First of all, since a generator may draw from NumPy's global state on the way there.
     run.batches.restore(state["data"], bool(state["step"]))
     for layer, trainable, generators in zip(
@@ -218,6 +247,7 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
     _take(run.mean, state["mean"])
     model.compiled_metrics.settle(state["shapes"])
     for metric, values in zip(_metrics(model), state["metrics"], strict=True):
+        _check_attributes(path, metric, values)
         _take(metric, values)
     for one, values in zip(run.hooks.callbacks, state["callbacks"], strict=True):
         _take(one, values)

@@ -8,8 +8,12 @@ from typing import Any
 from nnlite.backend.structure_cache import restructured
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer
+from nnlite.models.functional import Functional
+from nnlite.models.model import Model
 from nnlite.models.sequential import Sequential
 from nnlite.serialization.objects import knowing_all
+from nnlite.symbolic import KerasTensor
+from nnlite.utils.structures import flatten, map_structure
 
 __all__ = [
     "clone_model",
@@ -19,60 +23,85 @@ __all__ = [
 
 
 def clone_model(
-    model: Sequential,
+    model: Model,
     input_tensors: Any = None,
     clone_function: Callable[[Layer], Layer] | None = None,
-    call_function: None = None,
+    call_function: Callable[..., Any] | None = None,
     recursive: bool = False,
-) -> Sequential:
+) -> Model:
     """Return a model of the same layers with fresh weights, compiled as the model is.
+
+    A layer that is called several times has one copy. A subclass of `Model` with a `call` is made
+    anew from its configuration.
 
     Args:
         model: The model.
-        input_tensors: An `Input` for the copy; None takes the model's own.
+        input_tensors: Tensors for the copy, in the structure of ``model.input``; None makes new
+            ones.
         clone_function: Called with each layer for the one to take in the copy; None makes a new
             one from its configuration.
-        call_function: As in Keras, where it is for functional models only.
+        call_function: For functional models: called with each copy, and with what the layer is
+            called with, for the tensors to take as its output; None calls the copy.
         recursive: Whether ``clone_function`` is called with the layers in nested models too, in the
             place of with the nested models.
 
     Raises:
-        TypeError: If ``model`` is not a `Sequential`, or its class cannot be made of a list of
-            layers and a name.
-        ValueError: If ``call_function`` is given, or ``input_tensors`` is not an `Input`.
+        TypeError: If ``model`` is not a model, or its class cannot be made again.
+        ValueError: If an argument is not for such a model, or ``input_tensors`` are no tensors, or
+            are in another structure.
 
     >>> from nnlite.layers import Dense, Input
     >>> clone_model(Sequential([Input((2,)), Dense(1, name="last")]))
     Sequential([InputLayer(shape=(2,)), Dense(units=1, name='last')])
     """
-    if not isinstance(model, Sequential):
-        raise TypeError(f"clone_model takes a Sequential. Received: {model!r}")
-    if call_function is not None:
-        raise ValueError("call_function is for functional models, which nnlite does not have.")
-    if isinstance(input_tensors, (list, tuple)) and len(input_tensors) == 1:
-        (input_tensors,) = input_tensors
-    if input_tensors is not None and not isinstance(input_tensors, InputLayer):
-        raise ValueError(f"input_tensors must be an Input. Received: {input_tensors!r}")
+    return _cloned(model, input_tensors, clone_function, call_function, recursive, {})
+
+
+def _cloned(
+    model: Model,
+    input_tensors: Any,
+    clone_function: Callable[[Layer], Layer] | None,
+    call_function: Callable[..., Any] | None,
+    recursive: bool,
+    copies: dict[Layer, Layer],
+) -> Model:
+    if not isinstance(model, Model):
+        raise TypeError(f"clone_model takes a model. Received: {model!r}")
+    sequential = isinstance(model, Sequential)
+    own = clone_function is not None or input_tensors is not None
+    functional = model._connected and (own or type(model).get_config in _OF_LAYERS)
+    if not sequential and not functional and own:
+        raise ValueError(
+            "clone_function and input_tensors are for Sequential and functional models. Received: "
+            f"a model of class {type(model).__name__}"
+        )
+    if not functional and call_function is not None:
+        raise ValueError(
+            "call_function is for functional models: only those keep what their layers are called "
+            f"with. Received: a model of class {type(model).__name__}"
+        )
 
     def copy(layer: Layer) -> Layer:
-        if recursive and isinstance(layer, Sequential):
-            return clone_model(layer, clone_function=clone_function, recursive=True)
-        if clone_function is not None:
-            return clone_function(layer)
-        return type(layer).from_config(layer.get_config())
+        if layer not in copies:
+            if recursive and isinstance(layer, Model) and not layer.tracks_layers:
+                below = None if isinstance(layer, Sequential) else call_function
+                copies[layer] = _cloned(layer, None, clone_function, below, True, copies)
+            elif clone_function is not None:
+                copies[layer] = clone_function(layer)
+            else:
+                copies[layer] = type(layer).from_config(layer.get_config())
+        return copies[layer]
 
-    shape = model.declared_input_shape()
-    if input_tensors is None and shape is not None:
-        input_tensors = InputLayer(batch_shape=shape, dtype=model.dtype)
-    head = [] if input_tensors is None else [input_tensors]
-    copies = [copy(layer) for layer in model.layers]
-    try:
-        clone = type(model)([*head, *copies], name=model.name)
-    except TypeError as error:
-        raise TypeError(
-            f"clone_model makes a {type(model).__name__} of a list of layers and a name, which its "
-            f"__init__ does not take: {error}"
-        ) from error
+    if isinstance(model, Sequential):
+        clone: Model = _cloned_chain(model, input_tensors, copy)
+    elif functional:
+        clone = _cloned_graph(model, input_tensors, copy, call_function)
+    else:
+        from nnlite.saving.reading import model_from_data
+        from nnlite.saving.writing import model_data
+
+        with knowing_all():
+            return model_from_data(model_data(model))
     clone._trainable = model.trainable  # each layer has its own
     restructured()
     if model.compiled:
@@ -81,9 +110,75 @@ def clone_model(
     return clone
 
 
+def _cloned_chain(
+    model: Sequential, input_tensors: Any, copy: Callable[[Layer], Layer]
+) -> Sequential:
+    if isinstance(input_tensors, (list, tuple)) and len(input_tensors) == 1:
+        (input_tensors,) = input_tensors
+    if isinstance(input_tensors, InputLayer):
+        input_tensors = input_tensors.tensor
+    if input_tensors is not None and not isinstance(input_tensors, KerasTensor):
+        raise ValueError(f"input_tensors must be an Input. Received: {input_tensors!r}")
+    shape = model.declared_input_shape()
+    if input_tensors is None and shape is not None:
+        input_tensors = InputLayer(batch_shape=shape, dtype=model.input_dtypes[0]).tensor
+    head = [] if input_tensors is None else [input_tensors]
+    copies = [copy(layer) for layer in model.layers]
+    try:
+        return type(model)([*head, *copies], name=model.name)
+    except TypeError as error:
+        raise TypeError(
+            f"clone_model makes a {type(model).__name__} of a list of layers and a name, which its "
+            f"__init__ does not take: {error}"
+        ) from error
+
+
+def _cloned_graph(
+    model: Model,
+    input_tensors: Any,
+    copy: Callable[[Layer], Layer],
+    call_function: Callable[..., Any] | None,
+) -> Model:
+    if input_tensors is None:
+        input_tensors = map_structure(
+            lambda old: InputLayer(batch_shape=old.shape, dtype=old.dtype, name=old.name).tensor,
+            model.input,
+        )
+    else:
+        for tensor in flatten(input_tensors):
+            if not isinstance(tensor, KerasTensor):
+                raise ValueError(  # noqa: TRY004  as in Keras
+                    f"All entries in input_tensors must be KerasTensors. Received: {tensor!r}"
+                )
+        same = map_structure(lambda _: None, input_tensors)
+        if same != map_structure(lambda _: None, model.input):
+            raise ValueError(
+                "input_tensors must have the same structure as model.input, "
+                f"{model.input!r}. Received: {input_tensors!r}"
+            )
+    made = {
+        id(old): new for old, new in zip(flatten(model.input), flatten(input_tensors), strict=True)
+    }
+    for node in model.calls():
+        layer = copy(node.layer)
+        args = map_structure(lambda leaf: made.get(id(leaf), leaf), node.arguments)
+        if call_function is None:
+            outputs = layer(*args, **node.options)
+        else:
+            outputs = call_function(layer, *args, **node.options)
+        made.update((id(old), new) for old, new in zip(node.outputs, flatten(outputs), strict=True))
+    ends = input_tensors, map_structure(lambda old: made[id(old)], model.output)
+    cls = type(model) if type(model)._is_made_of_tensors() else Functional
+    return cls(*ends, name=model.name)
+
+
+#: What a functional model's configuration comes from, unless its class has one of its own.
+_OF_LAYERS = (Model.get_config, Functional.get_config)
+
+
 def model_from_config(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
-) -> Sequential:
+) -> Model:
     """Return a model, with fresh weights, from ``{"class_name": ..., "config": ...}``.
 
     Args:
@@ -103,10 +198,8 @@ def model_from_config(
     return model_from_data(dict(config), custom_objects)
 
 
-def model_from_json(
-    json_string: str, custom_objects: Mapping[str, Any] | None = None
-) -> Sequential:
-    """Return a model, with fresh weights, from what `Sequential.to_json` or Keras's gave.
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
+    """Return a model, with fresh weights, from what `Model.to_json` or Keras's gave.
 
     Args:
         json_string: The text.

@@ -18,6 +18,7 @@ from nnlite.layers.activations import ActivationLayer
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, Shapes, as_shapes, fits
 from nnlite.models.summary import print_summary
+from nnlite.serialization.objects import CustomObjectScope
 from nnlite.symbolic import KerasTensor, Node, in_order
 from nnlite.training.trainer import Trainer
 from nnlite.utils.overrides import overridden
@@ -267,10 +268,16 @@ class Model(Trainer):
         tensors = self._tensors
         same = tensors.get(True) is tensors.get(False)
         flat = {k: _as_data(*ends) for k, ends in tensors.items() if not (k and same)}
-        return {**super().__getstate__(), "_tensors": flat}
+        return {**super().__getstate__(), "_tensors": flat, "version": _version()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        version = state.get("version")
+        if version != _version():
+            raise ValueError(
+                f"The pickle or copy of a model is of nnlite {version or 'before 0.3'}, this is "
+                f"{_version()}: files are the way across versions, model.save(...) and load_model."
+            )
+        self.__dict__.update({key: state[key] for key in state if key != "version"})
         self._tensors = {k: _from_data(data) for k, data in state["_tensors"].items()}
         if len(self._tensors) == 1:
             self._tensors[True] = self._tensors[False]
@@ -576,6 +583,50 @@ class Model(Trainer):
         maker = graph.maker(graph.outputs[0])
         return maker.layer if maker and isinstance(maker.layer, ActivationLayer) else None
 
+    # ---- as data --------------------------------------------------------------------------
+
+    @classmethod
+    def _parameters(cls) -> dict[str, Any]:
+        """Return the constructor's arguments without the tensors, which no configuration holds."""
+        found = super()._parameters()
+        return {name: found[name] for name in found if name not in ("inputs", "outputs")}
+
+    @classmethod
+    def _is_made_of_tensors(cls) -> bool:
+        """Return whether the class is made of inputs and outputs, and has no `call` of its own."""
+        return cls.__init__ is Model.__init__ and not cls.tracks_layers
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name; of a model of tensors, its layers and calls.
+
+        Raises:
+            NotImplementedError: If an argument is kept in no attribute of its name.
+        """
+        if self._connected and self._is_made_of_tensors() and self.functional_class is not None:
+            return self.functional_class.get_config(self)
+        return super().get_config()
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Model:
+        """Make a new model, with fresh weights, from what `get_config` returned.
+
+        Args:
+            config: The configuration.
+            custom_objects: Classes of yours that it names, by their names there.
+
+        Raises:
+            TypeError: If an entry is none of the constructor's arguments.
+            ValueError: If the configuration does not fit.
+        """
+        with CustomObjectScope(custom_objects):
+            if cls._is_made_of_tensors() and "input_layers" in config and cls.functional_class:
+                made = vars(cls.functional_class)["from_config"].__func__(cls, config)
+                assert isinstance(made, Model)
+                return made
+            return super().from_config(config)
+
     # ---- as files -------------------------------------------------------------------------
 
     def save(
@@ -646,6 +697,12 @@ def _holds_arrays(x: Any) -> bool:
     """Return whether ``x`` is a dict or list of arrays, and no array of numbers as a list."""
     listed = isinstance(x, (list, tuple)) and all(isinstance(part, np.ndarray) for part in x)
     return isinstance(x, dict) or (listed and len(x) > 0)
+
+
+def _version() -> str:
+    import nnlite
+
+    return nnlite.__version__
 
 
 def _without_list_of_one(structure: Any) -> Any:

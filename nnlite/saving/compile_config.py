@@ -53,7 +53,8 @@ def compile_from(model: Trainer, config: Mapping[str, Any], notes: Notes, kept: 
     """
     from nnlite.training.trainer import Trainer
 
-    arguments = compile_arguments(plain(config), notes)
+    several = len(model.output_names) > 1
+    arguments = compile_arguments(plain(config), notes, several)
     if arguments is None:
         return False
     own = type(model).compile is not Trainer.compile
@@ -71,7 +72,14 @@ def compile_from(model: Trainer, config: Mapping[str, Any], notes: Notes, kept: 
             )
         if arguments["optimizer"] is None:
             arguments["optimizer"] = "rmsprop"  # Keras's default
-        model.compile(**arguments)
+        try:
+            model.compile(**arguments)
+        except (TypeError, ValueError) as error:
+            if not several:
+                raise
+            notes.skip(f"the compile settings ({error})")
+            notes.unread |= {"loss": None, "optimizer": None, **config}
+            own = True
     model.unread = dict(notes.unread)
     return not own
 

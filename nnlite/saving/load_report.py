@@ -42,15 +42,17 @@ class Notes:
         self.skipped[_shortened(what, _LONGEST)] = None
 
     def refuse(self) -> None:
-        """Raise a ValueError that names all that is missing, or else the first fault, if any."""
+        """Raise a ValueError that names all that is missing or wrong, if anything is."""
+        faults = _shortened("; ".join(self.faults), _MOST_TEXT)
         if self.missing:
             raise ValueError(
                 f"the model needs what nnlite does not have: {self._named()}. If it is "
                 "yours, pass it in custom_objects={'name': ...} or register it with "
                 "@nnlite.saving.register_keras_serializable()."
+                + (f" Besides, {faults}" if faults else "")
             )
-        if self.faults:
-            raise ValueError(self.faults[0])
+        if faults:
+            raise ValueError(faults)
 
     def _named(self) -> str:
         return _shortened("; ".join(_shortened(one, _LONGEST) for one in self.missing), _MOST_TEXT)

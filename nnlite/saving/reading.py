@@ -9,7 +9,7 @@ from typing import Any
 
 from nnlite.backend.variables import weights_from_file
 from nnlite.layers.layer import Layer, registry
-from nnlite.models.sequential import Sequential
+from nnlite.models.model import Model
 from nnlite.saving.compile_config import compile_as_told, restore_state
 from nnlite.saving.formats.hdf5 import Node, open_hdf5
 from nnlite.saving.formats.json_text import parse_json
@@ -37,7 +37,7 @@ def load_model(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,  # noqa: A002  Keras's name
     safe_mode: bool = True,
-) -> Sequential:
+) -> Model:
     """Return the model in a ``.keras`` file or such a folder, or in a whole-model ``.h5`` file.
 
     Sequential models are read, nested ones too, and functional ones that are one plain chain, as
@@ -83,12 +83,14 @@ def load_model(
     return model
 
 
-def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> Sequential:
+def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> Model:
     """Return the model of a ``.keras`` file."""
     translated, model = _model(config, weights, notes)
     legacy = is_legacy(weights)
     found = (
-        by_order(model, legacy_root(weights)) if legacy else by_class(model, weights, translated)
+        by_order(model, legacy_root(weights), translated)
+        if legacy
+        else by_class(model, weights, translated)
     )
     assign(found)
     _check_all_filled(model, found)
@@ -100,7 +102,7 @@ def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> S
     return model
 
 
-def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Sequential:
+def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Model:
     """Return the model of a whole-model ``.h5`` file."""
     text = root.attribute("model_config")
     if text is None:
@@ -114,8 +116,8 @@ def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Sequentia
         raise ValueError("model_config is no text")  # noqa: TRY004  data, not a caller's mistake
     config = parse_json(text, "model_config")
     weights = root.group("model_weights") if "model_weights" in root.groups() else root
-    _, model = _model(config, weights, notes)
-    found = by_order(model, weights)
+    translated, model = _model(config, weights, notes)
+    found = by_order(model, weights, translated)
     assign(found)
     _check_all_filled(model, found)
     text = root.attribute("training_config")
@@ -129,19 +131,22 @@ def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Sequentia
     return model
 
 
-def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Sequential]:
+def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Model]:
     """Return a model, its weights zero, and the configuration that it was made of."""
     translated = translate(config, notes)
     with weights_from_file(weights.total_elements()):
         model = registry.deserialize(translated)
-        assert isinstance(model, Sequential)  # translate saw to it
-        if not model.built and holds_weights(weights):  # else it was not built either
+        assert isinstance(model, Model)  # translate saw to it
+        shape = config.get("build_config")
+        if not model.built and isinstance(shape, dict) and shape.get("input_shape"):
+            model.build_from_config(shape)
+        elif not model.built and holds_weights(weights):  # else it was not built either
             model.build(_input_shape(model, weights))
     model.column_names = _column_names(config["config"], model)
     return translated, model
 
 
-def _column_names(config: Any, model: Sequential) -> tuple[str, ...] | None:
+def _column_names(config: Any, model: Model) -> tuple[str, ...] | None:
     """Return the names of the frame's columns that the model was trained on, if it was."""
     names = config.get("column_names") if isinstance(config, dict) else None
     if names is None:
@@ -153,7 +158,7 @@ def _column_names(config: Any, model: Sequential) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _check_all_filled(model: Sequential, found: Sequence[Assignment]) -> None:
+def _check_all_filled(model: Model, found: Sequence[Assignment]) -> None:
     """Raise a ValueError if the file has no array for a weight of a layer."""
     filled = {variable for one in found for variable in one.variables}
     if left := [variable.name for variable in model.all_variables() if variable not in filled]:
@@ -178,7 +183,7 @@ def translate(config: Any, notes: Notes) -> dict[str, Any]:
     return translated
 
 
-def _input_shape(model: Sequential, weights: Node) -> tuple[int | None, ...]:
+def _input_shape(model: Model, weights: Node) -> tuple[int | None, ...]:
     """Return the input's shape by the first array, where the file does not tell it.
 
     TensorFlow 2.0 and 2.1 did not, for models that were built by their first data.
@@ -217,7 +222,7 @@ def _state(weights: Node) -> tuple[Any, list[tuple[str, Any]]]:
 
 
 def load_weights(
-    model: Sequential,
+    model: Model,
     filepath: str | os.PathLike[str],
     skip_mismatch: bool = False,
     by_name: bool | None = None,
@@ -271,7 +276,7 @@ def load_weights(
 
 
 def _load(
-    model: Sequential,
+    model: Model,
     root: Node,
     notes: Notes,
     skip_mismatch: bool,
@@ -294,7 +299,7 @@ def _load(
         restore_state(model, stored, notes)
 
 
-def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Sequential:
+def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """Return a model, with fresh weights, from a configuration of any version of Keras.
 
     Args:
@@ -307,7 +312,7 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
     notes = Notes()
     with naming_file("the configuration"), CustomObjectScope(custom_objects):
         model = registry.deserialize(translate(config, notes))
-        assert isinstance(model, Sequential)
+        assert isinstance(model, Model)
         settings = config.get("compile_config")
         if isinstance(settings, dict):
             compile_as_told(model, settings, notes)

@@ -12,14 +12,15 @@ import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import without_memo
 from nnlite.backend.variables import Variable
+from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer
-from nnlite.models.sequential import Sequential
+from nnlite.models.model import Model
 from nnlite.saving.formats.hdf5 import Node
 from nnlite.serialization.registry import snake_case
 
@@ -30,9 +31,6 @@ T = TypeVar("T")
 
 #: Where a model's layers stand: since 2.14, in 2.12 and 2.13, and what some versions called it.
 _LAYERS = ("layers", "_layer_checkpoint_dependencies", "_layers", "_self_tracked_trackables")
-
-#: The classes of models: a functional chain is read as a Sequential.
-_MODELS = ("sequential", "functional", "model")
 
 
 @dataclass
@@ -172,7 +170,7 @@ def natural(name: str) -> tuple[int, str]:
 
 
 def by_class(
-    model: Sequential, node: Node, written: Any = None, skip: Collection[Layer] = ()
+    model: Model, node: Node, written: Any = None, skip: Collection[Layer] = ()
 ) -> list[Assignment]:
     """Return what goes where in a file of nested groups.
 
@@ -182,22 +180,34 @@ def by_class(
         written: The model's configuration out of `legacy.model_config`, if there is one.
         skip: Layers to leave as they are.
     """
-    return list(_of_model(model, Tree(node).filled(), written, set(skip), ""))
+    tree = Tree(node).filled()
+    if model.tracks_layers:
+        return list(_of_layer(model, tree, None, set(skip), "", tree))
+    return list(_of_model(model, tree, written, set(skip), ""))
 
 
 def _of_model(
-    model: Sequential, tree: Tree, written: Any, skip: set[Layer], place: str
+    model: Model, tree: Tree, written: Any, skip: set[Layer], place: str
 ) -> Iterator[Assignment]:
     if _takes_itself(model):
         yield _own(model, tree, f"{place}{model.name}", tree)
-    layers = model.layers
-    configs: list[Any] = [None] * len(layers)
-    if written is not None:
-        inner = written["config"]["layers"]
-        configs = [one for one in inner if one["class_name"] != "InputLayer"]
+    layers, configs = _as_written(model, written)
     found = _numbered(layers, [_names(*pair) for pair in zip(layers, configs, strict=True)], tree)
     for layer, config in zip(layers, configs, strict=True):
         yield from _of_layer(layer, found.get(layer), config, skip, place, tree)
+
+
+def _as_written(model: Model, written: Any) -> tuple[list[Layer], list[Any]]:
+    """Return the layers with their configurations, if there are any, in the order of those."""
+    layers = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
+    if written is None:
+        return layers, [None] * len(layers)
+    configs = [one for one in written["config"]["layers"] if one["class_name"] != "InputLayer"]
+    if "input_layers" in written["config"]:
+        named = {layer.name: layer for layer in layers}
+        configs = [one for one in configs if one["name"] in named]
+        layers = [named[one["name"]] for one in configs]
+    return layers, configs
 
 
 def _of_layer(
@@ -207,7 +217,7 @@ def _of_layer(
     if layer in skip or not in_files(layer):
         return
     shown = f"{place}{layer.name}"
-    if isinstance(layer, Sequential) and tree is not None:
+    if lists_layers(layer) and tree is not None:
         nested = written if written and "written_as" in written else None
         yield from _of_model(layer, tree, nested, skip, f"{shown}/")
         return
@@ -219,6 +229,11 @@ def _of_layer(
             for name in attribute.split("/"):
                 below = below.children.get(name) if below else None
             yield from _of_layer(part, below, None, skip, f"{shown}/", tree)
+
+
+def lists_layers(layer: Layer) -> TypeGuard[Model]:
+    """Return whether a layer is a model whose layers are in a list, not in its attributes."""
+    return isinstance(layer, Model) and not layer.tracks_layers
 
 
 def _own(layer: Layer, tree: Tree | None, shown: str, parent: Tree) -> Assignment:
@@ -250,7 +265,10 @@ def attributes(layer: Layer) -> list[tuple[str, Layer]]:
     """
     inner = {id(part) for part in layer.sublayers()}
     found: list[tuple[str, Layer]] = []
-    for name, value in sorted(without_memo(vars(layer)).items()):
+    own = without_memo(vars(layer))
+    if layer.is_model:  # beside what a trainer keeps
+        own = {name: own[name] for name in own["attribute_layers"]}
+    for name, value in sorted(own.items()):
         public = name.lstrip("_")
         if isinstance(inspect.getattr_static(type(layer), public, None), property):
             name = public  # Keras looks at a property first
@@ -258,7 +276,8 @@ def attributes(layer: Layer) -> list[tuple[str, Layer]]:
             found.append((name, value))
         else:
             found += [(f"{name}/{path}", part) for path, part in _contained(value, inner, set())]
-    return found
+    first = {id(part): path for path, part in reversed(found)}  # a file holds a layer once
+    return [(path, part) for path, part in found if first[id(part)] == path]
 
 
 def _contained(value: Any, inner: set[int], seen: set[int]) -> Iterator[tuple[str, Layer]]:
@@ -298,8 +317,10 @@ def numbered(layers: Sequence[T], name_of: Callable[[T], str]) -> Iterator[tuple
 
 def _names(layer: Layer, written: Any) -> tuple[str, ...]:
     """Return the names that the group of a layer of this class may have, before the number."""
-    if type(layer) is Sequential:
-        return (written["written_as"].lower(),) if written else _MODELS
+    if layer.is_model and written and "written_as" in written:
+        return (snake_case(written["written_as"]),)
+    if layer.is_model and class_name(layer) == "Functional":
+        return ("functional", "model")
     name = written["was"] if written and "was" in written else class_name(layer)
     # Keras 3's own spelling differs from Keras 2's where digits follow a capital.
     newer = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
@@ -362,14 +383,28 @@ def legacy_root(node: Node) -> Node:
     return node.group("model_weights") if whole else node
 
 
-def by_order(model: Sequential, node: Node) -> list[Assignment]:
+def by_order(model: Model, node: Node, written: Any = None) -> list[Assignment]:
     """Return what goes where: the layers that have weights pair up in order, whatever their names.
 
+    Args:
+        model: The model.
+        node: The group that lists the layers.
+        written: The model's configuration out of `legacy.model_config`, if the file has it. The
+            layers' order is that one's, and where the names are the same in both, they count.
+
     Raises:
-        ValueError: If their numbers differ.
+        ValueError: If the numbers of layers differ.
     """
+    if written is not None and "written_as" not in written:
+        written = None
     stored = [one for one in _stored(node) if one[2]]
-    layers = [layer for layer in model.layers if layer.all_variables()]
+    pairs = zip(*_as_written(model, written), strict=True)
+    configs = {layer: config for layer, config in pairs if layer.all_variables()}
+    layers = [*configs]
+    if written is not None:
+        named = {layer.name: layer for layer in layers}
+        if named.keys() == {name for name, *_ in stored}:
+            layers = [named[name] for name, *_ in stored]
     if len(stored) != len(layers):
         raise ValueError(
             f"the model has {len(layers)} layers with weights "
@@ -377,12 +412,12 @@ def by_order(model: Sequential, node: Node) -> list[Assignment]:
             f"({', '.join(name for name, *_ in stored) or 'none'})"
         )
     return [
-        Assignment(layer.name, group, keys, in_legacy_order(layer))
+        Assignment(layer.name, group, keys, in_legacy_order(layer, configs[layer]))
         for layer, (_, group, keys) in zip(layers, stored, strict=True)
     ]
 
 
-def by_name(model: Sequential, node: Node) -> list[Assignment]:
+def by_name(model: Model, node: Node) -> list[Assignment]:
     """Return what goes where: the layers whose names the file has too."""
     named = {layer.name: layer for layer in model.layers}
     return [
@@ -398,8 +433,12 @@ def _stored(node: Node) -> list[tuple[str, Node, list[str]]]:
     return [(name, group, group.text_list("weight_names")) for name, group in groups]
 
 
-def in_legacy_order(layer: Layer) -> list[Variable]:
+def in_legacy_order(layer: Layer, written: Any = None) -> list[Variable]:
     """Return a layer's weights, those that training changes first, also of a nested model."""
-    learning = layer.learning_variables()
-    known = {id(variable) for variable in learning}
-    return learning + [one for one in layer.all_variables() if id(one) not in known]
+    known = {id(variable) for variable in layer.learning_variables()}
+    variables = layer.all_variables()
+    if lists_layers(layer) and written is not None:
+        parts = zip(*_as_written(layer, written), strict=True)
+        inner = [variable for pair in parts for variable in in_legacy_order(*pair)]
+        variables = [*(one for one in variables if one not in inner), *inner]
+    return sorted(variables, key=lambda variable: id(variable) not in known)

@@ -17,13 +17,15 @@ from nnlite import random
 from nnlite.layers import activations
 from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
-from nnlite.models.sequential import Sequential
+from nnlite.models.model import Model
+from nnlite.ops.operation import Operation
 from nnlite.saving.compile_config import built_optimizer, compile_config
 from nnlite.saving.weight_layouts import (
     attributes,
     class_name,
     in_files,
     in_legacy_order,
+    lists_layers,
     numbered,
 )
 from nnlite.serialization.objects import (
@@ -48,7 +50,7 @@ _FORMATS = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
 _ATTRIBUTE_LIMIT = 64_512  # bytes; what one attribute of an HDF5 group can hold
 
 
-def model_data(model: Sequential) -> dict[str, Any]:
+def model_data(model: Model) -> dict[str, Any]:
     """Return a model as plain data in Keras's form, how it is compiled included.
 
     Raises:
@@ -65,9 +67,13 @@ def model_data(model: Sequential) -> dict[str, Any]:
 def _serialized(layer: Layer) -> dict[str, Any]:
     """Return a layer as plain data, an activation that is no layer in Keras as an `Activation`."""
     data = layer.serialized()
-    if isinstance(layer, Sequential):
-        entries = data["config"]["layers"]
-        entries[len(entries) - len(layer.layers) :] = map(_serialized, layer.layers)
+    if isinstance(layer, Model):
+        named = {part.name: part for part in layer.layers}
+        entries = data["config"].get("layers")
+        for entry in entries if isinstance(entries, list) else ():
+            name = entry["config"].get("name")
+            if name in named and entry["class_name"] == class_name(named[name]):
+                entry.update(_serialized(named[name]))
     elif written_class(layer) == "Activation" and not isinstance(layer, Activation):
         kept = {key: data["config"][key] for key in ("name", "trainable", "dtype")}
         name = activations.function_name(layer)
@@ -88,7 +94,7 @@ def written_class(layer: Layer) -> str:
     return name
 
 
-def model_json(model: Sequential, **options: Any) -> str:
+def model_json(model: Model, **options: Any) -> str:
     """Return a model as JSON; ``options`` are those of ``json.dumps``."""
     import json
 
@@ -99,7 +105,7 @@ def model_json(model: Sequential, **options: Any) -> str:
 
 
 def save_model(
-    model: Sequential,
+    model: Model,
     filepath: str | os.PathLike[str],
     overwrite: bool = True,
     zipped: bool | None = None,
@@ -162,7 +168,7 @@ def save_model(
             _write_hdf5(model, file, include_optimizer)
 
 
-def _check_loadable(model: Sequential) -> None:
+def _check_loadable(model: Model) -> None:
     """Raise a TypeError if a layer of the user's cannot be made again from its configuration.
 
     Only making it tells: a copy of each is made, without weights, and what it draws is undrawn.
@@ -179,7 +185,9 @@ def _check_loadable(model: Sequential) -> None:
 
 def _check_made_again(layer: Layer) -> None:
     cls, config = type(layer), copy.deepcopy(layer.serialized()["config"])
-    if isinstance(layer, Sequential) and "layers" in config:  # each is seen to by itself
+    if layer.is_model and isinstance(config.get("layers"), list):  # each is seen to by itself
+        if "input_layers" in config:
+            return
         config = {key: config[key] for key in config if key != "build_input_shape"} | {"layers": []}
     try:
         cls.from_config(config)
@@ -201,7 +209,7 @@ def _check_made_again(layer: Layer) -> None:
 
 
 def save_weights(
-    model: Sequential,
+    model: Model,
     filepath: str | os.PathLike[str],
     overwrite: bool = True,
     max_shard_size: None = None,
@@ -240,7 +248,7 @@ def save_weights(
         _write_weights(model, file, objects_to_skip or ())
 
 
-def _check_built(model: Sequential) -> None:
+def _check_built(model: Model) -> None:
     if not model.built:
         raise ValueError(
             f"Model {model.name!r} has no weights to save yet. Give the input shape "
@@ -248,7 +256,7 @@ def _check_built(model: Sequential) -> None:
         )
 
 
-def _write_archive(model: Sequential, file: BinaryIO) -> None:
+def _write_archive(model: Model, file: BinaryIO) -> None:
     import zipfile
 
     parts = _parts(model)
@@ -257,7 +265,7 @@ def _write_archive(model: Sequential, file: BinaryIO) -> None:
             archive.writestr(name, data)
 
 
-def _write_folder(model: Sequential, path: str, overwrite: bool) -> None:
+def _write_folder(model: Model, path: str, overwrite: bool) -> None:
     if not overwrite and os.path.exists(path):
         raise ValueError(f"{path} exists already. Give overwrite=True to replace what is in it.")
     for name, data in _parts(model):
@@ -265,7 +273,7 @@ def _write_folder(model: Sequential, path: str, overwrite: bool) -> None:
             file.write(data)
 
 
-def _parts(model: Sequential) -> list[tuple[str, Any]]:
+def _parts(model: Model) -> list[tuple[str, Any]]:
     """Return the members of a ``.keras`` file, each with its name."""
     import json
 
@@ -289,7 +297,7 @@ def _parts(model: Sequential) -> list[tuple[str, Any]]:
 # ---- groups by class ----------------------------------------------------------------------
 
 
-def _write_weights(model: Sequential, file: BinaryIO, skip: Collection[Layer] = ()) -> None:
+def _write_weights(model: Model, file: BinaryIO, skip: Collection[Layer] = ()) -> None:
     import h5py
 
     with h5py.File(file, "w") as root:
@@ -314,9 +322,10 @@ def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
     layer.save_own_variables(store)
     for key, array in store.items():
         own[key] = as_numeric(f"{key!r} of save_own_variables of layer {layer.name!r}", array)
-    if isinstance(layer, Sequential):
+    if lists_layers(layer):
         below = group.create_group("layers")
-        for name, part in numbered(layer.layers, written_class):
+        layers = [one for one in layer.layers if not isinstance(one, Operation)]
+        for name, part in numbered(layers, written_class):
             if part not in skip:
                 _write_layer(below.create_group(name), part, skip)
         return
@@ -335,7 +344,7 @@ def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
 # ---- the older format ---------------------------------------------------------------------
 
 
-def _write_hdf5(model: Sequential, file: BinaryIO, include_optimizer: bool) -> None:
+def _write_hdf5(model: Model, file: BinaryIO, include_optimizer: bool) -> None:
     import json
 
     import h5py
@@ -349,8 +358,9 @@ def _write_hdf5(model: Sequential, file: BinaryIO, include_optimizer: bool) -> N
         weights = root.create_group("model_weights")
         weights.attrs["keras_version"] = KERAS_VERSION
         weights.attrs["backend"] = "numpy"
-        _write_names(weights, "layer_names", [layer.name for layer in model.layers])
-        for layer in model.layers:
+        layers = [layer for layer in model.layers if not isinstance(layer, Operation)]
+        _write_names(weights, "layer_names", [layer.name for layer in layers])
+        for layer in layers:
             paths = dict(_paths(layer, f"{model.name}/"))
             variables = in_legacy_order(layer)
             group = weights.create_group(layer.name)
@@ -385,7 +395,9 @@ def _legacy(value: Any) -> Any:
     config = value["config"]
     if isinstance(config, Mapping) and "layers" in config:
         config = {**config, "layers": _legacy(config["layers"])}
-    return {"class_name": value.get("registered_name") or value["class_name"], "config": config}
+    calls = {key: value[key] for key in ("name", "inbound_nodes") if key in value}
+    name = value.get("registered_name") or value["class_name"]
+    return {"class_name": name, "config": config, **calls}
 
 
 def _paths(layer: Layer, place: str) -> Iterator[tuple[Any, str]]:

@@ -124,7 +124,7 @@ MUTANTS = {
             "return self.weight_penalty() + self._step.penalty()",
             "return self.weight_penalty()",
         ),
-        ("if readers[output] == 1 else None", "if True else None"),
+        ("graph.maker(output) if readers[output] == 1 else None", "graph.maker(output)"),
         ("testing = testing.before(compress(testing_last, joined))", "pass"),
         (
             "return self.weight_penalty() + self.model.activity_penalty(x)",

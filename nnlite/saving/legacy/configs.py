@@ -14,25 +14,26 @@ from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import weights_from_file
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, registry
-from nnlite.models.sequential import Sequential
-from nnlite.saving.functional_chains import chained_layers
+from nnlite.ops.tensorflow import from_tf_function
+from nnlite.saving.legacy.graphs import FUNCTIONAL, keras_3_graph, layer_name
 from nnlite.saving.load_report import Notes
-from nnlite.serialization.objects import get_registered_object, is_foreign
+from nnlite.serialization.objects import KINDS, get_registered_object, is_foreign
 from nnlite.serialization.registry import Registry
+from nnlite.utils.structures import flatten
 
 __all__ = ["MODELS", "fitting", "is_model", "model_config", "plain", "settle_dtype"]
 
 Config = dict[str, Any]
 Rule = Callable[[Config, Notes], None]
 
-#: Functional models; "Model" is what Keras called them before 2.4.
-_FUNCTIONAL = ("Functional", "Model")
-
 #: The classes that hold layers.
-MODELS = ("Sequential", *_FUNCTIONAL)
+MODELS = ("Sequential", *FUNCTIONAL)
 
 #: How many layers are read: to put one more into a chain takes as long as the chain is.
 _MOST_LAYERS = 2_000
+
+#: How many calls of layers are read, those within a nested model at each of its calls.
+_MOST_CALLS = 10_000
 
 _RULES: list[tuple[tuple[str, ...], Rule]] = []
 
@@ -72,7 +73,8 @@ def plain(value: Any) -> Any:
     if value.get("class_name") == "SeedGenerator":
         inner = value.get("config")
         return inner.get("seed") if isinstance(inner, dict) else None
-    return {key: plain(part) for key, part in value.items()}
+    # What calls are made of is read by the model itself.
+    return {key: part if key == "inbound_nodes" else plain(part) for key, part in value.items()}
 
 
 def _single(value: Any) -> Any:
@@ -84,9 +86,9 @@ def _single(value: Any) -> Any:
 
 
 def model_config(config: Any, notes: Notes, place: str = "") -> Config:
-    """Return a model's or nested model's configuration in the form that `Sequential` takes.
+    """Return a model's or nested model's configuration in the form that its class takes.
 
-    What it needs and nnlite lacks is noted in ``notes.missing``, and where it is no plain chain in
+    What it needs and nnlite lacks is noted in ``notes.missing``, what is wrong with its calls in
     ``notes.faults``.
 
     Args:
@@ -95,12 +97,15 @@ def model_config(config: Any, notes: Notes, place: str = "") -> Config:
         place: What the layers' names in messages begin with.
 
     Returns:
-        The same for a Sequential; under ``"written_as"`` the class that the file has.
+        The same for a Sequential or Functional; under ``"written_as"`` the class that the file has,
+        under ``"calls"`` how many calls of layers it takes to run it.
 
     Raises:
         ValueError: If it is no such thing.
     """
     written = _class_name(config, place or "the model")
+    if is_model(config) and not _lists_layers(config):
+        return _layer(config, notes, place)[0]
     inner = config["config"]
     # Keras up to 2.2.2 wrote a Sequential as the bare list of its layers.
     if isinstance(inner, list):
@@ -109,22 +114,20 @@ def model_config(config: Any, notes: Notes, place: str = "") -> Config:
         raise ValueError(  # noqa: TRY004  data, not a caller's mistake
             f"{place or 'the model'}: a {written} without a list of layers"
         )
-    order = inner["layers"]
-    notes.layers += len(order)
+    notes.layers += len(inner["layers"])
     if notes.layers > _MOST_LAYERS:
         raise ValueError(f"the model has more than {_MOST_LAYERS} layers")
-    if written in _FUNCTIONAL:
-        try:
-            order = chained_layers(inner, place)
-        except ValueError as error:
-            notes.faults.append(str(error))
-    layers: list[Config] = []
-    for layer in order:
-        made, shape = _layer(layer, notes, place)
-        if not layers and shape is not None and made["class_name"] != "InputLayer":
-            layers.append({"class_name": "InputLayer", "config": {"batch_shape": shape}})
-        layers.append(made)
-    result: Config = {"trainable": inner.get("trainable") is not False, "layers": layers}
+    result: Config = {"trainable": inner.get("trainable") is not False}
+    functional = written in FUNCTIONAL or "input_layers" in inner
+    if functional:
+        result |= _graph(inner, notes, place)
+    else:
+        result["layers"] = _chain(inner["layers"], notes, place)
+    calls = sum(
+        len(layer.get("inbound_nodes", "1")) * layer.get("calls", 1) for layer in result["layers"]
+    )
+    if calls > _MOST_CALLS:
+        raise ValueError(f"the model takes more than {_MOST_CALLS} calls of layers")
     if isinstance(inner.get("name"), str):
         result["name"] = inner["name"]
     shape = inner.get("build_input_shape")
@@ -134,7 +137,91 @@ def model_config(config: Any, notes: Notes, place: str = "") -> Config:
         result["build_input_shape"] = [None, *shape[1:]]
     known = {"written_as": written, "registered_name": config.get("registered_name")}
     own = is_model(config) and written not in MODELS
-    return {"class_name": written if own else "Sequential", "config": result, **known}
+    name = written if own else "Functional" if functional else "Sequential"
+    return {"class_name": name, "config": result, "calls": calls, **known}
+
+
+def _chain(order: list[Any], notes: Notes, place: str) -> list[Config]:
+    """Return the layers of a Sequential, first to last."""
+    layers: list[Config] = []
+    for layer in order:
+        made, shape = _layer(layer, notes, place)
+        if not layers and shape is not None and made["class_name"] != "InputLayer":
+            layers.append({"class_name": "InputLayer", "config": {"batch_shape": shape}})
+        layers.append(made)
+    return layers
+
+
+def _graph(inner: Config, notes: Notes, place: str) -> Config:
+    """Return the layers of a functional model with their calls, its inputs and its outputs."""
+    calls: dict[str, list[Any]] = {}
+    outputs = None
+    try:
+        calls, outputs = keras_3_graph(inner)
+    except ValueError as error:
+        notes.faults.append(str(error))
+    layers = []
+    for layer in inner["layers"]:
+        nodes = calls.get(layer_name(layer), []) if calls else []
+        made = _operation(layer, nodes, notes, place)
+        if made is None:
+            made, _ = _layer(layer, notes, place)
+            _check_options(layer_name(layer), nodes, notes, place)
+        layers.append({"inbound_nodes": nodes, **made, "name": layer_name(layer)})
+    return {
+        "layers": layers,
+        "input_layers": inner.get("input_layers"),
+        "output_layers": outputs,
+    }
+
+
+def _check_options(name: str, nodes: Any, notes: Notes, place: str) -> None:
+    """Note the arguments of a layer's calls that would change the result, and are not known."""
+    for node in nodes if isinstance(nodes, list) else ():
+        options = node.get("kwargs") if isinstance(node, dict) else None
+        for key, value in options.items() if isinstance(options, dict) else ():
+            known = key in ("training", "inputs", "x")
+            if not known and any(leaf not in (None, False) for leaf in flatten(value)):
+                notes.missing.append(f"{key}= in a call of layer {place + name!r}")
+
+
+def _operation(config: Any, nodes: Any, notes: Notes, place: str) -> Config | None:
+    """Return the configuration of an operation of `nnlite.ops`; None for a layer.
+
+    That of a function of TensorFlow follows from its one call, which is put into Keras 3's form.
+    """
+    written = _class_name(config, f"a layer of {place or 'the model'}")
+    inner = config["config"] if isinstance(config["config"], dict) else {}
+    name, module = layer_name(config), config.get("module")
+    if written in ("TFOpLambda", "SlicingOpLambda"):
+        function = inner.get("function")
+        try:
+            (node,) = nodes
+            operation, args = from_tf_function(str(function), node["args"][0], node["kwargs"])
+        except (TypeError, ValueError, KeyError, IndexError) as error:
+            what = str(error).partition(" Those that are")[0]
+            notes.missing.append(f"function {function!r:.100} of layer {place + name!r} ({what})")
+            return {"class_name": written, "config": {}}
+        made = operation.serialized()
+        module, written, inner = made["module"], made["class_name"], made["config"]
+        nodes = [{"args": list(args), "kwargs": {}}]
+    elif not isinstance(module, str):
+        # An .h5 file of Keras 3 has no modules; a layer's configuration says more.
+        bare = "trainable" not in inner and nodes and isinstance(nodes[0], dict)
+        names = [key for key, kind in KINDS.items() if key.startswith("keras.ops.")]
+        found = [key for key in names if written in KINDS[key]]  # type: ignore[operator]
+        if not bare or not found:
+            return None
+        module = found[0]
+    elif not module.replace("keras.src.", "keras.").startswith("keras.ops."):
+        return None
+    kind: Any = KINDS.get(module.replace("keras.src.", "keras."), ())
+    if written not in kind:
+        notes.missing.append(f"operation {place + name!r} of class {written}")
+    config = {"name": name, **inner}
+    return {"class_name": written, "module": module, "config": config, "op": True} | {
+        "inbound_nodes": nodes
+    }
 
 
 def is_model(config: Any) -> bool:
@@ -142,7 +229,15 @@ def is_model(config: Any) -> bool:
     own = _registered(config)
     if own is None:
         return config.get("class_name") in MODELS and not is_foreign(config)
-    return isinstance(own, type) and issubclass(own, Sequential)
+    return isinstance(own, type) and issubclass(own, Layer) and own.is_model
+
+
+def _lists_layers(config: Config) -> bool:
+    """Return whether a model's configuration is its layers, not what its own class makes of it."""
+    inner = config.get("config")
+    return config["class_name"] in MODELS or (
+        isinstance(inner, dict) and isinstance(inner.get("layers"), list)
+    )
 
 
 def _class_name(config: Any, what: str) -> str:
@@ -162,7 +257,7 @@ def _layer(config: Any, notes: Notes, place: str) -> tuple[Config, Any]:
     inner = config["config"]
     name = inner.get("name", config.get("name")) if isinstance(inner, dict) else written
     shown = f"{place}{name}"
-    if is_model(config):
+    if is_model(config) and _lists_layers(config):
         return model_config(config, notes, f"{shown}/"), None
     if not isinstance(inner, dict):
         raise ValueError(  # noqa: TRY004  data
@@ -282,11 +377,19 @@ def dtype_is_a_name(config: Config, notes: Notes) -> None:
         value = inner.get("name") if isinstance(inner, dict) else None
     if not isinstance(value, str):
         return
+    if value in _DATA_TYPES:  # of an input
+        config["dtype"] = value
+        return
     if "float16" in value or value == "half":
         notes.skip(f"the precision {value} (computed in float32)")
     elif "_from_" in value:
         notes.missing.append(f"the quantized type {value} of layer {config.get('name')!r}")
+    elif value == "string":
+        notes.missing.append(f"the type string of layer {config.get('name')!r}")
     config["dtype"] = "float64" if value in ("float64", "double") else "float32"
+
+
+_DATA_TYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 
 
 @_rule("InputLayer")
@@ -470,7 +573,11 @@ def settle_dtype(config: Config, notes: Notes) -> None:
     Keras lets each layer compute in its own; here one model has one. What an `InputLayer` says
     counts where no other layer says anything: Keras before 2.3 told the type of the first one only.
     """
-    layers = _all_layers(config)
+    layers = [
+        layer
+        for layer in _all_layers(config)
+        if "op" not in layer and layer["config"].get("dtype") not in _DATA_TYPES
+    ]
     rest = [layer for layer in layers if layer["class_name"] != "InputLayer"]
     found = {layer["config"]["dtype"] for layer in rest if "dtype" in layer["config"]}
     found = found or {layer["config"].get("dtype", "float32") for layer in layers}

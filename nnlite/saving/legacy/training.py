@@ -24,12 +24,13 @@ Config = dict[str, Any]
 _FAULTS = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError)
 
 
-def compile_arguments(config: Any, notes: Notes) -> Config | None:
+def compile_arguments(config: Any, notes: Notes, several: bool = False) -> Config | None:
     """Return the arguments for `compile` out of a ``compile_config`` or ``training_config``.
 
     Args:
         config: It, with its values plain (see `legacy.plain`).
         notes: Where to say what is left out.
+        several: Whether the model has several outputs, so that lists and dicts are by output.
 
     Returns:
         ``optimizer``, ``loss``, ``loss_weights``, ``metrics`` and ``weighted_metrics``; None for
@@ -37,12 +38,21 @@ def compile_arguments(config: Any, notes: Notes) -> Config | None:
     """
     if not isinstance(config, dict) or not config:
         return None
+    optimizer = _optimizer(config.get("optimizer", config.get("optimizer_config")), notes)
+    if several:
+        return {
+            "optimizer": optimizer,
+            "loss": _losses(config.get("loss"), notes),
+            "loss_weights": config.get("loss_weights"),
+            "metrics": _metrics_by_output(config.get("metrics"), notes),
+            "weighted_metrics": _metrics_by_output(config.get("weighted_metrics"), notes),
+        }
     weights = list(_flat(config.get("loss_weights")))
     known = len(weights) == 1 and type(weights[0]) in (int, float) and abs(weights[0]) < 1e30
     if not known and any(weight not in (None, 1) for weight in weights):
         notes.skip(f"loss_weights={config['loss_weights']!r:.200}")
     return {
-        "optimizer": _optimizer(config.get("optimizer", config.get("optimizer_config")), notes),
+        "optimizer": optimizer,
         "loss": _loss(config.get("loss"), notes),
         "loss_weights": weights[0] if known else None,
         "metrics": _metrics(config.get("metrics"), notes),
@@ -201,6 +211,32 @@ def _loss(value: Any, notes: Notes) -> Any:
         notes.skip(f"the loss {_shown(given[0])} ({error})")
         notes.unread["loss"] = value
         return None
+
+
+def _losses(value: Any, notes: Notes) -> Any:
+    """Return the losses of several outputs; one for all of them stays one."""
+    if isinstance(value, dict) and "class_name" not in value:
+        made: Any = {key: _loss(part, notes) for key, part in value.items()}
+    elif isinstance(value, list):
+        made = [_loss(part, notes) for part in value]
+    else:
+        return _loss(value, notes)
+    if "loss" in notes.unread:  # without one of them the others say little
+        notes.unread["loss"] = value
+        return None
+    return made
+
+
+def _metrics_by_output(value: Any, notes: Notes) -> Any:
+    """Return the metrics of several outputs, in lists or a dict as they are."""
+    if len(list(_flat(value))) > _MOST_METRICS:
+        notes.skip(f"more than {_MOST_METRICS} metrics")
+        return None
+    if isinstance(value, dict) and "class_name" not in value:
+        return {key: _metrics_by_output(part, notes) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_metrics_by_output(part, notes) for part in value]
+    return None if value is None else _metric(value, notes)
 
 
 def _metrics(value: Any, notes: Notes) -> list[Any] | None:
