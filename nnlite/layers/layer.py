@@ -793,7 +793,7 @@ class Layer(Configurable):
         """
         if mask is not None:
             raise TypeError(
-                f"Layer {self.name!r} does not take a mask. In a model, masks go along by themselves."
+                f"Layer {self.name!r} takes no mask. In a model, masks go along by themselves."
             )
         if any_symbolic(x):
             return self.on_tensors((x,), training)
