@@ -379,6 +379,15 @@ def test_a_subclass_is_built_by_its_first_data():
         wrong.fit(X, Y)
 
 
+def test_a_subclass_is_built_by_the_first_row_of_a_file(tmp_path):
+    found = Two()
+    found.compile("sgd", LOSSES)
+    history = found.fit(stored(tmp_path / "data.h5"), verbose=0)
+    assert set(history.history) == {"loss", "z_loss", "c_loss"}
+    assert found.predict(stored(tmp_path / "data.h5"))["c"].shape == (ROWS, 3)
+    assert Two().predict(stored(tmp_path / "data.h5"))["z"].shape == (ROWS, 1)
+
+
 def test_a_step_of_ones_own_takes_structures():
     class Own(Model):
         def train_step(self, data):
