@@ -137,13 +137,18 @@ def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Mo
     with weights_from_file(weights.total_elements()):
         model = registry.deserialize(translated)
         assert isinstance(model, Model)  # translate saw to it
-        shape = config.get("build_config")
-        if not model.built and isinstance(shape, dict) and shape.get("input_shape"):
-            model.build_from_config(shape)
-        elif not model.built and holds_weights(weights):  # else it was not built either
+        _build(model, config)
+        if not model.built and holds_weights(weights):  # else it was not built either
             model.build(_input_shape(model, weights))
     model.column_names = _column_names(config["config"], model)
     return translated, model
+
+
+def _build(model: Model, config: Any) -> None:
+    """Build a model of the user's own class as the one that its configuration is from."""
+    built = config.get("build_config")
+    if not model.built and isinstance(built, dict) and built.get("input_shape"):
+        model.build_from_config(built)
 
 
 def _column_names(config: Any, model: Model) -> tuple[str, ...] | None:
@@ -313,6 +318,7 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
     with naming_file("the configuration"), CustomObjectScope(custom_objects):
         model = registry.deserialize(translate(config, notes))
         assert isinstance(model, Model)
+        _build(model, config)
         settings = config.get("compile_config")
         if isinstance(settings, dict):
             compile_as_told(model, settings, notes)
