@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nnlite.config import epsilon
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.utils.overrides import overridden, require_derivative
+from nnlite.utils.user_code import floats, lent, read_only
 
 __all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get"]
 
@@ -239,3 +240,30 @@ l1 = L1
 l2 = L2
 l1_l2 = L1L2
 orthogonal_regularizer = OrthogonalRegularizer
+
+
+def penalty(regularizer: Regularizer, x: Array) -> float:
+    """Return the penalty on ``x``; what a user's regularizer says is checked.
+
+    Raises:
+        TypeError: If it returns anything but a number.
+    """
+    if not regularizer.of_user:
+        return regularizer(x)
+    what = f"__call__ of regularizer {type(regularizer).__name__}"
+    with lent(what):
+        return float(floats(what, regularizer(read_only(x)), (), np.float64))
+
+
+def penalty_gradient(regularizer: Regularizer, x: Array) -> Array:
+    """Return the derivative of the penalty on ``x``; what a user's regularizer says is checked.
+
+    Raises:
+        TypeError: If it returns anything but an array of floats.
+        ValueError: If that is not of the shape of ``x``.
+    """
+    if not regularizer.of_user:
+        return regularizer.gradient(x)
+    what = f"gradient of regularizer {type(regularizer).__name__}"
+    with lent(what):
+        return floats(what, regularizer.gradient(read_only(x)), x.shape, x.dtype)

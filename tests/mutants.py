@@ -45,6 +45,9 @@ TESTS = {
     "serialization/objects.py": "test_serialization.py saving/test_bombs.py "
     "saving/test_published_holes.py",
     "models/cloning.py": "saving/test_own_layers.py",
+    "training/heads.py": "test_heads.py",
+    "data/arrays.py": "test_data_several.py",
+    "utils/structures.py": "test_data_several.py",
     "training/data_adapter.py": "saving/test_old_training.py",
     "execution": "test_graph.py gradients/test_graphs.py gradients/test_models.py "
     "test_user_code.py",
@@ -52,8 +55,9 @@ TESTS = {
     "training/objective.py": "gradients/test_models.py test_user_code.py",
     "utils/overrides.py": "test_user_code.py",
     "utils/user_code.py": "test_user_code.py",
+    "layers/user_code.py": "test_user_code.py",
     "training/trainer.py": "test_user_code.py",
-    "utils/data_utils.py": "test_utils.py",
+    "data/data_utils.py": "test_utils.py",
     "backend/variables.py": "saving/test_hostile_models.py",
 }
 TESTS |= dict.fromkeys(
@@ -66,7 +70,7 @@ TESTS |= {
 TESTS["layers/activations/base.py"] = f"test_activations.py {TESTS['layers']}"
 TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
-TESTS["utils"] = TESTS["saving"]
+TESTS["utils"] = TESTS["layers/layer.py"] = TESTS["saving"]
 
 
 def run(package: Path, tests: Iterable[str], *options: str) -> subprocess.CompletedProcess[str]:

@@ -114,6 +114,7 @@ def test_datasets_and_arrays_of_different_lengths_are_refused(tmp_path):
 
 def test_a_part_for_each_name():
     assert arranged("x", [1, 2], {"b": "b", "a": "a"}, "input") == [1, 2]  # in the sorted order
+    assert arranged("x", {"b": 2, "a": 1}, {"b": "b", "a": "a"}, "input") == [1, 2]
     assert arranged("x", {"b": 2, "a": 1}, ["b", "a"], "input") == [2, 1]
     nested = {"left": ["a", "b"], "right": "c"}
     assert arranged("x", {"right": 3, "left": [1, 2]}, nested, "input") == [1, 2, 3]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 from nnlite.backend.structure_cache import restructured
 from nnlite.config import floatx
 from nnlite.utils.validation import all_finite, as_numeric
-
-if TYPE_CHECKING:
-    from nnlite.regularizers import Regularizer
 
 __all__ = ["Variable", "WeightVector", "array_for_file", "weights_from_file"]
 
@@ -109,7 +106,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         value: Any,
         name: str = "variable",
         trainable: bool = True,
-        regularizer: Regularizer | None = None,
+        regularizer: Any = None,
         constraint: Callable[[Array], Any] | None = None,
         path: str | None = None,
     ) -> None:

@@ -84,7 +84,7 @@ class BackupAndRestore(SavingCallback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Put the run where the backup was made, if there is one."""
-        from nnlite.training.run_state import restore
+        from nnlite.callbacks.run_state import restore
         from nnlite.utils.atomic_write import explaining, remove_leftovers
 
         with self._going_on(), explaining(self.backup_dir):  # not only after an epoch
@@ -101,7 +101,7 @@ class BackupAndRestore(SavingCallback):
 
     def _read(self) -> tuple[str, dict[str, Any]] | None:
         """Return the newest backup that can be read, and its file's path."""
-        from nnlite.training.run_state import read_backup
+        from nnlite.callbacks.run_state import read_backup
 
         try:
             return self._latest, read_backup(self._latest)
@@ -123,7 +123,7 @@ class BackupAndRestore(SavingCallback):
         self._write(self.model.run.epoch, self.model.run.step)
 
     def _write(self, epoch: int, step: int) -> None:
-        from nnlite.training.run_state import write_backup
+        from nnlite.callbacks.run_state import write_backup
         from nnlite.utils.atomic_write import explaining
 
         with self._going_on():

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from nnlite.backend.variables import Variable
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.layers.layer import Layer
+from nnlite.regularizers import penalty, penalty_gradient
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
-from nnlite.utils.user_code import penalty, penalty_gradient
 
 __all__ = ["Memory", "Plan"]
 
@@ -349,8 +349,8 @@ class Plan:
                 for arguments, at in places:
                     arguments[at] = x
         if new:
-            for slot, view, places in self._views:
-                x = values[slot] = view.layer.forward_view(values[view.x])
+            for made, view, places in self._views:
+                x = values[made] = view.layer.forward_view(values[view.x])
                 for arguments, at in places:
                     arguments[at] = x
         for function, arguments in self._forward:

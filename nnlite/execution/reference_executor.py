@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.execution.graph import Call, Graph, Slot
+from nnlite.regularizers import penalty, penalty_gradient
 from nnlite.utils.structures import flatten, pack_as
-from nnlite.utils.user_code import penalty, penalty_gradient
 
 __all__ = ["ReferenceExecutor"]
 

@@ -17,9 +17,9 @@ from nnlite import constraints, initializers, regularizers
 from nnlite.backend.structure_cache import per_structure, restructured, without_memo
 from nnlite.backend.variables import Variable, array_for_file
 from nnlite.config import float_type, floatx
+from nnlite.layers import user_code
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.symbolic import KerasTensor, Node, any_symbolic
-from nnlite.utils import user_code
 from nnlite.utils.overrides import overridden, refuse_overrides, require_derivative
 from nnlite.utils.structures import SHAPES, flatten, map_structure
 from nnlite.utils.validation import (
@@ -126,6 +126,7 @@ class Layer(Configurable):
         "non_trainable_variables": _DECLARED,
         "all_variables": _DECLARED,
         "learning_variables": _DECLARED,
+        "own_variables": _DECLARED,
         "all_layers": "the layers within are declared by sublayers(self).",
         "trainable": "give trainable=False, or set layer.trainable.",
         "ensure_built": "define build(self, input_shape).",
@@ -645,6 +646,15 @@ class Layer(Configurable):
         inner = [variable for layer in self.sublayers() for variable in layer.all_variables()]
         return [*self._variables, *inner]
 
+    def own_variables(self) -> list[Variable]:
+        """Return the weights of the layer without those of the layers in it, as Keras keeps them.
+
+        Those that training changes come first, frozen or not.
+        """
+        inner = {variable for part in self.sublayers() for variable in part.all_variables()}
+        own = [variable for variable in self.all_variables() if variable not in inner]
+        return sorted(own, key=lambda variable: not variable.trainable)
+
     @property
     def weights(self) -> list[Variable]:
         """All weights, trainable or not.
@@ -742,9 +752,7 @@ class Layer(Configurable):
         Args:
             store: Where to put arrays by name; by default the weights, by number.
         """
-        from nnlite.saving.weight_layouts import own_variables
-
-        store.update({str(i): variable.value for i, variable in enumerate(own_variables(self))})
+        store.update({str(i): variable.value for i, variable in enumerate(self.own_variables())})
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Take up what `save_own_variables` has put into a file's ``store``.
@@ -752,9 +760,7 @@ class Layer(Configurable):
         Raises:
             ValueError: If the arrays there do not fit the layer's weights.
         """
-        from nnlite.saving.weight_layouts import own_variables
-
-        own = own_variables(self)
+        own = self.own_variables()
         if {*store} != {str(i) for i in range(len(own))}:
             raise ValueError(
                 f"Layer {self.name!r} has {len(own)} weights of its own, the file holds "

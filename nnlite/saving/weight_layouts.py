@@ -221,7 +221,7 @@ def _of_layer(
         nested = written if written and "written_as" in written else None
         yield from _of_model(layer, tree, nested, skip, f"{shown}/")
         return
-    if own_variables(layer) or _takes_itself(layer) or tree is None:
+    if layer.own_variables() or _takes_itself(layer) or tree is None:
         yield _own(layer, tree, shown, parent)
     if tree is not None:
         for attribute, part in attributes(layer):
@@ -241,7 +241,7 @@ def _own(layer: Layer, tree: Tree | None, shown: str, parent: Tree) -> Assignmen
     keys = [] if tree is None else tree.keys()
     node = tree.children["vars"].node if tree and keys else (tree or parent).node
     load = layer.load_own_variables if _takes_itself(layer) else None
-    return Assignment(shown, node, keys, own_variables(layer), load)
+    return Assignment(shown, node, keys, layer.own_variables(), load)
 
 
 def _takes_itself(layer: Layer) -> bool:
@@ -255,16 +255,6 @@ def in_files(layer: Layer) -> bool:
         _takes_itself(one) or type(one).save_own_variables is not Layer.save_own_variables
         for one in layer.all_layers()
     )
-
-
-def own_variables(layer: Layer) -> list[Variable]:
-    """Return the weights of a layer without those of the layers in it, as Keras keeps them.
-
-    Those that training changes come first, frozen or not.
-    """
-    inner = {variable for part in layer.sublayers() for variable in part.all_variables()}
-    own = [variable for variable in layer.all_variables() if variable not in inner]
-    return sorted(own, key=lambda variable: not variable.trainable)
 
 
 def attributes(layer: Layer) -> list[tuple[str, Layer]]:

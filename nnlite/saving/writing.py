@@ -27,7 +27,6 @@ from nnlite.saving.weight_layouts import (
     in_legacy_order,
     lists_layers,
     numbered,
-    own_variables,
 )
 from nnlite.serialization.objects import (
     PUBLIC,
@@ -403,7 +402,7 @@ def _legacy(value: Any) -> Any:
 
 def _paths(layer: Layer, place: str) -> Iterator[tuple[Any, str]]:
     """Yield each weight with its name: those of the layers that it is in, and its own."""
-    for variable in own_variables(layer):
+    for variable in layer.own_variables():
         yield variable, f"{place}{layer.name}/{variable.name}"
     for part in layer.sublayers():
         yield from _paths(part, f"{place}{layer.name}/")

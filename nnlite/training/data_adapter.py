@@ -117,10 +117,10 @@ class Door(Predictor):
         """Check all that a step is given, and return it as arrays, with what to minimise."""
         columns = self.column_names or (like and like.names) or column_names(x)
         x = self._input_door(names[0], x, like)
-        types = self.input_types()
+        types = self._input_types()
         several = type(x) is list
         first = x[0] if several else x
-        label = f"{names[0]}[{output_keys(self.ends()[0])[0]!r}]" if several else names[0]
+        label = f"{names[0]}[{output_keys(self._ends()[0])[0]!r}]" if several else names[0]
         samples = partial(
             Samples,
             dtype=types if several else types[0],
@@ -129,8 +129,8 @@ class Door(Predictor):
         )
         if own and y is None and sample_weight is None and class_weight is None:
             data = samples(x, None, None, target_dtype=self.dtype)
-            return data, self._objective or Objective(self.loss_by_hand(), self)
-        if self.ends()[1] is not None and len(self.output_names) > 1:
+            return data, self._objective or Objective(self._loss_by_hand(), self)
+        if self._ends()[1] is not None and len(self.output_names) > 1:
             if class_weight is not None:
                 raise ValueError(
                     "class_weight is for models of a single output. Use sample_weight, by output."
@@ -173,13 +173,13 @@ class Door(Predictor):
 
     def _output_shapes(self, x: Any) -> list[tuple[int, ...]]:
         """Return the shapes of the outputs for inputs ``x``."""
-        if type(x) is not list and self.ends()[1] is None:
+        if type(x) is not list and self._ends()[1] is None:
             return [(len(x), *self.sample_shape(x.shape[1:]))]
         return flatten(self.compute_output_shape(map_structure(np.shape, x)), SHAPES)
 
     def _single_output(self, y: Any, rows: int) -> Any:
         """Return the only array of a list or, by the name of the output, of a dict."""
-        if isinstance(y, Mapping) and list(y) == output_keys(self.ends()[1] or self.output_names):
+        if isinstance(y, Mapping) and list(y) == output_keys(self._ends()[1] or self.output_names):
             return next(iter(y.values()))
         return y if rows == 1 else only_one(y, 1)
 
@@ -194,7 +194,7 @@ class Door(Predictor):
             heads: The losses that they are for; None for those of `compile`.
             first: The first of the inputs, with its name.
         """
-        structure = self.ends()[1]
+        structure = self._ends()[1]
         keys = output_keys(structure)
         left_out = heads.left_out if isinstance(heads, Heads) else self._left_out()
         metrics = self._metrics_of(keys, left_out)
@@ -219,7 +219,7 @@ class Door(Predictor):
             return None
         if not is_structure(weight):
             weight = [weight] * len(outputs)
-        parts = arranged(name, weight, self.ends()[1], "output", heads.left_out)
+        parts = arranged(name, weight, self._ends()[1], "output", heads.left_out)
         return [
             part
             if part is None
@@ -267,8 +267,8 @@ class Door(Predictor):
     def _arranged(self, parts: Sequence[Any]) -> list[Any]:
         """Return x, y and weight of stored data, each one column or a list in the model's order."""
         x, y, weight = parts
-        x = self.arranged_input("x", x)
-        structure = self.ends()[1]
+        x = self._arranged_input("x", x)
+        structure = self._ends()[1]
         if structure is None or len(flatten(structure)) == 1:
             return [x, y, weight]
         every = output_keys(structure)  # what is missing is told when the first row is checked
@@ -318,17 +318,17 @@ class Door(Predictor):
     def _loss_for(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
         """Return the compiled loss, or without one what fits the last layer and the targets."""
         self.check_read("loss")
-        loss = self.single_loss()
+        loss = self._single_loss()
         if loss is not None and not self._chooses_loss:
             return loss
         fitting = default_loss(self.final_activation(), y, output_shape, self._crossentropy)
         fitting._loss_weight = one_loss_weight(self._loss_weights)
         return loss if loss is not None and type(loss) is type(fitting) else fitting
 
-    def single_loss(self) -> losses.Loss | None:
+    def _single_loss(self) -> losses.Loss | None:
         """Return the loss of a single output, with its weight; None where it follows from data."""
         if is_structure(self._loss):
-            structure = self.ends()[1] or self.output_names
+            structure = self._ends()[1] or self.output_names
             (given,) = losses_by_output(self._loss, structure)
             Heads(self.output_names, [given], [1.0])  # which refuses None
             self._chooses_loss = self._crossentropy = isinstance(given, str)
@@ -347,7 +347,7 @@ class Door(Predictor):
             outputs: The shapes of the outputs.
         """
         self.check_read("loss")
-        structure = self.ends()[1]
+        structure = self._ends()[1]
         given = losses_by_output(self._loss, structure)
         if not is_structure(self._loss) and self._chooses_loss:
             given = ["crossentropy" if self._crossentropy else "fitting"] * len(given)
@@ -371,7 +371,7 @@ class Door(Predictor):
         """Return the names of the outputs that `compile` was told to leave out."""
         if not is_structure(self._loss):
             return []
-        structure = self.ends()[1]
+        structure = self._ends()[1]
         given = losses_by_output(self._loss, structure)
         return [k for k, loss in zip(output_keys(structure), given, strict=True) if loss is None]
 
@@ -385,18 +385,18 @@ class Door(Predictor):
         made = MetricsOfOutputs(
             given.get("metrics"),
             given.get("weighted_metrics"),
-            self.ends()[1],
+            self._ends()[1],
             keys,
             with_loss,
         )
         self.compiled_metrics = made
         return made
 
-    def loss_by_hand(self) -> AnyLoss:
+    def _loss_by_hand(self) -> AnyLoss:
         """Return what is minimised before any data have told which loss fits."""
-        if self.ends()[1] is not None and len(self.output_names) > 1:
+        if self._ends()[1] is not None and len(self.output_names) > 1:
             return self._heads_for()
-        return self.single_loss() or losses.MeanSquaredError()
+        return self._single_loss() or losses.MeanSquaredError()
 
 
 def one_loss_weight(given: Any) -> float:

@@ -27,10 +27,10 @@ from nnlite.losses import (
     SparseCategoricalCrossEntropy,
 )
 from nnlite.losses.labels import form
+from nnlite.regularizers import penalty, penalty_gradient
 from nnlite.training.heads import Heads
 from nnlite.training.prediction import Predictor
 from nnlite.utils.structures import SHAPES, flatten, map_structure
-from nnlite.utils.user_code import penalty, penalty_gradient
 
 __all__ = ["Objective", "default_loss", "final_activations"]
 

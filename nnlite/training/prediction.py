@@ -121,7 +121,7 @@ class Predictor(Layer):
             x = self._input_door("x", x)
             if callbacks is None and steps is None and rows_of(x) <= (size or BATCH_SIZE):
                 return self._predict_batch(x)
-            types = self.input_types()
+            types = self._input_types()
             inputs: Any = Samples(x, None, None, types if type(x) is list else types[0], None)
         else:
             inputs = self._inputs(x, size)
@@ -172,11 +172,11 @@ class Predictor(Layer):
 
     def _predict_batch(self, x: Any) -> Any:
         if type(x) is list:
-            x = [a.astype(t, copy=False) for a, t in zip(x, self.input_types(), strict=True)]
+            x = [a.astype(t, copy=False) for a, t in zip(x, self._input_types(), strict=True)]
         else:
             if not self.built:
                 self.build((None, *x.shape[1:]))
-            x = x.astype(self.input_types()[0], copy=False)
+            x = x.astype(self._input_types()[0], copy=False)
         with np.errstate(under="ignore"):
             output = self._predict(x)
         if type(output) is np.ndarray:
@@ -204,7 +204,7 @@ class Predictor(Layer):
         """Return the output for one batch, with the weights as they are between two steps."""
         self.turns.begin_reading()
         try:
-            x = self.packed_input(x)
+            x = self._packed_input(x)
             if not self.predicts_own:
                 return self.run_forward(x)
             what = f"predict_step of model {self.name!r}"
@@ -232,7 +232,7 @@ class Predictor(Layer):
 
             def admit_batch(batch: Any) -> Any:
                 x = self._input_door("x", unpacked(batch, targets=False)[0])
-                types = self.input_types()
+                types = self._input_types()
                 return Samples(x, None, None, types if type(x) is list else types[0], None).whole()
 
             first, source = first_batch(x)
@@ -244,14 +244,14 @@ class Predictor(Layer):
             self._input_door(f"x[{row}:]", parts[0])
 
         def arrange(parts: Any) -> Any:
-            return [self.arranged_input("x", parts[0]), None, None]
+            return [self._arranged_input("x", parts[0]), None, None]
 
         opener, counts = open_stored(x, None, None, targets=False, arrange=arrange)
         with opener() as columns:
             rows = len(columns[0])
             first_rows = grouped([c if c is None else c[:1] for c in columns], counts)
         first = flatten(self._input_door("x[0:]", first_rows[0]))
-        shapes, dtypes = [a.shape[1:] for a in first], self.input_types()
+        shapes, dtypes = [a.shape[1:] for a in first], self._input_types()
         rest = (None, None)
         return StoredSamples(
             opener, (0, rows), [*shapes, *rest], [*dtypes, *rest], admit_rows, counts=counts
@@ -260,12 +260,12 @@ class Predictor(Layer):
     # ---- several inputs -------------------------------------------------------------------
 
     @per_structure
-    def input_types(self) -> list[Any]:
+    def _input_types(self) -> list[Any]:
         """Return the type of each input's arrays."""
         return [np.dtype(dtype) for dtype in self.input_dtypes]
 
     @per_structure
-    def ends(self) -> tuple[Any, Any]:
+    def _ends(self) -> tuple[Any, Any]:
         """Return the names of the inputs and of the outputs, in structures as those have.
 
         A single array is told by None, in the place of a name.
@@ -281,15 +281,15 @@ class Predictor(Layer):
         ]
         return inputs, outputs
 
-    def packed_input(self, x: Any) -> Any:
+    def _packed_input(self, x: Any) -> Any:
         """Return a batch of inputs in the structure that `call` takes."""
-        inputs = self.ends()[0]
+        inputs = self._ends()[0]
         return x if inputs is None else pack_as(inputs, flatten(x))
 
     def _input_structure(self, x: Any) -> Any:
-        """Return the names of the inputs, as `ends`; of a model to be built, as ``x`` has it."""
+        """Return the names of the inputs, as `_ends`; of a model to be built, as ``x`` has it."""
         if self.built or self.single_ended:
-            return self.ends()[0]
+            return self._ends()[0]
         if isinstance(x, Mapping):
             return {key: key for key in x}
         several = isinstance(x, (list, tuple)) and len(x) > 1
@@ -297,7 +297,7 @@ class Predictor(Layer):
             return [str(at) for at in range(len(x))]
         return None
 
-    def arranged_input(self, name: str, x: Any) -> Any:
+    def _arranged_input(self, name: str, x: Any) -> Any:
         """Return the parts of ``x`` in a list, in the order of the inputs; a single one as it is.
 
         Raises:
@@ -336,8 +336,8 @@ class Predictor(Layer):
         """
         if not self.sublayers():
             raise ValueError("The model is empty: add layers first, Sequential([Dense(1)]).")
-        if type(x) is not np.ndarray or self.ends()[0] is not None:
-            structure, x = self._input_structure(x), self.arranged_input(name, x)
+        if type(x) is not np.ndarray or self._ends()[0] is not None:
+            structure, x = self._input_structure(x), self._arranged_input(name, x)
             if structure is not None:
                 arrays = self._several_inputs(name, x, structure)
                 return arrays if len(arrays) > 1 else arrays[0]
@@ -352,11 +352,11 @@ class Predictor(Layer):
             )
         if not (self.built or self.single_ended):
             self.build((None, *array.shape[1:]))
-        check_entries(name, array, self.input_types()[0])
+        check_entries(name, array, self._input_types()[0])
         return array
 
     def _several_inputs(self, name: str, parts: Any, structure: Any) -> list[Array]:
-        """Return what `arranged_input` returned as arrays, each checked."""
+        """Return what `_arranged_input` returned as arrays, each checked."""
         keys = sorted(structure) if isinstance(structure, dict) else []
         leaves = flatten(structure)
         parts = parts if len(leaves) > 1 else [parts]
@@ -376,7 +376,7 @@ class Predictor(Layer):
         check_rows(zip(labels, arrays, strict=True))
         if not self.built:
             self.build(pack_as(structure, [(None, *array.shape[1:]) for array in arrays]))
-        for label, array, dtype in zip(labels, arrays, self.input_types(), strict=True):
+        for label, array, dtype in zip(labels, arrays, self._input_types(), strict=True):
             check_entries(label, array, dtype)
         return arrays
 
@@ -401,12 +401,12 @@ class Predictor(Layer):
         """
         if any_symbolic(x):
             return self.on_tensors((x,), training)
-        if type(x) is not np.ndarray or self.ends()[0] is not None:
-            structure, x = self._input_structure(x), self.arranged_input("x", x)
+        if type(x) is not np.ndarray or self._ends()[0] is not None:
+            structure, x = self._input_structure(x), self._arranged_input("x", x)
             if structure is not None:
-                x = self.packed_input(self._several_inputs("x", x, structure))
+                x = self._packed_input(self._several_inputs("x", x, structure))
                 return super().__call__(x, training)
-        x, dtype = self._aligned("x", x)[0], self.input_types()[0]
+        x, dtype = self._aligned("x", x)[0], self._input_types()[0]
         if dtype.kind != "f":
             check_entries("x", x, dtype)
         return super().__call__(x, training)

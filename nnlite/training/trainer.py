@@ -193,7 +193,7 @@ class Trainer(Door):
             ValueError: If those do not fit the outputs, as far as these are known.
             TypeError: If they are of another kind.
         """
-        structure = self.ends()[1]
+        structure = self._ends()[1]
         if structure is not None and len(self.output_names) > 1:
             losses = losses_by_output(loss, structure)
             loss_weights_by_output(loss_weights, structure, losses)
@@ -256,7 +256,7 @@ class Trainer(Door):
         self.unread.pop("loss", None)
         self._objective = None
         if self.single_ended and not is_structure(loss):
-            self.single_loss()
+            self._single_loss()
 
     def _between_runs(self, what: str) -> None:
         if self.run is not None:
@@ -511,7 +511,7 @@ class Trainer(Door):
 
     def _flat(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Return what a user's step was handed as the arrays, or flat lists, that they came of."""
-        inputs, outputs = self.ends()
+        inputs, outputs = self._ends()
         x = x if inputs is None else _flat_or_single(x)
         if outputs is None:
             return x, y, sample_weight
@@ -564,7 +564,7 @@ class Trainer(Door):
         """
         sample_weight = self._masked(x, y_pred, sample_weight)
         gradient = self._known_objective().loss.gradient(y, y_pred, sample_weight)
-        return pack_as(self.ends()[1], gradient) if type(gradient) is list else gradient
+        return pack_as(self._ends()[1], gradient) if type(gradient) is list else gradient
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -632,7 +632,7 @@ class Trainer(Door):
     def _known_objective(self) -> Objective:
         """Return what is minimised; by hand, before any data has come, by the compiled loss."""
         if self._objective is None:
-            self._objective = Objective(self.loss_by_hand(), self)
+            self._objective = Objective(self._loss_by_hand(), self)
         return self._objective
 
     @per_structure
@@ -667,8 +667,8 @@ class Trainer(Door):
 
         Several inputs and outputs come in the structures that the model has them in.
         """
-        outputs = self.ends()[1]
-        x = self.packed_input(map_structure(_read_only, x))
+        outputs = self._ends()[1]
+        x = self._packed_input(map_structure(_read_only, x))
         if y is None:
             return (x,)
         y, weight = [map_structure(_read_only, part) for part in (y, weight)]

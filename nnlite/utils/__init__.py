@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnlite.utils.data_utils import (
+    from nnlite.data.data_utils import (
         CustomObjectScope,
         Progbar,
         PyDataset,
@@ -54,6 +54,6 @@ def __getattr__(name: str) -> Any:
     # What every module of the package uses lies beside this face, and must not bring it along.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nnlite.utils import data_utils
+    from nnlite.data import data_utils
 
     return getattr(data_utils, name)

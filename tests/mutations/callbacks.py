@@ -70,7 +70,7 @@ MUTANTS = {
         ("        return 1\n", "        return 2\n"),
         ("(epoch, optimizer.learning_rate)", "(epoch + 1, optimizer.learning_rate)"),
     ],
-    "utils/data_utils.py": [
+    "data/data_utils.py": [
         ("int(labels.max()) + 1", "int(labels.max()) + 2"),
         ("order, axis=axis, keepdims=True", "2, axis=axis, keepdims=True"),
         ("order[total - right :]", "order[:right]"),

@@ -102,7 +102,7 @@ MUTANTS = {
         ("and readers[call.x] == 1\n", ""),
         ("for slot in (*call.outputs, *call.inputs):", "for slot in call.inputs:"),
         ("if call.shared and call.training:", "if False:"),
-        ("arguments[at] = x", "pass"),
+        ("new, values[slot] = True, x", "values[slot] = x"),
         ("yield call.layer.settle_from, [arrays]", "pass"),
         ("elif not np.shares_memory(x, y):", "elif False:"),
     ],
@@ -124,14 +124,27 @@ MUTANTS = {
             "return self.weight_penalty() + self._step.penalty()",
             "return self.weight_penalty()",
         ),
-        ("graph.readers()[output] > 1", "False"),
-        ("testing = testing.before([testing_last])", "pass"),
+        ("graph.maker(output) if readers[output] == 1 else None", "graph.maker(output)"),
+        ("testing = testing.before(compress(testing_last, joined))", "pass"),
         (
             "return self.weight_penalty() + self.model.activity_penalty(x)",
             "return self.weight_penalty()",
         ),
         ("joined.from_logits = True", "joined.from_logits = False"),
         ('or loss.axis != getattr(activation, "axis", -1)', ""),
+    ],
+    "training/heads.py": [
+        ("total += own * value", "total += value"),
+        ("gradient *= own", "gradient *= 1"),
+        ("structure if partly else ()", "()"),
+        ("1.0 if w is None else", "0.0 if w is None else"),
+    ],
+    "data/arrays.py": [
+        ("if not other or other[0] != shape[0]:", "if False:"),
+    ],
+    "utils/structures.py": [
+        ("names = sorted(structure) if by_key", "names = list(structure) if by_key"),
+        ("if lacks or more:", "if lacks:"),
     ],
     "utils/overrides.py": [
         ("depth(cls, function) < at <", "depth(cls, function) <= at <"),
@@ -142,6 +155,8 @@ MUTANTS = {
         ("view.flags.writeable = False", "pass"),
         ('if array.dtype.kind != "f":', "if False:"),
         ("array.shape if shape is None else shape, dtype)", "array.shape, dtype)"),
+    ],
+    "layers/user_code.py": [
         ("layer.learning_variables() if layer.unproven else []", "[]"),
         ("if (bits == mark).any():", "if (bits == mark).all():"),
         ("want in (None, size) for", "True for"),
@@ -160,8 +175,8 @@ MUTANTS = {
         ("for metric in self.metrics:\n                metric.reset_state()", "pass"),
         ("layer.unproven = True", "pass"),
         (
-            "gradient = objective.loss.gradient(y, y_pred, sample_weight)",
-            "gradient = objective.loss.gradient(y, y_pred)",
+            "self._known_objective().loss.gradient(y, y_pred, sample_weight)",
+            "self._known_objective().loss.gradient(y, y_pred)",
         ),
     ],
 }

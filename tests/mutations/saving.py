@@ -1,6 +1,9 @@
 """One mistake in each rule by which files are read and written: the file, the rule, the mistake."""
 
 MUTANTS = {
+    "layers/layer.py": [
+        ("key=lambda variable: not variable.trainable", "key=lambda variable: variable.trainable"),
+    ],
     "saving/legacy/configs.py": [
         (
             'if "alpha" in config:\n        config["negative_slope"]',
@@ -32,7 +35,6 @@ MUTANTS = {
         ),
         ('name.split("\\\\")', 'name.split("|")'),
         ("return learning + [", "return [*layer.all_variables()] or ["),
-        ("key=lambda variable: not variable.trainable", "key=lambda variable: variable.trainable"),
         ("if len(filled) == len(holding):", "if False:"),
         ("stored = [one for one in _stored(node) if one[2]]", "stored = _stored(node)"),
         ("            skipped.append(str(error))", "            pass"),

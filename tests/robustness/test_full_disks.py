@@ -26,10 +26,10 @@ from nnlite.callbacks import (
     LambdaCallback,
     ModelCheckpoint,
 )
+from nnlite.callbacks.run_state import read_backup
 from nnlite.layers import Activation, Dense, Dropout, Input
 from nnlite.metrics import Metric
 from nnlite.optimizers import SGD, Adam
-from nnlite.training.run_state import read_backup
 from nnlite.utils import atomic_write as atomic
 from nnlite.utils.plain_data import encoded
 
