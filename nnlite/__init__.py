@@ -42,6 +42,7 @@ from nnlite.models.sequential import Sequential
 from nnlite.optimizers import Optimizer
 from nnlite.random import set_random_seed
 from nnlite.regularizers import Regularizer
+from nnlite.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nnlite import gradcheck
@@ -78,8 +79,6 @@ __all__ = [
     "set_random_seed",
     "utils",
 ]
-
-__version__ = "0.3.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nnlite.backend.variables import Variable
 from nnlite.layers.layer import Layer, as_shape
 from nnlite.losses import Loss
-from nnlite.models.sequential import Sequential
+from nnlite.models.model import Model
 from nnlite.utils.structures import flatten, map_structure
 
 __all__ = ["GradientError", "check_layer", "check_loss", "check_model"]
@@ -115,7 +115,7 @@ def check_layer(
 
         def terms() -> Array:
             output = (R * forward(x)).ravel()
-            penalty = twin.step_penalty() if isinstance(twin, Sequential) else 0.0
+            penalty = twin.step_penalty() if isinstance(twin, Model) else 0.0
             return np.append(output, penalty)
 
         def gradients() -> list[Any]:
@@ -182,7 +182,7 @@ finite differences give 1
 
 
 def check_model(
-    model: Sequential, x: Any, y: Any, sample_weight: Any = None, *, rtol: float = 1e-6
+    model: Model, x: Any, y: Any, sample_weight: Any = None, *, rtol: float = 1e-6
 ) -> None:
     """Check a model's gradient, as training computes it, against finite differences of its loss.
 
@@ -192,8 +192,8 @@ def check_model(
 
     Args:
         model: The model, built or not, compiled or not, of either float type.
-        x: A batch of inputs to check at.
-        y: The targets.
+        x: A batch of inputs to check at; of several inputs a list or dict, as for `fit`.
+        y: The targets, likewise.
         sample_weight: The weight of each sample.
         rtol: The relative error that is accepted in a derivative.
 
@@ -202,6 +202,7 @@ def check_model(
         ValueError: If ``x`` or ``y`` is not what `fit` takes.
         FloatingPointError: If the model overflows, divides by 0, or computes a NaN.
 
+    >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense
     >>> model = Sequential([Dense(3, activation="tanh"), Dense(1, activation="sigmoid")])
     >>> check_model(model, [[1.0, 2.0], [3.0, 4.0]], [0, 1])
@@ -209,35 +210,45 @@ def check_model(
     twin = _float64_copy(model)
     data, objective = twin._door(x, y, sample_weight, None)
     twin._prepare(data.shape, objective, training=True)
-    x, y, weight = data.whole()
-    x = np.array(x, order="C")
-    moved = twin.input_dtypes[0] == "float64"  # integers have no slope
+    given, y, weight = data.whole()
+    xs = [np.array(array, order="C") for array in flatten(given)]
+    x = xs if type(given) is list else xs[0]
+    moved = [array.dtype.kind == "f" for array in xs]  # integers have no slope
     what = f"model {model.name!r}"
+    names = [f"input {name!r} of {what}" for name in twin.input_names]
+    names = names if len(xs) > 1 else [f"input of {what}"]
+    inputs = [*compress(zip(names, xs, strict=True), moved)]
     weights = _named_weights(twin)
     forward = _frozen(twin, objective.forward)
     backward = _frozen(twin, objective.backward_of)
 
-    def step() -> tuple[float, Array]:
-        return objective.loss_in_use.value_and_gradient(y, forward(x), weight)
+    def step() -> tuple[float, Any]:
+        output = forward(x)
+        masks = objective.masks(x, training=True)
+        return objective.loss_and_gradient(y, output, weight, masks)[:2]
 
     def terms() -> Array:
         value, _ = step()
         return np.array([value, objective.regularize()])
 
     def gradients() -> list[Any]:
-        kept = x.copy()
+        kept = copy.deepcopy(xs)
         _, gradient = step()
-        of_inputs = [np.array(backward(x)(gradient))] if moved else []
+        found = compress(flatten(backward(x)(gradient)), moved)
+        of_inputs = [
+            np.zeros_like(array) if one is None else np.array(one)
+            for one, (_, array) in zip(found, inputs, strict=True)
+        ]
         _blot(weights)
         _, gradient = step()
         objective.backward(gradient)
         objective.regularize()
-        _require_untouched(what, x=(x, kept))
+        for array, before in zip(xs, kept, strict=True):
+            _require_untouched(what, x=(array, before))
         return [*of_inputs, *(variable.gradient for _, variable in weights)]
 
     with np.errstate(**_STRICT):
-        arrays = [(f"input of {what}", x)] if moved else []
-        arrays += [(name, v.value) for name, v in weights]
+        arrays = [*inputs, *((name, v.value) for name, v in weights)]
         _check(arrays, gradients, terms, rtol)
 
 

@@ -277,7 +277,7 @@ def test_a_subclass_is_cloned_from_its_configuration():
 
 def test_a_pickle_of_another_version_is_refused(monkeypatch):
     data = pickle.dumps(network())
-    monkeypatch.setattr(nnlite, "__version__", "99.0.0")
+    monkeypatch.setattr("nnlite.models.model.__version__", "99.0.0")
     with pytest.raises(ValueError, match="files are the way across versions"):
         pickle.loads(data)
 
@@ -303,11 +303,9 @@ def run(folder, *more):
 
 
 def test_a_backup_of_another_format_is_refused(tmp_path, monkeypatch):
-    from nnlite.training import run_state
-
     with pytest.raises(StoppedError):
         run(tmp_path)
-    monkeypatch.setattr(run_state, "_FORMAT", 99)
+    monkeypatch.setattr("nnlite.callbacks.run_state._FORMAT", 99)
     with pytest.raises(ValueError, match=r"is a backup of format 2, .* has format 99"):
         run(tmp_path, nnlite.callbacks.LambdaCallback())
 

@@ -11,7 +11,7 @@ ROOMS = [
     *("gradcheck", "models", "training", "saving", "callbacks", "execution", "metrics", "losses"),
     *("optimizers", "ops", "activations", "layers", "symbolic"),
     *("regularizers", "constraints", "initializers"),
-    *("data", "backend", "random", "config", "serialization", "utils", "datasets"),
+    *("data", "backend", "random", "config", "serialization", "utils", "datasets", "version"),
 ]
 
 

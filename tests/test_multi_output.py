@@ -7,6 +7,7 @@ import pytest
 from nnlite import Input, Model, Sequential
 from nnlite.callbacks import BackupAndRestore, Callback, EarlyStopping
 from nnlite.data import HDF5
+from nnlite.gradcheck import check_model
 from nnlite.layers import Activation, Concatenate, Dense, Embedding, Flatten
 from nnlite.losses import BinaryCrossEntropy, MeanSquaredError, SparseCategoricalCrossEntropy
 from nnlite.optimizers import SGD
@@ -169,6 +170,24 @@ def test_the_gradient_is_that_of_the_weighted_sum():
         index = tuple(size // 2 for size in gradient.shape)
         slope = (loss(at, index, 1e-5) - loss(at, index, -1e-5)) / 2e-5
         assert gradient[index] == pytest.approx(slope, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("make", "y", "weight"),
+    [
+        (lambda: model(loss=LOSSES, loss_weights={"z": 0.3, "c": 2.0}), Y, WEIGHT),
+        (lambda: model(dict, loss={"z": "mse", "c": None}), {"z": Y["z"]}, None),
+        (lambda: model(dtype="float32"), Y, WEIGHT),
+    ],
+)
+def test_every_gradient_is_the_slope_of_the_weighted_sum(make, y, weight):
+    rows = slice(0, 3)
+    parts = [d and {name: part[rows] for name, part in d.items()} for d in (X, y, weight)]
+    check_model(make(), *parts)
+
+
+def test_gradients_beside_inputs_of_integers():
+    check_model(embedding(), [[[0, 4], [2, 0]], [[1.0], [2.0]]], [1.0, 2.0])
 
 
 def test_logs_by_hand():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from nnlite.backend.structure_cache import restructured
 from nnlite.layers.core import InputLayer
@@ -101,7 +101,7 @@ def _cloned(
         from nnlite.saving.writing import model_data
 
         with knowing_all():
-            return model_from_data(model_data(model))
+            return cast(Model, model_from_data(model_data(model)))
     clone._trainable = model.trainable  # each layer has its own
     restructured()
     if model.compiled:
@@ -195,7 +195,7 @@ def model_from_config(
     """
     from nnlite.saving.reading import model_from_data
 
-    return model_from_data(dict(config), custom_objects)
+    return cast(Model, model_from_data(dict(config), custom_objects))
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
@@ -215,4 +215,4 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     from nnlite.saving.formats.json_text import parse_json
     from nnlite.saving.reading import model_from_data
 
-    return model_from_data(parse_json(json_string, "json_string"), custom_objects)
+    return cast(Model, model_from_data(parse_json(json_string, "json_string"), custom_objects))

@@ -25,6 +25,7 @@ from nnlite.training.trainer import Trainer
 from nnlite.utils.overrides import overridden
 from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pack_as
 from nnlite.utils.validation import ArgumentError, as_samples
+from nnlite.version import __version__
 
 __all__ = ["Model"]
 
@@ -269,14 +270,14 @@ class Model(Trainer):
         tensors = self._tensors
         same = tensors.get(True) is tensors.get(False)
         flat = {k: _as_data(*ends) for k, ends in tensors.items() if not (k and same)}
-        return {**super().__getstate__(), "_tensors": flat, "version": _version()}
+        return {**super().__getstate__(), "_tensors": flat, "version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         version = state.get("version")
-        if version != _version():
+        if version != __version__:
             raise ValueError(
                 f"The pickle or copy of a model is of nnlite {version or 'before 0.3'}, this is "
-                f"{_version()}: files are the way across versions, model.save(...) and load_model."
+                f"{__version__}: files are the way across versions, model.save(...) and load_model."
             )
         self.__dict__.update({key: state[key] for key in state if key != "version"})
         self._tensors = {k: _from_data(data) for k, data in state["_tensors"].items()}
@@ -704,12 +705,6 @@ def _holds_arrays(x: Any) -> bool:
     """Return whether ``x`` is a dict or list of arrays, and no array of numbers as a list."""
     listed = isinstance(x, (list, tuple)) and all(isinstance(part, np.ndarray) for part in x)
     return isinstance(x, dict) or (listed and len(x) > 0)
-
-
-def _version() -> str:
-    import nnlite
-
-    return nnlite.__version__
 
 
 def _without_list_of_one(structure: Any) -> Any:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import optimizers
 from nnlite.backend.variables import Variable, WeightVector
+from nnlite.layers.abstract_model import AbstractModel
 from nnlite.saving.legacy.configs import plain
 from nnlite.saving.legacy.training import compile_arguments
 from nnlite.saving.load_report import Notes
 from nnlite.serialization.objects import serialize_keras_object
-
-if TYPE_CHECKING:
-    from nnlite.training.trainer import Trainer
+from nnlite.utils.overrides import overridden
 
 __all__ = ["built_optimizer", "compile_config", "compile_from", "restore_state"]
 
 Array = NDArray[Any]
 
 
-def compile_config(model: Trainer) -> dict[str, Any]:
+def compile_config(model: AbstractModel) -> dict[str, Any]:
     """Return what `compile` was given as data, in Keras's form; {} if there is nothing to say.
 
     A model that was fitted without `compile` tells of the optimizer and loss that it was given; one
@@ -38,7 +37,9 @@ def compile_config(model: Trainer) -> dict[str, Any]:
     return {key: serialize_keras_object(value) for key, value in config.items()} | model.unread
 
 
-def compile_from(model: Trainer, config: Mapping[str, Any], notes: Notes, kept: Any = None) -> bool:
+def compile_from(
+    model: AbstractModel, config: Mapping[str, Any], notes: Notes, kept: Any = None
+) -> bool:
     """Compile a model as a file says, as far as nnlite can; not if its `compile` is its own.
 
     Args:
@@ -51,13 +52,11 @@ def compile_from(model: Trainer, config: Mapping[str, Any], notes: Notes, kept: 
     Returns:
         Whether there was anything to compile.
     """
-    from nnlite.training.trainer import Trainer
-
     several = len(model.output_names) > 1
     arguments = compile_arguments(plain(config), notes, several)
     if arguments is None:
         return False
-    own = type(model).compile is not Trainer.compile
+    own = overridden(type(model), "compile")
     if own:
         notes.skip(
             f"the compile settings: {type(model).__name__} has a compile of its own. Call it, or "
@@ -84,17 +83,17 @@ def compile_from(model: Trainer, config: Mapping[str, Any], notes: Notes, kept: 
     return not own
 
 
-def compile_as_told(model: Trainer, config: dict[str, Any], notes: Notes, kept: Any = None) -> bool:
+def compile_as_told(
+    model: AbstractModel, config: dict[str, Any], notes: Notes, kept: Any = None
+) -> bool:
     """Compile a model by its own `compile_from_config` if it has one, else by `compile_from`."""
-    from nnlite.training.trainer import Trainer
-
-    if type(model).compile_from_config is Trainer.compile_from_config:
+    if not overridden(type(model), "compile_from_config"):
         return compile_from(model, config, notes, kept)
     model.compile_from_config(config)
     return model.compiled
 
 
-def built_optimizer(model: Trainer) -> optimizers.Optimizer:
+def built_optimizer(model: AbstractModel) -> optimizers.Optimizer:
     """Return a built model's optimizer, with its state beside the weights that learn."""
     assert model.optimizer is not None  # for the callers to see to
     learning = model.learning_variables()
@@ -105,7 +104,7 @@ def built_optimizer(model: Trainer) -> optimizers.Optimizer:
 
 
 def restore_state(
-    model: Trainer,
+    model: AbstractModel,
     stored: Sequence[tuple[str, Array]],
     notes: Notes,
     names: Mapping[Variable, str] | None = None,

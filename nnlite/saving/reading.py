@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from nnlite.backend.variables import weights_from_file
+from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer, registry
-from nnlite.models.model import Model
 from nnlite.saving.compile_config import compile_as_told, restore_state
 from nnlite.saving.formats.hdf5 import Node, open_hdf5
 from nnlite.saving.formats.json_text import parse_json
@@ -37,12 +37,12 @@ def load_model(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,  # noqa: A002  Keras's name
     safe_mode: bool = True,
-) -> Model:
+) -> AbstractModel:
     """Return the model in a ``.keras`` file or such a folder, or in a whole-model ``.h5`` file.
 
-    Sequential models are read, nested ones too, and functional ones that are one plain chain, as
-    Keras 1.2 to 3.15 and tf.keras wrote them. The file's content counts, not its name. What it
-    holds beyond what nnlite knows and predicting needs is left out, with one warning. A model whose
+    Sequential and functional models are read, nested ones too, as Keras 1.2 to 3.15 and tf.keras
+    wrote them, and subclasses of `Model` that the program registers. The file's content counts,
+    not its name. What it holds beyond what nnlite knows and predicting needs is left out, with one warning. A model whose
     loss or optimizer is not known predicts; to train it, it must be compiled anew.
 
     Args:
@@ -83,7 +83,7 @@ def load_model(
     return model
 
 
-def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> Model:
+def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> AbstractModel:
     """Return the model of a ``.keras`` file."""
     translated, model = _model(config, weights, notes)
     legacy = is_legacy(weights)
@@ -102,7 +102,7 @@ def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> M
     return model
 
 
-def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Model:
+def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> AbstractModel:
     """Return the model of a whole-model ``.h5`` file."""
     text = root.attribute("model_config")
     if text is None:
@@ -131,12 +131,12 @@ def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> Model:
     return model
 
 
-def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Model]:
+def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], AbstractModel]:
     """Return a model, its weights zero, and the configuration that it was made of."""
     translated = translate(config, notes)
     with weights_from_file(weights.total_elements()):
         model = registry.deserialize(translated)
-        assert isinstance(model, Model)  # translate saw to it
+        assert isinstance(model, AbstractModel)  # translate saw to it
         _build(model, config)
         if not model.built and holds_weights(weights):  # else it was not built either
             model.build(_input_shape(model, weights))
@@ -144,26 +144,27 @@ def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Mo
     return translated, model
 
 
-def _build(model: Model, config: Any) -> None:
+def _build(model: AbstractModel, config: Any) -> None:
     """Build a model of the user's own class as the one that its configuration is from."""
     built = config.get("build_config")
     if not model.built and isinstance(built, dict) and built.get("input_shape"):
         model.build_from_config(built)
 
 
-def _column_names(config: Any, model: Model) -> tuple[str, ...] | None:
+def _column_names(config: Any, model: AbstractModel) -> tuple[str, ...] | None:
     """Return the names of the frame's columns that the model was trained on, if it was."""
     names = config.get("column_names") if isinstance(config, dict) else None
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("column_names is no list of names")
-    if not len(set(names)) == len(names) == model.input_shape[-1]:
-        raise ValueError(f"column_names has {len(names)} names for {model.input_shape[-1]} columns")
+    columns = (model.input_shape or (None,))[-1]
+    if not len(set(names)) == len(names) == columns:
+        raise ValueError(f"column_names has {len(names)} names for {columns} columns")
     return tuple(names)
 
 
-def _check_all_filled(model: Model, found: Sequence[Assignment]) -> None:
+def _check_all_filled(model: AbstractModel, found: Sequence[Assignment]) -> None:
     """Raise a ValueError if the file has no array for a weight of a layer."""
     filled = {variable for one in found for variable in one.variables}
     if left := [variable.name for variable in model.all_variables() if variable not in filled]:
@@ -188,7 +189,7 @@ def translate(config: Any, notes: Notes) -> dict[str, Any]:
     return translated
 
 
-def _input_shape(model: Model, weights: Node) -> tuple[int | None, ...]:
+def _input_shape(model: AbstractModel, weights: Node) -> tuple[int | None, ...]:
     """Return the input's shape by the first array, where the file does not tell it.
 
     TensorFlow 2.0 and 2.1 did not, for models that were built by their first data.
@@ -227,7 +228,7 @@ def _state(weights: Node) -> tuple[Any, list[tuple[str, Any]]]:
 
 
 def load_weights(
-    model: Model,
+    model: AbstractModel,
     filepath: str | os.PathLike[str],
     skip_mismatch: bool = False,
     by_name: bool | None = None,
@@ -281,7 +282,7 @@ def load_weights(
 
 
 def _load(
-    model: Model,
+    model: AbstractModel,
     root: Node,
     notes: Notes,
     skip_mismatch: bool,
@@ -304,7 +305,7 @@ def _load(
         restore_state(model, stored, notes)
 
 
-def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Model:
+def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None) -> AbstractModel:
     """Return a model, with fresh weights, from a configuration of any version of Keras.
 
     Args:
@@ -317,7 +318,7 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
     notes = Notes()
     with naming_file("the configuration"), CustomObjectScope(custom_objects):
         model = registry.deserialize(translate(config, notes))
-        assert isinstance(model, Model)
+        assert isinstance(model, AbstractModel)
         _build(model, config)
         settings = config.get("compile_config")
         if isinstance(settings, dict):

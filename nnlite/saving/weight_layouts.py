@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import without_memo
 from nnlite.backend.variables import Variable
+from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer
-from nnlite.models.model import Model
 from nnlite.saving.formats.hdf5 import Node
 from nnlite.serialization.registry import snake_case
 
@@ -170,7 +170,7 @@ def natural(name: str) -> tuple[int, str]:
 
 
 def by_class(
-    model: Model, node: Node, written: Any = None, skip: Collection[Layer] = ()
+    model: AbstractModel, node: Node, written: Any = None, skip: Collection[Layer] = ()
 ) -> list[Assignment]:
     """Return what goes where in a file of nested groups.
 
@@ -187,7 +187,7 @@ def by_class(
 
 
 def _of_model(
-    model: Model, tree: Tree, written: Any, skip: set[Layer], place: str
+    model: AbstractModel, tree: Tree, written: Any, skip: set[Layer], place: str
 ) -> Iterator[Assignment]:
     if _takes_itself(model):
         yield _own(model, tree, f"{place}{model.name}", tree)
@@ -197,7 +197,7 @@ def _of_model(
         yield from _of_layer(layer, found.get(layer), config, skip, place, tree)
 
 
-def _as_written(model: Model, written: Any) -> tuple[list[Layer], list[Any]]:
+def _as_written(model: AbstractModel, written: Any) -> tuple[list[Layer], list[Any]]:
     """Return the layers with their configurations, if there are any, in the order of those."""
     layers = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
     if written is None:
@@ -231,9 +231,9 @@ def _of_layer(
             yield from _of_layer(part, below, None, skip, f"{shown}/", tree)
 
 
-def lists_layers(layer: Layer) -> TypeGuard[Model]:
+def lists_layers(layer: Layer) -> TypeGuard[AbstractModel]:
     """Return whether a layer is a model whose layers are in a list, not in its attributes."""
-    return isinstance(layer, Model) and not layer.tracks_layers
+    return isinstance(layer, AbstractModel) and not layer.tracks_layers
 
 
 def _own(layer: Layer, tree: Tree | None, shown: str, parent: Tree) -> Assignment:
@@ -383,7 +383,7 @@ def legacy_root(node: Node) -> Node:
     return node.group("model_weights") if whole else node
 
 
-def by_order(model: Model, node: Node, written: Any = None) -> list[Assignment]:
+def by_order(model: AbstractModel, node: Node, written: Any = None) -> list[Assignment]:
     """Return what goes where: the layers that have weights pair up in order, whatever their names.
 
     Args:
@@ -417,7 +417,7 @@ def by_order(model: Model, node: Node, written: Any = None) -> list[Assignment]:
     ]
 
 
-def by_name(model: Model, node: Node) -> list[Assignment]:
+def by_name(model: AbstractModel, node: Node) -> list[Assignment]:
     """Return what goes where: the layers whose names the file has too."""
     named = {layer.name: layer for layer in model.layers}
     return [

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from nnlite import random
 from nnlite.layers import activations
+from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
-from nnlite.models.model import Model
 from nnlite.ops.operation import Operation
 from nnlite.saving.compile_config import built_optimizer, compile_config
 from nnlite.saving.weight_layouts import (
@@ -36,6 +36,7 @@ from nnlite.serialization.objects import (
 )
 from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.validation import as_numeric
+from nnlite.version import __version__
 
 __all__ = ["KERAS_VERSION", "model_data", "model_json", "save_model", "save_weights"]
 
@@ -50,7 +51,7 @@ _FORMATS = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
 _ATTRIBUTE_LIMIT = 64_512  # bytes; what one attribute of an HDF5 group can hold
 
 
-def model_data(model: Model) -> dict[str, Any]:
+def model_data(model: AbstractModel) -> dict[str, Any]:
     """Return a model as plain data in Keras's form, how it is compiled included.
 
     Raises:
@@ -67,7 +68,7 @@ def model_data(model: Model) -> dict[str, Any]:
 def _serialized(layer: Layer) -> dict[str, Any]:
     """Return a layer as plain data, an activation that is no layer in Keras as an `Activation`."""
     data = layer.serialized()
-    if isinstance(layer, Model):
+    if isinstance(layer, AbstractModel):
         named = {part.name: part for part in layer.layers}
         entries = data["config"].get("layers")
         for entry in entries if isinstance(entries, list) else ():
@@ -94,7 +95,7 @@ def written_class(layer: Layer) -> str:
     return name
 
 
-def model_json(model: Model, **options: Any) -> str:
+def model_json(model: AbstractModel, **options: Any) -> str:
     """Return a model as JSON; ``options`` are those of ``json.dumps``."""
     import json
 
@@ -105,7 +106,7 @@ def model_json(model: Model, **options: Any) -> str:
 
 
 def save_model(
-    model: Model,
+    model: AbstractModel,
     filepath: str | os.PathLike[str],
     overwrite: bool = True,
     zipped: bool | None = None,
@@ -168,7 +169,7 @@ def save_model(
             _write_hdf5(model, file, include_optimizer)
 
 
-def _check_loadable(model: Model) -> None:
+def _check_loadable(model: AbstractModel) -> None:
     """Raise a TypeError if a layer of the user's cannot be made again from its configuration.
 
     Only making it tells: a copy of each is made, without weights, and what it draws is undrawn.
@@ -209,7 +210,7 @@ def _check_made_again(layer: Layer) -> None:
 
 
 def save_weights(
-    model: Model,
+    model: AbstractModel,
     filepath: str | os.PathLike[str],
     overwrite: bool = True,
     max_shard_size: None = None,
@@ -248,7 +249,7 @@ def save_weights(
         _write_weights(model, file, objects_to_skip or ())
 
 
-def _check_built(model: Model) -> None:
+def _check_built(model: AbstractModel) -> None:
     if not model.built:
         raise ValueError(
             f"Model {model.name!r} has no weights to save yet. Give the input shape "
@@ -256,7 +257,7 @@ def _check_built(model: Model) -> None:
         )
 
 
-def _write_archive(model: Model, file: BinaryIO) -> None:
+def _write_archive(model: AbstractModel, file: BinaryIO) -> None:
     import zipfile
 
     parts = _parts(model)
@@ -265,7 +266,7 @@ def _write_archive(model: Model, file: BinaryIO) -> None:
             archive.writestr(name, data)
 
 
-def _write_folder(model: Model, path: str, overwrite: bool) -> None:
+def _write_folder(model: AbstractModel, path: str, overwrite: bool) -> None:
     if not overwrite and os.path.exists(path):
         raise ValueError(f"{path} exists already. Give overwrite=True to replace what is in it.")
     for name, data in _parts(model):
@@ -273,18 +274,16 @@ def _write_folder(model: Model, path: str, overwrite: bool) -> None:
             file.write(data)
 
 
-def _parts(model: Model) -> list[tuple[str, Any]]:
+def _parts(model: AbstractModel) -> list[tuple[str, Any]]:
     """Return the members of a ``.keras`` file, each with its name."""
     import json
-
-    import nnlite
 
     if not model.built:
         warnings.warn(
             f"Model {model.name!r} is not built yet: it is saved without weights.", stacklevel=5
         )
     saved = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    versions = {"keras_version": KERAS_VERSION, "nnlite_version": nnlite.__version__}
+    versions = {"keras_version": KERAS_VERSION, "nnlite_version": __version__}
     weights = io.BytesIO()
     _write_weights(model, weights)
     return [
@@ -297,7 +296,7 @@ def _parts(model: Model) -> list[tuple[str, Any]]:
 # ---- groups by class ----------------------------------------------------------------------
 
 
-def _write_weights(model: Model, file: BinaryIO, skip: Collection[Layer] = ()) -> None:
+def _write_weights(model: AbstractModel, file: BinaryIO, skip: Collection[Layer] = ()) -> None:
     import h5py
 
     with h5py.File(file, "w") as root:
@@ -344,7 +343,7 @@ def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
 # ---- the older format ---------------------------------------------------------------------
 
 
-def _write_hdf5(model: Model, file: BinaryIO, include_optimizer: bool) -> None:
+def _write_hdf5(model: AbstractModel, file: BinaryIO, include_optimizer: bool) -> None:
     import json
 
     import h5py

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from nnlite.symbolic.tensor import KerasTensor
 from nnlite.utils.structures import flatten
@@ -68,7 +68,7 @@ def in_order(outputs: Sequence[KerasTensor], until: Sequence[KerasTensor] = ()) 
             continue
         if read:
             done.update(id(made) for made in node.outputs)
-            order.append(node)
+            order.append(cast(Node, node))
         elif id(node) not in visited:
             visited.add(id(node))
             stack.append((tensor, True))

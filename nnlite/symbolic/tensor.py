@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from nnlite.utils.structures import flatten
-
-if TYPE_CHECKING:
-    from nnlite.symbolic.node import Node
 
 __all__ = ["OPERATORS", "KerasTensor", "any_symbolic"]
 
@@ -21,6 +18,18 @@ _NO_NUMBERS = (
     "A KerasTensor stands for an array whose numbers are not there yet: layers, operators and the "
     "functions of nnlite.ops take it, NumPy's functions, `if`, `for` and len() do not."
 )
+
+
+class Maker(Protocol):
+    """The call that puts a tensor out: a `Node`, as a tensor knows it."""
+
+    layer: Any
+    arguments: tuple[Any, ...]
+    outputs: list[KerasTensor]
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The tensors that the call reads."""
 
 
 class KerasTensor:
@@ -49,7 +58,7 @@ class KerasTensor:
         self.shape = tuple(shape)
         self.dtype = dtype
         self.name = name or "keras_tensor"
-        self.node: Node | None = None
+        self.node: Maker | None = None
         self.index = 0
 
     @property

@@ -242,6 +242,23 @@ class Objective:
         ]
         return made if several else made[0]
 
+    def loss_and_gradient(
+        self, y: Any, output: Any, weight: Any, masks: Sequence[Array | None] | None
+    ) -> tuple[float, Any, list[float | None]]:
+        """Return the loss of a batch, its derivative by ``output``, and the loss of each output.
+
+        Args:
+            y: The targets.
+            output: What `forward` returned.
+            weight: The weight of each sample.
+            masks: What `masks` returned.
+        """
+        weight = weight if masks is None else self.masked(masks, weight, output)
+        if isinstance(self.loss_in_use, Heads):
+            return self.loss_in_use.value_and_gradients(y, output, weight)
+        value, gradient = self.loss_in_use.value_and_gradient(y, output, weight)
+        return value, gradient, [value]
+
     def predictions(self, output: Any) -> Any:
         """Return the model's output, given what `forward` returned."""
         if not self.joined:

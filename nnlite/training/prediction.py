@@ -26,6 +26,7 @@ from nnlite.data.sources import (
     unpacked,
 )
 from nnlite.execution import Graph
+from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer, Shape, Shapes, fits
 from nnlite.symbolic import KerasTensor, any_symbolic
 from nnlite.symbolic import in_order as nodes_in_order
@@ -66,7 +67,7 @@ def _apart(y: Array, x: Any) -> Array:
     return y.copy() if any(np.may_share_memory(y, one) for one in inputs) else y
 
 
-class Predictor(Layer):
+class Predictor(AbstractModel):
     """A model that takes its inputs from a user: what `Trainer` and `Sequential` build on."""
 
     builds_once = False

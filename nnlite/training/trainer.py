@@ -777,12 +777,9 @@ class Trainer(Door):
     ) -> tuple[float, Any]:
         """Return the loss of a batch and its derivative, and take the batch into the metrics."""
         metrics, masks = self.compiled_metrics, objective.masks(x, training)
-        weights = weight if masks is None else objective.masked(masks, weight, output)
-        if isinstance(objective.loss_in_use, Heads):
-            value, gradient, values = objective.loss_in_use.value_and_gradients(y, output, weights)
-            metrics.add_losses(values, rows_of(output))  # type: ignore[attr-defined]
-        else:
-            value, gradient = objective.loss_in_use.value_and_gradient(y, output, weights)
+        value, gradient, values = objective.loss_and_gradient(y, output, weight, masks)
+        if isinstance(metrics, MetricsOfOutputs):
+            metrics.add_losses(values, rows_of(output))
         if metrics.wanted:
             metrics.update(y, objective.predictions(output), weight, masks)
         return value, gradient

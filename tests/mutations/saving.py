@@ -19,11 +19,6 @@ MUTANTS = {
         ("with weights_from_file(0):", "if True:"),
         ('inner.get("trainable") is not False', 'inner.get("trainable") is False'),
     ],
-    "saving/functional_chains.py": [
-        ("list(chain.values())[::-1]", "list(chain.values())"),
-        ("output != 0", "output < 0"),
-        ("if len(nodes) > 1:", "if len(nodes) > 2:"),
-    ],
     "saving/weight_layouts.py": [
         (
             "stored.sort(key=lambda pair: int(pair[0][1] or 0))",
