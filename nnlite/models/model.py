@@ -18,6 +18,7 @@ from nnlite.layers.activations import ActivationLayer
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, Shapes, as_shapes, fits
 from nnlite.models.summary import print_summary
+from nnlite.ops.operation import Operation
 from nnlite.serialization.objects import CustomObjectScope
 from nnlite.symbolic import KerasTensor, Node, in_order
 from nnlite.training.trainer import Trainer
@@ -473,8 +474,14 @@ class Model(Trainer):
             return map_structure(lambda tensor: tensor.shape, outputs)
         shapes = {id(t): s for t, s in zip(self.inputs, flatten(input_shape, SHAPES), strict=True)}
         for node in self._nodes():
-            x = map_structure(lambda leaf: shapes.get(id(leaf), np.shape(leaf)), node.x)
-            told = flatten(node.layer.told_shape(x), SHAPES)
+            if isinstance(node.layer, Operation):  # constants, such as a slice, count too
+                x = map_structure(
+                    lambda t: KerasTensor(shapes[id(t)]) if id(t) in shapes else t, node.x
+                )
+                told = flatten(node.layer.output_shape_for(x), SHAPES)
+            else:
+                x = map_structure(lambda leaf: shapes.get(id(leaf), np.shape(leaf)), node.x)
+                told = flatten(node.layer.told_shape(x), SHAPES)
             shapes.update((id(t), s) for t, s in zip(node.outputs, told, strict=True))
         return map_structure(lambda tensor: shapes[id(tensor)], outputs)
 

@@ -40,9 +40,9 @@ def load_model(
 ) -> AbstractModel:
     """Return the model in a ``.keras`` file or such a folder, or in a whole-model ``.h5`` file.
 
-    Sequential models are read, nested ones too, and functional ones that are one plain chain, as
-    Keras 1.2 to 3.15 and tf.keras wrote them. The file's content counts, not its name. What it
-    holds beyond what nnlite knows and predicting needs is left out, with one warning. A model whose
+    Sequential and functional models are read, nested ones too, as Keras 1.2 to 3.15 and tf.keras
+    wrote them, and subclasses of `Model` that the program registers. The file's content counts,
+    not its name. What it holds beyond what nnlite knows and predicting needs is left out, with one warning. A model whose
     loss or optimizer is not known predicts; to train it, it must be compiled anew.
 
     Args:
@@ -137,13 +137,18 @@ def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], Ab
     with weights_from_file(weights.total_elements()):
         model = registry.deserialize(translated)
         assert isinstance(model, AbstractModel)  # translate saw to it
-        shape = config.get("build_config")
-        if not model.built and isinstance(shape, dict) and shape.get("input_shape"):
-            model.build_from_config(shape)
-        elif not model.built and holds_weights(weights):  # else it was not built either
+        _build(model, config)
+        if not model.built and holds_weights(weights):  # else it was not built either
             model.build(_input_shape(model, weights))
     model.column_names = _column_names(config["config"], model)
     return translated, model
+
+
+def _build(model: AbstractModel, config: Any) -> None:
+    """Build a model of the user's own class as the one that its configuration is from."""
+    built = config.get("build_config")
+    if not model.built and isinstance(built, dict) and built.get("input_shape"):
+        model.build_from_config(built)
 
 
 def _column_names(config: Any, model: AbstractModel) -> tuple[str, ...] | None:
@@ -314,6 +319,7 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
     with naming_file("the configuration"), CustomObjectScope(custom_objects):
         model = registry.deserialize(translate(config, notes))
         assert isinstance(model, AbstractModel)
+        _build(model, config)
         settings = config.get("compile_config")
         if isinstance(settings, dict):
             compile_as_told(model, settings, notes)

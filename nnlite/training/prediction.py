@@ -412,8 +412,8 @@ class Predictor(AbstractModel):
             TypeError: If ``x`` is not numeric.
             ValueError: If its shape does not fit the model.
         """
-        if any_symbolic(x):
-            return self.on_tensors((x,), training)
+        if any_symbolic(x) or mask is not None:
+            return super().__call__(x, training, mask)
         if type(x) is not np.ndarray or self._ends()[0] is not None:
             structure, x = self._input_structure(x), self._arranged_input("x", x)
             if structure is not None:

@@ -93,6 +93,72 @@ def test_more_layers_than_a_chain_can_have(tmp_path):
         load_model(write_keras(tmp_path / "m.keras", sequential(chain)))
 
 
+def functional(layers, out, inputs=("input_1",)):
+    """Return a functional model of layers, each with its name and what it reads, call by call."""
+    entries = [{**input_layer(name=name), "name": name} for name in inputs]
+    for layer, name, *calls in layers:
+        nodes = [[[source, at, 0, {}] for source, at in call] for call in calls]
+        entries.append({**layer, "name": name, "inbound_nodes": nodes})
+    config = {
+        "name": "model",
+        "layers": entries,
+        "input_layers": [[name, 0, 0] for name in inputs],
+        "output_layers": [[*out, 0]],
+    }
+    return {"class_name": "Functional", "config": config}
+
+
+def relu(name):
+    return {"class_name": "ReLU", "config": {"name": name}}
+
+
+def test_nested_calls_that_double_are_refused_before_they_are_made(tmp_path, small):
+    """Twenty models, each calling the one within it twice: 2^20 calls in a file of 10 kB."""
+    model = functional([(relu("relu"), "relu", [("input_1", 0)])], ("relu", 0))
+    for depth in range(20):
+        name = f"m{depth}"
+        twice = [("input_1", 0)], [(name, 1)]
+        model = functional([(model, name, *twice)], (name, 2))
+    for path in (
+        write_h5(tmp_path / "m.h5", model, []),
+        write_keras(tmp_path / "m.keras", model, {}),
+    ):
+        with pytest.raises(ValueError, match="more than 10000 calls of layers"):
+            load_model(path)
+
+
+def test_a_layer_that_is_called_without_end_is_refused(tmp_path):
+    calls = [[("input_1", 0)], *([("relu", at)] for at in range(10_000))]
+    model = functional([(relu("relu"), "relu", *calls)], ("relu", 10_000))
+    with pytest.raises(ValueError, match="more than 10000 calls of layers"):
+        load_model(write_keras(tmp_path / "m.keras", model, {}))
+
+
+def test_a_ring_of_layers_is_refused(tmp_path):
+    ring = [(relu(f"r{i}"), f"r{i}", [(f"r{(i + 1) % 500}", 0)]) for i in range(500)]
+    with pytest.raises(ValueError, match=r"has a cycle: .*'r0', 'r1'"):
+        load_model(write_keras(tmp_path / "m.keras", functional(ring, ("r0", 0)), {}))
+
+
+def test_layers_in_the_worst_order_take_no_longer(tmp_path):
+    chain = [(relu(f"r{i}"), f"r{i}", [(f"r{i - 1}" if i else "input_1", 0)]) for i in range(300)]
+    model = load_model(write_keras(tmp_path / "m.keras", functional(chain[::-1], ("r299", 0)), {}))
+    np.testing.assert_array_equal(model.predict(X), np.maximum(X, 0))
+
+
+def test_code_among_the_arguments_of_a_call_is_refused(tmp_path):
+    for value in (
+        {"class_name": "__lambda__", "config": {"code": CODE[0]}},
+        {"class_name": "function", "module": "os", "config": "system", "registered_name": "system"},
+        {"class_name": "Popen", "module": "subprocess", "config": {"args": ["touch", "harm"]}},
+    ):
+        model = functional([(relu("relu"), "relu")], ("relu", 0))
+        tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": ["input_1", 0, 0]}}
+        model["config"]["layers"][1]["inbound_nodes"] = [{"args": [tensor, value], "kwargs": {}}]
+        with pytest.raises(ValueError, match=r"Cannot make a|expected"):
+            load_model(write_keras(tmp_path / "m.keras", model, {}))
+
+
 def test_a_weight_may_have_what_is_left_in_the_file():
     with weights_from_file(10):
         assert not Variable(array_for_file("a", (2, 3), "float32"), "a").value.any()
@@ -196,6 +262,8 @@ def test_a_registry_holds_no_module_of_pythons():
         {"class_name": "Sequential", "config": {"layers": []}},
         {"class_name": "Functional", "config": {"layers": [{}]}},
         {"class_name": "Functional", "config": {"layers": [], "input_layers": {}}},
+        {"class_name": "Functional", "config": {"layers": [None], "output_layers": "x"}},
+        {"class_name": "Functional", "config": {"layers": [input_layer()], "output_layers": [[]]}},
         {"class_name": 3, "config": {}},
         {"class_name": "Sequential"},
         {},

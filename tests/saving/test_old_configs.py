@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnlite import layers
-from nnlite.models import load_model
+from nnlite.models import Functional, load_model
 from nnlite.saving import register_keras_serializable
 
 from .old_files import (
@@ -142,7 +142,10 @@ def test_a_quantized_type_is_refused(path):
 def test_an_input_of_float64_or_integers_does_not_make_the_model_so(path):
     for dtype in ("float64", "int32", "uint8"):
         chain = [input_layer(dtype=dtype), *two_layers(dtype="float32")[1:]]
-        assert assert_reads_config(path, sequential(chain)).dtype == "float32"
+        model = load_model(write_h5(path, sequential(chain)))
+        assert model.dtype == "float32"
+        x = np.abs(X * 10).round()
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected(x=x), rtol=1e-5)
 
 
 def test_the_only_type_that_is_told_is_the_models(path):
@@ -388,7 +391,7 @@ def test_keras_1(path):
     assert model.layers[1].rate == 0.5
 
 
-# ---- functional chains ---------------------------------------------------------------------
+# ---- functional models ---------------------------------------------------------------------
 
 
 def old_node(name):
@@ -424,12 +427,17 @@ INPUT_GROUP = [("input_1", []), *TWO_GROUPS]
 
 @pytest.mark.parametrize("node", [old_node, new_node])
 @pytest.mark.parametrize("name", ["Functional", "Model"])
-@pytest.mark.parametrize(
-    "ends", [lambda n: [[n, 0, 0]], lambda n: [n, 0, 0], lambda n: {"x": [[n, 0, 0]]}]
-)
-def test_functional_chains(path, node, name, ends):
+@pytest.mark.parametrize("ends", [lambda n: [[n, 0, 0]], lambda n: [n, 0, 0]])
+def test_functional_models(path, node, name, ends):
     model = assert_reads_config(path, functional(node, name, ends), groups=INPUT_GROUP)
-    assert [layer.name for layer in model.layers] == ["dense", "dense_1"]
+    assert [layer.name for layer in model.layers] == ["input_1", "dense", "dense_1"]
+    assert isinstance(model, Functional)
+
+
+def test_ends_in_a_dict_keep_their_names(path):
+    config = functional(ends=lambda name: {"z" if name == "dense_1" else "x": [name, 0, 0]})
+    model = load_model(write_h5(path, config, INPUT_GROUP))
+    np.testing.assert_allclose(model.predict({"x": X})["z"], expected(), rtol=1e-5, atol=1e-6)
 
 
 def test_functional_layers_may_stand_in_any_order(path):
@@ -441,31 +449,122 @@ def test_functional_layers_may_stand_in_any_order(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dense_1": [[["dense", 0, 0, {}], ["input_1", 0, 0, {}]]]}, "'dense_1' takes 2 inputs"),
-        ({"dense_1": [*old_node("dense"), *old_node("input_1")]}, "'dense_1' is used 2 times"),
-        ({"dense_1": old_node("input_1")}, "there are the layers 'dense'"),
-        (
-            {"dense_1": old_node("nowhere")},
-            "'nowhere', which 'dense_1' takes its input from, is not",
-        ),
-        (
-            {"dense": old_node("dense_1")},
-            "'dense_1', which 'dense' takes its input from, is used more",
-        ),
-        ({"dense": []}, "layer 'dense' takes no input"),
-        ({"dense": [[["input_1", 0, 1, {}]]]}, "no layer's output"),
-        ({"dense": [[["input_1", 0, 0, {"training": True}]]]}, "always run as in training"),
+        ({"dense_1": old_node("nowhere")}, "'dense_1' of .* reads 'nowhere', which is no layer"),
+        ({"dense": old_node("dense_1")}, "a cycle: .* 'dense', 'dense_1'"),
+        ({"dense_1": [*old_node("dense"), *old_node("dense_1")]}, "shape"),
+        ({"dense_1": [[["dense", 1, 0, {}]]]}, "reads 'dense', which is not called 2 times"),
+        ({"dense_1": []}, r"reads \['dense_1', 0, 0\], but there is no such output"),
+        ({"dense": [[["input_1", 0, 1, {}]]]}, "call 0 of layer 'input_1' has 1"),
+        ({"dense": [[["input_1", 0, -1, {}]]]}, r"\[layer, call, output\]"),
+        ({"dense": [[["input_1", 0, 10**30, {}]]]}, "there is no such output"),
+        ({"dense": [[]]}, "'dense' takes no input"),
+        ({"dense": {}}, "reads 'dense', which is not called 1 times"),
+        ({"dense": 7}, "the calls of layer 'dense' are no list"),
+        ({"dense": [7]}, "a call of layer 'dense' is"),
+        ({"input_1": old_node("dense")}, "input 'input_1' of the functional model takes an input"),
+        ({"dense": [[["input_1", 0, 0, {"mask": ["input_1", 0, 0]}]]]}, "mask= in a call of layer"),
+        ({"dense": [[["input_1", 0, 0, {"scale": 3}]]]}, "scale= in a call of layer 'dense'"),
+        ({"dense": [[["input_1", 0, 0, {}], ["input_1", 0, 0, {}]]]}, "dense"),
     ],
 )
-def test_what_is_no_chain_is_refused_by_the_layers_name(path, change, message):
+def test_calls_that_cannot_be_are_refused(path, change, message):
     with pytest.raises(ValueError, match=message):
         load_model(write_h5(path, functional(**change), INPUT_GROUP))
 
 
-def test_several_inputs_or_outputs_are_refused(path):
+@pytest.mark.parametrize("end", ["input_layers", "output_layers"])
+@pytest.mark.parametrize(
+    "value", [None, 3, [], {}, [["nowhere", 0, 0]], [["dense", 0]], [[0, 0, 0]], [["dense", 7, 0]]]
+)
+def test_ends_that_cannot_be_are_refused(path, end, value):
+    config = functional()
+    config["config"][end] = value
+    with pytest.raises(ValueError, match=r"functional model|Model takes"):
+        load_model(write_h5(path, config, INPUT_GROUP))
+
+
+def test_a_call_in_training_stays_one(path):
+    config = functional(dense=[[["input_1", 0, 0, {"training": True}]]])
+    model = assert_reads_config(path, config, groups=INPUT_GROUP)
+    assert model.get_layer("dense").nodes[0].options == {"training": True}
+
+
+def test_several_outputs(path):
     config = functional()
     config["config"]["output_layers"] = [["dense", 0, 0], ["dense_1", 0, 0]]
-    with pytest.raises(ValueError, match="has 2 outputs: 'dense', 'dense_1'"):
+    model = load_model(write_h5(path, config, INPUT_GROUP))
+    hidden, y = model.predict(X)
+    np.testing.assert_allclose(y, expected(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(hidden, np.tanh(X @ CHAIN[0][0] + CHAIN[0][1]), rtol=1e-5)
+
+
+def test_inputs_that_nothing_reads_stay_inputs(path):
+    config = functional()
+    config["config"]["layers"].append({**input_layer(name="more"), "name": "more"})
+    config["config"]["input_layers"] = [["input_1", 0, 0], ["more", 0, 0]]
+    model = load_model(write_h5(path, config, INPUT_GROUP))
+    np.testing.assert_allclose(model.predict([X, X]), expected(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("inner", "first"), [("Functional", 1), ("Sequential", 1), ("Sequential", 0)]
+)
+def test_keras_2_counts_a_models_own_way_as_its_first_call(path, inner, first):
+    """Of two calls of a nested model, the first is the second's input."""
+    nest = {
+        "class_name": inner,
+        "name": "twice",
+        "inbound_nodes": [[["input_1", 0, 0, {}]], [["twice", first, 0, {}]]],
+    }
+    square = dense("square", 4, "tanh")
+    square = {**square, "name": "square", "inbound_nodes": [[["i", 0, 0, {}]]]}
+    entry = {**input_layer(name="i"), "name": "i", "inbound_nodes": []}
+    layers = [entry, square] if inner == "Functional" or first else [square]
+    nest["config"] = {
+        "name": "twice",
+        "layers": layers,
+        "input_layers": [["i", 0, 0]],
+        "output_layers": [["square", 0, 0]],
+    }
+    if inner == "Sequential":
+        del nest["config"]["input_layers"]
+    model = {
+        "class_name": "Functional",
+        "config": {
+            "name": "model",
+            "layers": [{**input_layer(), "name": "input_1"}, nest],
+            "input_layers": [["input_1", 0, 0]],
+            "output_layers": [["twice", first, 0], ["twice", first + 1, 0]],
+        },
+    }
+    W, b = np.random.default_rng(1).normal(size=(5, 4)).astype("float32")[:4], np.ones(4, "float32")
+    group = ("twice", [("square/kernel:0", W), ("square/bias:0", b)])
+    once, twice = load_model(write_h5(path, model, [group])).predict(X)
+    np.testing.assert_allclose(once, np.tanh(X @ W + b), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(twice, np.tanh(np.tanh(X @ W + b) @ W + b), rtol=1e-5, atol=1e-6)
+
+
+def lambda_of(name, function, node, kind="TFOpLambda"):
+    """Return a function of TensorFlow's as Keras 2.4 to 2.15 wrote it."""
+    config = {"name": name, "trainable": True, "dtype": "float32", "function": function}
+    return {"class_name": kind, "config": config, "name": name, "inbound_nodes": [node]}
+
+
+def test_functions_of_tensorflow_are_operations(path):
+    config = functional()
+    config["config"]["layers"] += [
+        lambda_of("times", "math.multiply", ["dense_1", 0, 0, {"y": 3.0, "name": None}]),
+        lambda_of("plus", "__operators__.add", ["times", 0, 0, {"y": ["dense_1", 0, 0]}]),
+        lambda_of("cut", "__operators__.getitem", ["plus", 0, 0, {"slice_spec": {
+            "start": None, "stop": None, "step": None}}], "SlicingOpLambda"),
+    ]  # fmt: skip
+    config["config"]["output_layers"] = [["cut", 0, 0]]
+    assert_reads_config(path, config, 4 * expected(), groups=INPUT_GROUP)
+    config["config"]["layers"][3]["config"]["function"] = "linalg.inv"
+    config["config"]["layers"][1]["class_name"] = "EinsumDense"
+    with pytest.raises(
+        ValueError, match=r"'dense' of class EinsumDense; .*'linalg.inv' of .*'times'"
+    ):
         load_model(write_h5(path, config, INPUT_GROUP))
 
 
@@ -515,10 +614,11 @@ def test_all_layers_outside_of_reach_are_named_at_once(path):
         assert what in str(caught.value)
 
 
-def test_layers_outside_of_reach_are_named_also_where_the_model_is_no_chain(path):
-    config = functional(dense_1=[[["dense", 0, 0, {}], ["input_1", 0, 0, {}]]])
+def test_layers_and_calls_outside_of_reach_are_named_at_once(path):
+    config = functional(dense=[[["input_1", 0, 0, {"mask": ["input_1", 0, 0]}]]])
     config["config"]["layers"][2]["class_name"] = "EinsumDense"
-    with pytest.raises(ValueError, match="layer 'dense_1' of class EinsumDense"):
+    message = "mask= in a call of layer 'dense'; layer 'dense_1' of class EinsumDense"
+    with pytest.raises(ValueError, match=message):
         load_model(write_h5(path, config, INPUT_GROUP))
 
 

@@ -12,9 +12,9 @@ PACKAGE = Path(nnlite.__file__).parent
 #: What reads a file or a configuration: where nothing may be steered by what it says.
 READERS = [
     "serialization/objects.py", "serialization/registry.py", "models/__init__.py",
-    "models/cloning.py", "saving/__init__.py",
-    *(f"saving/{name}.py" for name in ("reading", "weight_layouts", "functional_chains",
-                                       "compile_config", "load_report")),
+    "models/cloning.py", "models/functional.py", "saving/__init__.py",
+    *(f"saving/{name}.py" for name in ("reading", "weight_layouts", "compile_config",
+                                       "load_report")),
     *(str(path.relative_to(PACKAGE)) for folder in ("legacy", "formats")
       for path in (PACKAGE / "saving" / folder).rglob("*.py")),
 ]  # fmt: skip

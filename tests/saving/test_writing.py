@@ -345,7 +345,7 @@ def test_a_clone_by_a_function_and_with_another_input():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"model": Dense(2)}, TypeError, "takes a Sequential"),
+        ({"model": Dense(2)}, TypeError, "takes a model"),
         ({"input_tensors": X}, ValueError, "must be an Input"),
         ({"call_function": print}, ValueError, "functional models"),
     ],
