@@ -205,6 +205,8 @@ class Predictor(AbstractModel):
         """Return the output for one batch, with the weights as they are between two steps."""
         self.turns.begin_reading()
         try:
+            if not (self.predicts_own or self.of_user):
+                return self.forward(x)
             x = self._packed_input(x)
             if not self.predicts_own:
                 return self.run_forward(x)
