@@ -42,8 +42,9 @@ def load_model(
 
     Sequential and functional models are read, nested ones too, as Keras 1.2 to 3.15 and tf.keras
     wrote them, and subclasses of `Model` that the program registers. The file's content counts,
-    not its name. What it holds beyond what nnlite knows and predicting needs is left out, with one warning. A model whose
-    loss or optimizer is not known predicts; to train it, it must be compiled anew.
+    not its name. What it holds beyond what nnlite knows and predicting needs is left out, with one
+    warning. A model whose loss or optimizer is not known predicts; to train it, it must be compiled
+    anew.
 
     Args:
         filepath: The file.

@@ -1211,13 +1211,6 @@ def test_lambdas_are_no_data(tmp_path):
         assert rate(keras)["class_name"] == "__lambda__"
 
 
-def test_chain_in_a_file(tmp_path):
-    inputs = keras.Input((2,))
-    path = saved(keras.Model(inputs, keras.layers.Dense(1)(inputs)), tmp_path / "chain.keras")
-    assert isinstance(load_model(path), nnlite.Sequential)
-    assert not isinstance(keras.saving.load_model(path), keras.Sequential)
-
-
 def test_half_precision_in_a_file(tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, dtype="float16")])
     path = saved(model, tmp_path / "half.keras")
