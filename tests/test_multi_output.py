@@ -379,6 +379,15 @@ def test_a_subclass_is_built_by_its_first_data():
         wrong.fit(X, Y)
 
 
+def test_a_subclass_is_built_by_the_first_row_of_a_file(tmp_path):
+    found = Two()
+    found.compile("sgd", LOSSES)
+    history = found.fit(stored(tmp_path / "data.h5"), verbose=0)
+    assert set(history.history) == {"loss", "z_loss", "c_loss"}
+    assert found.predict(stored(tmp_path / "data.h5"))["c"].shape == (ROWS, 3)
+    assert Two().predict(stored(tmp_path / "data.h5"))["z"].shape == (ROWS, 1)
+
+
 def test_a_step_of_ones_own_takes_structures():
     class Own(Model):
         def train_step(self, data):
@@ -444,3 +453,38 @@ def test_what_is_not_finite_is_found_on_the_graph():
     found.get_layer("z").kernel.assign(np.full((4, 1), 1e308))
     with pytest.raises(FloatingPointError, match="in the output of layer 'z'"):
         found.fit({**X, "a": X["a"] * 100}, Y, verbose=0)
+
+
+def test_nested_outputs():
+    a = Input((3,), name="a")
+    q, r, t = (Dense(1, name=name)(a) for name in "qrt")
+    found = Model(a, {"p": [q, r], "s": t})
+    y = np.ones(4)
+    parts = {"p": [y, y], "s": y}
+    found.compile("sgd", {"p": ["mse", "mae"], "s": "mse"}, metrics={"p": [None, "mse"]})
+    logs = found.fit(np.ones((4, 3)), parts, verbose=0, sample_weight=parts).history
+    assert set(logs) == {"loss", "q_loss", "r_loss", "t_loss", "r_mse"}
+    outputs = found.predict(np.ones((4, 3)))
+    assert [part.shape for part in outputs["p"]] == [(4, 1), (4, 1)]
+    assert outputs["s"].shape == (4, 1)
+
+
+def test_two_outputs_of_one_layer_have_names_of_their_own_in_logs():
+    a, b = Input((3,), name="a"), Input((3,), name="b")
+    encoder = Dense(2, name="code")
+    found = Model([a, b], [encoder(a), encoder(b)])
+    found.compile("sgd", "mse", metrics=["mae", "mae"])
+    x, y = [np.ones((4, 3))] * 2, [np.zeros((4, 2)), np.ones((4, 2))]
+    logs = found.evaluate(x, y, verbose=0, return_dict=True)
+    assert set(logs) == {"loss", "code_loss", "code_1_loss", "code_mae", "code_1_mae"}
+    assert logs["loss"] == pytest.approx(logs["code_loss"] + logs["code_1_loss"])
+
+
+def test_classes_of_a_single_output_are_weighed_whatever_the_inputs():
+    a, b = Input((3,), name="a"), Input((1,), name="b")
+    probabilities = Dense(2, "softmax", kernel_initializer=constant)(Concatenate()([a, b]))
+    found = Model([a, b], probabilities)
+    found.compile(SGD(0.0), "ce")
+    y = np.arange(ROWS) % 2
+    weighed = found.train_on_batch(X, y, class_weight={1: 3.0})
+    assert weighed == pytest.approx(found.test_on_batch(X, y, np.where(y == 1, 3.0, 1.0)))

@@ -106,6 +106,19 @@ def test_a_derivative_alone_is_used_as_it_stands():
         check_loss(Twice(), Y, 1 - Y)
 
 
+def test_a_derivative_that_a_loss_keeps_is_not_written_to():
+    class Kept(losses.MeanAbsoluteError):
+        ones = np.ones((2, 1), "float32")
+
+        def derivative(self, y_true, y_pred):
+            return self.ones
+
+    y, p = np.zeros((2, 1), "float32"), np.ones((2, 1), "float32")
+    for _ in range(2):  # the mean of two samples: a half of each derivative, every time
+        np.testing.assert_array_equal(Kept().gradient(y, p), [[0.5], [0.5]])
+    np.testing.assert_array_equal(Kept.ones, 1)
+
+
 def test_both_in_one_method_are_used():
     class Twice(losses.MeanSquaredError):
         def call_and_derivative(self, y_true, y_pred):
@@ -378,6 +391,14 @@ WRONG = {
         ValueError,
         {
             "forward": lambda self, x, training=False: x.sum(axis=1),
+            "backward": Scale.backward,
+            "compute_output_shape": lambda self, shape: shape,
+        },
+    ),
+    "as its compute_output_shape says. Received: shape (8, 2)": (
+        ValueError,
+        {
+            "forward": lambda self, x, training=False: x[:, :2],
             "backward": Scale.backward,
             "compute_output_shape": lambda self, shape: shape,
         },

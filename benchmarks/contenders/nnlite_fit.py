@@ -62,7 +62,8 @@ class _Screen(io.StringIO):
 
 def build(workload: Workload, optimizer: str) -> nnlite.Sequential:
     """Return the workload's model, compiled, with its first weights."""
-    model: Any = nnlite.Sequential([nnlite.Input((workload.sizes[0],))])
+    model: Any = nnlite.Sequential()
+    model.add(nnlite.Input((workload.sizes[0],)))
     hidden = None if workload.regular else workload.hidden
     dense = [Dense(size, hidden) for size in workload.sizes[1:-1]]
     dense.append(Dense(workload.sizes[-1], workload.output))

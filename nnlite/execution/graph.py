@@ -141,7 +141,10 @@ class Graph:
         inputs: The slots of the inputs.
         outputs: The slots of the outputs.
         penalties: The regularizers of layers' outputs, with the slot that each looks at.
+        single: Whether there is one output, in no list or dict.
     """
+
+    single = True
 
     def __init__(self, training: bool) -> None:
         self.training = training

@@ -785,12 +785,16 @@ class Layer(Configurable):
         Args:
             x: A batch, or a `KerasTensor`; for a layer of several inputs a list of them.
             training: Whether to compute as in training. On tensors None leaves that to the model.
-            mask: Which steps of the input count, booleans of shape (batch, steps).
+            mask: None: no layer takes one by hand.
 
         Raises:
-            TypeError: If ``x`` is not numeric.
+            TypeError: If ``x`` is not numeric, or there is a mask.
             ValueError: If its shape does not fit the layer.
         """
+        if mask is not None:
+            raise TypeError(
+                f"Layer {self.name!r} takes no mask. In a model, masks go along by themselves."
+            )
         if any_symbolic(x):
             return self.on_tensors((x,), training)
         arrays = self._as_arrays(x)

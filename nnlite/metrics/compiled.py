@@ -322,7 +322,11 @@ class MetricsOfOutputs(CompiledMetrics):
         with_loss: Sequence[str],
     ) -> None:
         super().__init__([], [])
-        optional = {*names, *flatten(structure)}
+        optional = {
+            *names,
+            *flatten(structure),
+            *(structure if isinstance(structure, dict) else ()),
+        }
         parts = []
         for name, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
             _check_structure(name, given)

@@ -517,6 +517,7 @@ class Model(Trainer):
             else:
                 y = self.add_to(graph, x, training)
             graphs[training, whole] = graph.finish(flatten(y))
+            graph.single = not isinstance(self.output_structure(), (list, dict))
         return graph
 
     @per_structure
@@ -542,9 +543,7 @@ class Model(Trainer):
             self.cache = (executor,)
         else:
             outputs = infer(graph, flatten(x))
-        if len(outputs) == 1 and type(self.output_structure()) is not dict:
-            return outputs[0]
-        return pack_as(self.output_structure(), outputs)
+        return outputs[0] if graph.single else pack_as(self.output_structure(), outputs)
 
     def backward(self, gradient: Any) -> Any:
         """Fill the gradient of every weight and return that of the input.

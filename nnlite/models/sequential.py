@@ -58,7 +58,7 @@ class Sequential(Model):
 
     def __init__(
         self,
-        layers: Iterable[Layer] | None = None,
+        layers: Iterable[Layer | KerasTensor] | None = None,
         trainable: bool = True,
         name: str | None = None,
     ) -> None:

@@ -267,7 +267,7 @@ class Door(Predictor):
     def _arranged(self, parts: Sequence[Any]) -> list[Any]:
         """Return x, y and weight of stored data, each one column or a list in the model's order."""
         x, y, weight = parts
-        x = self._arranged_input("x", x)
+        x = self._arranged_columns(x)
         structure = self._ends()[1]
         if structure is None or len(flatten(structure)) == 1:
             return [x, y, weight]

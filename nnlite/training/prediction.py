@@ -205,6 +205,8 @@ class Predictor(AbstractModel):
         """Return the output for one batch, with the weights as they are between two steps."""
         self.turns.begin_reading()
         try:
+            if not (self.predicts_own or self.of_user):
+                return self.forward(x)
             x = self._packed_input(x)
             if not self.predicts_own:
                 return self.run_forward(x)
@@ -245,7 +247,7 @@ class Predictor(AbstractModel):
             self._input_door(f"x[{row}:]", parts[0])
 
         def arrange(parts: Any) -> Any:
-            return [self._arranged_input("x", parts[0]), None, None]
+            return [self._arranged_columns(parts[0]), None, None]
 
         opener, counts = open_stored(x, None, None, targets=False, arrange=arrange)
         with opener() as columns:
@@ -312,6 +314,18 @@ class Predictor(AbstractModel):
             return only_one(x, 2)
         parts = arranged(name, x, structure, "input")
         return parts if len(parts) > 1 else parts[0]
+
+    def _arranged_columns(self, x: Any) -> Any:
+        """Return what `_arranged_input` does of stored data.
+
+        A model of the user's that is not built yet is built for the first row.
+        """
+        structure, parts = self._input_structure(x), self._arranged_input("x", x)
+        if not (self.built or self.single_ended):
+            several = type(parts) is list and structure is not None
+            rows = [part[:1] for part in (parts if several else [parts])]
+            self._input_door("x", rows[0] if structure is None else pack_as(structure, rows))
+        return parts
 
     def _stores(self, *values: Any) -> bool:
         """Return whether any of ``values`` is a dataset in a file, or has one among its parts."""
@@ -400,8 +414,8 @@ class Predictor(AbstractModel):
             TypeError: If ``x`` is not numeric.
             ValueError: If its shape does not fit the model.
         """
-        if any_symbolic(x):
-            return self.on_tensors((x,), training)
+        if any_symbolic(x) or mask is not None:
+            return super().__call__(x, training, mask)
         if type(x) is not np.ndarray or self._ends()[0] is not None:
             structure, x = self._input_structure(x), self._arranged_input("x", x)
             if structure is not None:

@@ -147,9 +147,12 @@ class Trainer(Door):
             optimizer: A name or an optimizer.
             loss: A name or a loss; None takes what fits the last layer: binary cross-entropy for
                 a sigmoid, categorical for a softmax, else the mean squared error.
-                ``"crossentropy"`` or ``"ce"`` takes the form that fits the targets.
-            loss_weights: What the loss is multiplied by: a number, or a list or dict of one.
-            metrics: A list of names or metrics, shown beside the loss.
+                ``"crossentropy"`` or ``"ce"`` takes the form that fits the targets. For several
+                outputs it is one for all, or a list or dict of one for each, whose weighted sum is
+                minimised; None in it leaves an output out.
+            loss_weights: What the loss is multiplied by: a number, or a list or dict by output.
+            metrics: A list of names or metrics, shown beside the loss. For several outputs a list
+                or dict with one or a list for each; a dict may leave outputs out.
             weighted_metrics: The same, weighted by ``sample_weight`` or ``class_weight``.
             run_eagerly: Accepted for Keras's sake; nothing here is compiled.
             steps_per_execution: How many steps the callbacks' hooks around a batch stand for.
@@ -157,10 +160,25 @@ class Trainer(Door):
             auto_scale_loss: Likewise; float32 and float64 need no loss scaling.
 
         Raises:
-            ValueError: If a name is unknown, ``loss_weights`` are several, or the loss has no mean
-                or sum to descend on.
+            ValueError: If a name is unknown, a list or dict does not fit the outputs, or a loss has
+                no mean or sum to descend on.
             TypeError: If an argument is of another kind.
             RuntimeError: If a callback calls it during `fit`.
+
+        >>> from nnlite import Input, Model
+        >>> from nnlite.layers import Dense
+        >>> x = Input((4,))
+        >>> model = Model(x, [Dense(1, name="price")(x), Dense(1, "sigmoid", name="sold")(x)])
+        >>> model.compile(
+        ...     "adam",
+        ...     loss={"price": "mse", "sold": "binary_crossentropy"},
+        ...     loss_weights={"price": 0.1, "sold": 1.0},
+        ...     metrics={"sold": ["accuracy"]},
+        ... )
+        >>> y = {"price": np.ones(8), "sold": np.ones(8)}
+        >>> history = model.fit(np.ones((8, 4)), y, verbose=0)
+        >>> list(history.history)
+        ['loss', 'price_loss', 'sold_loss', 'sold_accuracy']
         """
         self._between_runs("compile()")
         for weight in flatten(loss_weights):
@@ -367,8 +385,11 @@ class Trainer(Door):
         Args:
             x: The inputs, of shape (m, features) or as the first layer takes them; integers and
                 either float type, converted a batch at a time. A vector is one feature. The columns
-                of a data frame are remembered by name, and put in that order later.
-            y: The targets, of the output's shape, or m class indices, as the loss says.
+                of a data frame are remembered by name, and put in that order later. Several inputs
+                come in a list or a dict by name, or as the columns of a frame; those of integers
+                (``Input(dtype="int32")``) must be whole numbers, and stay integers.
+            y: The targets, of the output's shape, or m class indices, as the loss says. Those of
+                several outputs come in a list or a dict by name.
             batch_size: Samples a step; by default 32, or what makes ``steps_per_epoch`` batches.
             epochs: The epoch to stop before: with ``initial_epoch``, not how many are run.
             verbose: 0 is silent, 1 a progress bar, 2 a line an epoch. ``"auto"`` is a bar on a
@@ -379,7 +400,8 @@ class Trainer(Door):
             shuffle: Whether every epoch takes the samples in a new order.
             class_weight: The weight of each class's samples, by class index; classes not named have
                 1. Each target must be one class: an index, a one-hot row or probabilities.
-            sample_weight: The weight of each sample, of shape (m,).
+            sample_weight: The weight of each sample, of shape (m,). For several outputs it is one
+                array for all, or a list or dict of one for each.
             initial_epoch: The epoch to begin at, to go on from an earlier fit.
             steps_per_epoch: Batches an epoch; None takes all.
             validation_steps: Batches of each evaluation; None takes all.

@@ -387,6 +387,30 @@ def test_class_weights_need_classes():
     assert float(loss) == pytest.approx((2.5**2 + 5.3**2) / 2)  # neither has a weight
 
 
+def test_class_weights_for_batches():
+    def batches():
+        yield X, Y
+
+    weighted = {0: 3.0, 1: 1.0}
+    once = net(nnlite).fit(X, Y, class_weight=weighted, verbose=0, shuffle=False).history
+    assert net(nnlite).fit(batches(), class_weight=weighted, verbose=0).history == once
+    with pytest.raises(ValueError, match="class_weight"):
+        net(keras).fit(batches(), class_weight=weighted, verbose=0)
+
+
+def test_shuffle_is_yes_or_no():
+    with pytest.raises(ValueError, match="shuffle must be True or False"):
+        net(nnlite).fit(X, Y, shuffle="batch", verbose=0)
+    assert net(keras).fit(X, Y, shuffle="batch", verbose=0).history["loss"] == [26.5]
+
+
+def test_clones_keep_their_class():
+    for k in BOTH:
+        mine = type("Mine", (k.Sequential,), {})
+        copy = k.models.clone_model(mine([k.layers.Input((2,)), k.layers.Dense(1)]))
+        assert type(copy) is (mine if k is nnlite else keras.Sequential)
+
+
 def test_model_metrics():
     for k, names, classes in [
         (nnlite, ["loss", "mae"], ["MeanLoss", "MeanAbsoluteError"]),
@@ -665,6 +689,26 @@ def test_glu_halves_the_shape():
         keras.activations.glu(np.ones((1, 3)))
 
 
+def test_words_are_in_range():
+    with pytest.raises(ValueError, match="takes indices from 0 to 2"):
+        layers.Embedding(3, 2)(np.array([[5]]))
+    assert keras.layers.Embedding(3, 2)(np.array([[5]])).shape == (1, 1, 2)
+
+
+def test_samples_are_not_joined():
+    with pytest.raises(ValueError, match="not samples"):
+        layers.Concatenate(axis=0)([X, X])
+    assert keras.layers.Concatenate(axis=0)([X, X]).shape == (4, 2)
+
+
+def test_slope_of_abs_at_zero():
+    x = nnlite.Input((1,))
+    model = nnlite.Model(x, abs(x))
+    model(np.zeros((1, 1)), training=True)
+    assert model.backward(np.ones((1, 1), "float32")).item() == 0
+    assert jax.grad(keras.ops.abs)(0.0) == 1
+
+
 def test_activations_far_out():
     x = np.array([1000.0])
     assert 1e308 < activations.exponential(x) < np.inf
@@ -768,6 +812,12 @@ def test_weights_are_of_samples():
         theirs(y, p, weights)
 
 
+def test_one_weight_for_all():
+    for k, expected in [(nnlite, 1.0), (keras, 2.0)]:
+        mean = k.losses.MeanSquaredError(reduction="mean_with_sample_weight")
+        assert float(mean(Y, Y + 1, sample_weight=2.0)) == expected
+
+
 @pytest.mark.parametrize(
     ("name", "ours", "theirs"), [("Hinge", 0, -0.5), ("MeanAbsoluteError", 0, -1)]
 )
@@ -839,6 +889,27 @@ def test_losses_as_metrics_average_samples():
     for k, value in [(nnlite, 4 / 3), (keras, (0 + 4) / 2)]:  # in batches of 2 and 1
         model = net(k, metrics=[k.losses.MeanSquaredError(name="loss_object")])
         assert model.evaluate(x, y, batch_size=2, verbose=0)[1] == pytest.approx(value)
+
+
+def test_r2_of_several_regressors():
+    y = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
+    p = np.array([[1.1, 2.0], [3.0, 4.5], [5.0, 6.0]])
+    r2 = (1 - ((y - p) ** 2).sum(axis=0) / ((y - y.mean(axis=0)) ** 2).sum(axis=0)).mean()
+    adjusted = 1 - (1 - r2) * (3 - 1) / (3 - 1 - 1)
+    for k in BOTH:
+        metric = k.metrics.R2Score(num_regressors=1)
+        metric.update_state(y, p)
+        found = float(metric.result())
+        assert (abs(found - adjusted) < 1e-4) == (k is nnlite)
+
+
+def test_vectors_in_r2():
+    y, p = np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0])
+    metric = metrics.R2Score()
+    metric.update_state(y, p)
+    assert metric.result() == pytest.approx(1 - 1 / ((y - y.mean()) ** 2).sum())
+    with pytest.raises(ValueError, match="2D"):
+        keras.metrics.R2Score().update_state(y, p)
 
 
 # ---- optimizers --------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ MUTANTS = {
             'return sorted(self.children["vars"].node.datasets())',
         ),
         ('name.split("\\\\")', 'name.split("|")'),
-        ("return learning + [", "return [*layer.all_variables()] or ["),
+        ("id(variable) not in known)", "False)"),
         ("if len(filled) == len(holding):", "if False:"),
         ("stored = [one for one in _stored(node) if one[2]]", "stored = _stored(node)"),
         ("            skipped.append(str(error))", "            pass"),
@@ -48,7 +48,7 @@ MUTANTS = {
         ("steps //= optimizer.gradient_accumulation_steps or 1", "pass"),
         ("bare.insert(1, _nadam_product(", "bare.insert(2, _nadam_product("),
         ("    model.unread = dict(notes.unread)", "    model.unread = {}"),
-        ("    own = type(model).compile is not Trainer.compile", "    own = False"),
+        ('    own = overridden(type(model), "compile")', "    own = False"),
         ("        return dict(model.unread)\n    given", "        return {}\n    given"),
     ],
     "saving/legacy/training.py": [
