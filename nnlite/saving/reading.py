@@ -59,6 +59,7 @@ def load_model(
 
     >>> import tempfile
     >>> import numpy as np
+    >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense, Input
     >>> model = Sequential([Input((2,)), Dense(3, activation="tanh"), Dense(1)])
     >>> x = np.array([[0.5, -1.0]])
@@ -253,6 +254,7 @@ def load_weights(
         OSError: If it cannot be opened.
 
     >>> import tempfile
+    >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense, Input
     >>> one, other = (Sequential([Input((2,)), Dense(1)]) for _ in range(2))
     >>> with tempfile.TemporaryDirectory() as folder:
