@@ -45,6 +45,8 @@ TESTS = {
     "serialization/objects.py": "test_serialization.py saving/test_bombs.py "
     "saving/test_published_holes.py",
     "models/cloning.py": "saving/test_own_layers.py",
+    "models/functional.py": "test_functional_files.py saving/test_old_configs.py "
+    "saving/test_hostile_models.py",
     "training/heads.py": "test_heads.py",
     "data/arrays.py": "test_data_several.py",
     "utils/structures.py": "test_data_several.py",

@@ -42,8 +42,9 @@ def load_model(
 
     Sequential and functional models are read, nested ones too, as Keras 1.2 to 3.15 and tf.keras
     wrote them, and subclasses of `Model` that the program registers. The file's content counts,
-    not its name. What it holds beyond what nnlite knows and predicting needs is left out, with one warning. A model whose
-    loss or optimizer is not known predicts; to train it, it must be compiled anew.
+    not its name. What it holds beyond what nnlite knows and predicting needs is left out, with one
+    warning. A model whose loss or optimizer is not known predicts; to train it, it must be compiled
+    anew.
 
     Args:
         filepath: The file.
@@ -58,6 +59,7 @@ def load_model(
 
     >>> import tempfile
     >>> import numpy as np
+    >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense, Input
     >>> model = Sequential([Input((2,)), Dense(3, activation="tanh"), Dense(1)])
     >>> x = np.array([[0.5, -1.0]])
@@ -252,6 +254,7 @@ def load_weights(
         OSError: If it cannot be opened.
 
     >>> import tempfile
+    >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense, Input
     >>> one, other = (Sequential([Input((2,)), Dense(1)]) for _ in range(2))
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -266,9 +266,10 @@ def attributes(layer: Layer) -> list[tuple[str, Layer]]:
     inner = {id(part) for part in layer.sublayers()}
     found: list[tuple[str, Layer]] = []
     own = without_memo(vars(layer))
-    if layer.is_model:  # beside what a trainer keeps
-        own = {name: own[name] for name in own["attribute_layers"]}
-    for name, value in sorted(own.items()):
+    if isinstance(layer, AbstractModel):  # beside what a trainer keeps
+        # Keras also goes through the property `layers`, when its name's place has come.
+        own = {"layers": layer.layers} | {name: own[name] for name in own["attribute_layers"]}
+    for name, value in sorted(own.items(), key=lambda pair: (pair[0].startswith("_"), pair[0])):
         public = name.lstrip("_")
         if isinstance(inspect.getattr_static(type(layer), public, None), property):
             name = public  # Keras looks at a property first

@@ -136,6 +136,7 @@ def save_model(
         OSError: If the file cannot be written.
 
     >>> import tempfile
+    >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense, Input
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_model(Sequential([Input((2,)), Dense(1)]), f"{folder}/model.keras")
@@ -231,6 +232,7 @@ def save_weights(
         OSError: If the file cannot be written.
 
     >>> import tempfile
+    >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense, Input
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_weights(Sequential([Input((2,)), Dense(1)]), f"{folder}/one.weights.h5")

@@ -19,6 +19,19 @@ MUTANTS = {
         ("with weights_from_file(0):", "if True:"),
         ('inner.get("trainable") is not False', 'inner.get("trainable") is False'),
     ],
+    "models/functional.py": [
+        ("at + (of.name == name and _is_functional(of))", "at"),
+        ("at -= _is_functional(layers[name]) and at > 0", "pass"),
+        ("before.add((call.name, call.at - 1))", "pass"),
+        ("if index >= len(outputs):", "if index > len(outputs):"),
+        ("    if left:\n", "    if False:\n"),
+        ('        name = f"{name}_input"', "        break"),
+    ],
+    "saving/legacy/graphs.py": [
+        ("place[1] -= first[place[0]]", "pass"),
+        ("            place[1] += 1", "            pass"),
+        ('return value[2] if value[0] == "_CONSTANT_VALUE" else', "return"),
+    ],
     "saving/weight_layouts.py": [
         (
             "stored.sort(key=lambda pair: int(pair[0][1] or 0))",

@@ -555,11 +555,12 @@ def test_functions_of_tensorflow_are_operations(path):
     config["config"]["layers"] += [
         lambda_of("times", "math.multiply", ["dense_1", 0, 0, {"y": 3.0, "name": None}]),
         lambda_of("plus", "__operators__.add", ["times", 0, 0, {"y": ["dense_1", 0, 0]}]),
-        lambda_of("cut", "__operators__.getitem", ["plus", 0, 0, {"slice_spec": {
+        lambda_of("half", "math.multiply", ["_CONSTANT_VALUE", -1, 0.5, {"y": ["plus", 0, 0]}]),
+        lambda_of("cut", "__operators__.getitem", ["half", 0, 0, {"slice_spec": {
             "start": None, "stop": None, "step": None}}], "SlicingOpLambda"),
     ]  # fmt: skip
     config["config"]["output_layers"] = [["cut", 0, 0]]
-    assert_reads_config(path, config, 4 * expected(), groups=INPUT_GROUP)
+    assert_reads_config(path, config, 2 * expected(), groups=INPUT_GROUP)
     config["config"]["layers"][3]["config"]["function"] = "linalg.inv"
     config["config"]["layers"][1]["class_name"] = "EinsumDense"
     with pytest.raises(
