@@ -29,7 +29,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
-collect_ignore = ["data/write.py"]  # it makes the files there, with Keras
+collect_ignore = ["fixtures/write.py"]  # it makes the files there, with Keras
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -2,7 +2,7 @@
 
 They guard a change of how nnlite computes against a change of what it computes. Each run is a tiny
 net in float64: its final weights, its history, what `evaluate` returns and its first predictions
-lie in ``tests/data/trajectories.json``. Initial values, dropout and shuffling are seeded.
+lie in ``tests/fixtures/trajectories.json``. Initial values, dropout and shuffling are seeded.
 
 A change that is meant to move a run is recorded by ``python tests/robustness/test_trajectories.py
 --record``. Runs that are new or have moved are written; those that agree keep their numbers.
@@ -38,7 +38,7 @@ from nnlite.models import load_model
 from nnlite.optimizers import SGD, Adam, schedules
 from nnlite.regularizers import L1, L1L2, L2, OrthogonalRegularizer
 
-RECORD = Path(__file__).parents[1] / "data" / "trajectories.json"
+RECORD = Path(__file__).parents[1] / "fixtures" / "trajectories.json"
 SIGNIFICANT_DIGITS = 12  # of a recorded number
 RTOL, ATOL = 1e-9, 1e-12
 EPOCHS, BATCH = 10, 10  # 5 steps an epoch, the last of 8 samples

@@ -27,7 +27,7 @@ from .damage import damaged
 from .limits import limit_memory
 from .old_files import kernel_and_bias, sequential, two_layers, write_h5
 
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parent.parent / "fixtures"
 SECONDS = 1.0  # of computing, whatever else the machine does
 
 

@@ -1,4 +1,4 @@
-"""Files that Keras 3.15.1 itself wrote (see tests/data/write.py) predict and train on as there."""
+"""Files that Keras 3.15.1 itself wrote (see tests/fixtures/write.py) predict and train on as there."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from nnlite import losses, optimizers
 from nnlite.models import load_model
 
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parent.parent / "fixtures"
 EXPECTED = np.load(DATA / "expected.npz")
 X, Y = EXPECTED["x"], EXPECTED["y"]
 NAMES = ["sequential", "functional"]
