@@ -23,36 +23,54 @@ NO_TESTS = 5  # pytest's exit code where nothing was selected
 # The tests that each part's mutants are put before; a survivor has passed them all.
 TESTS = {
     "backend/blas.py": "backend/test_blas.py",
-    "callbacks": "callbacks/test_callbacks.py callbacks/test_callbacks_files.py callbacks/test_callbacks_of_users.py "
-    "callbacks/test_callbacks_rates.py",
-    "layers": "layers/test_normalization.py layers/test_layers_normalization.py layers/test_layers_prelu.py "
-    "layers/test_layers_regularization.py layers/test_layers_reshaping.py layers/test_layers_scaling.py "
-    "gradients/test_layers.py gradients/test_contract.py "
-    "layers/test_activations.py gradients/test_models.py",
-    "losses": "losses/test_losses.py losses/test_loss_functions.py training/test_compile.py layers/test_user_code.py "
-    "losses/test_losses.py "
-    "gradients/test_models.py",
-    "metrics": "metrics/test_metrics_values.py metrics/test_metrics.py metrics/test_metrics_counts.py metrics/test_metrics_own.py "
-    "training/test_compile.py",
+    "callbacks": (
+        "callbacks/test_callbacks.py callbacks/test_callbacks_files.py "
+        "callbacks/test_callbacks_of_users.py callbacks/test_callbacks_rates.py"
+    ),
+    "layers": (
+        "layers/test_normalization.py layers/test_layers_normalization.py "
+        "layers/test_layers_prelu.py layers/test_layers_regularization.py "
+        "layers/test_layers_reshaping.py layers/test_layers_scaling.py "
+        "gradients/test_layers.py gradients/test_contract.py "
+        "gradients/test_activations.py gradients/test_models.py"
+    ),
+    "losses": (
+        "losses/test_losses.py losses/test_loss_functions.py training/test_compile.py "
+        "layers/test_user_code.py gradients/test_losses.py gradients/test_models.py"
+    ),
+    "metrics": (
+        "metrics/test_metrics_values.py metrics/test_metrics.py "
+        "metrics/test_metrics_counts.py metrics/test_metrics_own.py "
+        "training/test_compile.py"
+    ),
     "ops": "ops/test_ops.py",
-    "optimizers": "optimizers/test_optimizers.py optimizers/test_optimizer_state.py optimizers/test_optimizer_steps.py "
-    "optimizers/test_optimizer_overrides.py optimizers/test_schedules.py",
+    "optimizers": (
+        "optimizers/test_optimizers.py optimizers/test_optimizer_state.py "
+        "optimizers/test_optimizer_steps.py optimizers/test_optimizer_overrides.py "
+        "optimizers/test_schedules.py"
+    ),
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
-    "saving": "saving/test_old_configs.py saving/test_layouts.py saving/test_old_training.py "
-    "saving/test_writing.py saving/test_own_layers.py saving/test_archive.py "
-    "saving/test_hostile_models.py saving/test_bombs.py",
+    "saving": (
+        "saving/test_old_configs.py saving/test_layouts.py saving/test_old_training.py "
+        "saving/test_writing.py saving/test_own_layers.py saving/test_archive.py "
+        "saving/test_hostile_models.py saving/test_bombs.py"
+    ),
     "serialization/registry.py": "saving/test_bombs.py serialization/test_serialization.py",
-    "serialization/objects.py": "serialization/test_serialization.py saving/test_bombs.py "
-    "saving/test_published_holes.py",
+    "serialization/objects.py": (
+        "serialization/test_serialization.py saving/test_bombs.py saving/test_published_holes.py"
+    ),
     "models/cloning.py": "saving/test_own_layers.py",
-    "models/functional.py": "saving/test_functional_files.py saving/test_old_configs.py "
-    "saving/test_hostile_models.py",
+    "models/functional.py": (
+        "saving/test_functional_files.py saving/test_old_configs.py saving/test_hostile_models.py"
+    ),
     "training/heads.py": "training/test_heads.py",
     "data/arrays.py": "data/test_data_several.py",
     "utils/structures.py": "data/test_data_several.py",
     "training/data_adapter.py": "saving/test_old_training.py",
-    "execution": "execution/test_graph.py gradients/test_graphs.py gradients/test_models.py "
-    "layers/test_user_code.py",
+    "execution": (
+        "execution/test_graph.py gradients/test_graphs.py gradients/test_models.py "
+        "layers/test_user_code.py"
+    ),
     "models/model.py": "models/test_functional.py layers/test_user_code.py",
     "training/objective.py": "gradients/test_models.py layers/test_user_code.py",
     "utils/overrides.py": "layers/test_user_code.py",

@@ -1,6 +1,7 @@
 """The same seed gives the same bits, whatever is shown, watched or read along the way.
 
-tests/data/test_data.py has the sources of batches; tests/training/test_trainer.py a first look at one optimizer.
+tests/data/test_data.py has the sources of batches; tests/training/test_trainer.py a first look at
+one optimizer.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""Files that Keras 3.15.1 itself wrote (see tests/fixtures/write.py) predict and train on as there."""
+"""Files that Keras 3.15.1 wrote (see tests/fixtures/write.py) predict and train on as there."""
 
 from pathlib import Path
 
