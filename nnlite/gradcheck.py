@@ -208,7 +208,7 @@ def check_model(
     >>> check_model(model, [[1.0, 2.0], [3.0, 4.0]], [0, 1])
     """
     twin = _float64_copy(model)
-    data, objective = twin._door(x, y, sample_weight, None)
+    data, objective = twin._adapt_arrays(x, y, sample_weight, None)
     twin._prepare(data.shape, objective, training=True)
     given, y, weight = data.whole()
     xs = [np.array(array, order="C") for array in flatten(given)]

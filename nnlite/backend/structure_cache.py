@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["per_structure", "restructured", "structure", "without_memo"]
+__all__ = ["invalidate", "per_structure", "structure_version", "without_memo"]
 
 R = TypeVar("R")
 
@@ -19,19 +19,19 @@ _MEMO = "_per_structure"
 _version = 0
 
 
-def structure() -> int:
-    """Return a number that is another one after every `restructured`."""
+def structure_version() -> int:
+    """Return a number that is another one after every `invalidate`."""
     return _version
 
 
-def restructured() -> None:
+def invalidate() -> None:
     """Say that some layer or model has changed: everything derived is to be computed anew."""
     global _version
     _version += 1
 
 
 def per_structure(method: Callable[[Any], R]) -> Callable[[Any], R]:
-    """Make a method of no arguments keep its result until `restructured` is called.
+    """Make a method of no arguments keep its result until `invalidate` is called.
 
     The result is shared by all callers: they do not change it.
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.backend.structure_cache import restructured
+from nnlite.backend.structure_cache import invalidate
 from nnlite.config import floatx
 from nnlite.utils.validation import all_finite, as_numeric
 
@@ -143,7 +143,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
-        restructured()
+        invalidate()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -326,7 +326,7 @@ class WeightVector:
             gradient[...] = variable.gradient
             variable.rebind(value, gradient)
             variable.vector = self
-        restructured()
+        invalidate()
 
     def __iter__(self) -> Iterator[Variable]:
         return iter(self.variables)

@@ -94,7 +94,7 @@ class BackupAndRestore(SavingCallback):
         found = self._read()
         if found is not None:
             path, state = found
-            restore(self.model.run, state, path)
+            restore(self.model.fit_loop, state, path)
             self._batches, self._last_batch = 0, state["step"] - 1
             at = f", batch {state['step'] + 1}" if state["step"] else ""
             say(f"Going on at epoch {state['epoch'] + 1}{at}.")
@@ -120,7 +120,7 @@ class BackupAndRestore(SavingCallback):
             self._write(epoch + 1, 0)
 
     def _save_after_batch(self, batch: int, logs: Logs) -> None:
-        self._write(self.model.run.epoch, self.model.run.step)
+        self._write(self.model.fit_loop.epoch, self.model.fit_loop.step)
 
     def _write(self, epoch: int, step: int) -> None:
         from nnlite.callbacks.run_state import write_backup
@@ -130,9 +130,9 @@ class BackupAndRestore(SavingCallback):
             with explaining(self.backup_dir):
                 os.makedirs(self.backup_dir, exist_ok=True)
             if not self.double_checkpoint:
-                write_backup(self._latest, self.model.run, epoch, step)
+                write_backup(self._latest, self.model.fit_loop, epoch, step)
                 return
-            write_backup(self._next, self.model.run, epoch, step)
+            write_backup(self._next, self.model.fit_loop, epoch, step)
             with explaining(self.backup_dir):
                 if os.path.exists(self._latest):
                     os.replace(self._latest, self._previous)

@@ -115,7 +115,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
             self._save_if_due(logs or {}, {"epoch": epoch + 1})
 
     def _save_after_batch(self, batch: int, logs: Logs) -> None:
-        run = getattr(self.model, "run", None)  # a subclass may override on_epoch_begin
+        run = getattr(self.model, "fit_loop", None)  # a subclass may override on_epoch_begin
         epoch = self._epoch if run is None else run.epoch
         self._save_if_due(logs, {"epoch": epoch + 1, "batch": batch + 1})
 

@@ -173,7 +173,7 @@ class ArrayBatches:
 
 
 class Samples:
-    """Inputs, targets and weights that have passed the door, and the types of their batches.
+    """Inputs, targets and weights that have been checked, and the types of their batches.
 
     Each is one array, or a list of arrays that are shuffled and cut together; a batch has the same
     form. Where it is a list, so is its type.

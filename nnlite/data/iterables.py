@@ -82,7 +82,7 @@ class _PutBack:
 
 
 class IterableBatches:
-    """The batches of an iterable, each let in by a door; every pass over it is one epoch.
+    """The batches of an iterable, each checked; every pass over it is one epoch.
 
     An iterator can be passed over once: its next pass goes on where the last one stopped.
 

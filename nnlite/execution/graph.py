@@ -154,7 +154,7 @@ class Graph:
         self.penalties: list[tuple[Slot, Any]] = []
         self.dtypes: list[str] = []
         self.masks: dict[int, Slot] = {}  # where it stands which steps of an array count
-        self.notes: dict[str, Any] = {}  # what executors have found out about it
+        self.prepared: dict[str, Any] = {}  # what executors have found out about it
 
     @property
     def size(self) -> int:

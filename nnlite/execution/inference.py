@@ -52,7 +52,7 @@ _Step = tuple[Layer, Call, bool, bool, list[Slot]]
 
 
 def _steps(graph: Graph) -> list[_Step]:
-    steps: list[_Step] | None = graph.notes.get("inference")
+    steps: list[_Step] | None = graph.prepared.get("inference")
     if steps is None:
         makers: dict[Slot, Call] = {}
         readers, kept = graph.readers(), set(graph.outputs)
@@ -75,5 +75,5 @@ def _steps(graph: Graph) -> list[_Step]:
             read = [s for s in dict.fromkeys(call.inputs) if last[s] is call and s not in kept]
             steps.append((layer, call, in_place, plain, read))
             makers.update(dict.fromkeys(call.outputs, call))
-        graph.notes["inference"] = steps
+        graph.prepared["inference"] = steps
     return steps

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
-from nnlite.backend.structure_cache import per_structure, restructured, without_memo
+from nnlite.backend.structure_cache import invalidate, per_structure, without_memo
 from nnlite.backend.variables import Variable, array_for_file
 from nnlite.config import float_type, floatx
 from nnlite.layers import user_code
@@ -553,7 +553,7 @@ class Layer(Configurable):
             f"{self.name}/{name}",
         )
         self._variables.append(variable)
-        restructured()
+        invalidate()
         return variable
 
     def scratch(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
@@ -609,7 +609,7 @@ class Layer(Configurable):
                 del self._building
             self.input_shape = input_shape
             self.built = True
-            restructured()
+            invalidate()
 
     def forget_caches(self) -> None:
         """Let go of what the last forward pass in training has kept."""
@@ -624,7 +624,7 @@ class Layer(Configurable):
         self._variables.clear()
         self.built = False
         self.input_shape = None
-        restructured()
+        invalidate()
         for layer in self.sublayers():
             layer.forget_weights()
 
@@ -636,7 +636,7 @@ class Layer(Configurable):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
-        restructured()
+        invalidate()
         for layer in self.sublayers():
             layer.trainable = value
 

@@ -218,7 +218,7 @@ class Loss(Configurable):
     def value_and_gradient(
         self, y_true: Array, y_pred: Array, sample_weight: Array | None = None
     ) -> tuple[float, Array]:
-        """Return both for arrays that have passed the door: what a training step calls."""
+        """Return both for arrays that have been checked: what a training step calls."""
         if self.of_user:
             values, gradient = self._values_and_derivative(y_true, y_pred)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from nnlite.backend.structure_cache import restructured
+from nnlite.backend.structure_cache import invalidate
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer
 from nnlite.models.functional import Functional
@@ -103,7 +103,7 @@ def _cloned(
         with knowing_all():
             return cast(Model, model_from_data(model_data(model)))
     clone._trainable = model.trainable  # each layer has its own
-    restructured()
+    invalidate()
     if model.compiled:
         with knowing_all():
             clone.compile_from_config(model.get_compile_config())

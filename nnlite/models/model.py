@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.backend.structure_cache import per_structure, restructured
+from nnlite.backend.structure_cache import invalidate, per_structure
 from nnlite.backend.variables import Variable
 from nnlite.execution import Graph, ReferenceExecutor, infer
 from nnlite.layers.activations import ActivationLayer
@@ -159,7 +159,7 @@ class Model(Trainer):
             )
         self.input_shape = map_structure(lambda tensor: tensor.shape, inputs)
         self.built = True
-        restructured()
+        invalidate()
 
     def _trace(self, input_shape: Shapes) -> None:
         """Find out, by calls on tensors, which layers `call` runs on inputs of ``input_shape``."""
@@ -368,7 +368,7 @@ class Model(Trainer):
             if held or name in known:
                 known.pop(name, None)
                 known.update({name: held} if held else {})
-                restructured()
+                invalidate()
         super().__setattr__(name, value)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
@@ -459,7 +459,7 @@ class Model(Trainer):
         self._name_layers()
         self.input_shape = shape
         self.built = True
-        restructured()
+        invalidate()
 
     def declared_input_shape(self) -> Shapes:
         """Return the shape of the inputs, where it is known."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from nnlite.backend.structure_cache import restructured
+from nnlite.backend.structure_cache import invalidate
 from nnlite.config import floatx
 from nnlite.execution import Graph
 from nnlite.layers.core import InputLayer
@@ -148,14 +148,14 @@ class Sequential(Model):
             self._set_tensors(layer.on_tensors((self.output,)))
         self._name_apart(layer, names)
         self._layers.append(layer)
-        restructured()
+        invalidate()
         declared = self.declared_input_shape()
         if not self.built and declared is not None and len(self._layers) == 1:
             try:
                 self.build(declared)
             except BaseException:
                 self._layers.pop()
-                restructured()
+                invalidate()
                 raise
 
     def pop(self) -> Layer:
@@ -167,7 +167,7 @@ class Sequential(Model):
         if not self._layers:
             raise ValueError("pop() finds no layer: the model is empty.")
         layer = self._layers.pop()
-        restructured()
+        invalidate()
         if self.built:
             (read,) = self.output.node.inputs
             layer.nodes.remove(self.output.node)
@@ -225,7 +225,7 @@ class Sequential(Model):
         self._tensors = {False: (entry.tensor, tensor), True: (entry.tensor, tensor)}
         self.input_shape = shape
         self.built = True
-        restructured()
+        invalidate()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape that comes out for a batch of ``input_shape``.
@@ -284,7 +284,7 @@ class Sequential(Model):
             made = [registry.deserialize(layer) for layer in layers]
         model = cls(made, name=config.get("name"))
         model._trainable = bool(config.get("trainable", True))  # each layer has its own
-        restructured()
+        invalidate()
         shape = config.get("build_input_shape")
         if shape is not None and made and not model.built:
             model.build(shape)

@@ -13,7 +13,7 @@ from nnlite.backend.variables import Variable, WeightVector
 from nnlite.layers.abstract_model import AbstractModel
 from nnlite.saving.legacy.configs import plain
 from nnlite.saving.legacy.training import compile_arguments
-from nnlite.saving.load_report import Notes
+from nnlite.saving.load_report import LoadReport
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.utils.overrides import overridden
 
@@ -38,7 +38,7 @@ def compile_config(model: AbstractModel) -> dict[str, Any]:
 
 
 def compile_from(
-    model: AbstractModel, config: Mapping[str, Any], notes: Notes, kept: Any = None
+    model: AbstractModel, config: Mapping[str, Any], notes: LoadReport, kept: Any = None
 ) -> bool:
     """Compile a model as a file says, as far as nnlite can; not if its `compile` is its own.
 
@@ -84,7 +84,7 @@ def compile_from(
 
 
 def compile_as_told(
-    model: AbstractModel, config: dict[str, Any], notes: Notes, kept: Any = None
+    model: AbstractModel, config: dict[str, Any], notes: LoadReport, kept: Any = None
 ) -> bool:
     """Compile a model by its own `compile_from_config` if it has one, else by `compile_from`."""
     if not overridden(type(model), "compile_from_config"):
@@ -106,7 +106,7 @@ def built_optimizer(model: AbstractModel) -> optimizers.Optimizer:
 def restore_state(
     model: AbstractModel,
     stored: Sequence[tuple[str, Array]],
-    notes: Notes,
+    notes: LoadReport,
     names: Mapping[Variable, str] | None = None,
 ) -> None:
     """Give a compiled model's optimizer the state that a file has, if it fits.

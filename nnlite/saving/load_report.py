@@ -9,7 +9,7 @@ from typing import Any
 
 from nnlite.serialization.objects import ConfigError
 
-__all__ = ["Notes", "naming_file"]
+__all__ = ["LoadReport", "naming_file"]
 
 
 _MOST_SAID = 50  # things that one warning names
@@ -17,7 +17,7 @@ _LONGEST = 300  # characters of each
 _MOST_TEXT = 20_000  # characters of an error: some hundred layers are named
 
 
-class Notes:
+class LoadReport:
     """Collects what is met on the way through a file, to be said once, at the end.
 
     Attributes:

@@ -15,7 +15,7 @@ from nnlite.saving.formats.hdf5 import Node, open_hdf5
 from nnlite.saving.formats.json_text import parse_json
 from nnlite.saving.formats.keras_archive import kind_of, read_archive
 from nnlite.saving.legacy.configs import is_model, model_config, plain, settle_dtype
-from nnlite.saving.load_report import Notes, naming_file
+from nnlite.saving.load_report import LoadReport, naming_file
 from nnlite.saving.weight_layouts import (
     Assignment,
     Tree,
@@ -74,18 +74,18 @@ def load_model(
         if kind_of(path) == "keras":
             with read_archive(path) as archive:
                 version = archive.metadata.get("keras_version")
-                notes = Notes(version if isinstance(version, str) else "")
+                notes = LoadReport(version if isinstance(version, str) else "")
                 model = _from_archive(archive.config, archive.weights, notes, compile)
         else:
             with open_hdf5(path, path) as root:
                 version = root.attribute("keras_version")
-                notes = Notes(version if isinstance(version, str) else "")
+                notes = LoadReport(version if isinstance(version, str) else "")
                 model = _from_hdf5(root, path, notes, compile)
     notes.warn(path)
     return model
 
 
-def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> AbstractModel:
+def _from_archive(config: Any, weights: Node, notes: LoadReport, compiled: bool) -> AbstractModel:
     """Return the model of a ``.keras`` file."""
     translated, model = _model(config, weights, notes)
     legacy = is_legacy(weights)
@@ -104,7 +104,7 @@ def _from_archive(config: Any, weights: Node, notes: Notes, compiled: bool) -> A
     return model
 
 
-def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> AbstractModel:
+def _from_hdf5(root: Node, path: str, notes: LoadReport, compiled: bool) -> AbstractModel:
     """Return the model of a whole-model ``.h5`` file."""
     text = root.attribute("model_config")
     if text is None:
@@ -133,7 +133,7 @@ def _from_hdf5(root: Node, path: str, notes: Notes, compiled: bool) -> AbstractM
     return model
 
 
-def _model(config: Any, weights: Node, notes: Notes) -> tuple[dict[str, Any], AbstractModel]:
+def _model(config: Any, weights: Node, notes: LoadReport) -> tuple[dict[str, Any], AbstractModel]:
     """Return a model, its weights zero, and the configuration that it was made of."""
     translated = translate(config, notes)
     with weights_from_file(weights.total_elements()):
@@ -173,7 +173,7 @@ def _check_all_filled(model: AbstractModel, found: Sequence[Assignment]) -> None
         raise ValueError(f"the file has nothing for the weights {', '.join(map(repr, left))}")
 
 
-def translate(config: Any, notes: Notes) -> dict[str, Any]:
+def translate(config: Any, notes: LoadReport) -> dict[str, Any]:
     """Return a model's configuration in the form that a registry takes.
 
     Raises:
@@ -271,7 +271,7 @@ def load_weights(
             f"Model {model.name!r} has no weights yet. Give the input shape (Input((features,)) as "
             "the first layer) or call build((None, features)) before load_weights."
         )
-    notes = Notes()
+    notes = LoadReport()
     with naming_file(path):
         if kind_of(path) == "keras":
             if objects_to_skip is not None:
@@ -287,7 +287,7 @@ def load_weights(
 def _load(
     model: AbstractModel,
     root: Node,
-    notes: Notes,
+    notes: LoadReport,
     skip_mismatch: bool,
     named: bool | None,
     skip: Collection[Layer] | None,
@@ -318,7 +318,7 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
     Raises:
         ValueError: If it is no model's, or the model needs what nnlite does not have.
     """
-    notes = Notes()
+    notes = LoadReport()
     with naming_file("the configuration"), CustomObjectScope(custom_objects):
         model = registry.deserialize(translate(config, notes))
         assert isinstance(model, AbstractModel)

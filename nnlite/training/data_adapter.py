@@ -1,4 +1,4 @@
-"""The door to training: what a user hands to fit and evaluate, checked and made into samples."""
+"""What a user hands to fit and evaluate, checked and made into samples."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from nnlite.utils.validation import (
     sample_weights,
 )
 
-__all__ = ["Door"]
+__all__ = ["DataAdapter"]
 
 Array = NDArray[Any]
 AnySamples = Samples | StoredSamples | IterableSamples
 AnyLoss = losses.Loss | Heads
 
 
-class Door(Predictor):
+class DataAdapter(Predictor):
     """A model that takes inputs and targets from a user: what `Trainer` builds on."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -60,7 +60,7 @@ class Door(Predictor):
         self.compiled_metrics = CompiledMetrics([], [])
         self.compile_arguments: dict[str, Any] = {}  # what compile was given
 
-    def _data_door(
+    def _adapt_data(
         self,
         x: Any,
         y: Any,
@@ -89,7 +89,7 @@ class Door(Predictor):
         """
         names = (f"{part}x", f"{part}y", f"{part}sample_weight")
         if self._stores(x, y, sample_weight):
-            return self._stored_door(x, y, sample_weight, class_weight, names, loss, like)
+            return self._adapt_stored(x, y, sample_weight, class_weight, names, loss, like)
         if holds_batches(x) and (y is None or not isinstance(x, (list, tuple))):
             for name, given, instead in [
                 ("y", y, "gives (x, y)"),
@@ -100,10 +100,10 @@ class Door(Predictor):
                     raise ValueError(
                         f"{names[0]} is a {type(x).__name__}, which {instead}: give no {name}."
                     )
-            return self._batches_door(x, class_weight, names, loss, like, own)
-        return self._door(x, y, sample_weight, class_weight, names, loss, like, own)
+            return self._adapt_batches(x, class_weight, names, loss, like, own)
+        return self._adapt_arrays(x, y, sample_weight, class_weight, names, loss, like, own)
 
-    def _door(
+    def _adapt_arrays(
         self,
         x: Any,
         y: Any,
@@ -116,7 +116,7 @@ class Door(Predictor):
     ) -> tuple[Samples, Objective]:
         """Check all that a step is given, and return it as arrays, with what to minimise."""
         columns = self.column_names or (like and like.names) or column_names(x)
-        x = self._input_door(names[0], x, like)
+        x = self._validate_inputs(names[0], x, like)
         types = self._input_types()
         several = type(x) is list
         first = x[0] if several else x
@@ -234,7 +234,7 @@ class Door(Predictor):
             )
         ]
 
-    def _stored_door(
+    def _adapt_stored(
         self,
         x: Any,
         y: Any,
@@ -249,7 +249,7 @@ class Door(Predictor):
         with opener() as columns:
             rows = len(columns[0])
             first = grouped([None if column is None else column[:1] for column in columns], counts)
-        samples, objective = self._door(
+        samples, objective = self._adapt_arrays(
             first[0], first[1], first[2], class_weight, names, loss, like
         )
         shapes, dtypes = zip(
@@ -259,7 +259,7 @@ class Door(Predictor):
 
         def admit(parts: Any, row: int) -> None:
             at = (f"{names[0]}[{row}:]", f"{names[1]}[{row}:]", f"{names[2]}[{row}:]")
-            self._door(parts[0], parts[1], parts[2], None, at, objective.loss, like)
+            self._adapt_arrays(parts[0], parts[1], parts[2], None, at, objective.loss, like)
 
         weigh = None if class_weight is None else partial(class_weights, class_weight)
         return StoredSamples(opener, (0, rows), shapes, dtypes, admit, weigh, counts), objective
@@ -279,7 +279,7 @@ class Door(Predictor):
             weight = arranged("sample_weight", weight, structure, "output", every)
         return [x, y, weight]
 
-    def _batches_door(
+    def _adapt_batches(
         self,
         source: Any,
         class_weight: Any,
@@ -291,17 +291,17 @@ class Door(Predictor):
         """Check the first batch, and return what checks the others as they come."""
         first, source = first_batch(source)
 
-        def door(
+        def adapted(
             batch: Any, loss: AnyLoss | None, like: AnySamples | None
         ) -> tuple[Samples, Objective]:
             parts = unpacked(batch, targets=not own)
-            return self._door(*parts, class_weight, names, loss, like, own)
+            return self._adapt_arrays(*parts, class_weight, names, loss, like, own)
 
         with named_batch(source, 0):
-            samples, objective = door(first, loss, like)
+            samples, objective = adapted(first, loss, like)
 
         def admit(batch: Any) -> Any:
-            return door(batch, objective.loss, samples)[0].whole()
+            return adapted(batch, objective.loss, samples)[0].whole()
 
         return IterableSamples(source, admit, samples.shape, samples.names), objective
 

@@ -13,10 +13,10 @@ from nnlite.data.epochs import Epochs
 from nnlite.metrics import Mean
 from nnlite.utils.progress import Progress
 
-__all__ = ["Run"]
+__all__ = ["FitLoop"]
 
 
-class Run:
+class FitLoop:
     """The loop of `fit`.
 
     Args:
@@ -61,7 +61,7 @@ class Run:
         mean: Mean = self.model.compiled_metrics.loss
         return mean
 
-    def go(self) -> None:
+    def run(self) -> None:
         """Train until the last epoch, or until a callback asks to stop."""
         model, hooks = self.model, self.hooks
         logs: dict[str, Any] = {}

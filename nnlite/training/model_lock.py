@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-__all__ = ["Turns", "one_thread"]
+__all__ = ["ReadersWriterLock", "one_thread"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,16 +17,16 @@ R = TypeVar("R")
 _PAUSE = 2e-5  # seconds between two looks at whether it is one's turn
 
 
-class Turns:
+class ReadersWriterLock:
     """Lets many threads read the weights of a model, and one at a time change them.
 
     A reader waits for the end of the training step that is being taken, and a step for the readers
     that are at work: so each prediction is one of weights as they are between two steps. To take a
     turn costs two operations on a deque, which Python does as one each.
 
-    >>> turns = Turns()
-    >>> turns.claim()
-    >>> turns.claim()  # the same thread may
+    >>> lock = ReadersWriterLock()
+    >>> lock.claim()
+    >>> lock.claim()  # the same thread may
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Turns:
         """Give the claim up."""
         self._training.release()
 
-    def begin_reading(self) -> None:
+    def acquire_read(self) -> None:
         """Wait for the end of a step, if one is being taken, and keep the next one waiting."""
         self._readers.append(None)
         while self._stepping is not None and self._stepping != threading.get_ident():
@@ -58,25 +58,25 @@ class Turns:
             time.sleep(_PAUSE)
             self._readers.append(None)
 
-    def end_reading(self) -> None:
+    def release_read(self) -> None:
         """Let a step begin."""
         self._readers.pop()
 
-    def begin_step(self) -> None:
+    def acquire_write(self) -> None:
         """Keep new readers waiting, and wait for those at work."""
         self._stepping = threading.get_ident()
         while self._readers:
             time.sleep(_PAUSE)
 
-    def end_step(self) -> None:
+    def release_write(self) -> None:
         """Let readers begin."""
         self._stepping = None
 
-    def __deepcopy__(self, memo: Any) -> Turns:
-        return Turns()  # a copy of a model is one that nobody uses yet
+    def __deepcopy__(self, memo: Any) -> ReadersWriterLock:
+        return ReadersWriterLock()  # a copy of a model is one that nobody uses yet
 
     def __reduce__(self) -> Any:
-        return (Turns, ())
+        return (ReadersWriterLock, ())
 
 
 def one_thread(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
@@ -86,13 +86,13 @@ def one_thread(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate
     """
 
     def claiming(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        self.turns.claim()
-        kept = {} if self.run is None else self.set_aside()
+        self.lock.claim()
+        kept = {} if self.fit_loop is None else self.set_aside()
         try:
             return method(self, *args, **kwargs)
         finally:
             if kept:
                 vars(self).update(kept)
-            self.turns.release()
+            self.lock.release()
 
     return functools.update_wrapper(claiming, method)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.backend.structure_cache import structure
+from nnlite.backend.structure_cache import structure_version
 from nnlite.constraints import project
 from nnlite.execution import Call, Graph, Memory, Plan, ReferenceExecutor, infer
 from nnlite.execution.graph import Slot
@@ -152,7 +152,7 @@ class Objective:
         Raises:
             ValueError: If the targets do not fit its output any more.
         """
-        if self._settled != structure():
+        if self._settled != structure_version():
             shape = self.model.compute_output_shape(map_structure(np.shape, x))
             several = isinstance(self.loss, Heads)
             self.loss.check_targets("y", y, flatten(shape, SHAPES) if several else shape)  # type: ignore[arg-type]
@@ -163,9 +163,9 @@ class Objective:
         learning = self.model.learning_variables()
         self._regularized = [(v, v.regularizer) for v in learning if v.regularizer is not None]
         self._constrained = [(v, v.constraint) for v in learning if v.constraint is not None]
-        if self._settled == structure() or not self.model.built:
+        if self._settled == structure_version() or not self.model.built:
             return
-        self._settled = structure()
+        self._settled = structure_version()
         self._learning = learning
         graph, testing = (self.model.graph(training) for training in (True, False))
         last, testing_last = _last_activations(graph), _last_activations(testing)

@@ -1,4 +1,4 @@
-"""Running a model forward: predict, and the door that its inputs come through."""
+"""Running a model forward: predict, and the check of its inputs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer, Shape, Shapes, fits
 from nnlite.symbolic import KerasTensor, any_symbolic
 from nnlite.symbolic import in_order as nodes_in_order
-from nnlite.training.model_lock import Turns
+from nnlite.training.model_lock import ReadersWriterLock
 from nnlite.utils import user_code
 from nnlite.utils.overrides import overridden
 from nnlite.utils.progress import Progress, check_verbose
@@ -86,7 +86,7 @@ class Predictor(AbstractModel):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.turns = Turns()
+        self.lock = ReadersWriterLock()
         self.stop_predicting = False
         self.column_names: tuple[str, ...] | None = None  # of the frame that it was trained on
 
@@ -119,7 +119,7 @@ class Predictor(AbstractModel):
         size = optional_count("batch_size", batch_size)
         steps = optional_count("steps", steps)
         if type(x) is np.ndarray or not (self._stores(x) or holds_batches(x)):
-            x = self._input_door("x", x)
+            x = self._validate_inputs("x", x)
             if callbacks is None and steps is None and rows_of(x) <= (size or BATCH_SIZE):
                 return self._predict_batch(x)
             types = self._input_types()
@@ -169,7 +169,7 @@ class Predictor(AbstractModel):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the output for ``x`` as one batch; as `predict`, without its options."""
-        return self._predict_batch(self._input_door("x", x))
+        return self._predict_batch(self._validate_inputs("x", x))
 
     def _predict_batch(self, x: Any) -> Any:
         if type(x) is list:
@@ -203,7 +203,7 @@ class Predictor(AbstractModel):
 
     def _predict(self, x: Any) -> Any:
         """Return the output for one batch, with the weights as they are between two steps."""
-        self.turns.begin_reading()
+        self.lock.acquire_read()
         try:
             if not (self.predicts_own or self.of_user):
                 return self.forward(x)
@@ -214,7 +214,7 @@ class Predictor(AbstractModel):
             output = self.predict_step((map_structure(user_code.read_only, x),))
             return map_structure(lambda y: user_code.floats(what, y, None, self.dtype), output)
         finally:
-            self.turns.end_reading()
+            self.lock.release_read()
 
     def _rows_at_once(self) -> int:
         """Return how many samples make the widest layer's output fill the cache, not more."""
@@ -234,7 +234,7 @@ class Predictor(AbstractModel):
                 raise ValueError("x gives batches of its own: give no batch_size.")
 
             def admit_batch(batch: Any) -> Any:
-                x = self._input_door("x", unpacked(batch, targets=False)[0])
+                x = self._validate_inputs("x", unpacked(batch, targets=False)[0])
                 types = self._input_types()
                 return Samples(x, None, None, types if type(x) is list else types[0], None).whole()
 
@@ -244,7 +244,7 @@ class Predictor(AbstractModel):
                 return IterableSamples(source, admit_batch, shape)
 
         def admit_rows(parts: Any, row: int) -> None:
-            self._input_door(f"x[{row}:]", parts[0])
+            self._validate_inputs(f"x[{row}:]", parts[0])
 
         def arrange(parts: Any) -> Any:
             return [self._arranged_columns(parts[0]), None, None]
@@ -253,7 +253,7 @@ class Predictor(AbstractModel):
         with opener() as columns:
             rows = len(columns[0])
             first_rows = grouped([c if c is None else c[:1] for c in columns], counts)
-        first = flatten(self._input_door("x[0:]", first_rows[0]))
+        first = flatten(self._validate_inputs("x[0:]", first_rows[0]))
         shapes, dtypes = [a.shape[1:] for a in first], self._input_types()
         rest = (None, None)
         return StoredSamples(
@@ -324,7 +324,7 @@ class Predictor(AbstractModel):
         if not (self.built or self.single_ended):
             several = type(parts) is list and structure is not None
             rows = [part[:1] for part in (parts if several else [parts])]
-            self._input_door("x", rows[0] if structure is None else pack_as(structure, rows))
+            self._validate_inputs("x", rows[0] if structure is None else pack_as(structure, rows))
         return parts
 
     def _stores(self, *values: Any) -> bool:
@@ -339,7 +339,7 @@ class Predictor(AbstractModel):
 
     # ---- the check of inputs --------------------------------------------------------------
 
-    def _input_door(self, name: str, x: Any, like: Any = None) -> Any:
+    def _validate_inputs(self, name: str, x: Any, like: Any = None) -> Any:
         """Return ``x`` as an array that the model can take, or as a list of them, one an input.
 
         A model of the user's that is not built yet is built for the shapes that ``x`` has.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nnlite import losses, optimizers
 from nnlite.backend.blas import ALWAYS_ONE, threads_for
-from nnlite.backend.structure_cache import per_structure, structure
+from nnlite.backend.structure_cache import per_structure, structure_version
 from nnlite.backend.variables import Variable, WeightVector
 from nnlite.callbacks import Callback, CallbackList, History
 from nnlite.data.arrays import rows_of
@@ -29,8 +29,8 @@ from nnlite.losses.labels import follows_from_data
 from nnlite.metrics import Metric
 from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
 from nnlite.random import new_generator
-from nnlite.training.data_adapter import AnySamples, Door, one_loss_weight
-from nnlite.training.fit_loop import Run
+from nnlite.training.data_adapter import AnySamples, DataAdapter, one_loss_weight
+from nnlite.training.fit_loop import FitLoop
 from nnlite.training.heads import (
     Heads,
     is_structure,
@@ -64,11 +64,11 @@ _NO_CONTEXT = nullcontext()
 _ERRORS: Any = {"under": "ignore", "over": "ignore", "invalid": "ignore"}
 
 
-class Trainer(Door):
+class Trainer(DataAdapter):
     """A model that can be trained: what `Sequential` inherits its fit from."""
 
     refused_overrides: ClassVar[Mapping[str, str]] = {
-        **Door.refused_overrides,
+        **DataAdapter.refused_overrides,
         "settle": "its layers define settle(self).",
         "compute_mask": "its layers define compute_mask(self, inputs, previous_mask).",
         **dict.fromkeys(
@@ -123,7 +123,7 @@ class Trainer(Door):
         self.steps_per_execution = 1
         self.stop_training = self.stop_evaluating = False
         self.history: History | None = None
-        self.run: Run | None = None  # the fit that is under way
+        self.fit_loop: FitLoop | None = None  # the fit that is under way
         self._vector: WeightVector | None = None
         self._laid_out = -1  # the structure for which _lay_out was last called
 
@@ -277,7 +277,7 @@ class Trainer(Door):
             self._single_loss()
 
     def _between_runs(self, what: str) -> None:
-        if self.run is not None:
+        if self.fit_loop is not None:
             raise RuntimeError(f"{what} has to wait for the end of the fit that is under way.")
 
     def get_compile_config(self) -> dict[str, Any]:
@@ -293,9 +293,9 @@ class Trainer(Door):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile the model as the one that ``config`` is from; what is unknown is warned of."""
         from nnlite.saving.compile_config import compile_from
-        from nnlite.saving.load_report import Notes
+        from nnlite.saving.load_report import LoadReport
 
-        notes = Notes()
+        notes = LoadReport()
         compile_from(self, config, notes)
         notes.warn("the compile config")
 
@@ -427,7 +427,7 @@ class Trainer(Door):
         evaluates = _epochs_to_evaluate(validation_freq)
         shuffle = check_flag("shuffle", shuffle)
         progress = Progress(verbose, epochs)
-        data, objective = self._data_door(
+        data, objective = self._adapt_data(
             x, y, sample_weight, class_weight, batch_size, own=self.trains_own
         )
         held: AnySamples | None = None
@@ -444,7 +444,7 @@ class Trainer(Door):
                     f"Received: {type(validation_data).__name__}"
                 )
             vx, vy, vw = (*validation_data, None, None)[:3]
-            held, _ = self._data_door(
+            held, _ = self._adapt_data(
                 vx,
                 vy,
                 vw,
@@ -471,12 +471,12 @@ class Trainer(Door):
         self.history = hooks.history
         self.stop_training = False
         span = (initial_epoch, epochs)
-        self.run = Run(self, batches, held_batches, evaluates, hooks, progress, span)
+        self.fit_loop = FitLoop(self, batches, held_batches, evaluates, hooks, progress, span)
         try:
             with np.errstate(**_ERRORS), self._blas_threads(size), progress:
-                self.run.go()
+                self.fit_loop.run()
         finally:
-            self.run = None
+            self.fit_loop = None
             batches.close()
             objective.release()
             self._forget_batch()
@@ -621,7 +621,7 @@ class Trainer(Door):
                 step; no weight has changed.
         """
         objective = self._known_objective()
-        if self._laid_out != structure() or self._optimizer is None:
+        if self._laid_out != structure_version() or self._optimizer is None:
             self._optimizer = self._optimizer or optimizers.SGD()
             self.lay_out()
         objective.add_penalty_gradients()
@@ -644,7 +644,7 @@ class Trainer(Door):
 
     def _refuse_step(self, value: float) -> None:
         """Raise for a step of a user's that is not finite, or note it where a callback ends it."""
-        if self.run is not None and self.run.ends_on_nan and self._own_step is not None:
+        if self.fit_loop is not None and self.fit_loop.ends_on_nan and self._own_step is not None:
             self._own_step.refused = True
             return
         if self._own_step is None:
@@ -702,13 +702,13 @@ class Trainer(Door):
     @contextmanager
     def _step_of_user(self, x: Array, y: Any) -> Iterator[_OwnStep]:
         """Within it, a user's code takes one step: all of it, or none."""
-        if self._laid_out != structure():
+        if self._laid_out != structure_version():
             self.lay_out()
         self._own_step = step = _OwnStep(x, y)
         kept = [(variable, variable.numpy()) for variable in self._unguarded()]
         assert self._optimizer is not None  # _prepare came first
         count = self._optimizer._batches
-        self.turns.begin_step()
+        self.lock.acquire_write()
         try:
             yield step
             if self._optimizer._batches != count and not step.refused:
@@ -721,7 +721,7 @@ class Trainer(Door):
             if step.refused:
                 for variable, value in kept:
                     variable.value[...] = value
-            self.turns.end_step()
+            self.lock.release_write()
 
     def _end_step_of_user(self, step: _OwnStep) -> None:
         """Let the layers settle, also where the optimizer was called directly.
@@ -769,10 +769,10 @@ class Trainer(Door):
         assert objective is not None  # _prepare came first
         within = self._own_step is not None  # a user's train_step has called this one
         if not within:
-            self.turns.begin_step()
+            self.lock.acquire_write()
         try:
             objective.keep_up(x, y)
-            if self._laid_out != structure():  # a callback may have frozen a layer
+            if self._laid_out != structure_version():  # a callback may have frozen a layer
                 self.lay_out()
             unguarded = self._unguarded()
             kept = [(variable, variable.numpy()) for variable in unguarded] if unguarded else ()
@@ -783,7 +783,7 @@ class Trainer(Door):
             if not (math.isfinite(value) and self._vector.has_finite_gradients()):  # type: ignore[union-attr]
                 for variable, before in kept:
                     variable.value[...] = before
-                if self.run is not None and self.run.ends_on_nan:
+                if self.fit_loop is not None and self.fit_loop.ends_on_nan:
                     return math.nan if math.isfinite(value) else value
                 raise FloatingPointError(diagnosis(self, value, x, y))
             if within:
@@ -791,7 +791,7 @@ class Trainer(Door):
             self._descend()
         finally:
             if not within:
-                self.turns.end_step()
+                self.lock.release_write()
         return value
 
     def _value_and_gradient(
@@ -832,7 +832,7 @@ class Trainer(Door):
             ValueError: As `fit`.
         """
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._door(x, y, sample_weight, class_weight, own=self.trains_own)
+        data, objective = self._adapt_arrays(x, y, sample_weight, class_weight, own=self.trains_own)
         self._prepare(data.shape, objective, training=True)
         self.column_names = data.names or self.column_names
         self.reset_metrics()
@@ -878,7 +878,9 @@ class Trainer(Door):
         """
         size, steps = optional_count("batch_size", batch_size), optional_count("steps", steps)
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._data_door(x, y, sample_weight, None, batch_size, own=self.tests_own)
+        data, objective = self._adapt_data(
+            x, y, sample_weight, None, batch_size, own=self.tests_own
+        )
         bar = Progress(verbose, 1, delay=0.5)
         size = size or default_batch_size(data.rows, steps)
         batches = Epochs(data.batches(size), steps, "steps")
@@ -963,7 +965,7 @@ class Trainer(Door):
     ) -> Any:
         """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._door(x, y, sample_weight, None, own=self.tests_own)
+        data, objective = self._adapt_arrays(x, y, sample_weight, None, own=self.tests_own)
         self._prepare(data.shape, objective)
         self.reset_metrics()
         with np.errstate(under="ignore"):
@@ -992,13 +994,13 @@ class Trainer(Door):
                 self._loss = objective.loss
             for layer in self._of_user():
                 layer.unproven = True
-            if self._laid_out != structure() or not optimizer.updates(self._vector):
+            if self._laid_out != structure_version() or not optimizer.updates(self._vector):
                 self.lay_out()
 
     def set_aside(self) -> dict[str, Any]:
         """Return what a call from a callback is to leave as the run under way has it."""
         names = (
-            "run",
+            "fit_loop",
             "history",
             "stop_training",
             "stop_evaluating",
@@ -1007,7 +1009,7 @@ class Trainer(Door):
             "compiled_metrics",
         )
         kept = {name: vars(self)[name] for name in names}
-        self.run, self._own_step = None, None
+        self.fit_loop, self._own_step = None, None
         self.compiled_metrics = copy.deepcopy(self.compiled_metrics)
         return kept
 
@@ -1019,7 +1021,7 @@ class Trainer(Door):
             self._vector = WeightVector(learning, np.dtype(self.dtype), self)
         self._optimizer.take_up(self._vector)
         self._known_objective().settle()
-        self._laid_out = structure()
+        self._laid_out = structure_version()
 
     @per_structure
     def _of_user(self) -> list[Layer]:
@@ -1049,7 +1051,7 @@ class Trainer(Door):
             "_laid_out": -1,
             "_objective": None,
             "history": None,
-            "run": None,
+            "fit_loop": None,
             "_own_step": None,
         }
         return {**super().__getstate__(), **fresh}

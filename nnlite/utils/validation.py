@@ -1,4 +1,4 @@
-"""The door: what a user hands in becomes an array of the right kind, or a clear error."""
+"""Validation: what a user hands in becomes an array of the right kind, or a clear error."""
 
 from __future__ import annotations
 

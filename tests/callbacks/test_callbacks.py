@@ -20,7 +20,7 @@ HOOKS = [name for name in dir(Callback) if name.startswith("on_")]
 
 
 class Recorder(Callback):
-    """Notes every hook, its epoch or batch, and the names in its logs."""
+    """LoadReport every hook, its epoch or batch, and the names in its logs."""
 
     def __init__(self):
         self.calls = []

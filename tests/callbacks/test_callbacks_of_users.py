@@ -94,7 +94,7 @@ def test_a_monitor_value_of_ones_own_is_used():
 def test_every_watching_callback_uses_a_monitor_value_of_ones_own(cls, tmp_path):
     class Falling(cls):
         def get_monitor_value(self, logs):
-            return [3.0, None, 5.0][self.model.run.epoch]
+            return [3.0, None, 5.0][self.model.fit_loop.epoch]
 
     arguments = {"monitor": "mine", "mode": "max"}
     if cls is ModelCheckpoint:

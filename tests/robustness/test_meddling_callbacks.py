@@ -177,7 +177,7 @@ def test_a_callback_that_fails_leaves_the_steps_before_it(hook, error):
     options = {"epochs": 2, "validation_data": (X, Y), **FIT}
     with pytest.raises(error, match="mine"):
         model.fit(X, Y, callbacks=failing, **options)
-    assert model.run is None
+    assert model.fit_loop is None
     for _ in range(FAILING[hook] // 6):
         stepped(other, 6)
     assert weights(model) == stepped(other, FAILING[hook] % 6)

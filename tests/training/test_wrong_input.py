@@ -1,4 +1,4 @@
-"""Wrong data are refused at the door: a clear error, and the model is as it was before."""
+"""Wrong data are refused at the entrance: a clear error, and the model is as it was before."""
 
 import numpy as np
 import pytest

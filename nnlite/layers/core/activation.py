@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnlite.backend.structure_cache import restructured
+from nnlite.backend.structure_cache import invalidate
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, Shape, registry
 
@@ -55,7 +55,7 @@ class Activation(Layer):
         if self.built and self.input_shape is not None:
             layer.ensure_built(self.input_shape)
         self._activation = layer
-        restructured()
+        invalidate()
 
     def build(self, input_shape: Shape) -> None:
         """Build the activation."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
-from nnlite.backend.structure_cache import restructured
+from nnlite.backend.structure_cache import invalidate
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, Shape, fits, ones, registry
 from nnlite.utils.validation import check_count
@@ -104,7 +104,7 @@ class Dense(Layer):
         if self.built and self.input_shape is not None:
             layer.ensure_built((*self.input_shape[:-1], self.units))
         self._activation = layer
-        restructured()
+        invalidate()
 
     def build(self, input_shape: Shape) -> None:
         """Make the kernel and the bias."""

@@ -16,7 +16,7 @@ from nnlite.layers import activations
 from nnlite.layers.layer import Layer, registry
 from nnlite.ops.tensorflow import from_tf_function
 from nnlite.saving.legacy.graphs import FUNCTIONAL, keras_3_graph, layer_name
-from nnlite.saving.load_report import Notes
+from nnlite.saving.load_report import LoadReport
 from nnlite.serialization.objects import KINDS, get_registered_object, is_foreign
 from nnlite.serialization.registry import Registry
 from nnlite.utils.structures import flatten
@@ -24,7 +24,7 @@ from nnlite.utils.structures import flatten
 __all__ = ["MODELS", "fitting", "is_model", "model_config", "plain", "settle_dtype"]
 
 Config = dict[str, Any]
-Rule = Callable[[Config, Notes], None]
+Rule = Callable[[Config, LoadReport], None]
 
 #: The classes that hold layers.
 MODELS = ("Sequential", *FUNCTIONAL)
@@ -85,7 +85,7 @@ def _single(value: Any) -> Any:
 # ---- models -------------------------------------------------------------------------------
 
 
-def model_config(config: Any, notes: Notes, place: str = "") -> Config:
+def model_config(config: Any, notes: LoadReport, place: str = "") -> Config:
     """Return a model's or nested model's configuration in the form that its class takes.
 
     What it needs and nnlite lacks is noted in ``notes.missing``, what is wrong with its calls in
@@ -141,7 +141,7 @@ def model_config(config: Any, notes: Notes, place: str = "") -> Config:
     return {"class_name": name, "config": result, "calls": calls, **known}
 
 
-def _chain(order: list[Any], notes: Notes, place: str) -> list[Config]:
+def _chain(order: list[Any], notes: LoadReport, place: str) -> list[Config]:
     """Return the layers of a Sequential, first to last."""
     layers: list[Config] = []
     for layer in order:
@@ -152,7 +152,7 @@ def _chain(order: list[Any], notes: Notes, place: str) -> list[Config]:
     return layers
 
 
-def _graph(inner: Config, notes: Notes, place: str) -> Config:
+def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
     """Return the layers of a functional model with their calls, its inputs and its outputs."""
     calls: dict[str, list[Any]] = {}
     outputs = None
@@ -175,7 +175,7 @@ def _graph(inner: Config, notes: Notes, place: str) -> Config:
     }
 
 
-def _check_options(name: str, nodes: Any, notes: Notes, place: str) -> None:
+def _check_options(name: str, nodes: Any, notes: LoadReport, place: str) -> None:
     """Note the arguments of a layer's calls that would change the result, and are not known."""
     for node in nodes if isinstance(nodes, list) else ():
         options = node.get("kwargs") if isinstance(node, dict) else None
@@ -185,7 +185,7 @@ def _check_options(name: str, nodes: Any, notes: Notes, place: str) -> None:
                 notes.missing.append(f"{key}= in a call of layer {place + name!r}")
 
 
-def _operation(config: Any, nodes: Any, notes: Notes, place: str) -> Config | None:
+def _operation(config: Any, nodes: Any, notes: LoadReport, place: str) -> Config | None:
     """Return the configuration of an operation of `nnlite.ops`; None for a layer.
 
     That of a function of TensorFlow follows from its one call, which is put into Keras 3's form.
@@ -251,7 +251,7 @@ def _class_name(config: Any, what: str) -> str:
 # ---- layers -------------------------------------------------------------------------------
 
 
-def _layer(config: Any, notes: Notes, place: str) -> tuple[Config, Any]:
+def _layer(config: Any, notes: LoadReport, place: str) -> tuple[Config, Any]:
     """Return a layer's configuration in the form that its class takes, and its input's shape."""
     written = _class_name(config, f"a layer of {place or 'the model'}")
     inner = config["config"]
@@ -335,7 +335,7 @@ _NO_MATTER = frozenset(
 )
 
 
-def fitting(cls: type[Any], config: Config, notes: Notes, what: str) -> Config:
+def fitting(cls: type[Any], config: Config, notes: LoadReport, what: str) -> Config:
     """Return a configuration without what its class does not take.
 
     Args:
@@ -366,7 +366,7 @@ def fitting(cls: type[Any], config: Config, notes: Notes, what: str) -> Config:
 
 
 @_rule()
-def dtype_is_a_name(config: Config, notes: Notes) -> None:
+def dtype_is_a_name(config: Config, notes: LoadReport) -> None:
     """A policy object, with or without ``shared_object_id``, is its name; half precision is said.
 
     Types are settled for the whole model by `settle_dtype`.
@@ -393,7 +393,7 @@ _DATA_TYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8
 
 
 @_rule("InputLayer")
-def input_has_a_batch_shape(config: Config, notes: Notes) -> None:
+def input_has_a_batch_shape(config: Config, notes: LoadReport) -> None:
     """Only its shape, name and type are left; the shape's old name is seen to by `_layer`."""
     kept: Config = {key: config[key] for key in ("batch_shape", "name", "dtype") if key in config}
     config.clear()
@@ -408,14 +408,14 @@ def input_has_a_batch_shape(config: Config, notes: Notes) -> None:
     "Softmax",
     "UnitNormalization",
 )
-def one_axis(config: Config, notes: Notes) -> None:
+def one_axis(config: Config, notes: LoadReport) -> None:
     """TensorFlow 1.13 to 2.15 wrote ``axis`` as a list of one."""
     if "axis" in config:
         config["axis"] = _single(config["axis"])
 
 
 @_rule("Normalization")
-def means_without_a_batch_axis(config: Config, notes: Notes) -> None:
+def means_without_a_batch_axis(config: Config, notes: LoadReport) -> None:
     """Numbers that were given as ``[[1.0, 2.0]]`` are those of ``[1.0, 2.0]``."""
     for key in ("mean", "variance"):
         while isinstance(inner := _single(config.get(key)), list) and inner is not config[key]:
@@ -423,20 +423,20 @@ def means_without_a_batch_axis(config: Config, notes: Notes) -> None:
 
 
 @_rule("LeakyReLU")
-def alpha_is_negative_slope(config: Config, notes: Notes) -> None:
+def alpha_is_negative_slope(config: Config, notes: LoadReport) -> None:
     """``alpha`` became ``negative_slope`` in Keras 3."""
     if "alpha" in config:
         config["negative_slope"] = config.pop("alpha")
 
 
 @_rule("ThresholdedReLU")
-def theta_is_threshold(config: Config, notes: Notes) -> None:
+def theta_is_threshold(config: Config, notes: LoadReport) -> None:
     """Keras 2's layer is `ReLU` with a threshold; the two differ at no more than one point."""
     config["threshold"] = config.pop("theta", 1.0)
 
 
 @_rule("Dense")
-def keras_1_dense(config: Config, notes: Notes) -> None:
+def keras_1_dense(config: Config, notes: LoadReport) -> None:
     """Keras 1 wrote ``output_dim``, ``init``, ``bias``, and W and b for kernel and bias."""
     for old, new in [("output_dim", "units"), ("init", "kernel_initializer"), ("bias", "use_bias")]:
         if old in config:
@@ -457,7 +457,7 @@ def _keras_1_object(value: Any) -> Any:
 
 
 @_rule("Dropout", "GaussianDropout", "AlphaDropout", "GaussianNoise")
-def keras_1_noise(config: Config, notes: Notes) -> None:
+def keras_1_noise(config: Config, notes: LoadReport) -> None:
     """Keras 1 wrote ``p`` for the rate and ``sigma`` for the standard deviation."""
     for old, new in [("p", "rate"), ("sigma", "stddev")]:
         if old in config:
@@ -465,7 +465,7 @@ def keras_1_noise(config: Config, notes: Notes) -> None:
 
 
 @_rule("BatchNormalization")
-def keras_1_batch_normalization(config: Config, notes: Notes) -> None:
+def keras_1_batch_normalization(config: Config, notes: LoadReport) -> None:
     """Keras 1's ``mode`` 0 is the one that stayed; ``beta_init`` and ``gamma_init`` got longer."""
     if config.get("mode", 0) == 0:
         config.pop("mode", None)
@@ -475,7 +475,7 @@ def keras_1_batch_normalization(config: Config, notes: Notes) -> None:
 
 
 @_rule("RepeatVector", "Dropout", "GaussianNoise", "Reshape", "Permute")
-def lists_are_shapes(config: Config, notes: Notes) -> None:
+def lists_are_shapes(config: Config, notes: LoadReport) -> None:
     """JSON has no tuples."""
     for key in ("target_shape", "dims", "noise_shape"):
         if isinstance(config.get(key), list):
@@ -483,7 +483,7 @@ def lists_are_shapes(config: Config, notes: Notes) -> None:
 
 
 @_rule()
-def objects_of_training(config: Config, notes: Notes) -> None:
+def objects_of_training(config: Config, notes: LoadReport) -> None:
     """Predicting needs none of the initializers, regularizers and constraints that nnlite lacks."""
     for key in list(config):
         for ending, kind in _KINDS.items():
@@ -500,7 +500,7 @@ _KINDS: Mapping[str, Registry[Any]] = {
 }
 
 
-def _optional(value: Any, kind: Registry[Any], key: str, notes: Notes) -> Any:
+def _optional(value: Any, kind: Registry[Any], key: str, notes: LoadReport) -> Any:
     """Return what makes an object of a kind, or None, noted, if nnlite cannot make it."""
     if value is None:
         return None
@@ -539,7 +539,7 @@ def _optional(value: Any, kind: Registry[Any], key: str, notes: Notes) -> Any:
 _FUNCTIONS = {"softmax_v2": "softmax", "leaky_relu_v2": "leaky_relu", "swish_v2": "swish"}
 
 
-def _activation(value: Any, notes: Notes, layer: str) -> Any:
+def _activation(value: Any, notes: LoadReport, layer: str) -> Any:
     """Return an activation as a name or a layer's configuration."""
     if isinstance(value, dict) and value.get("class_name") == "function":
         own = _registered(value)
@@ -567,7 +567,7 @@ def _activation(value: Any, notes: Notes, layer: str) -> Any:
 # ---- types --------------------------------------------------------------------------------
 
 
-def settle_dtype(config: Config, notes: Notes) -> None:
+def settle_dtype(config: Config, notes: LoadReport) -> None:
     """Give every layer of a translated model the widest type that any of them has.
 
     Keras lets each layer compute in its own; here one model has one. What an `InputLayer` says

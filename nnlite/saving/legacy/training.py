@@ -12,7 +12,7 @@ from nnlite import losses, metrics, optimizers
 from nnlite.backend.variables import weights_from_file
 from nnlite.losses.labels import follows_from_data
 from nnlite.optimizers import schedules
-from nnlite.saving.load_report import Notes
+from nnlite.saving.load_report import LoadReport
 from nnlite.serialization.objects import custom_object, get_registered_object, made_from
 from nnlite.serialization.registry import Registry
 
@@ -24,7 +24,7 @@ Config = dict[str, Any]
 _FAULTS = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError)
 
 
-def compile_arguments(config: Any, notes: Notes, several: bool = False) -> Config | None:
+def compile_arguments(config: Any, notes: LoadReport, several: bool = False) -> Config | None:
     """Return the arguments for `compile` out of a ``compile_config`` or ``training_config``.
 
     Args:
@@ -71,7 +71,7 @@ def _flat(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _made(kind: Registry[Any], value: Config, notes: Notes) -> Any:
+def _made(kind: Registry[Any], value: Config, notes: LoadReport) -> Any:
     """Return the object that a serialized one names, without the settings that it does not take.
 
     Raises:
@@ -108,7 +108,7 @@ _NO_MATTER = frozenset({"is_legacy_optimizer", "jit_compile", "fn", "dtype"})
 # ---- optimizers ---------------------------------------------------------------------------
 
 
-def _optimizer(value: Any, notes: Notes) -> optimizers.Optimizer | None:
+def _optimizer(value: Any, notes: LoadReport) -> optimizers.Optimizer | None:
     value = _function(value)
     if isinstance(value, str):
         value = {"class_name": value, "config": {}}
@@ -131,20 +131,20 @@ def _optimizer(value: Any, notes: Notes) -> optimizers.Optimizer | None:
         return None
 
 
-def lr_is_learning_rate(name: str, config: Config, notes: Notes) -> None:
+def lr_is_learning_rate(name: str, config: Config, notes: LoadReport) -> None:
     """Keras before 2.3 wrote ``lr``."""
     if "lr" in config:
         config.setdefault("learning_rate", config.pop("lr"))
         config.pop("lr", None)
 
 
-def no_epsilon(name: str, config: Config, notes: Notes) -> None:
+def no_epsilon(name: str, config: Config, notes: LoadReport) -> None:
     """Keras 2.1 to 2.3 wrote null for the default."""
     if config.get("epsilon", 0) is None:
         del config["epsilon"]
 
 
-def schedules_are_made(name: str, config: Config, notes: Notes) -> None:
+def schedules_are_made(name: str, config: Config, notes: LoadReport) -> None:
     """A schedule is made here, or where it is unknown replaced by the rate it begins with."""
     rate = config.get("learning_rate")
     if not isinstance(rate, dict):
@@ -160,7 +160,7 @@ def schedules_are_made(name: str, config: Config, notes: Notes) -> None:
             config["learning_rate"] = first
 
 
-def decay_is_a_schedule(name: str, config: Config, notes: Notes) -> None:
+def decay_is_a_schedule(name: str, config: Config, notes: LoadReport) -> None:
     """Until 2.10, a ``decay`` divided the rate by 1 + decay * steps; Nadam's was something else."""
     decay = config.pop("decay", None)
     config.pop("schedule_decay", None)
@@ -184,7 +184,7 @@ def _function(value: Any) -> Any:
     return value
 
 
-def _loss(value: Any, notes: Notes) -> Any:
+def _loss(value: Any, notes: LoadReport) -> Any:
     """Return the one loss, a name as it is; it may stand in a list or in a dict by its output."""
     given = list(_flat(value))
     if len(given) != 1:
@@ -213,7 +213,7 @@ def _loss(value: Any, notes: Notes) -> Any:
         return None
 
 
-def _losses(value: Any, notes: Notes) -> Any:
+def _losses(value: Any, notes: LoadReport) -> Any:
     """Return the losses of several outputs; one for all of them stays one."""
     if isinstance(value, dict) and "class_name" not in value:
         made: Any = {key: _loss(part, notes) for key, part in value.items()}
@@ -227,7 +227,7 @@ def _losses(value: Any, notes: Notes) -> Any:
     return made
 
 
-def _metrics_by_output(value: Any, notes: Notes) -> Any:
+def _metrics_by_output(value: Any, notes: LoadReport) -> Any:
     """Return the metrics of several outputs, in lists or a dict as they are."""
     if len(list(_flat(value))) > _MOST_METRICS:
         notes.skip(f"more than {_MOST_METRICS} metrics")
@@ -239,7 +239,7 @@ def _metrics_by_output(value: Any, notes: Notes) -> Any:
     return None if value is None else _metric(value, notes)
 
 
-def _metrics(value: Any, notes: Notes) -> list[Any] | None:
+def _metrics(value: Any, notes: LoadReport) -> list[Any] | None:
     given = list(_flat(value))
     if len(given) > _MOST_METRICS:
         notes.skip(f"{len(given) - _MOST_METRICS} of {len(given)} metrics")
@@ -247,7 +247,7 @@ def _metrics(value: Any, notes: Notes) -> list[Any] | None:
     return [one for one in made if one is not None] or None
 
 
-def _metric(value: Any, notes: Notes) -> Any:
+def _metric(value: Any, notes: LoadReport) -> Any:
     """Return a metric, or a name whose metric follows from the data, or None."""
     one = _function(value)
     try:
@@ -267,7 +267,7 @@ def _metric(value: Any, notes: Notes) -> Any:
     return watched
 
 
-def _watched(value: Any, notes: Notes) -> Any:
+def _watched(value: Any, notes: LoadReport) -> Any:
     """Return a metric, or a loss that is watched like one, from its data; else the value itself."""
     if not isinstance(value, dict):
         return value
