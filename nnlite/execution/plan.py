@@ -95,7 +95,7 @@ class Plan:
         self._plain: dict[int, _PlainCall] = {}
         for index, call in enumerate(graph.calls):
             self._bind_forward(index, call)
-        self._bind_backward()
+        returned, direct = self._bind_backward()
         written = {id(v) for c in graph.calls if self._visits(c) for v in c.variables()}
         self._unwritten = [v.gradient for v in learning if id(v) not in written]
         self._settling = [*self._settled()]
@@ -104,7 +104,12 @@ class Plan:
         self._views = [
             (slot, view, self._places_of(self.values[slot])) for slot, view in self._dynamic.items()
         ]
-        self._output_places = {slot: self._places_of(array) for slot, array in self._direct.items()}
+        #: For each output where its gradient goes: an array that it is copied to, or, of those that
+        #: get no other gradient, the places among the bound arguments.
+        self._outputs = [
+            (into, self._places_of(direct[slot]) if slot in direct else None)
+            for slot, into in zip(graph.outputs, returned, strict=True)
+        ]
 
     # ---- arrays ---------------------------------------------------------------------------
 
@@ -238,22 +243,26 @@ class Plan:
             plain = self._plain[index] = _PlainCall(call)
             self._forward.append((plain.forward, [arrays["x"], arrays["y"]]))
 
-    def _bind_backward(self) -> None:
-        """Bind the way back, from the outputs to the inputs."""
+    def _bind_backward(self) -> tuple[list[list[Any]], dict[int, Array]]:
+        """Bind the way back, from the outputs to the inputs.
+
+        Returns:
+            For each output what its gradient is added by, and the outputs that get no other one.
+        """
         graph, gradients = self.graph, self._gradients
         done: set[int] = set()  # the slots whose gradient has been begun
         seen: set[int] = set()  # the weights whose gradient has been written
         penalized = {slot for slot, _ in graph.penalties}
         readers = graph.readers()
-        self._direct: dict[int, Array] = {}  # outputs that get no gradient but the loss's
-        self._outputs: list[list[Any]] = []
+        direct: dict[int, Array] = {}
+        returned: list[list[Any]] = []
         for slot in graph.outputs:
             into: list[Any] = [gradients.get(slot), None]
-            self._outputs.append(into)
+            returned.append(into)
             if slot not in gradients:
                 continue
             if readers[slot] == 1 and slot not in penalized:
-                self._direct[slot] = gradients[slot] = gradients[slot].view()
+                direct[slot] = gradients[slot] = gradients[slot].view()
             else:
                 self._backward.append((_add if slot in done else np.copyto, into))
             done.add(slot)
@@ -277,6 +286,7 @@ class Plan:
             bound = self._bound_back(index, call, again)
             self._backward += [bound] if bound else []
             self._backward += sums
+        return returned, direct
 
     def _place(
         self, slot: Any, index: int, at: int, done: set[int], sums: list[Bound]
@@ -364,14 +374,13 @@ class Plan:
         Args:
             gradients: The loss's derivative by each output; None for an output without a loss.
         """
-        outputs = self.graph.outputs
-        for slot, arguments, gradient in zip(outputs, self._outputs, gradients, strict=True):
-            if slot in self._direct:
-                dy = np.zeros_like(arguments[0]) if gradient is None else gradient
-                for places, at in self._output_places[slot]:
-                    places[at] = dy
-            else:
+        for (arguments, direct), gradient in zip(self._outputs, gradients, strict=True):
+            if direct is None:
                 arguments[1] = 0 if gradient is None else gradient
+                continue
+            dy = np.zeros_like(arguments[0]) if gradient is None else gradient
+            for places, at in direct:
+                places[at] = dy
         for function, arguments in self._backward:
             function(*arguments)
         for gradient in self._unwritten:
@@ -387,6 +396,8 @@ class Plan:
 
     def penalty(self) -> float:
         """Return the penalties on outputs of the last `forward`, each averaged over the batch."""
+        if not self.graph.penalties:
+            return 0.0
         return sum(
             penalty(regularizer, self.values[slot]) / len(self.values[slot])
             for slot, regularizer in self.graph.penalties

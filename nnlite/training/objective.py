@@ -190,7 +190,8 @@ class Objective:
 
     def plan(self, inputs: Sequence[Array]) -> Plan:
         """Return the plan of a step on inputs of such shapes; the last few are kept."""
-        shapes = tuple(x.shape for x in inputs)
+        one = len(inputs) == 1
+        shapes = inputs[0].shape if one else tuple([x.shape for x in inputs])
         plan = self._plans.get(shapes)
         if plan is None:
             if len(self._plans) == _PLANS:
@@ -288,8 +289,10 @@ class Objective:
 
     def regularize(self) -> float:
         """Add each penalty's gradient to its weight's, and return all penalties of the step."""
-        self.add_penalty_gradients()
         assert self._step is not None  # forward came first
+        if not self._regularized:
+            return self._step.penalty()
+        self.add_penalty_gradients()
         return self.weight_penalty() + self._step.penalty()
 
     def settle_step(self) -> None:
