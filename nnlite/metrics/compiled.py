@@ -124,8 +124,9 @@ class MeanLoss(Mean):
         self.reset_state()
 
     def _add(self, total: float, count: float, per_sample: float = 1.0) -> None:
-        self._total += float(total) / per_sample
-        self._count += float(count) / per_sample
+        own = self.__dict__  # each step adds: the attributes of a metric are slow to set
+        own["_total"] += float(total) / per_sample
+        own["_count"] += float(count) / per_sample
 
     @property
     def empty(self) -> bool:
