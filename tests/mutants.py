@@ -72,7 +72,9 @@ TESTS = {
         "layers/test_user_code.py"
     ),
     "models/model.py": "models/test_functional.py layers/test_user_code.py",
-    "training/objective.py": "gradients/test_models.py layers/test_user_code.py",
+    "training/objective.py": (
+        "gradients/test_models.py layers/test_user_code.py execution/test_graph.py"
+    ),
     "utils/overrides.py": "layers/test_user_code.py",
     "utils/user_code.py": "layers/test_user_code.py",
     "layers/user_code.py": "layers/test_user_code.py",

@@ -136,7 +136,7 @@ class Plan:
                 arrays.append({"x": x, "y": y})
                 continue
             shapes = flatten(layer.output_shape_for(x), SHAPES)
-            if self._may_overwrite(call, x, shapes, readers, makers):
+            if self._may_overwrite(call, readers, makers):
                 self._in_place.add(index)
                 outputs = [x]
             else:
@@ -156,14 +156,12 @@ class Plan:
             arrays.append(made)
         return arrays
 
-    def _may_overwrite(
-        self, call: Call, x: Any, shapes: list[Any], readers: Any, makers: dict[int, Call]
-    ) -> bool:
+    def _may_overwrite(self, call: Call, readers: Any, makers: dict[int, Call]) -> bool:
         """Return whether a call's output may take the place of its input."""
         if not (call.layer.primitive and call.layer.elementwise and isinstance(call.x, Slot)):
             return False
         maker = makers.get(call.x)
-        if maker is None or maker.layer.views or readers[call.x] != 1 or shapes != [x.shape]:
+        if maker is None or maker.layer.views or readers[call.x] != 1:
             return False
         if self.graph.dtypes[call.x] != self.graph.dtypes[call.outputs[0]]:
             return False

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nnlite import Input, Layer, Model, Sequential, layers
+import nnlite
+from nnlite import Input, Layer, Model, Sequential, gradcheck, layers
 from nnlite.execution import Memory, Plan, ReferenceExecutor, infer
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
@@ -149,6 +150,33 @@ def test_an_output_without_a_loss_has_no_gradient():
         executor.backward([np.ones((4, 1), "float32"), None])
         np.testing.assert_array_equal(unused.kernel.gradient, 0)
         np.testing.assert_allclose(used.kernel.gradient[:, 0], X.sum(axis=0), rtol=1e-6)
+
+
+def test_an_output_that_nobody_reads_has_a_gradient_of_zero():
+    x = Input((4,))
+    first, _ = nnlite.ops.split(layers.Dense(4)(x), 2, axis=-1)
+    model = Model(x, layers.Dense(1)(first))
+    batch = np.random.default_rng(2).normal(size=(3, 4)).astype("float32")
+    assert_equal_bits(model, batch)
+    kernel = model.layers[1].kernel
+    np.testing.assert_array_equal(kernel.gradient[:, 2:], 0)
+    assert kernel.gradient[:, :2].all()
+
+
+def test_a_view_keeps_the_memory_of_the_gradient_that_it_shows():
+    net = Sequential([Input((3,)), layers.Dense(4), layers.Dense(4), layers.Reshape((2, 2))])
+    net.add(layers.Flatten())
+    net.add(layers.Dense(4))
+    net.add(layers.Dense(2))
+    assert_equal_bits(net)
+
+
+def test_a_loss_takes_no_logits_of_an_output_that_is_read_again():
+    x = Input((3,))
+    p = layers.Dense(1, activation="sigmoid", name="p")(x)
+    model = Model(x, [p, layers.Dense(1, name="q")(p)])
+    model.compile("sgd", ["binary_crossentropy", "mse"])
+    gradcheck.check_model(model, X, [np.array([[0.0], [1.0], [1.0], [0.0]]), X[:, :1]])
 
 
 def test_an_output_that_is_read_again_gets_both_gradients():

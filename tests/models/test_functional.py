@@ -44,6 +44,14 @@ def test_names_and_layers_are_those_of_keras():
     assert repr(model) == "<Functional name=functional, built=True>"
 
 
+def test_layers_are_listed_from_the_farthest_from_the_outputs_to_the_nearest():
+    x = Input((4,), name="x")
+    late = Dense(3, name="late")(x)
+    early = Dense(3, name="second")(Dense(3, name="first")(x))
+    model = Model(x, layers.Add(name="sum")([late, early]))
+    assert [layer.name for layer in model.layers] == ["x", "first", "late", "second", "sum"]
+
+
 def test_layers_without_a_name_are_numbered_in_the_order_of_the_model():
     x = Input((4,))
     model = Model(x, Dense(2)(Dense(3)(x)))
