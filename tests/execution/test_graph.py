@@ -44,6 +44,13 @@ def assert_equal_bits(model, *x):
         assert np.isfinite(one).all()
 
 
+def assert_inferred(model):
+    """Assert that outputs without a trace are those of the reference executor."""
+    graph = model.graph(training=False)
+    for one, other in zip(infer(graph, [X]), ReferenceExecutor(graph).forward([X]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_an_activation_takes_the_place_of_what_it_reads():
     net = Sequential([Input((3,)), layers.Dense(4, "relu"), layers.Dense(2)])
     assert decided(net) == [("", "not asked for"), ("yes", "yes"), ("", "yes")]
@@ -61,6 +68,7 @@ def test_what_two_layers_read_is_not_written_over():
     model = Model(x, layers.Add()([layers.ReLU()(z), layers.Activation("tanh")(z)]))
     assert "yes" not in [place for place, _ in decided(model)]
     assert_equal_bits(model)
+    assert_inferred(model)
 
 
 def test_an_activation_whose_derivative_reads_the_input_keeps_it():
@@ -171,6 +179,33 @@ def test_a_view_keeps_the_memory_of_the_gradient_that_it_shows():
     assert_equal_bits(net)
 
 
+def test_a_gradient_that_is_shown_and_read_again_is_no_view():
+    x = Input((3,))
+    y = layers.Dense(4)(layers.Dense(3)(x))
+    shown = layers.Dense(1)(layers.Flatten()(layers.Reshape((2, 2))(y)))
+    assert_equal_bits(Model(x, layers.Add()([shown, layers.Dense(1)(y)])))
+
+
+def test_a_weight_that_nothing_uses_has_a_gradient_of_zero():
+    class Half(Model):
+        def __init__(self):
+            super().__init__()
+            self.used, self.unused = layers.Dense(1), layers.Dense(1)
+            self.unused.build((None, 3))
+
+        def call(self, x):
+            return self.used(x)
+
+    model = Half()
+    model.compile("sgd", "mse")
+    model.train_on_batch(X, X[:, :1])
+    before = model.unused.get_weights()
+    model.unused.kernel.gradient = np.full((3, 1), 7.0)
+    model.train_on_batch(X, X[:, :1])
+    for one, other in zip(model.unused.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_loss_takes_no_logits_of_an_output_that_is_read_again():
     x = Input((3,))
     p = layers.Dense(1, activation="sigmoid", name="p")(x)
@@ -184,6 +219,7 @@ def test_an_output_that_is_read_again_gets_both_gradients():
     y = layers.Dense(3, "tanh")(x)
     model = Model(x, [y, layers.Dense(2)(y), y])
     assert_equal_bits(model)
+    assert_inferred(model)
 
 
 def test_one_array_can_be_two_inputs():

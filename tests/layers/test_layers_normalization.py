@@ -140,3 +140,16 @@ def test_rms_scaling_divides_by_the_deviation_and_subtracts_nothing():
 def test_wrong_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("axis", [1, 2, -2])
+def test_batch_normalization_along_any_axis_is_that_along_the_last(axis):
+    x = np.random.default_rng(4).normal(size=(3, 2, 4, 5))
+    layer, last = (
+        BatchNormalization(axis=axis, dtype="float64"),
+        BatchNormalization(dtype="float64"),
+    )
+    moved = np.moveaxis(x, axis, -1)
+    for training in (True, False):
+        expected = np.moveaxis(last(moved, training=training), -1, axis)
+        np.testing.assert_allclose(layer(x, training=training), expected, rtol=1e-12)
