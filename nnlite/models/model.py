@@ -177,7 +177,7 @@ class Model(Trainer):
             options = {"training": training} if takes_training else {}
             try:
                 outputs = self.call(inputs, **options)
-            except TypeError as error:
+            except (AttributeError, TypeError) as error:
                 if "KerasTensor" not in str(error):
                     raise
                 raise TypeError(

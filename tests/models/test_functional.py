@@ -251,6 +251,7 @@ def test_what_cannot_be_traced_is_refused():
     for call, message in [
         (lambda self, x: np.exp(x), "call of model 'mine' is run on tensors"),
         (lambda self, x: x if x else None, "call of model 'mine' is run on tensors"),
+        (lambda self, x: self.dense(x - x.mean()), "call of model 'mine' is run on tensors"),
         (lambda self, x: 3.0, "must return tensors"),
         (lambda self, x: Dense(2)(x), "makes layer 'dense' itself"),
     ]:
