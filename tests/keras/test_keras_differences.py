@@ -411,6 +411,26 @@ def test_clones_keep_their_class():
         assert type(copy) is (mine if k is nnlite else keras.Sequential)
 
 
+def test_integer_inputs_take_integers():
+    for k in BOTH:
+        x = k.Input((1,), dtype="int32")
+        model = k.Model(x, k.layers.Embedding(4, 1, embeddings_initializer="ones")(x))
+        if k is nnlite:
+            with pytest.raises(ValueError, match="must hold integers"):
+                model.predict(np.array([[2.5]]), verbose=0)
+        else:
+            assert model.predict(np.array([[2.5]]), verbose=0).item() == 1
+
+
+def test_training_false_holds_in_fit():
+    for k in BOTH:
+        x = k.Input((2,))
+        model = k.Model(x, k.layers.Dropout(0.999, seed=1)(x, training=False))
+        model.compile("sgd", "mse")
+        loss = model.fit(X, X, verbose=0).history["loss"][0]
+        assert (loss == 0) == (k is nnlite)
+
+
 def test_model_metrics():
     for k, names, classes in [
         (nnlite, ["loss", "mae"], ["MeanLoss", "MeanAbsoluteError"]),
@@ -693,6 +713,16 @@ def test_words_are_in_range():
     with pytest.raises(ValueError, match="takes indices from 0 to 2"):
         layers.Embedding(3, 2)(np.array([[5]]))
     assert keras.layers.Embedding(3, 2)(np.array([[5]])).shape == (1, 1, 2)
+
+
+def test_ties_go_to_the_first():
+    a, b = nnlite.Input((1,)), nnlite.Input((1,))
+    model = nnlite.Model([a, b], layers.Maximum()([a, b]))
+    one = np.ones((1, 1), "float32")
+    model([one, one], training=True)
+    assert [dx.item() for dx in model.backward(one)] == [1, 0]
+    slopes = jax.grad(lambda a, b: keras.layers.Maximum()([a, b]).sum(), (0, 1))
+    assert [dx.item() for dx in slopes(jnp.ones((1, 1)), jnp.ones((1, 1)))] == [0.5, 0.5]
 
 
 def test_samples_are_not_joined():
