@@ -266,10 +266,10 @@ class Layer(Configurable):
         own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
         cls.primitive = own and not cls.of_user
         cls.views = cls.primitive and cls.forward_view is not Layer.forward_view
-        cls.forward_names = tuple(inspect.signature(cls.forward_into).parameters)[1:]
-        back = inspect.signature(cls.backward_into).parameters
-        cls.backward_names = tuple(back)[1:]
-        cls.dx_optional = "dx" in back and back["dx"].default is None
+        cls.forward_names = _names(cls.forward_into)
+        cls.backward_names = _names(cls.backward_into)
+        optional = cls.backward_names[-len(cls.backward_into.__defaults__ or ()) :]
+        cls.dx_optional = bool(cls.backward_into.__defaults__) and "dx" in optional
         if "build" in vars(cls) and cls.builds_once:
             cls.build = _once(cls.build)  # type: ignore[method-assign]
         if overridden(cls, "forward") and not _takes(cls.forward, 3):
@@ -895,6 +895,12 @@ registry: Registry[Layer] = Registry("layer", Layer, "keras.layers")
 def empty_like(array: Any) -> Array:
     """Return a new array of the shape and type of ``array``, in rows whatever its own order is."""
     return np.empty(np.shape(array), np.asarray(array).dtype)
+
+
+def _names(function: Any) -> tuple[str, ...]:
+    """Return what a method's parameters are called; `inspect` would take a tenth of the import."""
+    code = function.__code__
+    return tuple(code.co_varnames[1 : code.co_argcount])
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:
