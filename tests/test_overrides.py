@@ -28,7 +28,17 @@ BITS = np.array([[0.0], [1.0]] * 4, "float32")
 
 # What only a user calls: nothing that nnlite does by itself stands in for one of these.
 BY_HAND = {
-    *("scratch", "get_weights", "set_weights", "count_params", "adapt", "beta", "gamma", "scale"),
+    *(
+        "rate",
+        "scratch",
+        "get_weights",
+        "set_weights",
+        "count_params",
+        "adapt",
+        "beta",
+        "gamma",
+        "scale",
+    ),
     *("fit", "evaluate", "predict", "compile", "get_layer", "pop", "load_weights", "to_json"),
     *("train_on_batch", "test_on_batch", "predict_on_batch", "metrics_names", "compiled"),
     *(

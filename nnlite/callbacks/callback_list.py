@@ -77,7 +77,7 @@ class CallbackList:
         """Call ``hook`` of every callback that overrides it, with the epoch or batch and logs.
 
         Raises:
-            TypeError: If a callback puts a name in the logs that is no string.
+            TypeError: If a callback puts a name in the logs that is not a string.
         """
         functions = self._hooks[hook]
         if not functions:

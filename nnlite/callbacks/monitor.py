@@ -69,7 +69,7 @@ class MonitorCallback(Callback):
         """Be told the names that the logs are going to have, before the first epoch.
 
         Args:
-            names: They.
+            names: The names.
             complete: Whether nobody can add another.
 
         Raises:

@@ -1,4 +1,4 @@
-"""TerminateOnNaN: training ends when the loss is no finite number."""
+"""TerminateOnNaN: training ends when the loss is not finite."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TerminateOnNaN(Callback):
     """Ends training after a batch whose loss is NaN or infinite.
 
     Args:
-        raise_error: Whether to raise an error in the place of ending as usual, so that no
+        raise_error: Whether to raise an error instead of ending as usual, so that no
             callback's ``on_train_end`` is called.
 
     Raises:

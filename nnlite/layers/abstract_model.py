@@ -48,6 +48,10 @@ class AbstractModel(Layer):
         """The layers that the model is made of."""
         raise NotImplementedError
 
+    def attributes(self) -> dict[str, list[Layer]]:
+        """Return the layers that attributes of a subclass hold, by name."""
+        raise NotImplementedError
+
     @property
     def output_names(self) -> list[str]:
         """The names of the layers that put out the outputs."""

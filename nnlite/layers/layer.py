@@ -785,7 +785,7 @@ class Layer(Configurable):
         Args:
             x: A batch, or a `KerasTensor`; for a layer of several inputs a list of them.
             training: Whether to compute as in training. On tensors None leaves that to the model.
-            mask: None: no layer takes one by hand.
+            mask: Only None is taken: in a model, masks go along by themselves.
 
         Raises:
             TypeError: If ``x`` is not numeric, or there is a mask.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.backend.structure_cache import invalidate, per_structure
+from nnlite.backend.structure_cache import invalidate, per_structure, without_memo
 from nnlite.backend.variables import Variable
 from nnlite.execution import Graph, ReferenceExecutor, infer
 from nnlite.layers.activations import ActivationLayer
@@ -30,6 +31,8 @@ from nnlite.version import __version__
 __all__ = ["Model"]
 
 Array = NDArray[Any]
+
+_NO_ATTRIBUTES = ("cache", "_traced")  # what a model itself keeps of its layers
 
 
 class Model(Trainer):
@@ -91,6 +94,8 @@ class Model(Trainer):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.tracks_layers = overridden(cls, "call")
+        if cls.tracks_layers and "build" in vars(cls):
+            cls.build = _and_traced(cls.build)  # type: ignore[method-assign]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Model:
         """Make a functional model of ``Model(inputs, outputs)``."""
@@ -112,6 +117,7 @@ class Model(Trainer):
         #: The tensors of inputs and outputs, outside of training and in it.
         self._tensors: dict[bool, tuple[Any, Any]] = {}
         self._connected = False  # by Model(inputs, outputs)
+        self._traced: list[Layer] = []  # the layers that there were when `call` was last run
         super().__init__(name=name, **kwargs)
         if inputs is not None or outputs is not None:
             self._connect(inputs, outputs)
@@ -303,8 +309,20 @@ class Model(Trainer):
         """Return the layers of the model that compute something."""
         if self._connected:
             return [layer for layer in self.layers if not isinstance(layer, InputLayer)]
-        held = self.__dict__.get("attribute_layers", {})
-        return list(dict.fromkeys(layer for layers in held.values() for layer in layers))
+        return list(
+            dict.fromkeys(layer for layers in self.attributes().values() for layer in layers)
+        )
+
+    def attributes(self) -> dict[str, list[Layer]]:
+        """Return the layers that attributes of a subclass hold, lists and dicts too, by name."""
+        if not self.tracks_layers:
+            return {}
+        held = {
+            name: [layer for layer in _layers_within(value) if layer is not self]
+            for name, value in without_memo(vars(self)).items()
+            if name not in _NO_ATTRIBUTES
+        }
+        return {name: layers for name, layers in held.items() if layers}
 
     @property
     def layers(self) -> list[Layer]:
@@ -362,14 +380,16 @@ class Model(Trainer):
         layer.name_settled = True
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self.tracks_layers and name != "cache":
-            held = [layer for layer in _layers_within(value) if layer is not self]
-            known = self.__dict__.setdefault("attribute_layers", {})
-            if held or name in known:
-                known.pop(name, None)
-                known.update({name: held} if held else {})
-                invalidate()
+        old = self.__dict__.get(name)
         super().__setattr__(name, value)
+        if self.tracks_layers and name not in _NO_ATTRIBUTES and [*_layers_within([old, value])]:
+            invalidate()
+
+    def _follow_attributes(self) -> None:
+        """Let `call` be run anew where attributes have come to hold other layers since."""
+        if self._tensors and self._traced != self.sublayers():
+            self._tensors, self.built = {}, False
+            invalidate()
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer of a name, or at an index of `layers`.
@@ -456,6 +476,7 @@ class Model(Trainer):
             for layer in fresh:
                 layer.forget_weights()
             raise
+        self._traced = list(self.sublayers())
         self._name_layers()
         self.input_shape = shape
         self.built = True
@@ -698,6 +719,18 @@ class Model(Trainer):
         print_summary(
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
+
+
+def _and_traced(build: Callable[..., None]) -> Callable[..., None]:
+    """Make a user's `build`, which makes layers, one that lets `call` be traced at its end."""
+
+    @functools.wraps(build)
+    def build_and_trace(self: Model, input_shape: Any = None) -> None:
+        if not self.built:
+            build(self, input_shape)
+            Model.build(self, input_shape)  # which does nothing if the user's has called it
+
+    return build_and_trace
 
 
 def _holds_arrays(x: Any) -> bool:

@@ -268,7 +268,7 @@ def attributes(layer: Layer) -> list[tuple[str, Layer]]:
     own = without_memo(vars(layer))
     if isinstance(layer, AbstractModel):  # beside what a trainer keeps
         # Keras also goes through the property `layers`, when its name's place has come.
-        own = {"layers": layer.layers} | {name: own[name] for name in own["attribute_layers"]}
+        own = {"layers": layer.layers} | {name: own[name] for name in layer.attributes()}
     for name, value in sorted(own.items(), key=lambda pair: (pair[0].startswith("_"), pair[0])):
         public = name.lstrip("_")
         if isinstance(inspect.getattr_static(type(layer), public, None), property):

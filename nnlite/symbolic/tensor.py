@@ -86,6 +86,13 @@ class KerasTensor:
     def __float__(self) -> float:
         raise TypeError(_NO_NUMBERS)
 
+    def __eq__(self, other: object) -> bool:
+        if other is None or isinstance(other, KerasTensor):
+            return self is other
+        raise TypeError(_NO_NUMBERS)
+
+    __hash__ = object.__hash__
+
     # ---- operators ------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Any:

@@ -349,7 +349,9 @@ class Predictor(AbstractModel):
             x: The inputs.
             like: Samples that the model will take, if it has met none yet.
         """
-        if not self.sublayers():
+        if self.tracks_layers:
+            self._follow_attributes()
+        elif not self.sublayers():
             raise ValueError("The model is empty: add layers first, Sequential([Dense(1)]).")
         if type(x) is not np.ndarray or self._ends()[0] is not None:
             structure, x = self._input_structure(x), self._arranged_input(name, x)
@@ -414,6 +416,8 @@ class Predictor(AbstractModel):
             TypeError: If ``x`` is not numeric.
             ValueError: If its shape does not fit the model.
         """
+        if self.tracks_layers:
+            self._follow_attributes()
         if any_symbolic(x) or mask is not None:
             return super().__call__(x, training, mask)
         if type(x) is not np.ndarray or self._ends()[0] is not None:
@@ -425,6 +429,10 @@ class Predictor(AbstractModel):
         if dtype.kind != "f":
             check_entries("x", x, dtype)
         return super().__call__(x, training)
+
+    def _follow_attributes(self) -> None:
+        """Take note of layers that attributes of a subclass have come to hold."""
+        raise NotImplementedError
 
     def graph(self, training: bool) -> Graph:
         """Return the calls of the layers in order; see `nnlite.Model.graph`."""

@@ -72,7 +72,8 @@ class Trainer(DataAdapter):
         "settle": "its layers define settle(self).",
         "compute_mask": "its layers define compute_mask(self, inputs, previous_mask).",
         **dict.fromkeys(
-            ("final_activation", "add_to", "graph", "calls"), "nnlite itself finds it out."
+            ("final_activation", "add_to", "graph", "calls", "attributes"),
+            "nnlite itself finds it out.",
         ),
         **dict.fromkeys(
             ("input_structure", "output_structure", "step_penalty", "activity_penalty"),

@@ -177,3 +177,17 @@ def test_a_mask_of_the_batch_s_size_fits_no_other_batch():
 def test_wrong_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_another_rate_holds_from_the_next_call_on():
+    drop = Dropout(0.5, seed=1)
+    model = Sequential([Input((1000,)), drop])
+    x = np.ones((4, 1000), "float32")
+    for rate in (0.5, 0.0, 0.9):
+        drop.rate = rate
+        y = model(x, training=True)
+        assert (y == 0).mean() == pytest.approx(rate, abs=0.05)
+        np.testing.assert_allclose(y[y != 0], 1 / (1 - rate), rtol=1e-3)
+    with pytest.raises(ValueError, match="rate"):
+        drop.rate = 2.0
+    assert drop.rate == 0.9

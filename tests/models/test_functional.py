@@ -182,7 +182,7 @@ def test_shapes_that_do_not_fit_are_refused_where_they_meet():
 
 def test_tensors_have_no_numbers():
     x = Input((4,))
-    for use in (np.exp, np.asarray, bool, len, list, float):
+    for use in (np.exp, np.asarray, bool, len, list, float, lambda t: t == 3):
         with pytest.raises(TypeError, match=r"KerasTensor|float"):
             use(x)
 
@@ -240,6 +240,52 @@ def test_a_subclass_of_several_inputs_and_outputs():
     made = model({"a": X, "b": 2 * X})
     np.testing.assert_allclose(made["sum"], model.dense(3 * X), rtol=1e-6)
     np.testing.assert_allclose(made["product"], model.dense(2 * X * X), rtol=1e-5)
+
+
+def test_layers_may_be_appended_and_made_in_build():
+    class Appended(Model):
+        def __init__(self):
+            super().__init__()
+            self.blocks = []
+            for _ in range(2):
+                self.blocks.append(Dense(4))
+
+        def call(self, x):
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    model = Appended()
+    np.testing.assert_allclose(model(X), model.blocks[1](model.blocks[0](X)), rtol=1e-6)
+    for calls_super in (False, True):
+
+        class Built(Model):
+            def build(self, input_shape):
+                self.dense = Dense(input_shape[-1] // 2)
+                if calls_super:  # noqa: B023
+                    super().build(input_shape)
+
+            def call(self, x):
+                return self.dense(x)
+
+        model = Built()
+        assert model.predict(X).shape == (6, 2)
+        assert len(model.weights) == 2
+
+
+def test_another_layer_in_an_attribute_is_used():
+    model = Residual()
+    first = model.predict(X)
+    model.blocks[1] = Dense(4, kernel_initializer="zeros")  # in a list that is there already
+    np.testing.assert_array_equal(model.predict(X), X)
+    assert len(model.layers) == 3
+    model.drop = layers.GaussianNoise(0.0)
+    assert [type(layer).__name__ for layer in model.layers] == ["Dense", "Dense", "GaussianNoise"]
+    np.testing.assert_array_equal(model(X, training=True), X)
+    model.compile("sgd", "mse")
+    model.fit(X, 2 * X, verbose=0)
+    assert (model.predict(X) != X).any()
+    assert (model.predict(X) != first).any()
 
 
 def test_what_cannot_be_traced_is_refused():

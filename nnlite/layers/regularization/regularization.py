@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import regularizers
+from nnlite.backend.structure_cache import invalidate
 from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.layers.reshaping.reshaping import check_data_format, check_integers
 from nnlite.random import new_generator
@@ -85,7 +86,7 @@ class MaskLayer(NoiseLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.rate = check_fraction("rate", rate, including_one=True)
+        self.rate = rate
         self.noise_shape: Shape | None = None
         if noise_shape is not None:
             self.noise_shape = check_integers("noise_shape", noise_shape, or_none=True)
@@ -94,7 +95,27 @@ class MaskLayer(NoiseLayer):
                     "noise_shape must hold positive integers, or None for the input's size. "
                     f"Received: noise_shape={noise_shape!r}"
                 )
-        self._threshold = round(self.rate * _DRAWS)
+
+    @property
+    def rate(self) -> float:
+        """The probability; another one can be assigned, and holds from the next call on.
+
+        Raises:
+            TypeError: On assigning what is no number.
+            ValueError: On assigning a number outside [0, 1].
+        """
+        return self._rate
+
+    @rate.setter
+    def rate(self, value: float) -> None:
+        rate = check_fraction("rate", value, including_one=True)
+        self._derive(rate)
+        self._rate = rate
+        invalidate()
+
+    def _derive(self, rate: float) -> None:
+        """Compute what follows from the rate."""
+        self._threshold = round(rate * _DRAWS)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``.
@@ -159,14 +180,8 @@ class Dropout(MaskLayer):
     array([[0., 0., 2., 2.]], dtype=float32)
     """
 
-    def __init__(
-        self,
-        rate: float,
-        noise_shape: Sequence[int | None] | None = None,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(rate, noise_shape, seed, **kwargs)
+    def _derive(self, rate: float) -> None:
+        super()._derive(rate)
         kept = _DRAWS - self._threshold
         self._scale = _DRAWS / kept if kept else 0.0
 
@@ -325,20 +340,14 @@ class AlphaDropout(MaskLayer):
 
     _LIMIT = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717
 
-    def __init__(
-        self,
-        rate: float,
-        noise_shape: Sequence[int | None] | None = None,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(rate, noise_shape, seed, **kwargs)
-        p = self._threshold / _DRAWS
+    def _derive(self, rate: float) -> None:
+        p = round(rate * _DRAWS) / _DRAWS
         if p == 1:
             raise ValueError(
                 "rate must lie in [0, 1), and below 1 by 1 / 65,536: of inputs that are all "
                 f"dropped none keeps its variance. Received: rate={rate}"
             )
+        super()._derive(rate)
         self._factor = ((1 - p) * (1 + p * self._LIMIT**2)) ** -0.5
         self._dropped = self._factor * self._LIMIT * (1 - p)  # a l + b
 
