@@ -242,11 +242,13 @@ MADE = {
     "Reshape": lambda cls: cls((2, 2)),
     "Threshold": lambda cls: cls(0.1, 0.0),
     **{f"SpatialDropout{n}D": lambda cls, n=n: cls(0.3, seed=1) for n in (1, 2, 3)},
+    **{f"Conv{n}D": lambda cls: cls(2, 2, padding="same") for n in (1, 2, 3)},
+    **{f"{k}Pooling{n}D": lambda cls: cls(1) for k in ("Average", "Max") for n in (1, 2, 3)},
 }
 SHAPES = {
-    "SpatialDropout1D": (2, 2),
-    "SpatialDropout2D": (2, 1, 2),
-    "SpatialDropout3D": (1, 2, 1, 2),
+    f"{name}{n}D": shape
+    for name in ("SpatialDropout", "Conv", "AveragePooling", "MaxPooling")
+    for n, shape in enumerate([(2, 2), (2, 1, 2), (1, 2, 1, 2)], start=1)
 }
 LAYERS = [
     cls

@@ -33,6 +33,7 @@ from nnlite.layers.activations import (
     Threshold,
 )
 from nnlite.layers.activations.prelu import PReLU
+from nnlite.layers.convolution import Conv1D, Conv2D, Conv3D
 from nnlite.layers.core import Activation, Dense, Embedding, Input, InputLayer, Masking
 from nnlite.layers.layer import Layer, registry
 from nnlite.layers.merging import (
@@ -59,6 +60,14 @@ from nnlite.layers.normalization.layer_normalization import (
     RMSNormalization,
     UnitNormalization,
 )
+from nnlite.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+)
 from nnlite.layers.preprocessing.scaling import Normalization, Rescaling
 from nnlite.layers.regularization.regularization import (
     ActivityRegularization,
@@ -75,6 +84,11 @@ from nnlite.serialization.objects import serialize_keras_object as serialize
 
 deserialize = registry.deserialize
 
+# Keras's other names.
+AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
+MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
+
 __all__ = [
     "CELU",
     "ELU",
@@ -87,8 +101,20 @@ __all__ = [
     "Add",
     "AlphaDropout",
     "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "AvgPool1D",
+    "AvgPool2D",
+    "AvgPool3D",
     "BatchNormalization",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "Convolution1D",
+    "Convolution2D",
+    "Convolution3D",
     "Dense",
     "Dot",
     "Dropout",
@@ -110,6 +136,12 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "Masking",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPool3D",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Minimum",
     "Mish",
