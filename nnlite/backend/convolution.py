@@ -23,7 +23,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-__all__ = ["BUDGET", "Windows", "gather", "kernel_gradient", "scatter", "windows"]
+__all__ = [
+    "BUDGET",
+    "Windows",
+    "gather",
+    "kernel_gradient",
+    "scatter",
+    "transposed_windows",
+    "windows",
+]
 
 Array = NDArray[Any]
 
@@ -132,6 +140,43 @@ def windows(
     return Windows(sizes, kernel, strides, dilation, tuple(before), tuple(counts))
 
 
+@functools.lru_cache(maxsize=256)
+def transposed_windows(
+    counts: tuple[int, ...],
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilation: tuple[int, ...],
+    padding: str,
+    more: tuple[int | None, ...],
+) -> Windows:
+    """Return the windows of a transposed convolution, which lie on its output.
+
+    Args:
+        counts: The sizes of its input: each entry has a window.
+        kernel: The number of entries of a window, on each axis.
+        strides: How far the next window is.
+        dilation: How far the next entry within a window is.
+        padding: ``"valid"`` for an output that all of each window lies in, ``"same"`` for one of
+            as many strides as there are windows.
+        more: How much longer the output is than the least that ``padding`` asks for.
+
+    >>> transposed_windows((3,), (3,), (2,), (1,), "same", (None,))
+    Windows(sizes=(6,), kernel=(3,), strides=(2,), dilation=(1,), before=(0,), counts=(3,))
+    """
+    sizes, before = [], []
+    for n, k, s, d, longer in zip(counts, kernel, strides, dilation, more, strict=True):
+        extent = d * (k - 1) + 1
+        if padding == "valid":
+            size = (n - 1) * s + extent + (max(s - extent, 0) if longer is None else longer)
+            cut = 0
+        else:
+            size = n * s if longer is None else (n - 1) * s + extent % 2 + longer
+            cut = max(extent - 1 - (size - (n - 1) * s + extent - 1) // 2, 0)
+        sizes.append(size)
+        before.append(cut)
+    return Windows(tuple(sizes), kernel, strides, dilation, tuple(before), counts)
+
+
 def parts(samples: int, step: int) -> Iterator[slice]:
     """Yield the parts of a batch, ``step`` samples each."""
     for start in range(0, samples, step):
@@ -217,3 +262,49 @@ def scatter(windows: Windows, dy: Array, kernel: Array, dx: Array, partial: Arra
     ):
         rows.dot(entry.T, part)
         dx[image] += added[own]
+
+
+def depthwise(windows: Windows, x: Array, kernel: Array, y: Array, partial: Array) -> None:
+    """Write the windows of each channel times that channel's kernels into ``y``.
+
+    Args:
+        windows: The windows.
+        x: The image.
+        kernel: The kernels, (sizes..., channels, kernels of a channel).
+        y: The output, (samples, counts..., channels, kernels of a channel).
+        partial: An array of the shape of ``y`` without the last axis.
+    """
+    for at, entries in enumerate(_of_each_kernel(kernel)):
+        out = y[..., at]
+        out.fill(0)
+        for (image, own), entry in zip(windows.taps, entries, strict=True):
+            out[own] += np.multiply(x[image], entry, out=partial[own])
+
+
+def depthwise_back(
+    windows: Windows,
+    dy: Array,
+    x: Array,
+    kernel: Array,
+    partial: Array,
+    gradient: Array | None,
+    dx: Array | None,
+) -> None:
+    """Go back over `depthwise`: add to the kernels' ``gradient``, and write ``dx``."""
+    if dx is not None:
+        dx.fill(0)
+    for at, entries in enumerate(_of_each_kernel(kernel)):
+        d = dy[..., at]
+        for number, ((image, own), entry) in enumerate(zip(windows.taps, entries, strict=True)):
+            if gradient is not None:
+                each = np.multiply(x[image], d[own], out=partial[own])
+                place = (*np.unravel_index(number, windows.kernel), slice(None), at)
+                gradient[place] += np.add.reduce(each, axis=tuple(range(each.ndim - 1)))
+            if dx is not None:
+                dx[image] += np.multiply(d[own], entry, out=partial[own])
+
+
+def _of_each_kernel(kernel: Array) -> Iterator[Array]:
+    """Yield the kernels of all channels, (entries, channels), one of each channel at a time."""
+    for at in range(kernel.shape[-1]):
+        yield kernel[..., at].reshape(-1, kernel.shape[-2])

@@ -79,20 +79,22 @@ class Windowed(Spatial):
         """
         sizes, channels = self._split(shape)
         known = self._joined(1, [1 if size is None else size for size in sizes], channels)
-        pairs = zip(sizes, self._windows(known).counts, strict=True)
+        pairs = zip(sizes, self._output_sizes(self._windows(known)), strict=True)
         counts = [None if size is None else count for size, count in pairs]
         if any(count is not None and count < 1 for count in counts):
             raise ValueError(
-                f"Layer {self.name!r} has windows larger than its input. Make them smaller, or "
-                f"give padding='same'. Received: windows of {self._window()} entries that are "
-                f"{self.dilation_rate} apart, input_shape={shape}"
+                f"Layer {self.name!r} would have an empty output: its windows are larger than its "
+                f"input. Make them smaller, or give padding='same'. Received: windows of "
+                f"{self._window()} entries, {self.dilation_rate} apart, input_shape={shape}"
             )
         return counts
 
-    def _step(self, found: Windows, x_shape: tuple[int, ...]) -> int:
-        """Return how many samples are computed at once."""
-        _, channels = self._split(x_shape)
-        return found.samples_at_once(x_shape[0], channels, np.dtype(self.dtype).itemsize)
+    def _output_sizes(self, found: Windows) -> tuple[int, ...]:
+        return found.counts
+
+    def _step(self, found: Windows, samples: int, channels: int) -> int:
+        """Return how many samples are computed at once; ``channels`` are the image's."""
+        return found.samples_at_once(samples, channels, np.dtype(self.dtype).itemsize)
 
 
 def check_padding(padding: Any, known: tuple[str, ...] = ("valid", "same")) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
+from nnlite.backend.variables import Variable
 from nnlite.layers.activations.activated import Activated
 from nnlite.layers.layer import Shape, ones
 from nnlite.layers.reshaping.reshaping import check_data_format
@@ -88,12 +89,16 @@ class Convolving(Windowed, Activated):
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Return those of a part of the batch: the columns, and the padded image if it is one."""
-        found, (_, channels) = self._windows(shape), self._split(shape)
-        step = self._step(found, shape)
+        found, channels = self._windows(shape), self._image_channels(shape)
+        step = self._step(found, shape[0], channels)
         columns = step * math.prod((*found.counts, *found.kernel, channels))
         copied = found.padded != found.sizes or not self._is_last
         padded = (step, *found.padded, channels) if copied else (0,)
         return {"columns": ((columns,), self.dtype), "padded": (padded, self.dtype)}
+
+    def _image_channels(self, shape: Shape) -> int:
+        """Return the number of channels of what the windows lie on, for an input of ``shape``."""
+        return int(self._split(shape)[1])
 
     def _add_named(self, name: str, shape: Any, prefix: str) -> Any:
         """Return a new weight, whose initializer, regularizer and constraint have a prefix."""
@@ -106,6 +111,12 @@ class Convolving(Windowed, Activated):
         filters = self._split(z_shape)[1]
         self.bias: Any = self._add_named("bias", (filters,), "bias") if self.use_bias else None
         self.activation.ensure_built(z_shape)
+
+    def _adopt(self, kernel: Variable, bias: Variable | None) -> None:
+        """Take up the weights of another layer, which this one is a stage of."""
+        self.kernel, self.bias = kernel, bias
+        self._variables = [kernel] if bias is None else [kernel, bias]
+        self.built = True
 
     def _bias_gradient(self, dy: Array) -> None:
         """Fill dJ/db, the sums of ``dy`` over all but the channels, if there is a bias."""

@@ -120,9 +120,8 @@ class Conv(Convolving):
     def forward_into(self, x: Array, y: Array, columns: Array, padded: Array) -> None:
         """Write z, the columns of x times W, into ``y``."""
         found, kernel = self._windows(x.shape), self.kernel.value
-        step = self._step(found, x.shape)
         x, y = self._channels_last(x), self._channels_last(y)
-        for part in parts(len(x), step):
+        for part in parts(len(x), self._step(found, len(x), x.shape[-1])):
             image = pad(found, x[part], padded)
             for taken, made in self._groups(x.shape[-1]):
                 rows = gather(found, image[..., taken], columns)
@@ -135,10 +134,9 @@ class Conv(Convolving):
     ) -> None:
         """Fill dJ/dW, columns of x times dy, and dJ/db, and write dJ/dx."""
         found, kernel = self._windows(x.shape), self.kernel
-        step = self._step(found, x.shape)
         x, dy = self._channels_last(x), self._channels_last(dy)
         dx = None if dx is None else self._channels_last(dx)
-        for part in parts(len(x), step):
+        for part in parts(len(x), self._step(found, len(x), x.shape[-1])):
             if self._trainable:
                 image = pad(found, x[part], padded)
                 for taken, made in self._groups(x.shape[-1]):

@@ -74,14 +74,14 @@ class MaxPooling(Pooling):
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Return those of a part of the batch: which windows' maximum is where, or still sought."""
         found, (_, channels) = self._windows(shape), self._split(shape)
-        part = (self._step(found, shape), *found.counts, channels)
+        part = (self._step(found, shape[0], channels), *found.counts, channels)
         return {"hit": (part, bool), "sought": (part, bool), "added": (part, self.dtype)}
 
     def forward_into(self, x: Array, y: Array) -> None:
         """Write the largest entry of each window into ``y``."""
-        found, step = self._windows(x.shape), self._step(self._windows(x.shape), x.shape)
+        found = self._windows(x.shape)
         x, y = self._channels_last(x), self._channels_last(y)
-        for part in parts(len(x), step):
+        for part in parts(len(x), self._step(found, len(x), x.shape[-1])):
             image, largest = x[part], y[part]
             largest.fill(-np.inf)
             for entry, own in found.taps:
@@ -91,10 +91,10 @@ class MaxPooling(Pooling):
         self, dy: Array, x: Array, y: Array, hit: Array, sought: Array, added: Array, dx: Array
     ) -> None:
         """Write ``dy`` to the place of each window's first largest entry, and add it up there."""
-        found, step = self._windows(x.shape), self._step(self._windows(x.shape), x.shape)
+        found = self._windows(x.shape)
         x, y, dy, dx = (self._channels_last(array) for array in (x, y, dy, dx))
         dx.fill(0)
-        for part in parts(len(x), step):
+        for part in parts(len(x), self._step(found, len(x), x.shape[-1])):
             image, largest, gradient = x[part], y[part], dy[part]
             hit, sought, added = hit[: len(image)], sought[: len(image)], added[: len(image)]
             sought.fill(True)
@@ -110,9 +110,9 @@ class AveragePooling(Pooling):
 
     def forward_into(self, x: Array, y: Array) -> None:
         """Write the mean of each window into ``y``."""
-        found, step = self._windows(x.shape), self._step(self._windows(x.shape), x.shape)
+        found = self._windows(x.shape)
         x, y = self._channels_last(x), self._channels_last(y)
-        for part in parts(len(x), step):
+        for part in parts(len(x), self._step(found, len(x), x.shape[-1])):
             image, mean = x[part], y[part]
             mean.fill(0)
             for entry, own in found.taps:
@@ -122,15 +122,15 @@ class AveragePooling(Pooling):
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Return the one of the shares of a part of the batch."""
         found, (_, channels) = self._windows(shape), self._split(shape)
-        part = (self._step(found, shape), *found.counts, channels)
+        part = (self._step(found, shape[0], channels), *found.counts, channels)
         return {"shares": (part, self.dtype)}
 
     def backward_into(self, dy: Array, shares: Array, dx: Array) -> None:
         """Write the sum of the shares that an entry has of the means of its windows."""
-        found, step = self._windows(dx.shape), self._step(self._windows(dx.shape), dx.shape)
+        found = self._windows(dx.shape)
         dy, dx = self._channels_last(dy), self._channels_last(dx)
         dx.fill(0)
-        for part in parts(len(dx), step):
+        for part in parts(len(dx), self._step(found, len(dx), dx.shape[-1])):
             share = shares[: len(dx[part])]
             np.divide(dy[part], found.inside.astype(self.dtype), out=share)
             for entry, own in found.taps:
