@@ -453,6 +453,7 @@ class DataAdapter:
         model = self.model
         if not model.built or model.tracks_layers or self.ends()[0] is not None:
             return None, None
+        assert model.input_shape is not None  # it is built
         shape, dtype = model.input_shape[1:], self.input_types()[0]
         return (shape, dtype) if dtype.kind == "f" and shape else (None, None)
 
