@@ -96,6 +96,12 @@ class Windows:
         return found
 
     @functools.cached_property
+    def tile(self) -> bool:
+        """Whether each entry of the image lies in just one window."""
+        pairs = zip(self.counts, self.strides, strict=True)
+        return self.kernel == self.strides and self.sizes == tuple(n * s for n, s in pairs)
+
+    @functools.cached_property
     def inside(self) -> Array:
         """How many entries of each window lie in the image, (counts..., 1)."""
         number = np.zeros((1, *self.counts, 1))
@@ -203,23 +209,19 @@ def gather(windows: Windows, padded: Array, columns: Array) -> Array:
         columns: A vector to hold the matrix.
     """
     rank, channels = len(windows.kernel), padded.shape[-1]
-    view = sliding_window_view(padded, windows.extents, axis=tuple(range(1, rank + 1)))  # type: ignore[call-overload]
-    starts = (slice(0, n * s, s) for n, s in zip(windows.counts, windows.strides, strict=True))
-    view = view[(slice(None), *starts, ..., *(slice(None, None, d) for d in windows.dilation))]
+    view = sliding_window_view(padded, windows.extents, axis=tuple(range(1, rank + 1)))
+    starts = [slice(0, n * s, s) for n, s in zip(windows.counts, windows.strides, strict=True)]
+    apart = [slice(None, None, d) for d in windows.dilation]
+    view = view[(slice(None), *starts, slice(None), *apart)]
     batch, inner = (*range(rank + 1),), (*range(rank + 2, 2 * rank + 2), rank + 1)
-    rows = len(padded) * math.prod(windows.counts)
+    turned = channels < _FEW
+    view = view.transpose(*inner, *batch) if turned else view.transpose(*batch, *inner)
+    if not view.flags.c_contiguous:  # as it is for a kernel of one entry, or of the image's size
+        matrix = columns[: view.size].reshape(view.shape)
+        np.copyto(matrix, view)
+        view = matrix
     width = math.prod(windows.kernel) * channels
-    if channels < _FEW:
-        view = view.transpose(*inner, *batch)
-        matrix = columns[: rows * width]
-        np.copyto(matrix.reshape(view.shape), view)
-        return matrix.reshape(width, rows).T
-    view = view.transpose(*batch, *inner)
-    if view.flags.c_contiguous:  # a kernel of one entry, or one of the image's size
-        return view.reshape(rows, width)
-    matrix = columns[: rows * width]
-    np.copyto(matrix.reshape(view.shape), view)
-    return matrix.reshape(rows, width)
+    return view.reshape(width, -1).T if turned else view.reshape(-1, width)
 
 
 def product(a: Array, b: Array, y: Array) -> None:
@@ -298,8 +300,8 @@ def depthwise_back(
         for number, ((image, own), entry) in enumerate(zip(windows.taps, entries, strict=True)):
             if gradient is not None:
                 each = np.multiply(x[image], d[own], out=partial[own])
-                place = (*np.unravel_index(number, windows.kernel), slice(None), at)
-                gradient[place] += np.add.reduce(each, axis=tuple(range(each.ndim - 1)))
+                total = np.add.reduce(each, axis=tuple(range(each.ndim - 1)))
+                gradient.reshape(-1, *gradient.shape[-2:])[number, :, at] += total
             if dx is not None:
                 dx[image] += np.multiply(d[own], entry, out=partial[own])
 

@@ -246,7 +246,7 @@ class SeparableConv(Convolving):
         self.pointwise_constraint = constraints.get(pointwise_constraint)
         self.activation = activation
         first, second = self._parts
-        same = {"data_format": self.data_format, "dtype": self.dtype}
+        same: Any = {"data_format": self.data_format, "dtype": self.dtype}
         self._depthwise = first(
             self.kernel_size,
             self.strides,

@@ -133,15 +133,42 @@ class GlobalMaxPooling3D(GlobalMaxPooling):
 
 @registry.register("GlobalAvgPool1D")
 class GlobalAveragePooling1D(GlobalAveragePooling):
-    """The mean of each channel of a sequence.
+    """The mean of each channel of a sequence, over the steps that count if there is a mask.
 
-    See `GlobalPooling` for the arguments.
+    See `GlobalPooling` for the arguments. The mean of no steps at all is 0.
 
     >>> GlobalAveragePooling1D()(np.array([[[1.0, 5.0], [3.0, 2.0]]]))
     array([[2. , 3.5]], dtype=float32)
     """
 
     rank = 1
+    supports_masking = True
+
+    def forward_into(self, x: Array, y: Array, mask: Array | None) -> None:
+        """Write the mean of each channel into ``y``."""
+        if mask is None:
+            super().forward_into(x, y)
+        else:
+            counts, number = self._counted(mask)
+            np.add.reduce(x, self._axes, keepdims=self.keepdims, where=counts, out=y)
+            y /= number.reshape(len(y), *(1,) * (y.ndim - 1))
+
+    def backward_into(self, dy: Array, dx: Array, mask: Array | None) -> None:
+        """Write dJ/dy, divided by the number of entries, to each of those that count."""
+        if mask is None:
+            super().backward_into(dy, dx)
+        else:
+            counts, number = self._counted(mask)
+            np.multiply(counts, self._kept(dy, dx) / number, out=dx)
+
+    def _counted(self, mask: Array) -> tuple[Array, Array]:
+        """Return a mask with an axis for channels, and how many steps count, but 1 for none."""
+        counts = np.expand_dims(mask, -1 if self._is_last else 1)
+        number = np.add.reduce(counts, axis=self._axes, keepdims=True, dtype=self.dtype)
+        return counts, np.maximum(number, 1)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """Return None: there are no steps any more."""
 
 
 @registry.register("GlobalAvgPool2D")

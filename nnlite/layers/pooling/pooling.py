@@ -72,10 +72,11 @@ class MaxPooling(Pooling):
     """Base class of poolings that take the largest entry, and give its first place dJ/dy."""
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return those of a part of the batch: which windows' maximum is where, or still sought."""
+        """Return those of a part of the batch: which windows' maximum is found, and what of dy."""
         found, (_, channels) = self._windows(shape), self._split(shape)
         part = (self._step(found, shape[0], channels), *found.counts, channels)
-        return {"hit": (part, bool), "sought": (part, bool), "added": (part, self.dtype)}
+        given = (part, self.dtype)
+        return {"hit": (part, bool), "given": given, "left": given}
 
     def forward_into(self, x: Array, y: Array) -> None:
         """Write the largest entry of each window into ``y``."""
@@ -88,21 +89,25 @@ class MaxPooling(Pooling):
                 np.maximum(largest[own], image[entry], out=largest[own])
 
     def backward_into(
-        self, dy: Array, x: Array, y: Array, hit: Array, sought: Array, added: Array, dx: Array
+        self, dy: Array, x: Array, y: Array, hit: Array, given: Array, left: Array, dx: Array
     ) -> None:
         """Write ``dy`` to the place of each window's first largest entry, and add it up there."""
         found = self._windows(x.shape)
         x, y, dy, dx = (self._channels_last(array) for array in (x, y, dy, dx))
-        dx.fill(0)
         for part in parts(len(x), self._step(found, len(x), x.shape[-1])):
-            image, largest, gradient = x[part], y[part], dy[part]
-            hit, sought, added = hit[: len(image)], sought[: len(image)], added[: len(image)]
-            sought.fill(True)
+            image, largest, gradient = x[part], y[part], dx[part]
+            hit, given, left = (array[: len(image)] for array in (hit, given, left))
+            np.copyto(left, dy[part])  # what no entry has got yet
+            if not found.tile:
+                gradient.fill(0)
             for entry, own in found.taps:
                 np.equal(image[entry], largest[own], out=hit[own])
-                hit[own] &= sought[own]
-                sought[own] ^= hit[own]
-                dx[part][entry] += np.multiply(gradient[own], hit[own], out=added[own])
+                np.multiply(left[own], hit[own], out=given[own])
+                if found.tile:
+                    gradient[entry] = given
+                else:
+                    gradient[entry] += given[own]
+                left[own] -= given[own]
 
 
 class AveragePooling(Pooling):
