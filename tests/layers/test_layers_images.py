@@ -26,10 +26,8 @@ def by_definition(x, kernel, strides, dilation, before, counts):
     y = np.zeros((*counts, kernel.shape[-1]))
     for p in np.ndindex(*counts):
         for k in np.ndindex(*kernel.shape[:2]):
-            at = [
-                i * s + j * d - b
-                for i, s, j, d, b in zip(p, strides, k, dilation, before, strict=True)
-            ]
+            axes = zip(p, strides, k, dilation, before, strict=True)
+            at = [i * stride + j * apart - start for i, stride, j, apart, start in axes]
             if all(0 <= i < n for i, n in zip(at, x.shape, strict=False)):
                 y[p] += x[tuple(at)] @ kernel[k]
     return y
@@ -256,7 +254,7 @@ X = np.ones((2, 4, 4, 3))
             TypeError,
             "kernel_size must be an integer or a t",
         ),
-        (lambda: layers.Conv2D(2, (3, 3, 3)), ValueError, r"kernel_size .* \(3, 3, 3\)"),
+        (lambda: layers.Conv2D(2, (3, 3, 3)), ValueError, r"kernel_size=\(3, 3, 3\)"),
         (lambda: layers.Conv2D(2, 3, 0), ValueError, "strides must be at least 1"),
         (lambda: layers.Conv2D(2, 3, 2, dilation_rate=2), ValueError, "Conv2D takes strides or a"),
         (lambda: layers.Conv2D(2, 3, padding="causal"), ValueError, "one of 'valid', 'same'. Rec"),
