@@ -53,12 +53,34 @@ def test_a_convolution_is_what_its_formula_says(
 ):
     layer = layers.Conv2D(4, (2, 3), strides, padding, None, dilation, groups=1, dtype="float64")
     x = RNG.standard_normal((3, 6, 5, channels))
-    y = layer(x)
-    kernel = layer.kernel.value
+    layer.ensure_built((None, 6, 5, channels))
+    layer.bias.assign([1, 2, 3, 4])
+    kernel, y = layer.kernel.value, layer(x)
     expected = [by_definition(one, kernel, strides, dilation, before, counts) for one in x]
+    expected = np.add(expected, [1, 2, 3, 4])
     np.testing.assert_allclose(y, expected, atol=1e-12)
     monkeypatch.setattr(convolution, "BUDGET", 1)  # a sample at a time
     np.testing.assert_allclose(layer(x), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", ["channels_last", "channels_first"])
+def test_a_convolution_by_channel_is_one_of_as_many_groups_as_channels(order):
+    same = {"padding": "same", "strides": 2, "data_format": order, "dtype": "float64"}
+    shape = (5, 4, 3) if order == "channels_last" else (3, 5, 4)
+    by_channel = layers.DepthwiseConv2D((2, 3), depth_multiplier=2, **same)
+    grouped = layers.Conv2D(6, (2, 3), groups=3, **same)
+    for layer in (by_channel, grouped):
+        layer.ensure_built((None, *shape))
+        layer.bias.assign(np.arange(6.0))
+    grouped.kernel.assign(by_channel.kernel.value.reshape(2, 3, 1, 6))
+    x = RNG.standard_normal((4, *shape))
+    R = RNG.standard_normal(grouped(x).shape)
+    found, expected = [there_and_back(layer, x, R) for layer in (by_channel, grouped)]
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-12)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-12)
+    kernel = by_channel.kernel.gradient.reshape(2, 3, 1, 6)
+    np.testing.assert_allclose(kernel, grouped.kernel.gradient, atol=1e-12)
+    np.testing.assert_allclose(by_channel.bias.gradient, grouped.bias.gradient, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +194,12 @@ def test_equal_maxima_of_a_whole_image_share_the_gradient():
     y, dx = there_and_back(layer, steps([2, 5, 5]), [[4.0]])
     np.testing.assert_array_equal(y, [[5]])
     np.testing.assert_array_equal(dx, steps([0, 2, 2]))
+
+
+def test_the_entries_of_a_whole_image_share_the_gradient_of_its_mean():
+    y, dx = there_and_back(layers.GlobalAveragePooling1D(dtype="float64"), steps([1, 3]), [[4.0]])
+    np.testing.assert_array_equal(y, [[2]])
+    np.testing.assert_array_equal(dx, steps([2, 2]))
 
 
 @pytest.mark.parametrize("keepdims", [False, True])

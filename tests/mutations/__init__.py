@@ -3,6 +3,7 @@
 from mutations import (
     activations,
     callbacks,
+    images,
     layers,
     losses,
     metrics,
@@ -15,6 +16,7 @@ from mutations import (
 MUTANTS = {
     **activations.MUTANTS,
     **callbacks.MUTANTS,
+    **images.MUTANTS,
     **layers.MUTANTS,
     **losses.MUTANTS,
     **metrics.MUTANTS,
