@@ -46,6 +46,7 @@ from nnlite.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nnlite import gradcheck
+    from nnlite.tracing import trace
 
 __all__ = [
     "Initializer",
@@ -77,14 +78,19 @@ __all__ = [
     "regularizers",
     "saving",
     "set_random_seed",
+    "trace",
     "utils",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Whoever does not check a derivative does not pay for it in import time.
+    # Whoever does not check a derivative or open a step does not pay for it in import time.
     if name == "gradcheck":
         import nnlite.gradcheck as checks
 
         return checks
+    if name == "trace":
+        from nnlite.tracing import trace as function
+
+        return function
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
