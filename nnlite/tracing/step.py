@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -17,19 +16,20 @@ from nnlite.execution.reference_executor import ReferenceExecutor
 from nnlite.gradcheck import float64_copy, repeatable, slopes
 from nnlite.layers import Dense
 from nnlite.layers.activations import ActivationLayer
-from nnlite.losses import BinaryCrossEntropy, Loss
+from nnlite.losses import BinaryCrossEntropy
 from nnlite.metrics.compiled import unique
 from nnlite.models.model import Model
-from nnlite.optimizers import SGD
-from nnlite.tracing.report import Line, Trace, TraceNode, shown
+from nnlite.tracing.lines import Line, TraceNode, flat, shown
+from nnlite.tracing.report import Trace
 from nnlite.training.heads import Heads
 from nnlite.training.objective import Objective
-from nnlite.utils.structures import flatten, map_structure
+from nnlite.utils.structures import map_structure
 from nnlite.utils.validation import check_flag
 
 __all__ = ["trace"]
 
 Array = NDArray[Any]
+Pair = tuple[str, str]  # in nnlite's names, and in the article's
 
 _WHOLE = 16  # arrays of up to so many entries are checked whole, of larger ones those shown
 _LARGEST = 4  # and the largest
@@ -112,9 +112,8 @@ class _Watched(ReferenceExecutor):
 class _Pass:
     """A batch on its way through a model."""
 
-    def __init__(self, objective: Objective, batch: Any) -> None:
-        self.objective = objective
-        x, self.y, self.weight = batch
+    def __init__(self, objective: Objective, x: Any, y: Any, weight: Any) -> None:
+        self.objective, self.y, self.weight = objective, y, weight
         self.x = x if type(x) is list else [x]
         self.executor = _Watched(objective._graph, objective._learning)
         self.executor.replaced = {}
@@ -131,18 +130,23 @@ class _Pass:
         return np.array([value, objective.weight_penalty() + self.executor.penalty()], float)
 
     def backward(self) -> None:
-        """Go back; penalties included."""
+        """Go back, as far as the inputs where that is possible; add what comes of penalties."""
         calls = self.executor.graph.calls
         inputs = all(call.training or call.layer.primitive for call in calls)
-        self.executor.backward(flatten(self.gradient, (list,)), inputs)
+        self.executor.backward(_listed(self.gradient), inputs)
         self.objective.regularize()
+
+
+def _listed(part: Any) -> list[Any]:
+    return part if type(part) is list else [part]
 
 
 def _sampled(gradient: Array) -> Array:
     """Return the places in flat form of the entries that finite differences are taken for."""
+    places = np.arange(gradient.size)
     if gradient.size <= _WHOLE:
-        return np.arange(gradient.size)
-    places = np.arange(gradient.size).reshape(-1, gradient.shape[-1])
+        return places
+    places = flat(places.reshape(gradient.shape))
     corners = places[np.ix_(shown(len(places), 4), shown(places.shape[1], 3))]
     largest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[:_LARGEST]
     return np.union1d(corners, largest)
@@ -154,31 +158,33 @@ class _Opened:
     def __init__(self, model: Model, objective: Objective, batch: Any, check: bool) -> None:
         self.model, self.objective, self.batch = model, objective, batch
         double = float64_copy(model) if check else None
-        self.run = _Pass(objective, batch)
+        self.run = _Pass(objective, *batch)
         self.terms = self.run.forward()
         executor = self.run.executor
         # Copies, as all that a user is handed: what comes may overwrite the arrays.
-        self.values = [None if value is None else np.array(value) for value in executor.values]
+        self.values = {slot: np.array(a) for slot, a in enumerate(executor.values) if a is not None}
         self.run.backward()
-        self.derivatives = {slot: np.array(g) for slot, g in executor.gradients.items()}
+        self.weights = {id(v): v.numpy() for v in model.all_variables()}
         self.learning = model.learning_variables()
-        self.gradients = {id(v): v.gradient.copy() for v in self.learning}
-        self.before = {id(v): v.numpy() for v in model.all_variables()}
+        # By slot, and by the id of a weight.
+        self.gradients = {int(slot): np.array(g) for slot, g in executor.gradients.items()}
+        self.gradients.update((id(v), v.gradient.copy()) for v in self.learning)
+        self.differences: dict[int, Array] = {}
         self.notes: list[str] = []
         self.finite = math.isfinite(self.terms.sum()) and all(
-            np.isfinite(g).all() for g in self.gradients.values()
+            np.isfinite(self.gradients[id(v)]).all() for v in self.learning
         )
+        assert model._optimizer is not None  # _prepare came first
+        self.optimizer = model._optimizer
         if self.finite:
-            assert model._optimizer is not None  # _prepare came first
-            model._optimizer.update()
+            self.optimizer.update()
             objective.constrain()
+            if double is not None:
+                self._differentiate(double)
         else:
             self.notes.append(
                 "The loss or a gradient is NaN or infinite: fit would stop here and change nothing."
             )
-        self.differences: dict[int, Array] = {}  # by slot, and by the id of a weight
-        if double is not None and self.finite:
-            self._differentiate(double)
         self._name_all()
 
     def _differentiate(self, double: Model) -> None:
@@ -189,284 +195,214 @@ class _Opened:
             return array.astype(float) if floats else array
 
         batch = [map_structure(wide, part) for part in self.batch]
-        run = _Pass(Objective(self.objective.loss, double), batch)
+        run = _Pass(Objective(self.objective.loss, double), *batch)
         forward = repeatable(double, run.forward)
 
         def terms() -> Array:
             return forward(run.x[0])
 
         if not np.allclose(terms().sum(), self.terms.sum(), rtol=1e-3):
-            self.notes.append(
-                "No finite differences: in float64, a layer draws other random numbers."
-            )
+            self.notes.append("No finite differences: in float64 the model gives another cost.")
             return
-        values = list(run.executor.values)
-        arrays: list[tuple[int, Array, Array]] = [
-            (id(own), other.value, self.gradients[id(own)])
-            for own, other in zip(self.learning, double.learning_variables(), strict=True)
-        ]
-        for slot, gradient in self.derivatives.items():
-            arrays.append((slot, np.array(values[slot], float, order="C"), gradient))
-        for key, array, gradient in arrays:
+        arrays = dict(enumerate(run.executor.values))
+        pairs = zip(self.learning, double.learning_variables(), strict=True)
+        arrays.update((id(own), other.value) for own, other in pairs)
+        for key, gradient in self.gradients.items():
+            array = arrays[key]
+            if key < len(run.executor.values):
+                array = np.array(array, float, order="C")
             run.executor.replaced = {key: array}
             places = _sampled(gradient)
-            numeric = np.full(gradient.shape, np.nan)
-            numeric.flat[places] = slopes(array, places.tolist(), terms)
-            self.differences[key] = numeric
+            self.differences[key] = np.full(gradient.shape, np.nan)
+            self.differences[key].flat[places] = slopes(array, places.tolist(), terms)
 
     # ---- names ----------------------------------------------------------------------------
 
     def _name_all(self) -> None:
         """Group the calls by layer, and give every slot and weight its names."""
-        full = self.model.graph(True)
-        graph = self.objective._graph
+        full, graph = self.model.graph(True), self.objective._graph
+        #: By the output of an activation that the loss includes, what the activation reads.
         self.joined = {a: z for a, z in zip(full.outputs, graph.outputs, strict=True) if a != z}
-        outputs = flatten(self.objective.predictions(self.run.output), (list,))
-        for slot, output in zip(full.outputs, outputs, strict=True):
-            self.values[slot] = np.array(output)
-        self.groups: list[list[Call]] = []
+        predictions = _listed(self.objective.predictions(self.run.output))
+        self.values.update(zip(full.outputs, map(np.array, predictions), strict=True))
+        self.inputs = graph.inputs
+        self.names: dict[int, Pair] = {}  # by slot
+        for i, (slot, name) in enumerate(zip(graph.inputs, self.model.input_names, strict=True)):
+            self.names[slot] = ("x", "A0") if len(graph.inputs) == 1 else (name, f"X{i + 1}")
+        self.source: dict[int, int] = {slot: -i for i, slot in enumerate(graph.inputs)}
+        self.symbols: dict[int, str] = {}  # by the id of a weight
+        self.groups: list[tuple[int, list[Call]]] = []
+        readers = full.readers()
         for call in full.calls:
-            if not call.first and self.groups and self.groups[-1][0].owner is call.owner:
-                self.groups[-1].append(call)
-            else:
-                self.groups.append([call])
-        single = len(graph.inputs) == 1
-        self.symbols = {s: "A0" if single else f"X{i + 1}" for i, s in enumerate(graph.inputs)}
-        names = self.model.input_names
-        self.local = {s: "x" if single else names[i] for i, s in enumerate(graph.inputs)}
-        self.node_of: dict[int, int] = dict.fromkeys(graph.inputs, 0)
-        self.numbers: list[int] = []
-        self.weight_symbols: dict[int, str] = {}
-        readers, count = full.readers(), 0
-        for at, calls in enumerate(self.groups):
-            x, number = calls[0].inputs, 0
-            if isinstance(calls[0].layer, ActivationLayer) and readers[x[0]] == 1:
-                number = int(s[1:]) if (s := self.symbols[x[0]])[1:].isdigit() else 0
-                if not number or s == f"A{number}" and f"Z{number}" in self.symbols.values():
-                    number = 0
-            if number:  # the A of the layer before it is the Z of the two
-                self.symbols[x[0]], self.local[x[0]] = f"Z{number}", "z"
-            else:
-                count += 1
-            self.numbers.append(number or count)
-            for call in calls:
-                letter = "A" if call is calls[-1] else "Z"
-                for i, slot in enumerate(call.outputs):
-                    several = len(call.outputs) > 1
-                    self.symbols[slot] = f"{letter}{self.numbers[-1]}" + f".{i + 1}" * several
-                    self.local[slot] = letter.lower() + f"[{i}]" * several
-                    self.node_of[slot] = at + 1
-                for variable in call.variables():
-                    symbol = {"kernel": "W", "bias": "b"}.get(variable.name, f"{variable.name}_")
-                    self.weight_symbols.setdefault(id(variable), f"{symbol}{self.numbers[-1]}")
+            if call.first or self.groups[-1][1][0].owner is not call.owner:
+                self.groups.append((1 + max((n for n, _ in self.groups), default=0), []))
+            number, calls = self.groups[-1]
+            calls.append(call)
+            before = self.names[call.inputs[0]][1]
+            if isinstance(call.layer, ActivationLayer) and readers[call.inputs[0]] == 1:
+                free = before[0] == "A" and ("z", f"Z{before[1:]}") not in self.names.values()
+                if free and before[1:].isdigit() and before != "A0":  # A so far: of both, it is Z
+                    number = int(before[1:])
+                    self.groups[-1] = number, calls
+                    self.names[call.inputs[0]] = "z", f"Z{number}"
+            for i, slot in enumerate(call.outputs):
+                own = ("", "") if len(call.outputs) == 1 else (f"[{i}]", f".{i + 1}")
+                self.names[slot] = f"a{own[0]}", f"A{number}{own[1]}"
+                self.source[slot] = len(self.groups)
+            for variable in call.variables():
+                symbol = {"kernel": "W", "bias": "b"}.get(variable.name, f"{variable.name}_")
+                self.symbols.setdefault(id(variable), f"{symbol}{number}")
 
-    def _slot_line(self, slot: int, formula: str, article: str) -> Line:
-        symbol = "X = A0" if self.symbols[slot] == "A0" else self.symbols[slot]
-        return Line(self.local[slot], formula, symbol, article, self._value(slot))
-
-    def _value(self, slot: int) -> Array:
-        value = self.values[slot]
-        assert value is not None  # forward has come by
-        return value
-
-    def _forward_formula(self, call: Call) -> tuple[str, str]:
-        layer, own = call.layer, [self.symbols[slot] for slot in call.inputs]
+    def _forward_formula(self, call: Call) -> Pair:
+        layer, own = call.layer, [self.names[slot] for slot in call.inputs]
         if type(layer) is Dense:
-            w, b = (self.weight_symbols.get(id(v), "") for v in (layer.kernel, layer.bias))
-            bias = (" + bias", f" + {b}") if layer.use_bias else ("", "")
-            return f"x @ kernel{bias[0]}", f"{w} {own[0]}{bias[1]}"
+            bias = (" + bias", f" + {self.symbols[id(layer.bias)]}") if layer.use_bias else ("", "")
+            return f"x @ kernel{bias[0]}", f"{self.symbols[id(layer.kernel)]} {own[0][1]}{bias[1]}"
         name = type(layer).__name__.lower().lstrip("_")
-        x = ["x"] if len(own) == 1 else [f"x[{i}]" for i in range(len(own))]
-        if isinstance(layer, ActivationLayer) and own[0][0] == "Z":
-            x = ["z"]
-        return f"{name}({', '.join(x)})", f"{name}({', '.join(own)})"
+        x = "z" if own[0][0] == "z" else "x"
+        xs = [x] if len(own) == 1 else [f"{x}[{i}]" for i in range(len(own))]
+        return f"{name}({', '.join(xs)})", f"{name}({', '.join(symbol for _, symbol in own)})"
 
-    def _gradient_formula(self, slot: int) -> tuple[str, str]:
+    def _gradient_formula(self, slot: int) -> Pair:
         """Return where a slot's gradient comes from: the sum over those that read it."""
-        parts: list[tuple[str, str]] = []
-        for at, calls in enumerate(self.groups):
+        parts: list[Pair] = []
+        name, symbol = self.names[slot]
+        for at, (_, calls) in enumerate(self.groups):
             for call in calls:
                 if slot not in call.inputs or call.outputs[0] in self.joined:
                     continue
-                dy = self.symbols[call.outputs[0]]
-                layer, inner = call.layer, at + 1 == self.node_of[slot]
-                own = "" if inner else f"{call.owner.name}."
+                layer, (y, dy) = call.layer, self.names[call.outputs[0]]
+                own = "" if at + 1 == self.source[slot] else f"{call.owner.name}."
                 if type(layer) is Dense:
-                    w = self.weight_symbols[id(layer.kernel)]
-                    z = self.local[call.outputs[0]]
-                    parts.append((f"{own}d{z} @ {own}kernel.T", f"{w}.T d{dy}"))
+                    w = self.symbols[id(layer.kernel)]
+                    parts.append((f"{own}d{y} @ {own}kernel.T", f"{w}.T d{dy}"))
                 elif isinstance(layer, ActivationLayer) and layer.elementwise:
-                    g, z = type(layer).__name__.lower(), self.local[slot]
-                    parts.append((f"{own}da * {g}'({z})", f"d{dy} * {g}'({self.symbols[slot]})"))
+                    g = type(layer).__name__.lower()
+                    parts.append((f"{own}d{y} * {g}'({name})", f"d{dy} * {g}'({symbol})"))
                 else:
                     parts.append((f"back through {call.owner.name}", f"from d{dy}"))
         graph = self.objective._graph
-        for output, loss in zip(graph.outputs, self._losses(), strict=True):
-            if output == slot and loss is not None:
-                parts.append(self._loss_formula(slot, loss))
-        if any(at == slot for at, _ in graph.penalties):
-            parts.append(("its penalty", "its penalty"))
-        return " + ".join(p[0] for p in parts), " + ".join(p[1] for p in parts)
-
-    def _losses(self) -> list[Loss | None]:
-        loss = self.objective.loss
-        return list(loss.losses) if isinstance(loss, Heads) else [loss]
-
-    def _loss_formula(self, slot: int, loss: Loss) -> tuple[str, str]:
-        value, symbol = self._value(slot), self.symbols[slot]
-        if slot not in self.joined.values():
-            return f"dJ/d{self.local[slot]}, by the loss", f"dJ/d{symbol}"
-        plain = type(loss) is BinaryCrossEntropy and not loss.label_smoothing
-        weighed = self.batch[2] is not None or loss._loss_weight != 1 or len(self.joined) > 1
-        if plain and not weighed and value.shape[1:] == (1,):
-            return "(a - y) / m", f"{symbol.replace('Z', 'A')} - Y"
-        return f"dJ/d{self.local[slot]}, loss and activation", f"dJ/d{symbol}"
+        if slot in graph.outputs:
+            formula = f"dJ/d{name} of the loss", f"dJ/d{symbol}"
+            if self.joined and type(self.objective.loss) is BinaryCrossEntropy:
+                (a,) = self.joined
+                m, gradient = len(self.values[a]), self.gradients[slot]
+                if np.allclose(gradient * m, self.values[a] - self.run.y, rtol=1e-4, atol=1e-6):
+                    formula = "(a - y) / m", f"{self.names[a][1]} - Y"
+            parts.append(formula)
+        parts += [("its penalty", "its penalty")] * any(at == slot for at, _ in graph.penalties)
+        return " + ".join(p for p, _ in parts), " + ".join(p for _, p in parts)
 
     # ---- lines ----------------------------------------------------------------------------
 
-    def _weights(self, calls: list[Call]) -> Iterator[tuple[str, Variable]]:
-        names: list[str] = []
-        for call in calls:
-            for variable in call.variables():
-                names.append(unique(variable.name, names))
-                yield names[-1], variable
+    def _derivative(self, slot: int) -> Line:
+        (name, symbol), (formula, article) = self.names[slot], self._gradient_formula(slot)
+        own, other = self.gradients[slot], self.differences.get(slot)
+        return Line(f"d{name}", formula, f"d{symbol}", article, own, other)
 
-    def _node(self, at: int) -> TraceNode:
-        calls, number = self.groups[at], self.numbers[at]
-        owner = calls[0].owner
+    def _value(self, slot: int, formula: Pair = ("", "")) -> Line:
+        name, symbol = self.names[slot]
+        symbol = "X = A0" if symbol == "A0" else symbol
+        return Line(name, formula[0], symbol, formula[1], self.values[slot])
+
+    def _node(self, number: int, calls: list[Call]) -> TraceNode:
+        owner, read = calls[0].owner, calls[0].inputs
         kinds = [type(owner), *(type(call.layer) for call in calls[1:])]
-        read = calls[0].inputs
-        node = TraceNode(
-            owner.name,
-            ", ".join(kind.__name__.lstrip("_") for kind in kinds),
-            number,
-            [self._value(slot).copy() for slot in read],
-            [self.node_of[slot] for slot in read],
-        )
-        for name, variable in self._weights(calls):
-            symbol, value = self.weight_symbols[id(variable)], self.before[id(variable)]
-            node.forward.append(Line(name, "", symbol, "", value.copy()))
-            if id(variable) not in self.gradients:
+        kind = ", ".join(kind.__name__.lstrip("_") for kind in kinds)
+        arrays = [self.values[slot].copy() for slot in read]
+        sources = [self.source[slot] for slot in read]
+        node = TraceNode(owner.name, kind, number, arrays, sources, len(calls[-1].outputs))
+        weights: dict[str, Variable] = {}
+        for variable in (v for call in calls for v in call.variables()):
+            name = unique(variable.name, weights)
+            weights[name] = variable
+            key = id(variable)
+            node.parameters.append(Line(name, "", self.symbols[key], "", self.weights[key].copy()))
+            if key not in self.gradients:
                 node.notes.append(f"{name} does not learn.")
         for call in calls:
-            for slot in call.outputs:
-                node.forward.append(self._slot_line(slot, *self._forward_formula(call)))
-        for call in reversed(calls):
-            for slot in call.outputs:
-                if slot in self.joined:
-                    a, z = self.symbols[slot], self.symbols[self.joined[slot]]
-                    node.notes.append(f"No d{a}: the loss takes {z}, its activation included.")
-                elif slot in self.derivatives:
-                    node.backward.append(self._derivative(slot))
-        for name, variable in self._weights(calls):
+            formula = self._forward_formula(call)
+            node.values += [self._value(slot, formula) for slot in call.outputs]
+        for slot in (slot for call in reversed(calls) for slot in call.outputs):
+            if slot in self.joined:
+                (_, a), (_, z) = self.names[slot], self.names[self.joined[slot]]
+                node.notes.append(f"No d{a}: the loss takes {z}, the activation included.")
+            elif slot in self.gradients:
+                node.backward.append(self._derivative(slot))
+        for name, variable in weights.items():
             if id(variable) in self.gradients:
-                node.backward.append(self._weight_gradient(name, variable, calls))
+                node.backward.append(self._weight_gradient(name, variable, calls[0]))
         return node
 
-    def _derivative(self, slot: int) -> Line:
-        name, symbol = f"d{self.local[slot]}", f"d{self.symbols[slot]}"
-        formula = self._gradient_formula(slot)
-        return Line(name, *self._pair(formula, symbol), self.derivatives[slot], self._beside(slot))
-
-    def _beside(self, key: int) -> Array | None:
-        return self.differences.get(key)
-
-    @staticmethod
-    def _pair(formula: tuple[str, str], symbol: str) -> tuple[str, str, str]:
-        return formula[0], symbol, formula[1]
-
-    def _weight_gradient(self, name: str, variable: Variable, calls: list[Call]) -> Line:
-        symbol, call = self.weight_symbols[id(variable)], calls[0]
-        formula = ("", "")
+    def _weight_gradient(self, name: str, variable: Variable, call: Call) -> Line:
+        key, formula, article = id(variable), "", ""
         if type(call.layer) is Dense:
-            z, dz = self.local[call.outputs[0]], f"d{self.symbols[call.outputs[0]]}"
-            formula = (f"d{z}.sum(axis=0)", f"sum of {dz} over samples / m")
+            y, dy = self.names[call.outputs[0]]
+            formula, article = f"d{y}.sum(axis=0)", f"sum(d{dy}) / m"
             if variable is call.layer.kernel:
-                formula = (f"x.T @ d{z}", f"{dz} {self.symbols[call.inputs[0]]}.T / m")
-        uses = sum(any(v is variable for v in c.variables()) for g in self.groups for c in g)
-        more = f", of all {uses} calls" * (uses > 1) + " + penalty" * bool(variable.regularizer)
-        formula = (f"{formula[0]}{more}".lstrip(", "), f"{formula[1]}{more}".lstrip(", "))
-        key = id(variable)
-        return Line(
-            f"{name}.gradient",
-            *self._pair(formula, f"d{symbol}"),
-            self.gradients[key].copy(),
-            self._beside(key),
+                formula, article = f"x.T @ d{y}", f"d{dy} {self.names[call.inputs[0]][1]}.T / m"
+        uses = sum(any(v is variable for v in c.variables()) for _, g in self.groups for c in g)
+        terms = ["penalty"] * bool(variable.regularizer) + ["other calls"] * (uses > 1)
+        formula, article = (
+            " + ".join([term for term in (one, *terms) if term]) for one in (formula, article)
         )
+        own, other = self.gradients[key].copy(), self.differences.get(key)
+        return Line(f"{name}.gradient", formula, f"d{self.symbols[key]}", article, own, other)
 
     def _cost_lines(self) -> list[Line]:
-        lines, (_, y, weight) = [], self.batch
-        several = isinstance(self.objective.loss, Heads)
-        ys, weights = (p if type(p) is list else [p] for p in (y, weight))
-        in_use = self.objective.loss_in_use
-        used, outputs = (
-            (in_use.losses, self.run.output) if several else ([in_use], [self.run.output])
-        )
-        keys = [f"[{key!r}]" for key in self.objective.loss.names] if several else [""]
-        for i, (key, loss, value) in enumerate(
-            zip(keys, self._losses(), self.run.losses, strict=True)
-        ):
-            if loss is None:
+        loss, in_use = self.objective.loss, self.objective.loss_in_use
+        lines: list[Line] = []
+        total = ["loss", "L"]
+        keys, used, losses = [""], [in_use], [loss]
+        if isinstance(loss, Heads):
+            keys, used, losses = [f"[{name!r}]" for name in loss.names], in_use.losses, loss.losses
+            parts = [(w, i + 1) for i, w in enumerate(loss.weights) if losses[i] is not None]
+            total = ["sum of losses by weight", " + ".join(f"{w:g} L{i}" for w, i in parts)]
+        columns = [_listed(part) for part in (self.batch[1], self.batch[2], self.run.output)]
+        columns[1] = columns[1] if len(columns[1]) == len(keys) else [None] * len(keys)
+        each = zip(keys, losses, used, self.run.losses, *columns, strict=True)
+        for i, (key, own, taken, value, y, weight, output) in enumerate(each):
+            if own is None:
                 continue
-            mark = str(i + 1) if several else ""
-            lines.append(Line(f"y{key}", "", f"Y{mark}", "", np.array(ys[i])))
-            own = weights[i] if i < len(weights) else None
-            if own is not None:
-                lines.append(Line(f"sample_weight{key}", "", "", "", np.array(own)))
-            kind = type(loss).__name__
-            each = used[i]._values(ys[i], outputs[i])
-            lines.append(Line(f"losses{key}", "of the samples", f"l{mark}", "", np.array(each)))
-            lines.append(Line(f"loss{key}", kind, f"L{mark}", kind, np.array(value)))
-        penalties = [("penalties", "of weights and outputs", "R", "", self.terms[1])]
-        plus = (" + penalties", " + R") if self.terms[1] else ("", "")
-        total = ("cost", f"loss{plus[0]}", "J", f"L{plus[1]}", self.terms.sum())
-        if isinstance(self.objective.loss, Heads):
-            of = " + ".join(f"{w:g} L{i + 1}" for i, w in enumerate(self.objective.loss.weights))
-            total = ("cost", f"weighted losses{plus[0]}", "J", f"{of}{plus[1]}", self.terms.sum())
-        both = [*penalties, total] if self.terms[1] else [total]
-        return [*lines, *(Line(*texts, np.array(v)) for *texts, v in both)]
+            mark = str(i + 1) if len(keys) > 1 else ""
+            lines.append(Line(f"y{key}", "", f"Y{mark}", "", np.array(y)))
+            if weight is not None:
+                lines.append(Line(f"sample_weight{key}", "", "", "", np.array(weight)))
+            values = np.array(taken._values(y, output))
+            lines.append(Line(f"losses{key}", "each sample's", "", "", values))
+            kind = type(own).__name__
+            lines.append(Line(f"loss{key}", kind, f"L{mark}", "", np.array(value)))
+        if self.terms[1]:
+            where = "of weights and outputs"
+            lines.append(Line("penalties", where, "R", "", np.array(self.terms[1])))
+            total = [f"{total[0]} + penalties", f"{total[1]} + R"]
+        return [*lines, Line("cost", total[0], "J", total[1], np.array(self.terms.sum()))]
 
     def _updates(self) -> dict[str, Line]:
         updates: dict[str, Line] = {}
-        optimizer = self.model._optimizer
-        assert optimizer is not None  # _prepare came first
-        plain = type(optimizer) is SGD and not (
-            optimizer.momentum
-            or optimizer.weight_decay
-            or optimizer.clipnorm
-            or optimizer.global_clipnorm
-            or optimizer.clipvalue
-            or optimizer.use_ema
-            or optimizer.gradient_accumulation_steps
-        )
+        rate = self.optimizer.rate
         for variable in self.learning if self.finite else ():
-            w = self.weight_symbols[id(variable)]
-            kind = type(optimizer).__name__
-            formula, article = f"{variable.name} + step of {kind}", f"{w} + step"
-            if plain:
-                rate = f"{optimizer.rate:.4g}"
-                formula = f"{variable.name} - {rate} gradient"
-                article = f"{w} - {rate} d{w}"
-            constrained = ", constrained" if variable.constraint else ""
-            new = variable.numpy()
-            step = new - self.before[id(variable)]
+            key, name = id(variable), variable.name
+            w, old, new = self.symbols[key], self.weights[key], variable.numpy()
+            kind = type(self.optimizer).__name__
+            formula, article = f"{name} + step of {kind}", f"{w} + step of {kind}"
+            if np.allclose(new, old - rate * self.gradients[key], rtol=1e-6, atol=0):
+                formula, article = f"{name} - {rate:.4g} gradient", f"{w} - {rate:.4g} d{w}"
             path = unique(variable.path, updates)
-            updates[path] = Line(path, formula + constrained, w, article, new, step)
+            updates[path] = Line(path, formula, w, article, new, new - old)
         return updates
 
     def trace(self) -> Trace:
         """Return what came of the step."""
-        inputs = self.objective._graph.inputs
-        optimizer = self.model._optimizer
-        rate = f" at rate {optimizer.rate:.4g}" if self.finite and optimizer is not None else ""
-        rows = len(self._value(inputs[0]))
+        rows = len(self.values[self.inputs[0]])
+        rate = f" at rate {self.optimizer.rate:.4g}" if self.finite else ""
         return Trace(
             f"One step of {self.model.name!r}, not taken: {rows} sample{'s' * (rows != 1)}, "
-            f"{type(optimizer).__name__}{rate}",
-            [self._slot_line(slot, "", "") for slot in inputs],
-            [self._node(at) for at in range(len(self.groups))],
+            f"{type(self.optimizer).__name__}{rate}",
+            [self._value(slot) for slot in self.inputs],
+            [self._node(*group) for group in self.groups],
             self._cost_lines(),
-            [self._derivative(slot) for slot in inputs if slot in self.derivatives],
+            [self._derivative(slot) for slot in self.inputs if slot in self.gradients],
             self._updates(),
             self.notes,
         )

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.tracing.report import Line, Trace, shown
+from nnlite.tracing.lines import Line, flat, shown
 
-__all__ = ["NOTATION", "as_text", "number", "table"]
+__all__ = ["NOTATION", "as_text", "number"]
 
 WIDTH = 80
 NOTATION = (
     "On the left nnlite's names, where a sample is a row: x has shape (m, features). On the right "
-    "those of the article, where a sample is a column: X is x.T and W is kernel.T. The gradients of "
-    "z and a hold the 1/m of the mean; the article's dZ and dA are m times as large."
+    "those of the article, where a sample is a column: X is x.T and W is kernel.T. The gradients "
+    "dz and da hold the 1/m of the mean; the article's dZ and dA are m times as large."
 )
 
 
@@ -24,21 +24,16 @@ def number(value: Any) -> str:
     return f"{value + 0.0:.4g}"  # 0 for -0
 
 
-def table(array: NDArray[Any], rows: int, columns: int) -> tuple[Any, Any, NDArray[Any]]:
-    """Return an array as a table, samples or inputs downwards, and which rows and columns fit."""
-    flat = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
-    return shown(len(flat), rows), shown(flat.shape[1], columns), flat
-
-
 def _cells(array: NDArray[Any], columns: int) -> list[str]:
     """Return the lines of an array."""
-    rows, places, flat = table(array, 4, columns)
+    table = flat(array)
+    rows, places = shown(len(table), 4), shown(table.shape[1], columns)
     lines = []
     for row in rows:
         if lines and row and row - 1 not in rows:
             lines.append("       ...")
-        cells = ["" if np.isnan(v) else number(v) for v in flat[row, places]]
-        if len(places) < flat.shape[1]:
+        cells = ["" if np.isnan(v) else number(v) for v in table[row, places]]
+        if len(places) < table.shape[1]:
             cells[-1] = f"... {cells[-1]:>10}" if cells[-1] else "..."
         lines.append(" ".join(f"{cell:>10}" for cell in cells))
     return lines
@@ -67,7 +62,7 @@ def _as_lines(line: Line, compared: bool) -> list[str]:
     return lines + [text.rstrip() for text in texts]
 
 
-def as_text(trace: Trace) -> str:
+def as_text(trace: Any) -> str:
     """Return the whole of a trace."""
     import textwrap
 
