@@ -1,4 +1,4 @@
-"""A step that `nnlite.trace` opens is the one that training takes, and leaves everything as it is."""
+"""The step that `nnlite.trace` opens is the one that training takes, and nothing is changed."""
 
 import copy
 import random
@@ -164,7 +164,7 @@ def test_the_article_s_update():
     assert_prints(b1.ravel(), UPDATED_B1)
     assert_prints(W2, UPDATED_W2)
     assert_prints(b2.ravel(), UPDATED_B2)
-    assert [line.article for line in step.updates.values()][0].startswith("w0_1 - 0.1 d")
+    assert [line.article for line in step.updates.values()][1] == "w1_1 - 0.1 dw1_1"
 
 
 # ---- the step of fit ----------------------------------------------------------------------------
@@ -217,7 +217,7 @@ MODELS = [plain, penalized, random_and_normal, frozen, shared, constrained, Subc
 
 
 def assert_step(model, x, y, weight=None):
-    """Return the trace of a step, which changes nothing and tells the bits of what training does."""
+    """Return the trace of a step: it changes nothing, and tells the bits of what training does."""
     before = snapshot(model)
     step = trace(model, x, y, weight)
     assert snapshot(model) == before
@@ -306,3 +306,231 @@ def test_several_inputs_and_outputs():
     assert da.name == "da"
     assert da.formula == "back through add + two.da @ two.kernel.T"  # both read it
     assert [node.number for node in step.nodes] == list(range(1, len(step.nodes) + 1))
+
+
+def test_layers_are_numbered_as_in_the_article_and_name_what_they_read():
+    layers = [Dense(3), Activation("tanh"), Dropout(0.5, seed=1), Dense(1, "sigmoid")]
+    step = trace(Sequential([Input((4,)), *layers]), X, BITS)
+    lines = [line for node in step.nodes for line in [*node.parameters, *node.values]]
+    assert [line.symbol for line in lines] == ["W1", "b1", "Z1", "A1", "A2", "W3", "b3", "Z3", "A3"]
+    assert [line.article for line in lines if line.article] == [
+        *("W1 A0 + b1", "tanh(Z1)", "dropout(A1)", "W3 A2 + b3", "sigmoid(Z3)"),
+    ]
+    back = [line for node in reversed(step.nodes) for line in node.backward]
+    assert [(line.formula, line.article) for line in back] == [
+        ("(a - y) / m", "A3 - Y"),
+        ("x.T @ dz", "dZ3 A2.T / m"),
+        ("dz.sum(axis=0)", "sum(dZ3) / m"),
+        ("dense_1.dz @ dense_1.kernel.T", "W3.T dZ3"),
+        ("back through dropout", "from dA2"),
+        ("activation.da * tanh'(z)", "dA1 * tanh'(Z1)"),
+        ("x.T @ dz", "dZ1 A0.T / m"),
+        ("dz.sum(axis=0)", "sum(dZ1) / m"),
+    ]
+    dense, tanh, _, last = step.nodes
+    np.testing.assert_array_equal(dense.output, tanh.inputs[0])
+    assert dense.preactivation is None
+    assert dense.output_gradient.shape == (6, 3)
+    assert last.preactivation.shape == last.preactivation_gradient.shape == (6, 1)
+    assert last.output_gradient is None
+    assert last.notes == ["No dA3: the loss takes Z3, the activation included."]
+    assert lines[0].array.shape == (4, 3)
+    assert lines[0].article_shape == (3, 4)
+
+
+def test_finite_differences_are_beside_a_wrong_gradient():
+    class Square(Layer):
+        def forward(self, x, training=False):
+            self.cache = (x,)
+            return x**2
+
+        def backward(self, gradient):
+            (x,) = self.cache
+            return gradient * x  # should be gradient * 2 * x
+
+    step = trace(Sequential([Input((4,)), Dense(3), Square(), Dense(1)]), X, BITS)
+    assert [line.symbol for line in step.lines if line.differs] == ["dA1", "dW1", "db1", "dA0"]
+    da = step.nodes[0].backward[0]
+    taken = ~np.isnan(da.beside)
+    np.testing.assert_allclose(da.beside[taken], 2 * da.array[taken], rtol=1e-4, atol=1e-5)
+    assert "differs" in str(step)
+    assert "✗" in step._repr_html_()
+
+
+def test_large_arrays_are_checked_where_they_are_shown_and_largest():
+    step = trace(
+        Sequential([Input((40,)), Dense(30), Dense(1)]), np.outer(X[:, 0], np.arange(40)), BITS
+    )
+    beside = step.nodes[0].finite_differences["kernel"]
+    gradient = np.abs(step.nodes[0].gradients["kernel"])
+    taken = ~np.isnan(beside)
+    assert taken[np.ix_([0, 1, 2, 39], [0, 1, 29])].all()
+    assert taken[np.unravel_index(gradient.argmax(), gradient.shape)]
+    assert 12 <= taken.sum() <= 16
+    assert trace(Sequential([Dense(1)]), X, BITS, check=False).nodes[0].finite_differences == {
+        "kernel": None,
+        "bias": None,
+    }
+
+
+def test_other_random_numbers_in_float64_are_no_finite_differences():
+    step = trace(Sequential([Input((4,)), GaussianNoise(3.0, seed=1), Dense(1)]), X, BITS)
+    assert step.notes == ["No finite differences: in float64 the model gives another cost."]
+    assert all(line.beside is None for line in step.lines)
+
+
+def test_a_step_that_is_not_finite_is_shown_and_has_no_update():
+    model = Sequential([Input((4,)), Dense(1)])
+    model.set_weights([np.full((4, 1), 3e38), np.zeros(1)])
+    step = trace(model, 100 * X, BITS)
+    assert not np.isfinite(step.cost)
+    assert step.updates == {}
+    assert "NaN or infinite" in str(step)
+    assert "NaN or infinite" in step._repr_html_()
+
+
+def test_a_model_with_passes_of_its_own_is_one_node():
+    class ByHand(Sequential):
+        def forward(self, x, training=False):
+            return 2 * super().forward(x, training)
+
+        def backward(self, gradient):
+            return super().backward(2 * gradient)
+
+    step = trace(ByHand([Input((4,)), Dense(3, "tanh"), Dense(1)]), X, BITS)
+    assert not any(line.differs for line in step.lines)
+    (node,) = step.nodes
+    assert list(node.gradients) == ["kernel", "bias", "kernel_1", "bias_1"]
+
+
+# ---- nothing is changed, and what is wrong is refused -------------------------------------------
+
+
+def everything(model):
+    states = [copy.deepcopy(layer.generator.bit_generator.state) for layer in model.layers[:1]]
+    root = nnlite.random.states()
+    states += [root["root"].bit_generator.state, root["numpy"], root["python"]]
+    metrics = [variable.numpy().tolist() for m in model.metrics for variable in m.variables]
+    weights = [v.numpy().tobytes() for v in model.all_variables()]
+    return repr([snapshot(model), states, weights, metrics, random.getstate()])
+
+
+def test_all_stays_as_it_is_after_a_trace_and_after_an_error():
+    set_random_seed(5)
+    model = Sequential([Dropout(0.5), Dense(3), BatchNormalization(), Dense(1, "sigmoid")])
+    model.compile(Adam(use_ema=True), "binary_crossentropy", metrics=["accuracy"])
+    model.fit(X, BITS, verbose=0)
+    before = everything(model)
+    step = trace(model, X, BITS, WEIGHTS)
+    assert everything(model) == before
+    for arrays in (step.nodes[1].gradients.values(), step.nodes[1].inputs):
+        for array in arrays:
+            array.fill(7)
+    with pytest.raises(ValueError, match="y"):
+        trace(model, X, BITS[:3])
+    assert everything(model) == before
+
+
+def test_an_unbuilt_and_uncompiled_model_is_opened_as_fit_would_begin():
+    set_random_seed(5)
+    model = Sequential([Dense(3, "relu"), Dense(1, "sigmoid")])
+    step = trace(model, X, BITS)
+    assert not model.built
+    assert not model.compiled
+    assert step.cost_lines[2].formula == "BinaryCrossEntropy"
+    model.train_on_batch(X, BITS)
+    for line, weight in zip(step.updates.values(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(line.array, weight)
+
+
+class OwnStep(Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = Dense(1)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def train_step(self, data):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "arguments"),
+    [
+        (TypeError, "model must be a model.*Received: Dense", lambda: (Dense(1), X, BITS)),
+        (ValueError, "step of its own", lambda: (OwnStep(), X, BITS)),
+        (ValueError, "no weight that learns", lambda: (Sequential([Dropout(0.5)]), X, X)),
+        (ValueError, "x and y", lambda: (plain(), X, BITS[:5])),
+        (ValueError, "features|shape", lambda: (plain(), X[:, :3], BITS)),
+        (ValueError, "sample_weight", lambda: (plain(), X, BITS, WEIGHTS[:3])),
+        (TypeError, "check must be True or False", lambda: (plain(), X, BITS, None, "no")),
+    ],
+)
+def test_wrong_arguments_are_refused(error, message, arguments):
+    with pytest.raises(error, match=message):
+        trace(*arguments())
+
+
+# ---- how it is shown ----------------------------------------------------------------------------
+
+
+def test_the_text_fits_a_terminal():
+    for model in (plain(), shared(), random_and_normal()):
+        lines = str(trace(model, 1e-5 * X, BITS)).split("\n")
+        assert max(map(len, lines)) <= 80
+
+
+class Reader(HTMLParser):
+    """Checks that elements are closed, and collects them with what they refer to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.links = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href", "data")]
+        if tag not in ("circle", "meta", "line") or (tag == "line" and ("x1" in dict(attrs))):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_asks_for_nothing(tmp_path):
+    model = Sequential([Input((4,)), Dense(3, "relu", name="a_b"), Dense(1, "sigmoid")])
+    step = trace(model, X, BITS)
+    text = step._repr_html_()
+    page = Reader(text)
+    assert not page.open
+    assert not page.links
+    assert not re.search(r"https?:|url\(|@import|<script", text)
+    assert page.tags.count("circle") == 2 * (4 + 3 + 1)
+    assert page.tags.count("line") == 4 * 3 + 3
+    assert {"details", "summary", "table", "svg"} <= set(page.tags)
+    assert "prefers-color-scheme:dark" in text
+    step.save(tmp_path / "step.html")
+    saved = (tmp_path / "step.html").read_text(encoding="utf-8")
+    assert saved.startswith("<!DOCTYPE html>")
+    assert text in saved
+    assert repr(step) == "<Trace: One step of 'sequential', not taken: 6 samples, SGD at rate 0.01>"
+
+
+def test_the_page_of_a_wide_net_has_no_drawing_and_shortens_arrays():
+    step = trace(Sequential([Input((300,)), Dense(100), Dense(1)]), np.ones((50, 300)), np.ones(50))
+    text = step._repr_html_()
+    assert "<svg" not in text
+    assert len(text) < 600_000
+
+
+def test_names_are_escaped():
+    model = Sequential([Input((4,)), Dense(1, name="<b>&")], name="<script>alert(1)</script>")
+    text = trace(model, X, BITS)._repr_html_()
+    assert "<script" not in text
+    assert "<b>&<" not in text
+    assert "&lt;b&gt;&amp;" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,13 +127,13 @@ class TraceNode:
         return [(name, known[label]) for name, label in names if label in known]
 
 
-def shown(size: int, most: int, last: int = 1) -> Sequence[int]:
+def shown(size: int, most: int) -> list[int]:
     """Return which of ``size`` rows are shown where ``most`` fit: the first ones and the last.
 
     >>> shown(3, 3), shown(9, 3)
-    (range(0, 3), [0, 1, 8])
+    ([0, 1, 2], [0, 1, 8])
     """
-    return range(size) if size <= most else [*range(most - last), *range(size - last, size)]
+    return [*range(size)] if size <= most else [*range(most - 1), size - 1]
 
 
 def flat(array: Array) -> Array:

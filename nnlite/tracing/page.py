@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 _UNITS = 8  # the widest layer that is drawn
 _LAYERS = 8  # the longest network
-_LABELLED = 12  # up to so many weights between two layers are written beside their lines
+_LABELLED = 9  # up to so many weights between two layers are written beside their lines
 _POSITIVE, _NEGATIVE = "234,108,36", "52,128,235"
 
 _STYLE = """
@@ -27,31 +27,29 @@ _STYLE = """
 .nnlite-trace h2{font-size:18px;font-weight:650;margin:0 0 6px}
 .nnlite-trace p{color:var(--soft);margin:6px 0}
 .nnlite-trace svg{display:block;max-width:100%;height:auto;margin:12px auto}
-.nnlite-trace svg text{fill:var(--ink);font:11px system-ui,sans-serif;text-anchor:middle}
-.nnlite-trace svg .soft{fill:var(--soft);font-size:10px}
-.nnlite-trace svg .halo{stroke:var(--paper);stroke-width:3px;paint-order:stroke}
-.nnlite-trace svg circle{stroke:var(--soft)}
-.nnlite-trace svg .disc{fill:var(--paper);stroke:none}
+.nnlite-trace text{fill:var(--ink);font:11px system-ui,sans-serif;text-anchor:middle}
+.nnlite-trace text.soft{fill:var(--soft);font-size:10px;stroke:var(--paper);stroke-width:4px;
+ paint-order:stroke}
+.nnlite-trace circle{stroke:var(--soft)}
+.nnlite-trace .disc{fill:var(--paper)}
 .nnlite-trace details{border-top:1px solid var(--line);padding:8px 0}
 .nnlite-trace details details{border:1px solid var(--line);border-radius:8px;
  background:var(--card);margin:8px 0;padding:6px 12px}
 .nnlite-trace summary{cursor:pointer;font-weight:600}
-.nnlite-trace details>summary>small{color:var(--soft);font-weight:400;margin-left:8px}
-.nnlite-trace .line{margin:12px 0}
-.nnlite-trace .names{display:flex;flex-wrap:wrap;gap:2px 14px;align-items:baseline}
+.nnlite-trace small{font-size:12px;color:var(--soft);font-weight:400}
+.nnlite-trace .names,.nnlite-trace .maps{display:flex;flex-wrap:wrap;gap:4px 24px}
+.nnlite-trace .names{margin-top:14px;align-items:baseline}
+.nnlite-trace .maps>div{overflow-x:auto;max-width:100%}
 .nnlite-trace code{font:13px ui-monospace,monospace;background:none;color:inherit;padding:0}
 .nnlite-trace .article{margin-left:auto;color:var(--article)}
-.nnlite-trace small{font-size:12px;color:var(--soft)}
-.nnlite-trace .maps{display:flex;flex-wrap:wrap;gap:10px 28px;margin-top:4px}
-.nnlite-trace .maps>div{overflow-x:auto;max-width:100%}
-.nnlite-trace table{border-collapse:separate;border-spacing:1px;margin:0;width:auto;
- background:none;color:inherit}
+.nnlite-trace table{border-spacing:1px;border-collapse:separate;margin:0;background:none;
+ color:inherit}
 .nnlite-trace td{font:12px ui-monospace,monospace;text-align:right;padding:2px 7px;border:0;
- border-radius:3px;white-space:nowrap}
-.nnlite-trace .dots td:not(.gap){box-shadow:inset 0 0 0 1px var(--line);width:15px;min-width:15px;height:15px;padding:0}
-.nnlite-trace .gap{color:var(--soft);text-align:center;background:none!important}
+ border-radius:3px;white-space:nowrap;box-shadow:inset 0 0 0 1px var(--line)}
+.nnlite-trace .dots td{min-width:15px;height:15px;padding:0}
+.nnlite-trace td.gap{color:var(--soft);text-align:center;box-shadow:none}
 .nnlite-trace .none{background:repeating-linear-gradient(135deg,var(--line) 0 1px,#0000 1px 5px)}
-.nnlite-trace .bad{color:#d92d20;font-weight:600}
+.nnlite-trace .bad{color:#e5484d;font-weight:600}
 """
 _DARK = """--ink:#e6e9ef;--soft:#98a2b3;--line:#333b49;--card:#1d232e;--paper:#14181f;
  --article:#c4a1ff"""
@@ -141,100 +139,73 @@ def _line(line: Line, beside: str) -> str:
 # ---- the drawing ------------------------------------------------------------------------------
 
 
-def _columns(trace: Any) -> list[tuple[str, Array, str, Array | None]] | None:
-    """Return what is drawn: names, outputs and gradients; None where it would not fit."""
-    given = {line.name: line.array for line in trace.input_gradients}
-    columns = [(i.name, i.array, f"d{i.name}", given.get(f"d{i.name}")) for i in trace.inputs]
-    for node in trace.nodes:
-        last = next((line for line in node.backward if line.name in ("da", "dz")), None)
-        of, gradient = ("", None) if last is None else (last.name, last.array)
-        columns.append((node.name, node.output, of, gradient))
-    small = all(
-        type(a) is np.ndarray and a.ndim == 2 and a.shape[1] <= _UNITS for _, a, *_ in columns
-    )
-    return columns if small and len(trace.nodes) <= _LAYERS else None
-
-
 def _drawing(trace: Any) -> str:
     """Return the network with the first sample's numbers, or nothing where it is too large."""
-    columns = _columns(trace)
-    if columns is None:
+    names = [line.name for line in [*trace.inputs, *trace.nodes]]
+    arrays = [*(line.array for line in trace.inputs), *(node.output for node in trace.nodes)]
+    if len(names) > _LAYERS or not all(
+        type(a) is np.ndarray and a.ndim == 2 and a.shape[1] <= _UNITS for a in arrays
+    ):
         return ""
     inputs = len(trace.inputs)
-    depths = [0] * inputs
-    sources = [[] for _ in trace.inputs] + [_places(node, inputs) for node in trace.nodes]
-    for places in sources[inputs:]:
-        depths.append(1 + max((depths[p] for p in places), default=0))
-    stacked = [[i for i, d in enumerate(depths) if d == depth] for depth in range(max(depths) + 1)]
-    heights = [sum(columns[i][1].shape[1] * 62 + 34 for i in stack) for stack in stacked]
-    tall, wide = max(heights) + 10, 220 * len(stacked)
-    at: dict[tuple[int, int], tuple[int, float]] = {}
-    lines: list[str] = []
-    labels: list[str] = []
-    discs: list[str] = []
-    for depth, (stack, height) in enumerate(zip(stacked, heights, strict=True)):
-        x, top = 110 + 220 * depth, (tall - height) / 2
-        for i in stack:
-            name, array, of, gradient = columns[i]
+    reads = [[], *([] for _ in trace.inputs[1:]), *(node.sources for node in trace.nodes)]
+    sources = [[s + inputs - 1 if s > 0 else -s for s in own] for own in reads]
+    depths: list[int] = []
+    for own in sources:
+        depths.append(max((depths[s] + 1 for s in own), default=0))
+    lines = {line.name[1:]: line for line in trace.input_gradients}
+    back = [
+        *(lines.get(line.name) for line in trace.inputs),
+        *(next((d for d in n.backward if d.name in ("da", "dz")), None) for n in trace.nodes),
+    ]
+    heights = [62 * array.shape[1] + 34 for array in arrays]
+    tops = [sum(h for d, h in zip(depths, heights, strict=True) if d == depth) for depth in depths]
+    tall, used = max(tops), dict.fromkeys(depths, 0)
+    at: list[list[tuple[int, int]]] = []
+    edges, labels, discs = [], [], []
+    for name, array, line, depth, height, whole in zip(
+        names, arrays, back, depths, heights, tops, strict=True
+    ):
+        x, top = 110 + 220 * depth, (tall - whole) // 2 + used[depth]
+        used[depth] += height
+        at.append([(x, top + 48 + 62 * unit) for unit in range(array.shape[1])])
+        discs.append(f'<text class="soft" x="{x}" y="{top + 16}">{escape(name)}</text>')
+        for unit, (_, y) in enumerate(at[-1]):
+            fill = _colour(array[0, unit], _largest(array[:1]))
+            below = f"{line.name} {line.array[0, unit] + 0.0:.2g}" if line else ""
             discs.append(
-                f'<text class="soft" x="{x}" y="{top + 16:.0f}">{escape(name[:22])}</text>'
+                f'<circle class="disc" cx="{x}" cy="{y}" r="21"/>'
+                f'<circle cx="{x}" cy="{y}" r="21" fill="{fill}"/>'
+                f'<text x="{x}" y="{y + 4}">{array[0, unit] + 0.0:.2g}</text>'
+                f'<text class="soft" x="{x}" y="{y + 33}">{escape(below)}</text>'
             )
-            for unit in range(array.shape[1]):
-                y = top + 48 + 62 * unit
-                at[i, unit] = x, y
-                fill = _colour(array[0, unit], _largest(array[:1]))
-                below = "" if gradient is None else f"{of} {gradient[0, unit] + 0.0:.2g}"
-                discs.append(
-                    f'<circle class="disc" cx="{x}" cy="{y:.0f}" r="21"/>'
-                    f'<circle cx="{x}" cy="{y:.0f}" r="21" fill="{fill}"/>'
-                    f'<text x="{x}" y="{y + 4:.0f}">{array[0, unit] + 0.0:.2g}</text>'
-                    f'<text class="soft halo" x="{x}" y="{y + 33:.0f}">{below}</text>'
-                )
-            top += array.shape[1] * 62 + 34
-    for i, places in enumerate(sources):
-        for p in places:
-            units = columns[p][1].shape[1], columns[i][1].shape[1]
-            kernel = _kernel(trace.nodes[i - inputs], units[0])
-            for u, v in np.ndindex(units):
-                if kernel is not None or u == v or units[0] != units[1]:
-                    line, label = _edge(at[p, u], at[i, v], kernel, (u, v))
-                    lines.append(line)
-                    labels.append(label)
+    for i, own in enumerate(sources):
+        for source in own:
+            kernel = _kernel(trace.nodes[i - inputs])
+            for u, (x, y) in enumerate(at[source]):
+                for v, (x2, y2) in enumerate(at[i]):
+                    ends = f'x1="{x}" y1="{y}" x2="{x2}" y2="{y2}"'
+                    if kernel is None:
+                        if u == v or len(at[i]) != len(at[source]):
+                            edges.append(f'<line {ends} stroke="gray" stroke-dasharray="3 3"/>')
+                        continue
+                    w = float(kernel[u, v])
+                    colour = f"rgba({_POSITIVE if w > 0 else _NEGATIVE},.75)"
+                    width = 0.6 + 3 * abs(w) / (_largest(kernel) or 1)
+                    edges.append(f'<line {ends} stroke="{colour}" stroke-width="{width:.1f}"/>')
+                    where = f'x="{0.7 * x + 0.3 * x2:.0f}" y="{0.7 * y + 0.3 * y2 - 3:.0f}"'
+                    if kernel.size <= _LABELLED:
+                        labels.append(f'<text class="soft" {where}>{w:.2g}</text>')
     return (
-        f'<svg viewBox="0 0 {wide} {tall:.0f}" width="{wide}" role="img" '
-        f'aria-label="the network with the numbers of the first sample">'
-        f"{''.join([*lines, *labels, *discs])}</svg>"
+        f'<svg viewBox="0 0 {220 * max(depths) + 220} {tall}" width="{220 * max(depths) + 220}" '
+        f'role="img" aria-label="the network">{"".join([*edges, *labels, *discs])}</svg>'
         "<p>The first sample: outputs in the circles, dJ/da or dJ/dz below them. A solid line is a "
         "weight, orange above 0, blue below.</p>"
     )
 
 
-def _places(node: TraceNode, inputs: int) -> list[int]:
-    """Return the columns that a node reads."""
-    return [source + inputs - 1 if source > 0 else -source for source in node.sources]
-
-
-def _kernel(node: TraceNode, units: int) -> Array | None:
-    kernel = node.weights.get("kernel") if node.kind.split(",")[0] == "Dense" else None
-    return kernel if kernel is not None and len(kernel) == units else None
-
-
-def _edge(start: Any, end: Any, kernel: Array | None, entry: tuple[int, int]) -> tuple[str, str]:
-    """Return the line from one unit to another, and the text of its weight."""
-    (x, y), (x2, y2) = start, end
-    ends = f'x1="{x}" y1="{y:.0f}" x2="{x2}" y2="{y2:.0f}"'
-    if kernel is None:
-        return f'<line {ends} stroke="rgba(128,136,150,.5)" stroke-dasharray="3 3"/>', ""
-    w = float(kernel[entry])
-    size = abs(w) / (_largest(kernel) or 1)
-    colour = f"rgba({_POSITIVE if w > 0 else _NEGATIVE},.75)"
-    line = (
-        f'<line {ends} stroke="{colour}" stroke-width="{0.6 + 3 * size:.1f}">'
-        f"<title>kernel{list(entry)}: {w!r}</title></line>"
-    )
-    where = f'x="{0.7 * x + 0.3 * x2:.0f}" y="{0.7 * y + 0.3 * y2 + 4:.0f}"'
-    text = f'<text class="soft halo" {where}>{w:.2g}</text>'
-    return line, text if kernel.size <= _LABELLED else ""
+def _kernel(node: TraceNode) -> Array | None:
+    return node.weights["kernel"] if node.kind.split(",")[0] == "Dense" else None
 
 
 def as_html(trace: Any) -> str:
@@ -249,7 +220,7 @@ def as_html(trace: Any) -> str:
                 text += "".join(_line(line, beside) for line in lines)
                 symbols = ", ".join(line.symbol for line in lines if line.symbol)
                 inner.append(
-                    f"<details><summary>{escape(title)}<small>{escape(symbols)}</small></summary>"
+                    f"<details><summary>{escape(title)} <small>{escape(symbols)}</small></summary>"
                     f"{text}</details>"
                 )
         opened = " open" if chapter in ("Forward", "Backward") else ""

@@ -147,7 +147,7 @@ def _sampled(gradient: Array) -> Array:
     if gradient.size <= _WHOLE:
         return places
     places = flat(places.reshape(gradient.shape))
-    corners = places[np.ix_(shown(len(places), 4), shown(places.shape[1], 3))]
+    corners = places[shown(len(places), 4)][:, shown(places.shape[1], 3)]
     largest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[:_LARGEST]
     return np.union1d(corners, largest)
 
@@ -353,7 +353,8 @@ class _Opened:
         loss, in_use = self.objective.loss, self.objective.loss_in_use
         lines: list[Line] = []
         total = ["loss", "L"]
-        keys, used, losses = [""], [in_use], [loss]
+        keys, used = [""], [in_use]
+        losses: list[Any] = [loss]
         if isinstance(loss, Heads):
             keys, used, losses = [f"[{name!r}]" for name in loss.names], in_use.losses, loss.losses
             parts = [(w, i + 1) for i, w in enumerate(loss.weights) if losses[i] is not None]
@@ -380,11 +381,10 @@ class _Opened:
 
     def _updates(self) -> dict[str, Line]:
         updates: dict[str, Line] = {}
-        rate = self.optimizer.rate
         for variable in self.learning if self.finite else ():
             key, name = id(variable), variable.name
             w, old, new = self.symbols[key], self.weights[key], variable.numpy()
-            kind = type(self.optimizer).__name__
+            kind, rate = type(self.optimizer).__name__, self.optimizer.rate
             formula, article = f"{name} + step of {kind}", f"{w} + step of {kind}"
             if np.allclose(new, old - rate * self.gradients[key], rtol=1e-6, atol=0):
                 formula, article = f"{name} - {rate:.4g} gradient", f"{w} - {rate:.4g} d{w}"

@@ -28,7 +28,7 @@ def _cells(array: NDArray[Any], columns: int) -> list[str]:
     """Return the lines of an array."""
     table = flat(array)
     rows, places = shown(len(table), 4), shown(table.shape[1], columns)
-    lines = []
+    lines: list[str] = []
     for row in rows:
         if lines and row and row - 1 not in rows:
             lines.append("       ...")
