@@ -89,8 +89,9 @@ def trace(model: Model, x: Any, y: Any, sample_weight: Any = None, check: bool =
             twin = copy.deepcopy(model)
         finally:
             model.lock.release_read()
-        data, objective = twin._adapt_arrays(x, y, sample_weight, None)
-        twin._prepare(data.shape, objective, training=True)
+        data, loss = twin._data.arrays(x, y, sample_weight, None)
+        twin._step.prepare(data.shape, loss, training=True)
+        objective = twin._step.known_objective()
         if not objective._learning:
             raise ValueError(f"Model {model.name!r} has no weight that learns: nothing to trace.")
         with np.errstate(all="ignore"):
@@ -158,13 +159,13 @@ class _Opened:
     def __init__(self, model: Model, objective: Objective, batch: Any, check: bool) -> None:
         self.model, self.objective, self.batch = model, objective, batch
         double = float64_copy(model) if check else None
+        self.weights = {id(v): v.numpy() for v in model.all_variables()}
         self.run = _Pass(objective, *batch)
         self.terms = self.run.forward()
         executor = self.run.executor
         # Copies, as all that a user is handed: what comes may overwrite the arrays.
         self.values = {slot: np.array(a) for slot, a in enumerate(executor.values) if a is not None}
         self.run.backward()
-        self.weights = {id(v): v.numpy() for v in model.all_variables()}
         self.learning = model.learning_variables()
         # By slot, and by the id of a weight.
         self.gradients = {int(slot): np.array(g) for slot, g in executor.gradients.items()}
@@ -174,8 +175,7 @@ class _Opened:
         self.finite = math.isfinite(self.terms.sum()) and all(
             np.isfinite(self.gradients[id(v)]).all() for v in self.learning
         )
-        assert model._optimizer is not None  # _prepare came first
-        self.optimizer = model._optimizer
+        self.optimizer = model.optimizer
         if self.finite:
             self.optimizer.update()
             objective.constrain()
