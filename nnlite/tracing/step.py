@@ -370,7 +370,7 @@ class _Opened:
             if weight is not None:
                 lines.append(Line(f"sample_weight{key}", "", "", "", np.array(weight)))
             values = np.array(taken._values(y, output))
-            lines.append(Line(f"losses{key}", "each sample's", "", "", values))
+            lines.append(Line(f"losses{key}", "one a sample", "", "", values))
             kind = type(own).__name__
             lines.append(Line(f"loss{key}", kind, f"L{mark}", "", np.array(value)))
         if self.terms[1]:

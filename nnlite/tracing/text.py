@@ -49,7 +49,7 @@ def _as_lines(line: Line, compared: bool) -> list[str]:
         left += f"  {line.array.shape}"
         if line.symbol and line.article_shape:
             right += f"  {line.article_shape}"
-    lines = [f"{left}{right:>{WIDTH - len(left)}}"]
+    lines = [f"{left}{right:>{WIDTH - len(left)}}".rstrip()]
     if len(left) + len(right) + 2 > WIDTH:
         lines = [left, f"{right:>{WIDTH}}"]
     if line.array.ndim == 0:
