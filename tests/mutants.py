@@ -75,6 +75,7 @@ TESTS = {
     "training/objective.py": (
         "gradients/test_models.py layers/test_user_code.py execution/test_graph.py"
     ),
+    "tracing": "test_trace.py",
     "utils/overrides.py": "layers/test_user_code.py",
     "utils/user_code.py": "layers/test_user_code.py",
     "layers/user_code.py": "layers/test_user_code.py",

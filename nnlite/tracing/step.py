@@ -283,7 +283,7 @@ class _Opened:
                     parts.append((f"back through {call.owner.name}", f"from d{dy}"))
         graph = self.objective._graph
         if slot in graph.outputs:
-            formula = f"dJ/d{name} of the loss", f"dJ/d{symbol}"
+            formula = f"dJ/d{name} of the loss", f"m dJ/d{symbol}"
             if self.joined and type(self.objective.loss) is BinaryCrossEntropy:
                 (a,) = self.joined
                 m, gradient = len(self.values[a]), self.gradients[slot]
@@ -311,7 +311,9 @@ class _Opened:
         kind = ", ".join(kind.__name__.lstrip("_") for kind in kinds)
         arrays = [self.values[slot].copy() for slot in read]
         sources = [self.source[slot] for slot in read]
-        node = TraceNode(owner.name, kind, number, arrays, sources, len(calls[-1].outputs))
+        node = TraceNode(
+            owner.name.lstrip("_"), kind, number, arrays, sources, len(calls[-1].outputs)
+        )
         weights: dict[str, Variable] = {}
         for variable in (v for call in calls for v in call.variables()):
             name = unique(variable.name, weights)
@@ -341,6 +343,8 @@ class _Opened:
             formula, article = f"d{y}.sum(axis=0)", f"sum(d{dy}) / m"
             if variable is call.layer.kernel:
                 formula, article = f"x.T @ d{y}", f"d{dy} {self.names[call.inputs[0]][1]}.T / m"
+            if self.values[call.outputs[0]].ndim > 2:
+                formula, article = f"{formula}, every step a row", ""
         uses = sum(any(v is variable for v in c.variables()) for _, g in self.groups for c in g)
         terms = ["penalty"] * bool(variable.regularizer) + ["other calls"] * (uses > 1)
         formula, article = (
