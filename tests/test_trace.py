@@ -386,6 +386,7 @@ def test_a_step_that_is_not_finite_is_shown_and_has_no_update():
     assert not np.isfinite(step.cost)
     assert step.updates == {}
     assert "NaN or infinite" in str(step)
+    assert "inf" in str(step).partition("-- Forward")[2]
     assert "NaN or infinite" in step._repr_html_()
 
 
@@ -490,7 +491,8 @@ def test_wrong_arguments_are_refused(error, message, arguments):
 
 
 def test_the_text_fits_a_terminal():
-    for model in (plain(), shared(), random_and_normal()):
+    named = Sequential([Input((4,)), Dense(2, name="n" * 70), Dense(1)], name="m" * 70)
+    for model in (plain(), shared(), random_and_normal(), named):
         lines = str(trace(model, 1e-5 * X, BITS)).split("\n")
         assert max(map(len, lines)) <= 80
 

@@ -46,10 +46,20 @@ class Line:
         return bool((error > 1e-3 * scale + rounding).any())
 
     @property
-    def article_shape(self) -> tuple[int, ...] | None:
-        """The shape in the article, where samples are columns; None of what it does not have."""
-        shape = self.array.shape
-        return (*shape, 1) if len(shape) == 1 else shape[::-1] if len(shape) == 2 else None
+    def left(self) -> str:
+        """The name and the formula of nnlite."""
+        return f"{self.name} = {self.formula}" if self.formula else self.name
+
+    @property
+    def right(self) -> str:
+        """The symbol and the formula of the article."""
+        return f"{self.symbol} = {self.article}" if self.article else self.symbol
+
+    @property
+    def article_shape(self) -> Any:
+        """The shape in the article, where samples are columns; "" of what it does not have."""
+        shape = self.array.shape if self.symbol else ()
+        return (*shape, 1) if len(shape) == 1 else shape[::-1] if len(shape) == 2 else ""
 
 
 @dataclass(eq=False)

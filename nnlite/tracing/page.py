@@ -107,13 +107,10 @@ def _largest(array: Array) -> float:
 
 def _line(line: Line, beside: str) -> str:
     """Return one array with its names and formulas."""
-    left = f"{line.name} = {line.formula}" if line.formula else line.name
-    right = f"{line.symbol} = {line.article}" if line.article else line.symbol
-    shape, other = ("", "") if line.array.ndim == 0 else (line.array.shape, line.article_shape)
     names = (
-        f"<code>{escape(left)}</code><small>{shape}</small>"
-        f'<span class="article"><code>{escape(right)}</code> '
-        f"<small>{other if line.symbol and other else ''}</small></span>"
+        f"<code>{escape(line.left)}</code><small>{line.array.shape or ''}</small>"
+        f'<span class="article"><code>{escape(line.right)}</code> '
+        f"<small>{line.article_shape}</small></span>"
     )
     largest = _largest(line.array)
     if line.array.ndim == 0:
@@ -133,7 +130,7 @@ def _line(line: Line, beside: str) -> str:
         else:
             largest = _largest(line.beside)
         maps += f"<div>{_heat_map(line.beside, largest, sparse=True)}<small>{caption}</small></div>"
-    return f'<div class="line"><div class="names">{names}</div><div class="maps">{maps}</div></div>'
+    return f'<div class="names">{names}</div><div class="maps">{maps}</div>'
 
 
 # ---- the drawing ------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ class Trace:
 
     Attributes:
         title: Which model, how many samples, and which optimizer.
-        inputs: The lines of the inputs and, after ``backward``, of their gradients.
+        inputs: The lines of the inputs.
         nodes: The calls of layers, in order.
         cost_lines: The targets, the losses, the penalties and the cost.
         input_gradients: The lines of the inputs' gradients.
@@ -58,11 +58,7 @@ class Trace:
         return [
             ("Forward", "", [("the batch", self.inputs, []), *forward]),
             ("Cost", "", [("the loss and penalties", self.cost_lines, [])]),
-            (
-                "Backward",
-                "finite differences",
-                [*back, ("the batch", self.input_gradients, [])],
-            ),
+            ("Backward", "finite differences", [*back, ("the batch", self.input_gradients, [])]),
             ("Update", "step", [("the weights after the step", [*self.updates.values()], [])]),
         ]
 

@@ -144,11 +144,11 @@ def _listed(part: Any) -> list[Any]:
 
 def _sampled(gradient: Array) -> Array:
     """Return the places in flat form of the entries that finite differences are taken for."""
-    places = np.arange(gradient.size)
+    places: Array = np.arange(gradient.size)
     if gradient.size <= _WHOLE:
         return places
     places = flat(places.reshape(gradient.shape))
-    corners = places[shown(len(places), 4)][:, shown(places.shape[1], 3)]
+    corners = places.take(shown(len(places), 4), 0).take(shown(places.shape[1], 3), 1)
     largest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[:_LARGEST]
     return np.union1d(corners, largest)
 

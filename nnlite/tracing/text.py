@@ -24,15 +24,15 @@ def number(value: Any) -> str:
     return f"{value + 0.0:.4g}"  # 0 for -0
 
 
-def _cells(array: NDArray[Any], columns: int) -> list[str]:
-    """Return the lines of an array."""
+def _cells(array: NDArray[Any], sparse: bool = False) -> list[str]:
+    """Return the lines of an array; if it is ``sparse``, nothing for NaN."""
     table = flat(array)
-    rows, places = shown(len(table), 4), shown(table.shape[1], columns)
+    rows, places = shown(len(table), 4), shown(table.shape[1], 3)
     lines: list[str] = []
     for row in rows:
         if lines and row and row - 1 not in rows:
             lines.append("       ...")
-        cells = ["" if np.isnan(v) else number(v) for v in table[row, places]]
+        cells = ["" if sparse and np.isnan(v) else number(v) for v in table[row, places]]
         if len(places) < table.shape[1]:
             cells[-1] = f"... {cells[-1]:>10}" if cells[-1] else "..."
         lines.append(" ".join(f"{cell:>10}" for cell in cells))
@@ -41,21 +41,16 @@ def _cells(array: NDArray[Any], columns: int) -> list[str]:
 
 def _as_lines(line: Line, compared: bool) -> list[str]:
     """Return the lines of text for one array: its names and formulas, and its numbers."""
-    left = f"  {line.name} = {line.formula}" if line.formula else f"  {line.name}"
-    right = f"{line.symbol} = {line.article}" if line.article else line.symbol
-    if line.array.ndim == 0:
-        left += f" = {float(line.array):.10g}"
-    else:
-        left += f"  {line.array.shape}"
-        if line.symbol and line.article_shape:
-            right += f"  {line.article_shape}"
-    lines = [f"{left}{right:>{WIDTH - len(left)}}".rstrip()]
+    single = line.array.ndim == 0
+    left = f"  {line.left}" + (f" = {line.array:.10g}" if single else f"  {line.array.shape}")
+    right = f"{line.right}  {line.article_shape}".rstrip()
+    lines = [(left + right.rjust(WIDTH - len(left))).rstrip()]
     if len(left) + len(right) + 2 > WIDTH:
-        lines = [left, f"{right:>{WIDTH}}"]
-    if line.array.ndim == 0:
+        lines = [left, right.rjust(WIDTH)]
+    if single:
         return lines
-    own = _cells(line.array, 3)
-    other = [""] * len(own) if line.beside is None else _cells(line.beside, 3)
+    own = _cells(line.array)
+    other = [""] * len(own) if line.beside is None else _cells(line.beside, sparse=True)
     texts = [f"   {a:<36}{' | ' + b if b else ''}" for a, b in zip(own, other, strict=True)]
     if compared and line.differs:
         texts.append(f"{'differs: a kink, or see check_model':>{WIDTH}}")
@@ -66,9 +61,9 @@ def as_text(trace: Any) -> str:
     """Return the whole of a trace."""
     import textwrap
 
-    lines = [*textwrap.wrap(trace.title, WIDTH), "", *textwrap.wrap(NOTATION, WIDTH)]
+    lines = [trace.title, "", NOTATION]
     for note in trace.notes:
-        lines += ["", *textwrap.wrap(note, WIDTH)]
+        lines += ["", note]
     for chapter, beside, parts in trace.sections():
         head = f"---- {chapter} "
         if beside and any(line.beside is not None for _, own, _ in parts for line in own):
@@ -76,8 +71,7 @@ def as_text(trace: Any) -> str:
         lines += ["", f"{head:-<{WIDTH}}"]
         for title, own, notes in parts:
             if own or notes:
-                lines += ["", title[:WIDTH]]
-                lines += [f"  {note}"[:WIDTH] for note in notes]
+                lines += ["", title, *(f"  {note}" for note in notes)]
                 compared = chapter == "Backward"
                 lines += [text for line in own for text in _as_lines(line, compared)]
-    return "\n".join(lines)
+    return "\n".join(textwrap.fill(t, WIDTH) if len(t) > WIDTH else t for t in lines)
