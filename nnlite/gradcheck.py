@@ -325,13 +325,15 @@ def _require_untouched(owner: str, **pairs: tuple[Any, Any]) -> None:
 def slopes(array: Array, entries: Sequence[int], terms: Callable[[], Array]) -> list[float]:
     """Return how the sum of ``terms()`` changes with some entries of ``array``, moved in place.
 
+    The step is one that crosses few kinks; its rounding error is about 1e-10 of the sum.
+
     Args:
         array: The array, in one piece.
         entries: The places in its flat form.
         terms: Computes the terms with what ``array`` holds.
     """
     comparison = _Comparison("", array, np.zeros(array.shape), terms, terms(), 0.0)
-    return [comparison._slopes(slice(i, i + 1), _STEP, 0.0)[0] for i in entries]
+    return [comparison._slopes(slice(i, i + 1), _STEP / 100, 0.0)[0] for i in entries]
 
 
 # ---- the comparison -----------------------------------------------------------------------------

@@ -358,9 +358,8 @@ def test_finite_differences_are_beside_a_wrong_gradient():
 
 
 def test_large_arrays_are_checked_where_they_are_shown_and_largest():
-    step = trace(
-        Sequential([Input((40,)), Dense(30), Dense(1)]), np.outer(X[:, 0], np.arange(40)), BITS
-    )
+    x = np.random.default_rng(1).random((6, 40))
+    step = trace(Sequential([Input((40,)), Dense(30), Dense(1)]), x, BITS)
     beside = step.nodes[0].finite_differences["kernel"]
     gradient = np.abs(step.nodes[0].gradients["kernel"])
     taken = ~np.isnan(beside)
@@ -371,6 +370,13 @@ def test_large_arrays_are_checked_where_they_are_shown_and_largest():
         "kernel": None,
         "bias": None,
     }
+
+
+def test_finite_differences_stay_on_one_side_of_a_kink_nearby():
+    model = Sequential([Input((1,)), Dense(1, "relu", kernel_initializer="ones")])
+    step = trace(model, [[5e-5]], [[1.0]])
+    assert step.nodes[0].finite_differences["bias"] == pytest.approx(-2, rel=1e-3)
+    assert not any(line.differs for line in step.lines)
 
 
 def test_other_random_numbers_in_float64_are_no_finite_differences():

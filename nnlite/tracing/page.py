@@ -190,7 +190,8 @@ def _drawing(trace: Any) -> str:
                     colour = f"rgba({_POSITIVE if w > 0 else _NEGATIVE},.75)"
                     width = 0.6 + 3 * abs(w) / (_largest(kernel) or 1)
                     edges.append(f'<line {ends} stroke="{colour}" stroke-width="{width:.1f}"/>')
-                    where = f'x="{0.7 * x + 0.3 * x2:.0f}" y="{0.7 * y + 0.3 * y2 - 3:.0f}"'
+                    part = 0.46 if u % 2 else 0.28  # so that neighbours' texts stand apart
+                    where = f'x="{x + part * (x2 - x):.0f}" y="{y + part * (y2 - y) - 3:.0f}"'
                     if kernel.size <= _LABELLED:
                         labels.append(f'<text class="soft" {where}>{w:.2g}</text>')
     return (
