@@ -69,13 +69,7 @@ def _colour(value: float, largest: float) -> str:
 
 
 def _heat_map(array: Array, largest: float, sparse: bool = False) -> str:
-    """Return an array as a table of coloured cells; a large one without its middle.
-
-    Args:
-        array: The array.
-        largest: The number of the strongest colour.
-        sparse: Whether NaN says that there is no number.
-    """
+    """Return an array as coloured cells, ``largest`` the strongest; if ``sparse``, no NaN."""
     values = flat(array)
     wide = values.shape[1] > 8
     rows, columns = shown(len(values), 12), shown(values.shape[1], 32)
