@@ -45,7 +45,7 @@ from nnlite.regularizers import Regularizer
 from nnlite.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from nnlite import gradcheck
+    from nnlite import gradcheck, visualize
 
 __all__ = [
     "Initializer",
@@ -78,13 +78,14 @@ __all__ = [
     "saving",
     "set_random_seed",
     "utils",
+    "visualize",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Whoever does not check a derivative does not pay for it in import time.
-    if name == "gradcheck":
-        import nnlite.gradcheck as checks
+    # Whoever does not check a derivative or draw does not pay for it in import time.
+    if name in ("gradcheck", "visualize"):
+        from importlib import import_module
 
-        return checks
+        return import_module(f"nnlite.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
