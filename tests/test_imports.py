@@ -25,7 +25,10 @@ ROOMS = [
 ]
 
 #: `nnlite.utils` has Keras's names for what lies higher. It passes them on when they are asked for.
-PASSED_ON = {("nnlite.utils", "nnlite.data.data_utils")}
+PASSED_ON = {
+    ("nnlite.utils", "nnlite.data.data_utils"),
+    ("nnlite.utils", "nnlite.visualize.plot_model"),
+}
 
 
 def modules():

@@ -85,6 +85,7 @@ def svg(width: float, height: float, label: str, *content: Markup) -> Markup:
         class_="nnlite",
         viewBox=f"0 0 {width:.0f} {height:.0f}",
         width=round(width),
+        height=round(height),
         role="img",
         aria_label=label,
         style="max-width:100%;height:auto",
