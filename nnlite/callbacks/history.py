@@ -164,17 +164,13 @@ def _new_axes(count: int) -> Any:
     from matplotlib import pyplot
     from matplotlib.figure import Figure
 
-    class ShownOnce(Figure):  # type: ignore[misc]
-        """A figure that a notebook does not show again as the value of the cell."""
+    class ShownOnce(Figure):
+        """A figure that a notebook does not show twice: as the value of a cell and at its end."""
 
         def _ipython_display_(self) -> None:
-            if not pyplot.fignum_exists(self.number):  # in a later cell
-                import io
-
-                from IPython.display import Image, display
-
-                self.savefig(image := io.BytesIO(), format="png")
-                display(Image(image.getvalue()))
+            if "inline" in pyplot.get_backend():
+                pyplot.close(self)  # it is shown now, and not once more when the cell ends
+            raise NotImplementedError  # IPython then shows it as any figure
 
     size = (5 * count, 3.6)
     figure = pyplot.figure(FigureClass=ShownOnce, figsize=size, layout="constrained")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnlite.layers.layer import Layer
-from nnlite.utils.markup import Markup, element
+
+if TYPE_CHECKING:
+    from nnlite.utils.markup import Markup
 
 __all__ = ["html_summary", "print_summary"]
 
@@ -61,6 +63,8 @@ def print_summary(
 
 def html_summary(model: Any) -> str:
     """Return the table as HTML, which notebooks show of a model."""
+    from nnlite.utils.markup import element
+
     header, *table = _table(model, False, False, range(len(model.layers)))
     cell = "padding:2px 10px;white-space:nowrap;text-align:"
 

@@ -155,7 +155,7 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
         """Take the last frame and write the file."""
         if self._last[0] > self.epochs[-1]:
             for part in (self.epochs, self._images, self._losses):
-                del part[self.frames - 1 :]  # type: ignore[attr-defined]
+                del part[self.frames - 1 :]
             self._take(*self._last)
         if self.path is not None:
             self.save(self.path)
@@ -190,8 +190,8 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
         with np.errstate(over="ignore"):
             if self._outputs == 1:
                 value = 1 / (1 + np.exp(-output[:, 0])) if logits else output[:, 0]
-                low, high = self._scale()
-                part = (value - low) / (high - low)
+                ends = self._scale()
+                part = (value - ends[0]) / (ends[1] - ends[0])
                 return np.rint((_LEVELS - 1) * np.clip(np.nan_to_num(part), 0, 1)).astype(np.uint8)
             if logits:
                 output = np.exp(output - output.max(1, keepdims=True))

@@ -28,8 +28,8 @@ class _Box:
         self.targets: list[_Box] = []
         self.rank = 0
         self.across = self.along = 0.0  # the middle
-        self.width = max((len(line) * _LETTER for line in lines), default=0) + 26
-        self.height = len(lines) * _LINE + 14
+        self.width: float = max((len(line) * _LETTER for line in lines), default=0) + 26
+        self.height: float = len(lines) * _LINE + 14
 
     def follow(self, sources: Sequence[_Box]) -> None:
         """Draw edges from the sources, one from each."""

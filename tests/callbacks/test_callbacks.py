@@ -367,7 +367,7 @@ def test_plot_says_what_to_install(monkeypatch):
         history.plot()
 
 
-def test_pyplot_shows_the_figure_with_whole_epochs():
+def test_pyplot_shows_the_figure_with_whole_epochs(monkeypatch):
     from matplotlib import pyplot
 
     figure = small().fit(X, Y, epochs=2, verbose=0).plot()
@@ -376,7 +376,13 @@ def test_pyplot_shows_the_figure_with_whole_epochs():
         figure.draw_without_rendering()
         ticks = figure.axes[0].get_xticks()
         np.testing.assert_array_equal(ticks, np.rint(ticks))
-        assert figure._ipython_display_() is None  # the notebook shows it by itself
+        with pytest.raises(NotImplementedError):  # which tells IPython to show it as any figure
+            figure._ipython_display_()
+        assert pyplot.fignum_exists(figure.number)
+        monkeypatch.setattr(pyplot, "get_backend", lambda: "inline")
+        with pytest.raises(NotImplementedError):
+            figure._ipython_display_()
+        assert not pyplot.fignum_exists(figure.number)  # a notebook would show it once more
     finally:
         pyplot.close(figure)
 
