@@ -10,18 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "DARK",
-    "LIGHT",
-    "Markup",
-    "Picture",
-    "check_path",
-    "curves",
-    "element",
-    "frame",
-    "sheet",
-    "svg",
-]
+__all__ = ["Picture", "check_path", "curves", "element", "frame", "sheet", "svg"]
 
 #: The colours of both schemes, as CSS declares them.
 LIGHT = (
@@ -63,16 +52,12 @@ def element(tag: str, *content: Any, **attributes: Any) -> Markup:
     '<p class="note" data-n="1.2">a &lt; b <b>&amp;</b></p>'
     """
     inner = "".join(part if isinstance(part, Markup) else escape(str(part)) for part in content)
-    pairs = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{escape(_short(value))}"'
-        for name, value in attributes.items()
-        if value is not None
-    )
+    pairs = ""
+    for name, value in attributes.items():
+        if value is not None:
+            text = f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+            pairs += f' {name.rstrip("_").replace("_", "-")}="{escape(text)}"'
     return Markup(f"<{tag}{pairs}>{inner}</{tag}>")
-
-
-def _short(value: Any) -> str:
-    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def svg(width: float, height: float, label: str, *content: Markup) -> Markup:
@@ -116,8 +101,7 @@ class Picture:
     def __str__(self) -> str:
         return str(self._markup)
 
-    def _repr_html_(self) -> str:
-        return str(self._markup)
+    _repr_html_ = __str__
 
 
 def check_path(name: str, path: Any, suffix: str) -> str | None:

@@ -45,9 +45,6 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
         frames: The most frames to keep. When there are more, every second one goes and the time
             between frames doubles, so that the film of a long training stays small.
 
-    Attributes:
-        epochs: The number of epochs before each frame.
-
     Raises:
         TypeError: If an argument is of the wrong type.
         ValueError: If ``x`` has not two features, ``y`` does not fit ``x``, or a number is too
@@ -98,27 +95,34 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
                 "y must hold class indices, or rows of probabilities that sum to 1. "
                 f"Received: shape {y.shape}, with other rows"
             )
-        self._x = x.astype(float)
         self._rows_of = y.shape[1] if y.ndim == 2 else None
-        self._y = y.argmax(1) if y.ndim == 2 else y.astype(float)
+        self._x, self._y = x.astype(float), y.argmax(1) if y.ndim == 2 else y.astype(float)
+        low, high = self._x.min(0), self._x.max(0)
+        margin = _MARGIN * np.where(high > low, high - low, 2.0)
+        self._corners = low - margin, high + margin  # of the plane, lower left and upper right
+        low, high = float(self._y.min()), float(self._y.max())
+        if low in (0, 1) and high in (0, 1):
+            low, high = 0.0, 1.0
+        self._ends = (low, high) if low < high else (low - 1, high + 1)  # of the colours
         self._forget(1)
 
     def _forget(self, outputs: int) -> None:
         """Begin a film of a model of so many outputs."""
-        self.epochs: list[int] = []
-        self._outputs = outputs
-        self._images: list[Array] = []
-        self._losses: list[list[float | None]] = []
-        self._every = self.frequency
+        self._outputs, self._every = outputs, self.frequency
+        self._frames: list[tuple[int, list[float | None], Array]] = []
         self._last: tuple[int, Logs] = (0, {})
+
+    @property
+    def epochs(self) -> list[int]:
+        """The number of epochs before each frame."""
+        return [epoch for epoch, _, _ in self._frames]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """See that the model fits, and take the frame before training."""
         inputs, outputs = (
             [tensor.shape for tensor in ends] for ends in (self.model.inputs, self.model.outputs)
         )
-        fits = [len(shape) for shape in inputs + outputs] == [2, 2] and inputs[0][1] == 2
-        if not fits:
+        if [len(shape) for shape in inputs + outputs] != [2, 2] or inputs[0][1] != 2:
             raise ValueError(
                 "boundary draws models with one input of shape (samples, 2) and one output of "
                 f"shape (samples, outputs). Received: model {self.model.name!r} with inputs "
@@ -141,21 +145,17 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Take a frame, if it is time for one."""
-        if (epoch + 1) % self._every == 0 and len(self.epochs) == self.frames:
+        if (epoch + 1) % self._every == 0 and len(self._frames) == self.frames:
             self._every *= 2
-            kept = [at for at, taken in enumerate(self.epochs) if taken % self._every == 0]
-            self.epochs = [self.epochs[at] for at in kept]
-            self._images = [self._images[at] for at in kept]
-            self._losses = [self._losses[at] for at in kept]
+            self._frames = [taken for taken in self._frames if taken[0] % self._every == 0]
         if (epoch + 1) % self._every == 0:
             self._take(epoch + 1, logs or {})
         self._last = (epoch + 1, dict(logs or {}))
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Take the last frame and write the file."""
-        if self._last[0] > self.epochs[-1]:
-            for part in (self.epochs, self._images, self._losses):
-                del part[self.frames - 1 :]
+        if self._last[0] > self._frames[-1][0]:
+            del self._frames[self.frames - 1 :]
             self._take(*self._last)
         if self.path is not None:
             self.save(self.path)
@@ -173,26 +173,22 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
 
     def _take(self, epoch: int, logs: Logs) -> None:
         """Add a frame."""
-        self.epochs.append(epoch)
-        self._losses.append([_rounded(logs.get(name)) for name in ("loss", "val_loss")])
-        self._images.append(self._image())
+        values = [logs.get(name, np.nan) for name in ("loss", "val_loss")]
+        losses = [float(f"{value:.5g}") if np.isfinite(value) else None for value in values]
+        self._frames.append((epoch, losses, self._image()))
 
     def _image(self) -> Array:
         """Return the prediction on the grid as bytes, the upper row first."""
-        low, high = self._range()
-        axes = [
-            low[i] + (np.arange(self.resolution) + 0.5) / self.resolution * (high[i] - low[i])
-            for i in range(2)
-        ]
-        grid = np.stack(np.meshgrid(axes[0], axes[1][::-1]), axis=-1).reshape(-1, 2)
+        part = (np.arange(self.resolution) + 0.5) / self.resolution
+        across, up = (low + part * (high - low) for low, high in zip(*self._corners, strict=True))
+        grid = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
         output = np.asarray(self.model.predict(grid, verbose=0), float)
         logits = getattr(self.model.loss, "from_logits", False)
         with np.errstate(over="ignore"):
             if self._outputs == 1:
                 value = 1 / (1 + np.exp(-output[:, 0])) if logits else output[:, 0]
-                ends = self._scale()
-                part = (value - ends[0]) / (ends[1] - ends[0])
-                return np.rint((_LEVELS - 1) * np.clip(np.nan_to_num(part), 0, 1)).astype(np.uint8)
+                value = np.nan_to_num((value - self._ends[0]) / (self._ends[1] - self._ends[0]))
+                return np.rint((_LEVELS - 1) * np.clip(value, 0, 1)).astype(np.uint8)
             if logits:
                 output = np.exp(output - output.max(1, keepdims=True))
                 output /= output.sum(1, keepdims=True)
@@ -200,42 +196,27 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
         sure = np.clip((np.nan_to_num(output.max(1)) - least) / (1 - least), 0, 1)
         return (output.argmax(1) * levels + np.rint(sure * (levels - 1))).astype(np.uint8)
 
-    def _range(self) -> tuple[Array, Array]:
-        """Return the lower left and the upper right corner of the plane that is drawn."""
-        low, high = self._x.min(0), self._x.max(0)
-        width = np.where(high > low, high - low, 2.0)
-        return low - _MARGIN * width, high + _MARGIN * width
-
-    def _scale(self) -> tuple[float, float]:
-        """Return the targets that the colours at both ends stand for."""
-        low, high = float(self._y.min()), float(self._y.max())
-        if low in (0, 1) and high in (0, 1):
-            return 0.0, 1.0
-        return (low, high) if low < high else (low - 1, high + 1)
-
     def html(self) -> str:
         """Return the page.
 
         Raises:
             ValueError: If there is no frame yet.
         """
-        if not self.epochs:
+        if not self._frames:
             raise ValueError("There is no frame yet. Give the callback to fit first.")
-        stack = np.stack(self._images)
-        changes = np.concatenate([stack[:1], stack[1:] - stack[:-1]])  # modulo 256
+        epochs, losses, images = zip(*self._frames, strict=True)
+        changes = np.diff(np.stack(images), axis=0, prepend=np.uint8(0))  # modulo 256
         chosen = np.unique(np.linspace(0, len(self._x) - 1, _POINTS).astype(int))
-        low, high = self._range()
-        places = np.rint((self._x[chosen] - low) / (high - low) * 1000).astype(int)
-        ends = self._scale()
-        places, targets = places.tolist(), self._y[chosen]
+        (low, high), ends, targets = self._corners, self._ends, self._y[chosen]
+        places = np.rint((self._x[chosen] - low) / (high - low) * 1000).astype(int).tolist()
         if self._outputs == 1:
             targets = np.rint((targets - ends[0]) / (ends[1] - ends[0]) * 100) / 100
         data = {
             "size": self.resolution,
             "classes": self._outputs,
             "levels": _LEVELS,
-            "epochs": self.epochs,
-            "losses": self._losses,
+            "epochs": epochs,
+            "losses": losses,
             "points": [[*place, float(t)] for place, t in zip(places, targets, strict=True)],
             "names": self._names,
             "range": [[float(f"{v:.3g}") for v in corner] for corner in (low, high)],
@@ -246,9 +227,4 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
         return player(json.dumps(data, separators=(",", ":"), ensure_ascii=False))
 
     def _repr_html_(self) -> str:
-        return frame(self.html(), 780) if self.epochs else "No frame yet"
-
-
-def _rounded(value: Any) -> float | None:
-    """Return a loss with five digits, or None where there is none that can be drawn."""
-    return float(f"{value:.5g}") if value is not None and np.isfinite(value) else None
+        return frame(self.html(), 780) if self._frames else "No frame yet"

@@ -33,11 +33,7 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
         frequency: Steps of the optimizer from one record to the next.
 
     Attributes:
-        layers: The names of the layers, from the first to the last; those in a nested model after
-            that model's name and a slash.
-        steps: The numbers of the steps that were recorded, from 1.
-        norms: The norms of the gradients, shape (records, layers).
-        weight_norms: The norms of the weights before the step, of the same shape.
+        layers: The names of the layers, those in a nested model after its name and a slash.
 
     Raises:
         TypeError: If an argument is of the wrong type.
@@ -61,8 +57,7 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
     def _begin(self) -> None:
         self.layers: list[str] = []
         self._taken = 0
-        self._steps: list[int] = []
-        self._rows: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        self._rows: list[tuple[int, list[list[float]]]] = []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Ask the optimizer to show the gradients of its steps."""
@@ -81,18 +76,17 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
         self._taken += 1
         if self._taken % self.frequency and self._taken > 1:
             return
-        self._steps.append(self._taken)
-        self._rows.append(
-            (
-                np.array([_norm([v.gradient for v in group]) for group in self._variables]),
-                np.array([_norm([v.value for v in group]) for group in self._variables]),
-            )
-        )
+        norms = [
+            [_norm([getattr(v, what) for v in group]) for group in self._variables]
+            for what in ("gradient", "value")
+        ]
+        self._rows.append((self._taken, norms))
 
     def _let_go(self) -> None:
         self._optimizer.watchers = tuple(
             watch for watch in self._optimizer.watchers if watch != self._note
         )
+        self._run = None
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Write the file."""
@@ -103,18 +97,21 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
 
     @property
     def steps(self) -> NDArray[Any]:
-        """The numbers of the steps that were recorded."""
-        return np.array(self._steps, int)
+        """The numbers of the steps that were recorded, from 1."""
+        return np.array([step for step, _ in self._rows], int)
 
     @property
     def norms(self) -> NDArray[Any]:
-        """The norms of the gradients, a row for each step and a column for each layer."""
-        return np.array([row for row, _ in self._rows]).reshape(-1, len(self.layers))
+        """The norms of the gradients, shape (records, layers)."""
+        return self._norms(0)
 
     @property
     def weight_norms(self) -> NDArray[Any]:
-        """The norms of the weights."""
-        return np.array([row for _, row in self._rows]).reshape(-1, len(self.layers))
+        """The norms of the weights before the steps, of the same shape."""
+        return self._norms(1)
+
+    def _norms(self, which: int) -> NDArray[Any]:
+        return np.array([norms[which] for _, norms in self._rows]).reshape(-1, len(self.layers))
 
     def svg(self) -> str:
         """Return the drawing: gradients above weights, on logarithmic axes.

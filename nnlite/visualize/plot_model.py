@@ -87,14 +87,14 @@ def plot_model(
     path = check_path("to_file", to_file, ".svg")
     if rankdir not in ("TB", "BT", "LR", "RL"):
         raise ValueError(f"rankdir must be 'TB', 'BT', 'LR' or 'RL'. Received: {rankdir!r}")
-    shown = {
+    flags = {
         "shapes": show_shapes,
         "dtype": show_dtype,
         "layer_names": show_layer_names,
         "layer_activations": show_layer_activations,
         "trainable": show_trainable,
     }
-    shown = {name: check_flag(f"show_{name}", value) for name, value in shown.items()}
+    shown = {name for name, flag in flags.items() if check_flag(f"show_{name}", flag)}
     expand = check_flag("expand_nested", expand_nested)
     if not model.built:
         raise ValueError(
@@ -104,9 +104,8 @@ def plot_model(
     boxes: list[_Box] = []
     for tensor in model.inputs:
         layer = type(tensor.node.layer).__name__ if tensor.node else "InputLayer"
-        lines = [layer, *([tensor.name] if show_layer_names else [])]
-        lines += [str(tensor.shape)] if show_shapes else []
-        boxes.append(_Box(lines + ([tensor.dtype] if show_dtype else []), "input"))
+        says = {"layer_names": tensor.name, "shapes": str(tensor.shape), "dtype": tensor.dtype}
+        boxes.append(_Box([layer, *(says[what] for what in says if what in shown)], "input"))
     for box in _follow(model, list(boxes), boxes, shown, expand, ""):
         box.kind = box.kind or "output"
     picture = _draw(boxes, rankdir)
@@ -117,12 +116,7 @@ def plot_model(
 
 
 def _follow(
-    model: Any,
-    given: list[_Box],
-    boxes: list[_Box],
-    shown: dict[str, bool],
-    expand: bool,
-    prefix: str,
+    model: Any, given: list[_Box], boxes: list[_Box], shown: set[str], expand: bool, prefix: str
 ) -> list[_Box]:
     """Add a box for each call of the model; return those that its outputs come from."""
     made = {id(tensor): box for tensor, box in zip(model.inputs, given, strict=True)}
@@ -140,20 +134,20 @@ def _follow(
     return [made[id(tensor)] for tensor in model.outputs]
 
 
-def _lines(node: Any, shown: dict[str, bool], prefix: str) -> Iterator[str]:
+def _lines(node: Any, shown: set[str], prefix: str) -> Iterator[str]:
     """Yield what the box of a call says."""
     layer = node.layer
     yield type(layer).__name__
-    if shown["layer_names"]:
+    if "layer_names" in shown:
         yield f"{prefix}{layer.name}"
-    if shown["layer_activations"] and getattr(layer, "activation", None) is not None:
+    if "layer_activations" in shown and getattr(layer, "activation", None) is not None:
         yield function_name(layer.activation) or type(layer.activation).__name__
-    if shown["shapes"]:
+    if "shapes" in shown:
         ends = [", ".join(str(t.shape) for t in part) for part in (node.inputs, node.outputs)]
         yield " → ".join(ends)
-    if shown["dtype"]:
+    if "dtype" in shown:
         yield ", ".join(tensor.dtype for tensor in node.outputs)
-    if shown["trainable"] and layer.all_variables():
+    if "trainable" in shown and layer.all_variables():
         yield "trained" if layer.learning_variables() else "frozen"
 
 

@@ -2,19 +2,16 @@
 
 MUTANTS = {
     "visualize/film.py": [
-        ("np.meshgrid(axes[0], axes[1][::-1])", "np.meshgrid(axes[0], axes[1])"),
-        ("stack[1:] - stack[:-1]", "stack[1:]"),
+        ("np.meshgrid(across, up[::-1])", "np.meshgrid(across, up)"),
+        ("np.diff(np.stack(images), axis=0, prepend=np.uint8(0))", "np.stack(images)"),
         ("1 / (1 + np.exp(-output[:, 0])) if logits", "output[:, 0] if logits"),
-        (
-            "            if logits:\n                output",
-            "            if False:\n                output",
-        ),
+        ("            if logits:\n", "            if False:\n"),
         ("(np.nan_to_num(output.max(1)) - least) / (1 - least)", "np.nan_to_num(output.max(1))"),
         ("            self._every *= 2\n", ""),
-        ("                del part[self.frames - 1 :]\n", "                pass\n"),
+        ("            del self._frames[self.frames - 1 :]\n", ""),
     ],
     "visualize/gradients.py": [
-        ("v.gradient for v", "v.value for v"),
+        ('for what in ("gradient", "value")', 'for what in ("value", "gradient")'),
         ("np.square(a, dtype=float).sum()", "np.abs(a).sum()"),
         ("if self._taken % self.frequency and", "if"),
         ("if id(v) in learning]\n        found", "if v.trainable]\n        found"),
