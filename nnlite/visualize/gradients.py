@@ -62,7 +62,11 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Ask the optimizer to show the gradients of its steps."""
         self._begin()
-        groups = _by_layer(self.model)
+        learning = self.model.learning_variables()
+        groups = _by_layer(self.model, {id(variable) for variable in learning}, "")
+        known = {id(variable) for _, variables in groups for variable in variables}
+        own = [variable for variable in learning if id(variable) not in known]  # a subclass's
+        groups = [(self.model.name, own), *groups] if own else groups
         self.layers = [name for name, _ in groups]
         self._variables = [variables for _, variables in groups]
         self._run, self._optimizer = self.model.fit_loop, self.model.optimizer
@@ -136,16 +140,15 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
         return self.svg() if self._rows else "No step yet"
 
 
-def _by_layer(model: Any, prefix: str = "") -> list[tuple[str, list[Variable]]]:
+def _by_layer(within: Any, learning: set[int], prefix: str) -> list[tuple[str, list[Variable]]]:
     """Return the weights that training changes, each layer's with its name."""
-    learning = {id(variable) for variable in model.learning_variables()}
-    found: list[tuple[str, list[Variable]]] = []
-    for layer in model.sublayers():
-        own = [v for v in layer.own_variables() if id(v) in learning]
-        found += [(f"{prefix}{layer.name}", own)] if own else []
-        found += _by_layer(layer, f"{prefix}{layer.name}/")
-    own = [v for v in model.own_variables() if id(v) in learning and not prefix]
-    return [(model.name, own), *found] if own else found
+    found = []
+    for layer in within.sublayers():
+        name = f"{prefix}{layer.name}"
+        own = [variable for variable in layer.own_variables() if id(variable) in learning]
+        found += [(name, own)] if own else []
+        found += _by_layer(layer, learning, f"{name}/")
+    return found
 
 
 def _norm(arrays: list[NDArray[Any]]) -> float:

@@ -14,7 +14,7 @@ MUTANTS = {
         ('for what in ("gradient", "value")', 'for what in ("value", "gradient")'),
         ("np.square(a, dtype=float).sum()", "np.abs(a).sum()"),
         ("if self._taken % self.frequency and", "if"),
-        ("if id(v) in learning]\n        found", "if v.trainable]\n        found"),
+        ("layer.own_variables() if id(variable) in learning", "layer.own_variables()"),
         ("        self._let_go()\n        if self.path", "        if self.path"),
     ],
     "visualize/plot_model.py": [

@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -118,6 +119,8 @@ def test_zeros_lie_at_the_foot_of_the_axis():
     flow = visualize.gradient_flow()
     fitted(callbacks=flow, layers=[Dense(1, "relu", kernel_initializer="zeros"), Dense(1)])
     assert (flow.norms[:, 0] == 0).all()
+    path = re.search(r'<path d="([^"]+)"[^>]*><title>', flow.svg())[1]
+    assert {float(point.split()[1]) for point in re.split("[ML]", path)[1:]} == {176.0}
     assert "nan" not in flow.svg()
     assert "inf" not in flow.svg()
 
