@@ -13,14 +13,10 @@ _PAGE = """<!doctype html>
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none';style-src 'unsafe-inline';script-src 'unsafe-inline'">
 <style>
-:root{%LIGHT%}
-@media(prefers-color-scheme:dark){:root{%DARK%}}
-*{box-sizing:border-box}
+:root{%LIGHT%}@media(prefers-color-scheme:dark){:root{%DARK%}}*{box-sizing:border-box}
 body{margin:0 auto;max-width:560px;padding:14px;background:var(--ground);color:var(--ink);
-font:15px/1.4 system-ui,sans-serif}
-canvas{display:block;width:100%;border-radius:8px}
-#plane{aspect-ratio:1;border:1px solid var(--line)}
-#curve{height:96px;margin-top:4px}
+font:15px/1.4 system-ui,sans-serif}canvas{display:block;width:100%;border-radius:8px}
+#plane{aspect-ratio:1;border:1px solid var(--line)}#curve{height:96px;margin-top:4px}
 .row{display:flex;justify-content:space-between;align-items:center;gap:10px;margin:6px 0}
 .faint{color:var(--faint);font-size:13px}
 button{width:44px;height:44px;flex:none;border:0;border-radius:50%;background:var(--first);
@@ -43,15 +39,11 @@ input{flex:1;min-width:0;height:32px;accent-color:var(--first)}
 const D=%DATA%;
 const $=id=>document.getElementById(id), N=D.epochs.length, S=D.size, K=D.classes, L=D.levels;
 const HUES=["#2b6cd4","#d9622b","#2a9d6f","#b13fa0","#c79a12","#0f9bb0","#d43d51","#7458d6",
-"#6d8f1f","#8a6d5a"];
-const rgb=h=>[1,3,5].map(i=>parseInt(h.slice(i,i+2),16));
-const hsl=(h,l)=>{const f=n=>{const k=(n+h/30)%12;
-return 255*(l-.6*Math.min(l,1-l)*Math.max(-1,Math.min(k-3,9-k,1)))};return [f(0),f(8),f(4)]};
-const hue=k=>K<=10?rgb(HUES[k]):hsl(k*360/K,.5);
+"#6d8f1f","#8a6d5a"];const rgb=h=>[1,3,5].map(i=>parseInt(h.slice(i,i+2),16));
+const hue=k=>mix(rgb(HUES[k%10]),[128,128,128],.12*Math.floor(k/10));
 const css=c=>`rgb(${c.map(Math.round)})`, mix=(a,b,t)=>a.map((v,i)=>v+(b[i]-v)*t);
 const shade=name=>getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-let F=[], at=0, timer=0;
-function ground(){return rgb(shade("--ground"))}
+let F=[], at=0, timer=0;function ground(){return rgb(shade("--ground"))}
 function between(v,base,most){return v<.5?mix(base,rgb(HUES[0]),(1-2*v)*most)
 :mix(base,rgb(HUES[1]),(2*v-1)*most)}
 function colour(b,base){if(K==1)return between(b/(L-1),base,.72);
@@ -64,13 +56,11 @@ function plane(){const [c,w]=fit($("plane")),f=F[at],base=ground(),small=new Off
 s=small.getContext("2d"),image=s.createImageData(S,S),table=[...Array(L).keys()].map(b=>colour(b,base));
 f.forEach((b,i)=>image.data.set([...table[b],255],4*i));
 s.putImageData(image,0,0);c.imageSmoothingEnabled=true;c.imageSmoothingQuality="high";
-c.drawImage(small,0,0,w,w);
-if(K==1&&D.two)contour(c,w/S,f);
-c.strokeStyle=css(base);c.lineWidth=1.5;
+c.drawImage(small,0,0,w,w);if(K==1&&D.two)contour(c,w/S,f);c.strokeStyle=K>1||D.two?css(base):shade("--ink");
+c.lineWidth=1.2;
 for(const [x,y,t] of D.points){c.beginPath();c.arc(x/1000*w,(1-y/1000)*w,w<420?3.2:4,0,7);
 c.fillStyle=css(K==1?D.two?rgb(HUES[t>.5?1:0]):between(t,mix(base,[128,128,128],.25),1):hue(t));
-c.fill();c.stroke()}}
-function contour(c,q,f){c.beginPath();
+c.fill();c.stroke()}}function contour(c,q,f){c.beginPath();
 for(let i=0;i<S-1;i++)for(let j=0;j<S-1;j++){
 const v=[f[i*S+j],f[i*S+j+1],f[i*S+S+j+1],f[i*S+S+j]].map(b=>b-(L-1)/2),e=[];
 [[0,0],[1,0],[1,1],[0,1]].forEach(([x,y],k)=>{const m=(k+1)%4,t=v[k]/(v[k]-v[m]);
@@ -78,8 +68,7 @@ if(v[k]>0!=v[m]>0)e.push([j+.5+x+[t,0,-t,0][k],i+.5+y+[0,t,0,-t][k]])});
 for(let k=0;k+1<e.length;k+=2){c.moveTo(e[k][0]*q,e[k][1]*q);c.lineTo(e[k+1][0]*q,e[k+1][1]*q)}}
 c.strokeStyle=shade("--ink");c.lineWidth=1.6;c.lineCap="round";c.stroke()}
 function curve(){const [c,w,h]=fit($("curve")),all=D.losses.flat().filter(v=>v!==null);
-if(!all.length)return;
-const low=Math.min(...all),high=Math.max(...all),last=D.epochs[N-1]||1,
+if(!all.length)return;const low=Math.min(...all),high=Math.max(...all),last=D.epochs[N-1]||1,
 X=i=>8+D.epochs[i]/last*(w-16),Y=v=>h-10-(high>low?(v-low)/(high-low):.5)*(h-30);
 c.strokeStyle=shade("--line");c.beginPath();c.moveTo(8,h-4.5);c.lineTo(w-8,h-4.5);
 c.moveTo(X(at),18);c.lineTo(X(at),h-4);c.stroke();
@@ -89,15 +78,13 @@ D.losses.forEach((l,i)=>{if(l[which]===null)pen=0;else{c[pen?"lineTo":"moveTo"](
 c.stroke();c.setLineDash([]);const v=D.losses[at][which];
 if(v!==null){c.beginPath();c.arc(X(at),Y(v),4.5,0,7);c.fill()}});
 c.fillStyle=shade("--faint");c.font="12px system-ui,sans-serif";
-const held=D.losses.some(l=>l[1]!==null);
-c.fillText(held?"loss, dashed: validation":"loss",8,12);
+const held=D.losses.some(l=>l[1]!==null);c.fillText(held?"loss, dashed: validation":"loss",8,12);
 c.textAlign="right";c.fillText(`epoch ${last}`,w-8,12)}
 function show(i){at=i;$("at").value=i;const e=D.epochs[i],[l,v]=D.losses[i];
 $("when").textContent=e?`Epoch ${e}`:"Before training";
 $("at").setAttribute("aria-valuetext",$("when").textContent);
 $("loss").textContent=(l===null?"":`loss ${l.toPrecision(3)}`)
-+(v===null?"":` · validation ${v.toPrecision(3)}`);
-plane();curve()}
++(v===null?"":` · validation ${v.toPrecision(3)}`);plane();curve()}
 function stop(){clearInterval(timer);timer=0;$("play").textContent="▶";
 $("play").setAttribute("aria-label","Play")}
 function play(){if(timer)return stop();if(at==N-1)show(0);
@@ -120,8 +107,7 @@ else if(/^Arrow(Left|Right)$/.test(e.key)&&e.target!=$("at")){stop();
 show(Math.max(0,Math.min(N-1,at+(e.key=="ArrowLeft"?-1:1))))}};
 onresize=()=>show(at);matchMedia("(prefers-color-scheme: dark)").onchange=()=>show(at);
 stop();const still=matchMedia("(prefers-reduced-motion: reduce)").matches;
-show(still?N-1:0);if(!still)play()}
-open();
+show(still?N-1:0);if(!still)play()}open();
 </script></body></html>
 """
 
