@@ -40,8 +40,10 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     for layer, call, in_place, plain, read in steps:
         if not plain:
             x = call.arguments(values)
-            own = layer.primitive
-            y = layer.run_into(x)["y"] if own else layer.run_forward(x, call.training)
+            if layer.primitive:
+                y = layer.run_into(x, call.mask(values))["y"]
+            else:
+                y = layer.run_forward(x, call.training)
             for slot, array in zip(call.outputs, flatten(y), strict=True):
                 values[slot] = array
         else:  # one input, one output, and no array beside them
