@@ -31,6 +31,7 @@ _STYLE = (
 )
 
 _WIDTH = 440  # of curves
+_POINTS = 300  # of a curve, at most
 
 
 class Markup(str):
@@ -138,7 +139,7 @@ def curves(
     Args:
         title: What is drawn.
         lines: For each curve its name, x, y, colour, and whether it is dashed. What is not finite
-            leaves a gap.
+            leaves a gap; long ones are thinned.
         x_label: What x counts.
         log: Whether the axis of y is logarithmic; zeros are then drawn at its foot.
     """
@@ -146,13 +147,16 @@ def curves(
     made = []
     with np.errstate(divide="ignore", invalid="ignore"):
         for name, x, y, colour, dashed in lines:
-            ys = np.asarray(y, float)
-            made.append((name, np.asarray(x, float), np.log10(ys) if log else ys, colour, dashed))
+            chosen = np.unique(np.linspace(0, len(x) - 1, _POINTS).astype(int))
+            xs, ys = np.asarray(x, float)[chosen], np.asarray(y, float)[chosen]
+            made.append((name, xs, np.log10(ys) if log else ys, colour, dashed))
     every = np.concatenate([y[np.isfinite(y)] for _, _, y, _, _ in made] or [np.zeros(0)])
     low, high = (every.min(), every.max()) if every.size else (0.0, 1.0)
     if log:
         low, high = math.floor(low), math.ceil(high)
-    low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
+    if low == high:
+        margin = abs(low) / 2 or 0.5
+        low, high = low - margin, high + margin
     places = np.concatenate([x for _, x, _, _, _ in made] or [np.zeros(0)])
     first, last = (places.min(), places.max()) if places.size else (0.0, 1.0)
     first, last = (first - 0.5, last + 0.5) if first == last else (first, last)
@@ -198,13 +202,12 @@ def _ticks(low: float, high: float, whole: bool) -> list[float]:
     """Return up to six round numbers between two, whole ones if asked for.
 
     >>> _ticks(0.0, 1.0, False), _ticks(1.0, 7.0, True)
-    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [2, 4, 6])
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [2.0, 4.0, 6.0])
     """
     raw = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * (1 - 1e-9))
     if whole:
         step = max(1, round(step))
-    return [
-        round(at * step, 12) for at in range(math.ceil(low / step), math.floor(high / step) + 1)
-    ]
+    numbers = range(math.ceil(low / step), math.floor(high / step) + 1)
+    return [float(f"{at * step:.12g}") for at in numbers]

@@ -17,8 +17,6 @@ from nnlite.utils.validation import check_count
 
 __all__ = ["gradient_flow"]
 
-_MOST = 300  # points of a curve
-
 
 class gradient_flow(Callback):  # noqa: N801  called as the functions beside it are
     """Records the norms of gradients and weights of each layer, and draws them as SVG.
@@ -115,7 +113,8 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
         return self._norms(1)
 
     def _norms(self, which: int) -> NDArray[Any]:
-        return np.array([norms[which] for _, norms in self._rows]).reshape(-1, len(self.layers))
+        norms = [row[which] for _, row in self._rows]
+        return np.array(norms, float).reshape(len(norms), len(self.layers))
 
     def svg(self) -> str:
         """Return the drawing: gradients above weights, on logarithmic axes.
@@ -125,12 +124,11 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
         """
         if not self._rows:
             raise ValueError("There is no step to draw yet. Give the callback to fit first.")
-        chosen = np.unique(np.linspace(0, len(self._rows) - 1, _MOST).astype(int))
-        steps, most = self.steps[chosen], max(1, len(self.layers) - 1)
+        steps, most = self.steps, max(1, len(self.layers) - 1)
         drawings = []
         for title, norms in (("gradient", self.norms), ("weight", self.weight_norms)):
             lines = [
-                (name, steps, norms[chosen, at], f"hsl({215 - 190 * at / most:.0f} 62% 52%)", False)
+                (name, steps, norms[:, at], f"hsl({215 - 190 * at / most:.0f} 62% 52%)", False)
                 for at, name in enumerate(self.layers)
             ]
             drawings.append(curves(f"Norm of each layer's {title}s", lines, "step", log=True))

@@ -12,6 +12,7 @@ import nnlite
 from nnlite import Sequential, optimizers, visualize
 from nnlite.callbacks import LambdaCallback
 from nnlite.layers import Dense, Dropout
+from nnlite.utils.markup import curves
 
 X = np.random.default_rng(2).normal(size=(32, 2))
 Y = X[:, :1]
@@ -104,6 +105,13 @@ def test_frozen_layers_are_left_out_and_nested_ones_bear_both_names():
     assert flow.layers == ["nest/inner", "last"]
 
 
+def test_a_model_that_trains_no_weight_has_no_curves():
+    flow = visualize.gradient_flow()
+    fitted(callbacks=flow, layers=[Dense(1, trainable=False)])
+    assert flow.norms.shape == (8, 0)
+    ElementTree.fromstring(flow.svg())
+
+
 def test_the_drawing_is_svg_with_a_curve_for_each_layer(tmp_path):
     flow = visualize.gradient_flow(tmp_path / "flow.svg")
     fitted(callbacks=flow, layers=[Dense(2, name="a<b"), Dense(1, name="last")])
@@ -123,6 +131,21 @@ def test_zeros_lie_at_the_foot_of_the_axis():
     assert {float(point.split()[1]) for point in re.split("[ML]", path)[1:]} == {176.0}
     assert "nan" not in flow.svg()
     assert "inf" not in flow.svg()
+
+
+@pytest.mark.parametrize("y", [[3e20] * 2, [1e-14, 2e-14], [0.0, 0.0], [5.0], [2.0, np.nan]])
+def test_curves_have_ticks_at_any_scale(y):
+    chart, _ = curves("loss", [("loss", range(len(y)), y, "red", False)])
+    ticks = re.findall(r'text-anchor="end" class="faint">([^<]*)<', chart)[:-1]
+    assert len({float(tick) for tick in ticks}) > 1
+    assert "nan" not in chart
+
+
+def test_long_curves_are_thinned_to_their_ends():
+    chart, _ = curves("loss", [("loss", np.arange(9999), np.arange(9999), "red", False)])
+    path = re.search(r'<path d="([^"]+)"[^>]*><title>', chart)[1]
+    assert len(path.split("L")) == 300
+    assert path.endswith("L428.0 30.0")
 
 
 def test_wrong_arguments_are_refused():
