@@ -33,7 +33,10 @@ from nnlite.layers.activations import (
     Threshold,
 )
 from nnlite.layers.activations.prelu import PReLU
+from nnlite.layers.attention.attention import AdditiveAttention, Attention
+from nnlite.layers.attention.multi_head_attention import MultiHeadAttention
 from nnlite.layers.core import Activation, Dense, Embedding, Input, InputLayer, Masking
+from nnlite.layers.core.einsum_dense import EinsumDense
 from nnlite.layers.layer import Layer, registry
 from nnlite.layers.merging import (
     Add,
@@ -85,13 +88,16 @@ __all__ = [
     "ActivationLayer",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "BatchNormalization",
     "Concatenate",
     "Dense",
     "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Exponential",
     "Flatten",
@@ -113,6 +119,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Mish",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",

@@ -206,6 +206,9 @@ class Layer(Configurable):
     #: Whether a list of arrays is several inputs; else it is one array, as NumPy reads lists.
     takes_several: ClassVar[bool] = False
 
+    #: The keywords that a call takes beside ``training``.
+    call_options: ClassVar[tuple[str, ...]] = ()
+
     #: Whether integers reach `forward` as they are; another layer's come as its float type.
     takes_integers: ClassVar[bool] = False
 

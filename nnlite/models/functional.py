@@ -236,7 +236,7 @@ class _Call:
         if not args and "inputs" in kwargs:
             args = [kwargs.pop("inputs")]
         try:
-            if isinstance(layer, Model) or "mask" not in kwargs:
+            if isinstance(layer, Model) or "mask" not in {*kwargs} - {*layer.call_options}:
                 return layer(*args, **kwargs)
         except TypeError as error:
             raise ValueError(f"layer {self.name!r:.200} cannot be called: {error}") from error
