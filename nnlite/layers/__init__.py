@@ -37,6 +37,7 @@ from nnlite.layers.attention.attention import AdditiveAttention, Attention
 from nnlite.layers.attention.multi_head_attention import MultiHeadAttention
 from nnlite.layers.core import Activation, Dense, Embedding, Input, InputLayer, Masking
 from nnlite.layers.core.einsum_dense import EinsumDense
+from nnlite.layers.core.lambda_layer import Lambda
 from nnlite.layers.layer import Layer, registry
 from nnlite.layers.merging import (
     Add,
@@ -57,11 +58,13 @@ from nnlite.layers.merging import (
     subtract,
 )
 from nnlite.layers.normalization.batch_normalization import BatchNormalization
+from nnlite.layers.normalization.group_normalization import GroupNormalization
 from nnlite.layers.normalization.layer_normalization import (
     LayerNormalization,
     RMSNormalization,
     UnitNormalization,
 )
+from nnlite.layers.preprocessing.images import CenterCrop, Resizing
 from nnlite.layers.preprocessing.scaling import Normalization, Rescaling
 from nnlite.layers.regularization.regularization import (
     ActivityRegularization,
@@ -93,6 +96,7 @@ __all__ = [
     "Attention",
     "Average",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
     "Dense",
     "Dot",
@@ -103,6 +107,7 @@ __all__ = [
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GroupNormalization",
     "HardShrink",
     "HardSiLU",
     "HardSigmoid",
@@ -110,6 +115,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -129,6 +135,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SiLU",
     "Sigmoid",
     "SoftShrink",
