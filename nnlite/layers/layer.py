@@ -832,7 +832,7 @@ class Layer(Configurable):
         """
         self._check_options(options)
         arrays = self._as_arrays(x)
-        shapes = map_structure(lambda a: (None, *np.shape(a)[1:]), arrays)
+        shapes = map_structure(lambda a: () if a is None else (None, *a.shape[1:]), arrays)
         if "mask" in options:
             options["mask"] = self._as_masks(options["mask"], arrays)
         if not self.takes(shapes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class AttentionLayer(Layer):
 
     takes_several = True
     supports_masking = True
-    call_options = ("return_attention_scores", "use_causal_mask")
+    call_options: ClassVar[tuple[str, ...]] = ("return_attention_scores", "use_causal_mask")
 
     def __init__(self, dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -182,7 +182,7 @@ class Attention(AttentionLayer):
             )
         self.score_mode = score_mode
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self,
         inputs: Any,
         mask: Any = None,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nnlite import constraints, initializers, regularizers
 from nnlite.layers.attention.attention import Attending, AttentionLayer
 from nnlite.layers.core.einsum_dense import EinsumDense
-from nnlite.layers.layer import Layer, Shape, as_shape, registry
+from nnlite.layers.layer import Layer, Shape, as_shape, as_shapes, registry
 from nnlite.layers.reshaping.reshaping import check_integers
 from nnlite.utils.validation import check_count, check_flag, optional_count
 
@@ -213,6 +213,8 @@ class MultiHeadAttention(AttentionLayer):
             )
             self._parts.append(part)
             part.ensure_built(shape)
+            for variable in part.weights:
+                variable.path = f"{self.name}/{variable.path}"
             return part
 
         self._parts = []
@@ -272,7 +274,7 @@ class MultiHeadAttention(AttentionLayer):
         """Build the layer as the one that ``config`` is from was built."""
         shapes = config["shapes_dict"]
         names = ("query_shape", "value_shape", "key_shape")
-        self.ensure_built([tuple(shapes[name]) for name in names if shapes.get(name)])
+        self.ensure_built(as_shapes("shapes_dict", [shapes[n] for n in names if shapes.get(n)]))
 
 
 class _Heads(Attending):
@@ -398,7 +400,7 @@ class _Heads(Attending):
             dp += dy[1].reshape(p.shape)
         ds = self.softmax_back(p, dp, readable) / math.sqrt(layer.key_dim)
         dq, dk = ds @ self._matrices(k), ds.swapaxes(-1, -2) @ self._matrices(q)
-        d_query, d_value, d_key, *of_masks = (*dx, *[None] * (3 - len(dx)))
+        d_query, d_value, d_key, *of_masks = list(dx) + [None] * (3 - len(dx))
         layer.query_dense.backward_into(self._spread(dq, q), query, d_query)
         layer.value_dense.backward_into(self._spread(dv, v), value, d_value)
         if key is not value:
