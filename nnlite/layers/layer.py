@@ -206,7 +206,7 @@ class Layer(Configurable):
     #: Whether a list of arrays is several inputs; else it is one array, as NumPy reads lists.
     takes_several: ClassVar[bool] = False
 
-    #: The keywords that a call takes beside ``training``.
+    #: The names of a call's arguments beside ``training``, of a layer that takes more than one.
     call_options: ClassVar[tuple[str, ...]] = ()
 
     #: Whether integers reach `forward` as they are; another layer's come as its float type.

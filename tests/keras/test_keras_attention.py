@@ -123,9 +123,10 @@ def transformer(k):
     words = k.Input((5,), dtype="int32")
     x = L.Embedding(7, 6, mask_zero=True)(words)
     attention = L.MultiHeadAttention(2, 3)
-    x = L.LayerNormalization()(L.Add()([x, attention(x, x, use_causal_mask=True)]))
-    x = L.LayerNormalization()(L.Add()([x, L.Dense(6)(L.Dense(8, activation="relu")(x))]))
-    y = L.Attention(use_scale=True)([x, x])
+    n = L.LayerNormalization()(x)  # Keras takes the mask off what attention has read
+    x = L.Add()([x, attention(n, n, use_causal_mask=True)])
+    x = L.Add()([x, L.Dense(6)(L.Dense(8, activation="relu")(L.LayerNormalization()(x)))])
+    y = L.AdditiveAttention()([x, x])  # Keras does not read an Attention in a .h5
     return k.Model(words, L.Dense(1)(y))
 
 

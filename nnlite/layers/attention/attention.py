@@ -164,7 +164,7 @@ class Attention(AttentionLayer):
     array([[[2., 3.]]], dtype=float32)
     """
 
-    call_options = ("mask", *AttentionLayer.call_options)
+    call_options = ("inputs", "mask", *AttentionLayer.call_options)
 
     def __init__(
         self,
@@ -406,3 +406,9 @@ class AdditiveAttention(Attention):
         query, _, _ = self._shapes(input_shape)
         built = self._shapes(self.input_shape)[0] if self.input_shape else query
         return None in (query[2], built[2]) or query[2] == built[2]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name, as plain data in Keras's form."""
+        config = super().get_config()
+        del config["score_mode"]  # there is one
+        return config

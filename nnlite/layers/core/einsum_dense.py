@@ -59,12 +59,8 @@ class EinsumDense(Layer):
 
     supports_masking = True
 
-    fixed_config: ClassVar[Mapping[str, Any]] = {
-        "lora_rank": None,
-        "lora_alpha": None,
-        "gptq_unpacked_column_size": None,
-        "quantization_config": None,
-    }
+    fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
+    left_out_if_none = ()
 
     def __init__(
         self,

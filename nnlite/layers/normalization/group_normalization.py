@@ -79,14 +79,14 @@ class GroupNormalization(Layer):
         self.beta_constraint = constraints.get(beta_constraint)
         self.gamma_constraint = constraints.get(gamma_constraint)
 
-    def _channels(self, shape: Shape) -> int:
+    def _channels(self, shape: Shape) -> Any:
         if not -len(shape) < self.axis < len(shape) or self.axis == 0:
             raise ValueError(
                 f"Layer {self.name!r} normalizes along axis={self.axis}, which is no axis of a "
                 f"sample in an input of shape {shape}."
             )
         channels = shape[self.axis]
-        if channels is None or channels % self.groups:
+        if channels is not None and channels % self.groups:
             raise ValueError(
                 f"Layer {self.name!r} needs a number of channels that groups={self.groups} "
                 f"divides, along axis={self.axis}. Received: an input of shape {shape}"
