@@ -15,7 +15,7 @@ MUTANTS = {
     "backend/numerics.py": [
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, np.add.reduce(e, axis=-1)"),
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, 2 * np.add.reduce(e, axis=0)"),
-        ("np.maximum(z, -exp_limit(z.dtype))", "np.maximum(-z, -exp_limit(z.dtype))"),
+        ("np.maximum(z, constant(", "np.maximum(-z, constant("),
         ("return np.moveaxis(array, 0, axis)", "return np.moveaxis(array, 0, -1)"),
         ("top = np.minimum(x, 0, out=out)", "top = np.maximum(x, 0, out=out)"),
         ("np.maximum(x, 0, out=out)\n    return np.add", "return np.add"),
@@ -50,7 +50,13 @@ MUTANTS = {
         ("read.update(self.outputs)", "pass"),
         ("read.update(slot for slot, _ in self.penalties)", "pass"),
         ("call.shared = any(calls[id(part)] > 1 for part in call.parts)", "pass"),
-        ("for stage in layer.stages(training):", "for stage in layer.stages(True):"),
+        (
+            "for stage in layer.stages(training, **options):",
+            "for stage in layer.stages(True, **options):",
+        ),
+            "for stage in layer.stages(training, **options):",
+            "for stage in layer.stages(True, **options):",
+        ),
         ("x = map_structure(lambda s: self._as_floats(s, layer.dtype), x)", "pass"),
         ("needed.update(floats.intersection(call.outputs))", "pass"),
         ("skipped[slot].inputs[0] if slot in skipped else slot", "slot"),
