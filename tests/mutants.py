@@ -28,6 +28,7 @@ TESTS = {
         "callbacks/test_callbacks_of_users.py callbacks/test_callbacks_rates.py"
     ),
     "layers": (
+        "layers/test_layers_attention.py "
         "layers/test_normalization.py layers/test_layers_normalization.py "
         "layers/test_layers_prelu.py layers/test_layers_regularization.py "
         "layers/test_layers_reshaping.py layers/test_layers_scaling.py "

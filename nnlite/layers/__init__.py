@@ -33,7 +33,11 @@ from nnlite.layers.activations import (
     Threshold,
 )
 from nnlite.layers.activations.prelu import PReLU
+from nnlite.layers.attention.attention import AdditiveAttention, Attention
+from nnlite.layers.attention.multi_head_attention import MultiHeadAttention
 from nnlite.layers.core import Activation, Dense, Embedding, Input, InputLayer, Masking
+from nnlite.layers.core.einsum_dense import EinsumDense
+from nnlite.layers.core.lambda_layer import Lambda
 from nnlite.layers.layer import Layer, registry
 from nnlite.layers.merging import (
     Add,
@@ -54,11 +58,13 @@ from nnlite.layers.merging import (
     subtract,
 )
 from nnlite.layers.normalization.batch_normalization import BatchNormalization
+from nnlite.layers.normalization.group_normalization import GroupNormalization
 from nnlite.layers.normalization.layer_normalization import (
     LayerNormalization,
     RMSNormalization,
     UnitNormalization,
 )
+from nnlite.layers.preprocessing.images import CenterCrop, Resizing
 from nnlite.layers.preprocessing.scaling import Normalization, Rescaling
 from nnlite.layers.regularization.regularization import (
     ActivityRegularization,
@@ -85,18 +91,23 @@ __all__ = [
     "ActivationLayer",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
     "Dense",
     "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Exponential",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GroupNormalization",
     "HardShrink",
     "HardSiLU",
     "HardSigmoid",
@@ -104,6 +115,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -113,6 +125,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Mish",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
@@ -122,6 +135,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SiLU",
     "Sigmoid",
     "SoftShrink",
