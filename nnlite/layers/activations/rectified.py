@@ -75,11 +75,11 @@ class ReLU(ActivationLayer):
         return np.multiply(gradient, slope, out=out)
 
     def forward_into(self, x: Array, y: Array) -> None:
-        """Write max(z, 0), or what else `apply` computes, into ``y``."""
-        if self.needs_input or self.of_user:
+        """Do what `apply` does; that of a user is checked."""
+        if self.of_user:
             super().forward_into(x, y)
         else:
-            np.maximum(x, self._zero, out=y)
+            self.apply(x, y)
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
         """Return that of where the unit is active."""
