@@ -92,6 +92,18 @@ TESTS = {
 TESTS |= dict.fromkeys(
     ["layers/core/embedding.py", "layers/core/masking.py"], "layers/test_layers_embedding.py"
 )
+TESTS |= dict.fromkeys(
+    [
+        "backend/convolution.py",
+        "layers/convolution/base.py",
+        "layers/convolution/conv.py",
+        "layers/pooling/global_pooling.py",
+        "layers/pooling/pooling.py",
+        "layers/reshaping/margins.py",
+        "layers/reshaping/up_sampling.py",
+    ],
+    "layers/test_layers_images.py",
+)
 TESTS |= {
     f"layers/merging/{name}.py": "layers/test_layers_merging.py"
     for name in ("concatenate", "dot", "elementwise", "merge")

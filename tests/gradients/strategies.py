@@ -63,6 +63,8 @@ from nnlite.layers import (
     activations,
 )
 
+from .image_strategies import IMAGES
+
 # One name for each activation that can be made by name, and takes an axis of any size.
 _MAKERS = {name: activations.registry.lookup(name) for name in sorted(activations.registry)}
 NAMES = sorted(
@@ -125,6 +127,7 @@ EINSUMS = [
 
 # The arguments of each public layer, and the shape of a sample of its input.
 LAYERS = {
+    **IMAGES,
     **dict.fromkeys(
         [
             Exponential,

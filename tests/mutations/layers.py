@@ -26,7 +26,6 @@ MUTANTS = {
     "layers/core/dense.py": [
         ("y += self.bias.value", "y -= self.bias.value"),
         ("x.dot(self.kernel.value, y)", "(-x).dot(self.kernel.value, y)"),
-        ("return (self, *self._activation.in_stages(training))", "return (self,)"),
         ("x.T.dot(dy, self.kernel.gradient)", "(-x.T).dot(dy, self.kernel.gradient)"),
         ("x.T.dot(dy, self.kernel.gradient)", "(x.T / len(x)).dot(dy, self.kernel.gradient)"),
         ("x.T.dot(dy, self.kernel.gradient)", "self.kernel.gradient += x.T.dot(dy)"),
@@ -48,6 +47,9 @@ MUTANTS = {
             "dy.dot(self.kernel.value.T, dx)",
             "dy.dot(self.kernel.value.reshape(self.units, -1), dx)",
         ),
+    ],
+    "layers/activations/activated.py": [
+        ("return (self, *self._activation.in_stages(training))", "return (self,)"),
     ],
     "layers/normalization/batch_normalization.py": [
         ("np.subtract(x, _mean(x, mean), out", "np.add(x, _mean(x, mean), out"),

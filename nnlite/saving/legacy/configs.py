@@ -487,6 +487,24 @@ def lists_are_shapes(config: Config, notes: LoadReport) -> None:
             config[key] = tuple(config[key])
 
 
+@_rule(
+    "Conv1DTranspose",
+    "Conv2DTranspose",
+    "Conv3DTranspose",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "SeparableConv1D",
+    "SeparableConv2D",
+)
+def keras_2_convolutions(config: Config, notes: LoadReport) -> None:
+    """Keras 2 wrote what these had from `Conv2D` too, and made no use of it."""
+    if config.get("groups") == 1:
+        del config["groups"]
+    if "depthwise_initializer" in config:
+        for part in ("initializer", "regularizer", "constraint"):
+            config.pop(f"kernel_{part}", None)
+
+
 @_rule()
 def objects_of_training(config: Config, notes: LoadReport) -> None:
     """Predicting needs none of the initializers, regularizers and constraints that nnlite lacks."""
