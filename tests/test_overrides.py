@@ -237,13 +237,17 @@ MADE = {
     "AlphaDropout": lambda cls: cls(0.3, seed=1),
     "Dense": lambda cls: cls(4),
     "Dropout": lambda cls: cls(0.3, seed=1),
+    "EinsumDense": lambda cls: cls("ab,bc->ac", 4, "tanh", "c"),
     "GaussianDropout": lambda cls: cls(0.3, seed=1),
     "GaussianNoise": lambda cls: cls(0.3, seed=1),
+    "GroupNormalization": lambda cls: cls(2),
     "Normalization": lambda cls: cls(mean=0.5, variance=2.0),
     "Permute": lambda cls: cls((1,)),
     "RepeatVector": lambda cls: cls(3),
     "Rescaling": lambda cls: cls(0.5),
     "Reshape": lambda cls: cls((2, 2)),
+    "Resizing": lambda cls: cls(3, 1),
+    "CenterCrop": lambda cls: cls(1, 1),
     "Threshold": lambda cls: cls(0.1, 0.0),
     **{f"SpatialDropout{n}D": lambda cls, n=n: cls(0.3, seed=1) for n in (1, 2, 3)},
     **{f"{name}{n}D": lambda cls: cls(2, 1) for name in FILTERING for n in (1, 2, 3)},
@@ -252,9 +256,12 @@ MADE = {
     **{f"Cropping{n}D": lambda cls: cls(0) for n in (1, 2, 3)},
 }
 SHAPES = {
-    cls.__name__: {1: (2, 2), 2: (2, 1, 2), 3: (1, 2, 1, 2)}[int(at[1])]
-    for cls in public_classes(layers, layers.Layer)
-    if (at := re.search(r"([123])D", cls.__name__))
+    **dict.fromkeys(("CenterCrop", "Resizing"), (2, 2, 1)),
+    **{
+        cls.__name__: {1: (2, 2), 2: (2, 1, 2), 3: (1, 2, 1, 2)}[int(at[1])]
+        for cls in public_classes(layers, layers.Layer)
+        if (at := re.search(r"([123])D", cls.__name__))
+    },
 }
 LAYERS = [
     cls

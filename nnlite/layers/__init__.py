@@ -33,6 +33,8 @@ from nnlite.layers.activations import (
     Threshold,
 )
 from nnlite.layers.activations.prelu import PReLU
+from nnlite.layers.attention.attention import AdditiveAttention, Attention
+from nnlite.layers.attention.multi_head_attention import MultiHeadAttention
 from nnlite.layers.convolution import (
     Conv1D,
     Conv1DTranspose,
@@ -46,6 +48,8 @@ from nnlite.layers.convolution import (
     SeparableConv2D,
 )
 from nnlite.layers.core import Activation, Dense, Embedding, Input, InputLayer, Masking
+from nnlite.layers.core.einsum_dense import EinsumDense
+from nnlite.layers.core.lambda_layer import Lambda
 from nnlite.layers.layer import Layer, registry
 from nnlite.layers.merging import (
     Add,
@@ -66,6 +70,7 @@ from nnlite.layers.merging import (
     subtract,
 )
 from nnlite.layers.normalization.batch_normalization import BatchNormalization
+from nnlite.layers.normalization.group_normalization import GroupNormalization
 from nnlite.layers.normalization.layer_normalization import (
     LayerNormalization,
     RMSNormalization,
@@ -85,6 +90,7 @@ from nnlite.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from nnlite.layers.preprocessing.images import CenterCrop, Resizing
 from nnlite.layers.preprocessing.scaling import Normalization, Rescaling
 from nnlite.layers.regularization.regularization import (
     ActivityRegularization,
@@ -131,7 +137,9 @@ __all__ = [
     "ActivationLayer",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -140,6 +148,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -161,6 +170,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Exponential",
     "Flatten",
@@ -178,6 +188,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupNormalization",
     "HardShrink",
     "HardSiLU",
     "HardSigmoid",
@@ -185,6 +196,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -200,6 +212,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Mish",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
@@ -209,6 +222,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",

@@ -586,9 +586,9 @@ def test_functions_of_tensorflow_are_operations(path):
     config["config"]["output_layers"] = [["cut", 0, 0]]
     assert_reads_config(path, config, 2 * expected(), groups=INPUT_GROUP)
     config["config"]["layers"][3]["config"]["function"] = "linalg.inv"
-    config["config"]["layers"][1]["class_name"] = "EinsumDense"
+    config["config"]["layers"][1]["class_name"] = "HashedCrossing"
     with pytest.raises(
-        ValueError, match=r"'dense' of class EinsumDense; .*'linalg.inv' of .*'times'"
+        ValueError, match=r"'dense' of class HashedCrossing; .*'linalg.inv' of .*'times'"
     ):
         load_model(write_h5(path, config, INPUT_GROUP))
 
@@ -641,8 +641,8 @@ def test_all_layers_outside_of_reach_are_named_at_once(path):
 
 def test_layers_and_calls_outside_of_reach_are_named_at_once(path):
     config = functional(dense=[[["input_1", 0, 0, {"mask": ["input_1", 0, 0]}]]])
-    config["config"]["layers"][2]["class_name"] = "EinsumDense"
-    message = "mask= in a call of layer 'dense'; layer 'dense_1' of class EinsumDense"
+    config["config"]["layers"][2]["class_name"] = "HashedCrossing"
+    message = "mask= in a call of layer 'dense'; layer 'dense_1' of class HashedCrossing"
     with pytest.raises(ValueError, match=message):
         load_model(write_h5(path, config, INPUT_GROUP))
 
