@@ -29,13 +29,18 @@ class LoadReport:
         layers: How many layers were met so far.
     """
 
-    def __init__(self, version: str = "") -> None:
-        self.version = version
+    def __init__(self, version: Any = None) -> None:
+        self.version = version if isinstance(version, str) else ""
         self.skipped: dict[str, None] = {}  # a set that keeps its order
         self.missing: list[str] = []
         self.faults: list[str] = []
         self.unread: dict[str, Any] = {}
         self.layers = 0
+
+    @property
+    def older_than_3(self) -> bool:
+        """Whether Keras 1 or 2 wrote the file."""
+        return self.version.startswith(("1.", "2."))
 
     def skip(self, what: str) -> None:
         """Note something that is left out; the same thing only once."""

@@ -17,8 +17,10 @@ MUTANTS = {
         ('if "float16" in value or value == "half":', 'if value == "half":'),
         ("if not layers and shape is not None", "if shape is not None"),
         ("with weights_from_file(0):", "if True:"),
+        ('{"end": 2.5}', '{"end": 3.0}'),
         ('inner.get("trainable") is not False', 'inner.get("trainable") is False'),
     ],
+    "saving/load_report.py": [('self.version.startswith(("1.", "2."))', "True")],
     "models/functional.py": [
         ("at + (of.name == name and _is_functional(of))", "at"),
         ("at -= _is_functional(layers[name]) and at > 0", "pass"),

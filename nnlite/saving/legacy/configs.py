@@ -284,8 +284,12 @@ def _layer(config: Any, notes: LoadReport, place: str) -> tuple[Config, Any]:
     for classes, rule in _RULES:
         if not classes or written in classes:
             rule(inner, notes)
-    if "activation" in inner:
-        inner["activation"] = _activation(inner["activation"], notes, shown)
+    for key in _ACTIVATIONS & inner.keys():
+        inner[key] = _activation(inner[key], notes, shown)
+    for key in _WRAPPED & inner.keys():
+        if inner[key] is not None:
+            inner[key], inside = _layer(inner[key], notes, f"{shown}/")
+            shape = inside if shape is None else shape
     kept = fitting(cls, inner, notes, f"layer {shown!r}")
     return {"class_name": name, "config": kept, "was": written}, shape
 
@@ -301,10 +305,16 @@ def _registered(value: Any) -> Any:
     return None
 
 
+#: What a configuration has functions under, and what it has other layers under.
+_ACTIVATIONS = frozenset({"activation", "recurrent_activation"})
+_WRAPPED = frozenset({"backward_layer", "cell", "layer"})
+
 #: Classes that another one stands for: names of TensorFlow 1.13 to 2.15, same predictions.
 _RENAMED = {
     "BatchNormalizationV1": "BatchNormalization",
     "BatchNormalizationV2": "BatchNormalization",
+    "CuDNNGRU": "GRU",
+    "CuDNNLSTM": "LSTM",
     "SyncBatchNormalization": "BatchNormalization",
     "ThresholdedReLU": "ReLU",
 }
@@ -482,6 +492,20 @@ def lists_are_shapes(config: Config, notes: LoadReport) -> None:
             config[key] = tuple(config[key])
 
 
+@_rule("CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "SimpleRNN")
+def batches_come_first(config: Config, notes: LoadReport) -> None:
+    """Keras 2 could have time as the first axis, and hardly ever had."""
+    if config.get("time_major") is False:
+        del config["time_major"]
+
+
+@_rule("GRU")
+def reset_before(config: Config, notes: LoadReport) -> None:
+    """Keras up to 2.1.2 knew one GRU alone, which applies the reset gate before the product."""
+    if notes.older_than_3:
+        config.setdefault("reset_after", False)
+
+
 @_rule()
 def objects_of_training(config: Config, notes: LoadReport) -> None:
     """Predicting needs none of the initializers, regularizers and constraints that nnlite lacks."""
@@ -554,12 +578,11 @@ def _activation(value: Any, notes: LoadReport, layer: str) -> Any:
             f"layer {layer!r}: an activation must have a name. Received: {value!r:.200}"
         )
     name = _FUNCTIONS.get(value, value)
-    if name == "hard_sigmoid" and notes.version.startswith(("1.", "2.")):
-        notes.skip(
-            f"hard_sigmoid of layer {layer!r} as Keras 2 had it, clip(0.2 x + 0.5, 0, 1) "
-            "(computed as in Keras 3, clip(x / 6 + 0.5, 0, 1))"
-        )
-    if get_registered_object(name) is None and name not in activations.registry:
+    if get_registered_object(name) is not None:
+        return name
+    if name == "hard_sigmoid" and notes.older_than_3:
+        return {"class_name": "HardSigmoid", "config": {"end": 2.5}}
+    if name not in activations.registry:
         notes.missing.append(f"activation {value!r} of layer {layer!r}")
     return name
 
@@ -592,7 +615,9 @@ def _all_layers(config: Config) -> list[Config]:
     """Return each layer's configuration, however deep, activations included."""
     if "written_as" in config:
         return [one for layer in config["config"]["layers"] for one in _all_layers(layer)]
-    activation = config["config"].get("activation")
-    if isinstance(activation, dict) and isinstance(activation.get("config"), dict):
-        return [config, *_all_layers(activation)]
-    return [config]
+    found = [config]
+    for key in sorted(_ACTIVATIONS | _WRAPPED):
+        part = config["config"].get(key)
+        if "own" not in config and isinstance(part, dict) and isinstance(part.get("config"), dict):
+            found += _all_layers(part)
+    return found
