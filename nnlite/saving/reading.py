@@ -183,6 +183,7 @@ def translate(config: Any, notes: LoadReport) -> dict[str, Any]:
     if not is_model(config):
         notes.missing.append(f"a model of class {config['class_name']!r:.200}")
         notes.refuse()
+    notes.own = "nnlite_version" in config
     translated = model_config(config, notes)
     notes.refuse()
     settle_dtype(translated, notes)

@@ -102,6 +102,8 @@ MUTANTS = {
     ],
     "saving/load_report.py": [
         ('self.version.startswith(("1.", "2."))', "True"),
+        ("not (self.own or self.older_than_3)", "not self.own"),
+        ("not (self.own or self.older_than_3)", "not self.older_than_3"),
         ("self.skipped[_shortened(what, _LONGEST)]", "self.skipped[what]"),
         ("kind(_shortened(text, _MOST_TEXT + 1_000))", "kind(text)"),
     ],

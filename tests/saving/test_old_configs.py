@@ -460,6 +460,34 @@ def test_functional_models(path, node, name, ends):
     assert isinstance(model, Functional)
 
 
+def dropping(node):
+    dropout = {"class_name": "Dropout", "config": {"name": "drop", "rate": 0.5}, "name": "drop"}
+    config = functional(node, dense_1=node("drop"))
+    config["config"]["layers"].insert(2, {**dropout, "inbound_nodes": node("dense")})
+    return config
+
+
+def of_dropout(model):
+    (options,) = (node.options for node in model._nodes(True) if node.layer.name == "drop")
+    return options
+
+
+def test_training_false_holds_where_fit_does_not_override_it(path, tmp_path):
+    """Keras 3 writes it of itself; Keras 2 and nnlite, where the program says so."""
+
+    def kept(name):
+        return [[[name, 0, 0, {"training": False}]]]
+
+    assert of_dropout(load_model(write_h5(path, dropping(new_node), version="3.8.0"))) == {}
+    assert of_dropout(model_from_json(json.dumps(dropping(new_node)))) == {}
+    model = load_model(write_h5(path, dropping(kept), version="2.15.0"))
+    assert of_dropout(model) == {"training": False}
+    for name in ("own.keras", "own.h5"):
+        model.save(tmp_path / name)
+        assert of_dropout(load_model(tmp_path / name)) == {"training": False}
+    assert of_dropout(model_from_json(model.to_json())) == {"training": False}
+
+
 def test_ends_in_a_dict_keep_their_names(path):
     config = functional(ends=lambda name: {"z" if name == "dense_1" else "x": [name, 0, 0]})
     model = load_model(write_h5(path, config, INPUT_GROUP))

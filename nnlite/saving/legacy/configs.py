@@ -163,6 +163,8 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
     layers = []
     for layer in inner["layers"]:
         nodes = calls.get(layer_name(layer), []) if calls else []
+        if notes.fit_overrides:
+            nodes = [_without_training(node) for node in nodes]
         made = _operation(layer, nodes, notes, place)
         if made is None:
             made, _ = _layer(layer, notes, place)
@@ -173,6 +175,13 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
         "input_layers": inner.get("input_layers"),
         "output_layers": outputs,
     }
+
+
+def _without_training(node: Any) -> Any:
+    """Return a call without its ``training``, which Keras 3 writes of itself."""
+    if not isinstance(node, dict) or not isinstance(node.get("kwargs"), dict):
+        return node
+    return {**node, "kwargs": {k: v for k, v in node["kwargs"].items() if k != "training"}}
 
 
 def _check_options(name: str, nodes: Any, notes: LoadReport, place: str) -> None:
@@ -286,12 +295,15 @@ def _layer(config: Any, notes: LoadReport, place: str) -> tuple[Config, Any]:
             rule(inner, notes)
     for key in _ACTIVATIONS & inner.keys():
         inner[key] = _activation(inner[key], notes, shown)
+    calls = 1
     for key in _WRAPPED & inner.keys():
         if inner[key] is not None:
-            inner[key], inside = _layer(inner[key], notes, f"{shown}/")
+            made, inside = _layer(inner[key], notes, f"{shown}/")
+            inner[key] = {"module": "keras.layers", "registered_name": None, **made}
+            calls += made.get("calls", 1)
             shape = inside if shape is None else shape
     kept = fitting(cls, inner, notes, f"layer {shown!r}")
-    return {"class_name": name, "config": kept, "was": written}, shape
+    return {"class_name": name, "config": kept, "was": written, "calls": calls}, shape
 
 
 def _registered(value: Any) -> Any:
