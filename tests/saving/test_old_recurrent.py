@@ -125,3 +125,13 @@ def test_a_fixed_number_of_samples(tmp_path):
 def test_time_as_the_first_axis_is_refused(tmp_path):
     with pytest.raises(ValueError, match="layer 'rnn' has time_major=True"):
         read(tmp_path, recurrent("LSTM", **PLAIN, time_major=True), weights(4))
+
+
+def test_layers_within_a_layer_are_counted_and_named(tmp_path):
+    cell = {"class_name": "Unknown", "config": {"name": "cell"}}
+    config = {"name": "rnn", "layer": recurrent("GRU"), "backward_layer": cell}
+    with pytest.raises(ValueError, match="layer 'rnn/cell' of class Unknown"):
+        read(tmp_path, {"class_name": "Bidirectional", "config": config}, [])
+    config["layer"] = [recurrent("GRU")] * 2_001
+    with pytest.raises(ValueError, match="more than 2000 layers"):
+        read(tmp_path, {"class_name": "Bidirectional", "config": config}, [])

@@ -114,9 +114,7 @@ def model_config(config: Any, notes: LoadReport, place: str = "") -> Config:
         raise ValueError(  # noqa: TRY004  data, not a caller's mistake
             f"{place or 'the model'}: a {written} without a list of layers"
         )
-    notes.layers += len(inner["layers"])
-    if notes.layers > _MOST_LAYERS:
-        raise ValueError(f"the model has more than {_MOST_LAYERS} layers")
+    _count(len(inner["layers"]), notes)
     result: Config = {"trainable": inner.get("trainable") is not False}
     functional = written in FUNCTIONAL or "input_layers" in inner
     if functional:
@@ -139,6 +137,12 @@ def model_config(config: Any, notes: LoadReport, place: str = "") -> Config:
     own = is_model(config) and written not in MODELS
     name = written if own else "Functional" if functional else "Sequential"
     return {"class_name": name, "config": result, "calls": calls, **known}
+
+
+def _count(layers: int, notes: LoadReport) -> None:
+    notes.layers += layers
+    if notes.layers > _MOST_LAYERS:
+        raise ValueError(f"the model has more than {_MOST_LAYERS} layers")
 
 
 def _chain(order: list[Any], notes: LoadReport, place: str) -> list[Config]:
@@ -297,11 +301,17 @@ def _layer(config: Any, notes: LoadReport, place: str) -> tuple[Config, Any]:
         inner[key] = _activation(inner[key], notes, shown)
     calls = 1
     for key in _WRAPPED & inner.keys():
-        if inner[key] is not None:
-            made, inside = _layer(inner[key], notes, f"{shown}/")
-            inner[key] = {"module": "keras.layers", "registered_name": None, **made}
-            calls += made.get("calls", 1)
-            shape = inside if shape is None else shape
+        many = isinstance(inner[key], list)
+        made = []
+        for part in inner[key] if many else [inner[key]]:
+            if part is not None:  # as backward_layer may be
+                _count(1, notes)
+                part, inside = _layer(part, notes, f"{shown}/")
+                shape = inside if shape is None else shape
+                calls += part.get("calls", 1)
+                part = {"module": "keras.layers", "registered_name": None, **part}
+            made.append(part)
+        inner[key] = made if many else made[0]
     kept = fitting(cls, inner, notes, f"layer {shown!r}")
     return {"class_name": name, "config": kept, "was": written, "calls": calls}, shape
 
@@ -319,7 +329,7 @@ def _registered(value: Any) -> Any:
 
 #: What a configuration has functions under, and what it has other layers under.
 _ACTIVATIONS = frozenset({"activation", "recurrent_activation"})
-_WRAPPED = frozenset({"backward_layer", "cell", "layer"})
+_WRAPPED = frozenset({"backward_layer", "cell", "cells", "layer"})
 
 #: Classes that another one stands for: names of TensorFlow 1.13 to 2.15, same predictions.
 _RENAMED = {
@@ -504,14 +514,14 @@ def lists_are_shapes(config: Config, notes: LoadReport) -> None:
             config[key] = tuple(config[key])
 
 
-@_rule("CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "SimpleRNN")
+@_rule("CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "RNN", "SimpleRNN")
 def batches_come_first(config: Config, notes: LoadReport) -> None:
     """Keras 2 could have time as the first axis, and hardly ever had."""
     if config.get("time_major") is False:
         del config["time_major"]
 
 
-@_rule("GRU")
+@_rule("GRU", "GRUCell")
 def reset_before(config: Config, notes: LoadReport) -> None:
     """Keras up to 2.1.2 knew one GRU alone, which applies the reset gate before the product."""
     if notes.older_than_3:
@@ -629,7 +639,9 @@ def _all_layers(config: Config) -> list[Config]:
         return [one for layer in config["config"]["layers"] for one in _all_layers(layer)]
     found = [config]
     for key in sorted(_ACTIVATIONS | _WRAPPED):
-        part = config["config"].get(key)
-        if "own" not in config and isinstance(part, dict) and isinstance(part.get("config"), dict):
-            found += _all_layers(part)
+        value = config["config"].get(key)
+        for part in value if isinstance(value, list) else [value]:
+            own = "own" in config or not isinstance(part, dict)
+            if not own and isinstance(part.get("config"), dict):
+                found += _all_layers(part)
     return found
