@@ -646,7 +646,7 @@ def test_models_nest_in_models(path):
 def test_all_layers_outside_of_reach_are_named_at_once(path):
     chain = [
         *two_layers("own_function"),
-        {"class_name": "RandomZoom", "config": {"name": "conv", "filters": 3}},
+        {"class_name": "ConvLSTM2D", "config": {"name": "conv", "filters": 3}},
         {"class_name": "Lambda", "config": {"name": "code", "function": ["4wEA", None, None]}},
         {
             "class_name": "Sequential",
@@ -660,7 +660,7 @@ def test_all_layers_outside_of_reach_are_named_at_once(path):
         load_model(write_h5(path, sequential(chain)))
     for what in (
         "activation 'own_function' of layer 'dense'",
-        "layer 'conv' of class RandomZoom",
+        "layer 'conv' of class ConvLSTM2D",
         "layer 'code' of class Lambda",
         "layer 'in/lstm' of class ConvLSTM2D",
         "custom_objects",

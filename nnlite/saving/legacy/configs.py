@@ -506,14 +506,6 @@ def keras_1_batch_normalization(config: Config, notes: LoadReport) -> None:
             config[f"{name}_initializer"] = config.pop(f"{name}_init")
 
 
-@_rule("RepeatVector", "Dropout", "GaussianNoise", "Reshape", "Permute")
-def lists_are_shapes(config: Config, notes: LoadReport) -> None:
-    """JSON has no tuples."""
-    for key in ("target_shape", "dims", "noise_shape"):
-        if isinstance(config.get(key), list):
-            config[key] = tuple(config[key])
-
-
 @_rule("CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "RNN", "SimpleRNN")
 def batches_come_first(config: Config, notes: LoadReport) -> None:
     """Keras 2 could have time as the first axis, and hardly ever had."""
@@ -526,6 +518,14 @@ def reset_before(config: Config, notes: LoadReport) -> None:
     """Keras up to 2.1.2 knew one GRU alone, which applies the reset gate before the product."""
     if notes.older_than_3:
         config.setdefault("reset_after", False)
+
+
+@_rule("RepeatVector", "Dropout", "GaussianNoise", "Reshape", "Permute")
+def lists_are_shapes(config: Config, notes: LoadReport) -> None:
+    """JSON has no tuples."""
+    for key in ("target_shape", "dims", "noise_shape"):
+        if isinstance(config.get(key), list):
+            config[key] = tuple(config[key])
 
 
 @_rule()
