@@ -208,8 +208,9 @@ def check_model(
     >>> check_model(model, [[1.0, 2.0], [3.0, 4.0]], [0, 1])
     """
     twin = _float64_copy(model)
-    data, objective = twin._adapt_arrays(x, y, sample_weight, None)
-    twin._prepare(data.shape, objective, training=True)
+    data, loss = twin._data.arrays(x, y, sample_weight, None)
+    twin._step.prepare(data.shape, loss, training=True)
+    objective = twin._step.known_objective()
     given, y, weight = data.whole()
     xs = [np.array(array, order="C") for array in flatten(given)]
     x = xs if type(given) is list else xs[0]

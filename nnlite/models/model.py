@@ -577,7 +577,7 @@ class Model(Trainer):
 
     def settle(self) -> None:
         """As `Layer.settle`; within a step, `update_weights` does it."""
-        if self._own_step is None and self.cache:
+        if self._step.own is None and self.cache:
             self.cache[0].settle()
 
     def step_penalty(self) -> float:

@@ -106,7 +106,7 @@ MUTANTS = {
     ],
     "models/model.py": [
         ("depth[id(node)] + 1)", "depth[id(node)])"),
-        ("if self._own_step is None and self.cache:", "if self.cache:"),
+        ("if self._step.own is None and self.cache:", "if self.cache:"),
     ],
     "training/objective.py": [
         (
@@ -161,20 +161,22 @@ MUTANTS = {
         ("floats(what, one, shape, layer.dtype)", "one"),
     ],
     "training/trainer.py": [
-        ("objective.add_penalty_gradients()\n        if self._own", "if self._own"),
+        ("objective.add_penalty_gradients()\n        if self._step", "if self._step"),
         ("value += objective.weight_penalty()", "value += 0"),
         ("self.step_penalty() if training else self.activity_penalty(x)", "self.step_penalty()"),
-        ("loss = 0.0 if self._own_step is None else self._own_step.loss", "loss = 0.0"),
-        ("self._objective.constrain()\n        self._settle_step()", "pass"),
+        ("loss = 0.0 if self._step.own is None else self._step.own.loss", "loss = 0.0"),
+        ("for metric in self.metrics:\n                metric.reset_state()", "pass"),
+        (
+            "self._step.known_objective().loss.gradient(y, y_pred, sample_weight)",
+            "self._step.known_objective().loss.gradient(y, y_pred)",
+        ),
+    ],
+    "training/train_step.py": [
+        ("self.objective.constrain()\n        self._settle_step()", "pass"),
         ("if not step.penalized and any", "if any"),
         ("if not step.penalized and any", "if False and any"),
         ("if step.refused:\n                for", "if False:\n                for"),
         ("for variable, before in kept:", "for variable, before in []:"),
-        ("for metric in self.metrics:\n                metric.reset_state()", "pass"),
         ("layer.unproven = True", "pass"),
-        (
-            "self._known_objective().loss.gradient(y, y_pred, sample_weight)",
-            "self._known_objective().loss.gradient(y, y_pred)",
-        ),
     ],
 }
