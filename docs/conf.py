@@ -34,7 +34,7 @@ myst_heading_anchors = 3
 myst_links_external_new_tab = False
 nb_execution_mode = "force"  # a tutorial's results are those of the package as it is
 nb_execution_timeout = 120
-nb_execution_raise_on_error = True
+nb_execution_show_traceback = True
 nb_merge_streams = True
 
 # The reference: what a name in single backticks names, is linked.
@@ -54,6 +54,8 @@ katex_css_path = "katex/katex.min.css"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "nnlite"
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False

@@ -51,7 +51,7 @@ def write(app: Sphinx) -> None:
             page += [kind, "-" * len(kind), ""]
         draw(curves(), folder / "figures" / f"{path}.svg")
         page += [f".. figure:: figures/{path}.svg", f"   :alt: {path}", "   :figclass: curve"]
-        page += ["   :class: dark-light", "", f"   :py:obj:`{path}`", ""]
+        page += ["   :class: dark-light", "", f"   :py:obj:`~{path}`", ""]
     text = "\n".join(page)
     file = folder / "drawn.rst"
     if not file.exists() or file.read_text() != text:

@@ -64,7 +64,7 @@ def _page(package: str, where: dict[Name, Name]) -> Iterator[str]:
     for group in sorted(groups):
         if len(groups) > 1:
             yield from _title(group, "-")
-        yield from (".. autosummary::", "")
+        yield from (".. autosummary::", "   :nosignatures:", "")
         yield from (f"   {name}" for name in groups[group])
         yield ""
         for name in groups[group]:
