@@ -61,7 +61,7 @@ def _page(package: str, where: dict[Name, Name]) -> Iterator[str]:
     for name, thing in names(package).items():
         if where[package, name] == (package, name):
             groups.setdefault(_group(package, thing), []).append(name)
-    for group in sorted(groups):
+    for group in sorted(groups, key=lambda group: (group != "Classes", group)):
         if len(groups) > 1:
             yield from _title(group, "-")
         yield from (".. autosummary::", "   :nosignatures:", "")
@@ -82,10 +82,11 @@ def _title(text: str, line: str) -> tuple[str, ...]:
 
 
 def _group(package: str, thing: Any) -> str:
-    """Return the heading that a thing stands under: its module's part of a package."""
-    module = getattr(thing, "__module__", None) or ""
-    inner = module.removeprefix(package + ".").split(".")[0] if package != "nnlite" else ""
-    return inner.replace("_", " ").capitalize() if module.startswith(package + ".") else "General"
+    """Return the heading that a thing stands under: the package in ``package`` that it is from."""
+    module = (getattr(thing, "__module__", None) or "").split(".")
+    if ".".join(module[:-2]) == package:
+        return module[-2].capitalize()
+    return "Classes" if inspect.isclass(thing) else "Functions"
 
 
 def public_bases(cls: type) -> list[type]:
