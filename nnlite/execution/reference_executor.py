@@ -53,7 +53,7 @@ class ReferenceExecutor:
             x, layer = call.arguments(values), call.layer
             arrays = None
             if layer.primitive:
-                arrays = self._kept[call] = layer.run_into(x)
+                arrays = self._kept[call] = layer.run_into(x, call.mask(values))
                 y = arrays["y"]
             else:
                 y = layer.run_forward(x, call.training)

@@ -502,7 +502,8 @@ class Model(Trainer):
                 told = flatten(node.layer.output_shape_for(x), SHAPES)
             else:
                 x = map_structure(lambda leaf: shapes.get(id(leaf), np.shape(leaf)), node.x)
-                told = flatten(node.layer.told_shape(x), SHAPES)
+                options = {k: v for k, v in node.options.items() if k != "training"}
+                told = flatten(node.layer.told_shape(x, **options), SHAPES)
             shapes.update((id(t), s) for t, s in zip(node.outputs, told, strict=True))
         return map_structure(lambda tensor: shapes[id(tensor)], outputs)
 
@@ -515,7 +516,7 @@ class Model(Trainer):
         for node in self._nodes(training):
             arguments = map_structure(lambda leaf: slots.get(id(leaf), leaf), node.x)
             several = None if len(node.outputs) == 1 else node.output_structure
-            y = graph.add(node.layer, arguments, several, node.options.get("training", training))
+            y = graph.add(node.layer, arguments, several, **{"training": training, **node.options})
             slots.update((id(t), slot) for t, slot in zip(node.outputs, flatten(y), strict=True))
         return map_structure(lambda tensor: slots[id(tensor)], outputs)
 

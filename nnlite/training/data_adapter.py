@@ -419,6 +419,10 @@ class DataAdapter:
             x: The inputs.
             like: Samples that the model will take, if it has met none yet.
         """
+        plain = self._plain()
+        if type(x) is np.ndarray and x.dtype == plain[1] and x.shape[1:] == plain[0] and len(x):
+            check_entries(name, x, plain[1])
+            return x
         if self.model.tracks_layers:
             self.model._follow_attributes()
         elif not self.model.sublayers():
@@ -442,6 +446,16 @@ class DataAdapter:
             self.model.build((None, *array.shape[1:]))
         check_entries(name, array, self.input_types()[0])
         return array
+
+    @per_structure
+    def _plain(self) -> tuple[Any, Any]:
+        """Return the shape of a sample and the type that a model of one input takes as they are."""
+        model = self.model
+        if not model.built or model.tracks_layers or self.ends()[0] is not None:
+            return None, None
+        assert model.input_shape is not None  # it is built
+        shape, dtype = model.input_shape[1:], self.input_types()[0]
+        return (shape, dtype) if dtype.kind == "f" and shape else (None, None)
 
     def several(self, name: str, parts: Any, structure: Any) -> list[Array]:
         """Return what `_arranged_input` returned as arrays, each checked."""

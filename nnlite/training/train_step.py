@@ -55,6 +55,7 @@ class TrainStep:
         self.vector: WeightVector | None = None
         self.laid_out = -1  # the structure for which lay_out was last called
         self.own: _OwnStep | None = None
+        self._unguarded: list[Variable] = []  # weights that a user's layer may change on its way
 
     def apart(self) -> TrainStep:
         """Return one for a call from a callback, which leaves this one as the run has it."""
@@ -108,6 +109,13 @@ class TrainStep:
             self.vector = WeightVector(learning, np.dtype(self.model.dtype), self.model)
         self.optimizer.take_up(self.vector)
         self.known_objective().settle()
+        learns = {id(variable) for variable in learning}
+        self._unguarded = [
+            variable
+            for layer in self._of_user()
+            for variable in layer._variables
+            if id(variable) not in learns
+        ]
         self.laid_out = structure_version()
 
     def known_objective(self) -> Objective:
@@ -120,18 +128,6 @@ class TrainStep:
     def _of_user(self) -> list[Layer]:
         """Return the layers, the model among them, whose passes a user has written."""
         return [layer for layer in self.model.all_layers() if layer.of_user]
-
-    @per_structure
-    def _unguarded(self) -> list[Variable]:
-        """Return the weights that a user's layer may change in its forward pass."""
-        learning = {id(variable) for variable in self.model.learning_variables()}
-        return [
-            variable
-            for layer in self.model.all_layers()
-            if layer.of_user
-            for variable in layer._variables
-            if id(variable) not in learning
-        ]
 
     def blas_threads(self, batch_size: int) -> AbstractContextManager[None]:
         """Return the context of steps of ``batch_size``: BLAS uses the threads it needs."""
@@ -180,11 +176,10 @@ class TrainStep:
         if not within:
             self.model.lock.acquire_write()
         try:
-            objective.keep_up(x, y)
             if self.laid_out != structure_version():  # a callback may have frozen a layer
+                objective.keep_up(x, y)
                 self.lay_out()
-            unguarded = self._unguarded()
-            kept = [(variable, variable.numpy()) for variable in unguarded] if unguarded else ()
+            kept = [(variable, variable.numpy()) for variable in self._unguarded]
             output = objective.forward(x, training=True)
             value, gradient = self._value_and_gradient(objective, x, y, output, weight, True)
             objective.backward(gradient)
@@ -278,7 +273,7 @@ class TrainStep:
         if self.laid_out != structure_version():
             self.lay_out()
         self.own = step = _OwnStep(x, y)
-        kept = [(variable, variable.numpy()) for variable in self._unguarded()]
+        kept = [(variable, variable.numpy()) for variable in self._unguarded]
         assert self.optimizer is not None  # prepare came first
         count = self.optimizer._batches
         self.model.lock.acquire_write()

@@ -15,7 +15,7 @@ MUTANTS = {
     "backend/numerics.py": [
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, np.add.reduce(e, axis=-1)"),
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, 2 * np.add.reduce(e, axis=0)"),
-        ("np.maximum(z, -exp_limit(z.dtype))", "np.maximum(-z, -exp_limit(z.dtype))"),
+        ("np.maximum(z, constant(", "np.maximum(-z, constant("),
         ("return np.moveaxis(array, 0, axis)", "return np.moveaxis(array, 0, -1)"),
         ("top = np.minimum(x, 0, out=out)", "top = np.maximum(x, 0, out=out)"),
         ("np.maximum(x, 0, out=out)\n    return np.add", "return np.add"),
