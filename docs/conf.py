@@ -60,6 +60,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_sidebars = {"*": [], "reference": ["sidebar-nav-bs"]}  # of pages that have pages below them
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,

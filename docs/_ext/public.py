@@ -100,7 +100,9 @@ def _entry(path: str, thing: Any) -> Iterator[str]:
     yield f".. auto{kind}:: {path}"
     if kind == "class":
         # What a base class with an entry has, is told there. An empty Layer.cache cannot be shown.
-        told = {"cache"}.union(*(dir(base) for base in public_bases(thing)))
+        bases = public_bases(thing)
+        told = {"cache"}.union(*map(dir, bases))
         yield from ("   :members:", "   :inherited-members:", "   :special-members: __call__")
-        yield from ("   :show-inheritance:", f"   :exclude-members: {', '.join(sorted(told))}")
+        yield from [f"   :exclude-members: {', '.join(sorted(told))}"]
+        yield from ["   :show-inheritance:"] if bases else []
     yield ""

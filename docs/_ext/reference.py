@@ -52,7 +52,7 @@ def link(app: Sphinx, env: Any, node: Any, content: nodes.Node) -> nodes.Node | 
 
 def name_bases(app: Sphinx, name: str, thing: type, options: Any, bases: list[Any]) -> None:
     """Name the nearest base class that has an entry, instead of those that have none."""
-    bases[:] = [f":py:class:`{base.__name__}`" for base in [*public_bases(thing), object][:1]]
+    bases[:] = [f":py:class:`{base.__name__}`" for base in public_bases(thing)[:1]]
 
 
 def keep_bars(
