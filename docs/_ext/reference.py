@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.nodes import make_refnode
 
+from nnlite import Model
+
 HOMES = homes()
 
 
@@ -18,8 +22,10 @@ def write(app: Sphinx) -> None:
     """Write a page for each public package, unless it stands there already."""
     folder = Path(app.srcdir) / "api"
     folder.mkdir(exist_ok=True)
-    for name, text in pages().items():
-        page = folder / f"{name}.rst"
+    texts = {folder / f"{name}.rst": text for name, text in pages().items()}
+    for page in {*folder.glob("nnlite*.rst")} - texts.keys():
+        page.unlink()
+    for page, text in texts.items():
         if not page.exists() or page.read_text() != text:
             page.write_text(text)
 
@@ -39,20 +45,45 @@ def find(target: str, module: str) -> str | None:
 
 
 def link(app: Sphinx, env: Any, node: Any, content: nodes.Node) -> nodes.Node | None:
-    """Link a name to where it is described: docstrings name a class without its package."""
+    """Link a name to where it is described: docstrings name a class without its package.
+
+    A method alone is one of the class's, of a base class's, or else of a model's.
+    """
     if node.get("refdomain") != "py":
         return None
+    name, module = node["reftarget"], node.get("py:module") or "nnlite"
+    cls = getattr(sys.modules[module], node.get("py:class") or "", Model)
+    owners = [find(base.__name__, module) for base in [*public_bases(cls), Model]]
     objects = env.domains["py"].objects
-    target = find(node["reftarget"], node.get("py:module") or "")
-    if target not in objects:
-        return None
-    entry = objects[target]
-    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, target)
+    for target in [find(name, module), *(f"{owner}.{name}" for owner in owners)]:
+        if target in objects:
+            entry = objects[target]
+            place = (entry.docname, entry.node_id)
+            return make_refnode(app.builder, node["refdoc"], *place, content, target)
+    return None
 
 
 def name_bases(app: Sphinx, name: str, thing: type, options: Any, bases: list[Any]) -> None:
     """Name the nearest base class that has an entry, instead of those that have none."""
     bases[:] = [f":py:class:`{base.__name__}`" for base in public_bases(thing)[:1]]
+
+
+def name_types(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, arguments: str, returned: str
+) -> tuple[str, str]:
+    """Name an alias such as ``Array`` in a signature, where Sphinx names its own class for it."""
+    return tuple(
+        text and re.sub(r"[\w.~]*TypeAliasForwardRef\('(\w+)'\)", r"\1", text)
+        for text in (arguments, returned)
+    )
+
+
+def keep_colons(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
+    """Keep napoleon from taking what precedes a colon in an attribute's text for its type."""
+    if what in ("attribute", "property", "data"):
+        lines.insert(0, "\\")  # an escaped end of line, which is nothing
 
 
 def keep_bars(
@@ -87,6 +118,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", follow)
     app.connect("missing-reference", link)
     app.connect("autodoc-process-bases", name_bases)
+    app.connect("autodoc-process-signature", name_types)
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)  # napoleon's is 500
     app.connect("autodoc-process-docstring", keep_bars)
     app.connect("env-check-consistency", check)
     return {"parallel_read_safe": True}
