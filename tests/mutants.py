@@ -65,6 +65,10 @@ TESTS = {
     ),
     "training/heads.py": "training/test_heads.py",
     "data/arrays.py": "data/test_data_several.py",
+    "visualize": (
+        "visualize/test_film.py visualize/test_gradients.py visualize/test_plot_model.py"
+    ),
+    "utils/markup.py": "visualize/test_gradients.py visualize/test_plot_model.py",
     "utils/structures.py": "data/test_data_several.py",
     "training/compiled_loss.py": "saving/test_old_training.py",
     "execution": (
@@ -75,6 +79,7 @@ TESTS = {
     "training/objective.py": (
         "gradients/test_models.py layers/test_user_code.py execution/test_graph.py"
     ),
+    "tracing": "test_trace.py",
     "utils/overrides.py": "layers/test_user_code.py",
     "utils/user_code.py": "layers/test_user_code.py",
     "layers/user_code.py": "layers/test_user_code.py",
