@@ -89,7 +89,7 @@ class _Wrapper(Network):
             model = self.model(X=X, y=y, **(self.model_kwargs or {}))
         if not isinstance(model, Model):
             raise TypeError(
-                f"model must be an nnlite model, or a function that returns one. Received: {model!r}"
+                f"model must be a model, or a function that returns one. Received: {model!r}"
             )
         if not model.compiled or model.loss is None:
             raise RuntimeError(

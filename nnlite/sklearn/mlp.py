@@ -25,8 +25,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import check_random_state, column_or_1d, compute_sample_weight, gen_batches
+from sklearn.utils import check_random_state, column_or_1d, gen_batches
 from sklearn.utils import shuffle as shuffled
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -44,7 +45,7 @@ from nnlite.layers import (
     Sigmoid,
     Softmax,
 )
-from nnlite.losses import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
+from nnlite.losses import BinaryCrossEntropy, CategoricalCrossEntropy, Loss, MeanSquaredError
 from nnlite.models import Model, Sequential
 from nnlite.regularizers import L2
 from nnlite.sklearn.base import Network, NetworkClassifier
@@ -96,22 +97,16 @@ def _seeded(seed: int) -> Iterator[None]:
         random.set_states(kept)
 
 
-class _SquaredError(Loss):
-    """Half the squared error, summed over the outputs.
+class _SquaredErrorOfMany(Loss):
+    """Half the squared error of several outputs, as "sgd" and "adam" of scikit-learn take it.
 
-    Args:
-        told: What its value, not its derivative, is multiplied by: "sgd" and "adam" of
-            scikit-learn step along the sum over the outputs, and tell the mean.
+    The value is the mean over the outputs, the derivative that of the sum.
     """
-
-    def __init__(self, told: float = 1.0) -> None:
-        super().__init__(_MEAN)
-        self.told = told
 
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Return both."""
         d = y_pred - y_true
-        return self.told / 2 * np.square(d).sum(axis=-1), d
+        return np.square(d).mean(axis=-1) / 2, d
 
 
 class _PoissonDeviance(Loss):
@@ -295,9 +290,8 @@ class _MLP(Network):
                 )
             inside = low <= value if ends[0] == "[" else low < value
             if not (inside and (value <= high if ends[1] == "]" else value < high)):
-                raise ValueError(
-                    f"{name} must lie in {ends[0]}{low}, {high}{ends[1]}. Received: {name}={value!r}"
-                )
+                bounds = f"{ends[0]}{low}, {high}{ends[1]}"
+                raise ValueError(f"{name} must lie in {bounds}. Received: {name}={value!r}")
         size = self.batch_size
         if size != "auto" and not (isinstance(size, numbers.Integral) and size >= 1):
             raise ValueError(
@@ -314,6 +308,11 @@ class _MLP(Network):
             }
             self._refuse(unused, "solver='lbfgs', which takes no steps over batches")
         if self.model is not None:
+            if not callable(self.model) or isinstance(self.model, Model):
+                raise TypeError(
+                    "model must be a function of n_features and n_outputs that returns an nnlite "
+                    f"model. Received: model={self.model!r}"
+                )
             defaults = {
                 "hidden_layer_sizes": (100,),
                 "activation": "relu",
@@ -452,8 +451,8 @@ class _MLP(Network):
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=X.dtype, ensure_non_negative=True
             )
-        sample_weight = self._by_class(given, sample_weight, X.dtype)
         y = y.reshape(len(y), -1)
+        sample_weight = self._by_class(given, y, sample_weight)
         self._random_state = check_random_state(self.random_state)
         if fresh:
             self._begin(X, y, hidden)
@@ -479,7 +478,7 @@ class _MLP(Network):
         )
         return self
 
-    def _by_class(self, y: Any, weight: Array | None, dtype: Any) -> Array | None:
+    def _by_class(self, given: Any, y: Array, weight: Array | None) -> Array | None:
         """Return the weight of each sample; a classifier multiplies by that of its class."""
         return weight
 
@@ -811,10 +810,15 @@ class MLPClassifier(NetworkClassifier, _MLP):
             )
         return X, self._label_binarizer.transform(y).astype(bool)
 
-    def _by_class(self, y: Any, weight: Array | None, dtype: Any) -> Array | None:
+    def _by_class(self, given: Any, y: Array, weight: Array | None) -> Array | None:
         if self.class_weight is None:
             return weight
-        by_class = compute_sample_weight(self.class_weight, y).astype(dtype)
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            by_class = compute_sample_weight(self.class_weight, given)
+        else:
+            indices = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
+            classes = {"classes": self.classes_, "y": np.ravel(given)}
+            by_class = compute_class_weight(self.class_weight, **classes)[indices]
         return by_class if weight is None else weight * by_class
 
     def _output_activation(self) -> str:
@@ -828,7 +832,17 @@ class MLPClassifier(NetworkClassifier, _MLP):
 
     def _targets(self, y: Array, dtype: Any) -> Array:
         """Return y as the loss takes it: numbers for each output, or indices."""
-        return y.argmax(axis=1) if self.model_.loss.takes_indices else y.astype(dtype)
+        loss = self.model_.loss
+        if getattr(loss, "from_logits", False):
+            raise ValueError(f"loss must take probabilities, not logits. Received: {loss!r}")
+        if not loss.takes_indices:
+            return y.astype(dtype)
+        if self.out_activation_ != "softmax":
+            raise ValueError(
+                "A loss that takes indices of classes needs three classes or more, and one class "
+                f"a sample. Received: loss={self.loss!r}"
+            )
+        return y.argmax(axis=1)
 
     def _strata(self, y: Array) -> Array | None:
         return y if self.n_outputs_ == 1 else None
@@ -934,11 +948,10 @@ class MLPRegressor(RegressorMixin, _MLP):
         return "exp" if isinstance(self.loss, str) and self.loss == "poisson" else "identity"
 
     def _losses(self) -> dict[str, tuple[Any, float]]:
-        told = 1.0 if self.solver == "lbfgs" else 1 / self.n_outputs_
-        return {
-            "squared_error": (_SquaredError(told), 1.0),
-            "poisson": (_PoissonDeviance(reduction=_MEAN), 1.0),
-        }
+        squared: tuple[Any, float] = (MeanSquaredError(reduction=_MEAN), self.n_outputs_ / 2)
+        if self.n_outputs_ > 1 and self.solver != "lbfgs":
+            squared = (_SquaredErrorOfMany(reduction=_MEAN), 1.0)
+        return {"squared_error": squared, "poisson": (_PoissonDeviance(reduction=_MEAN), 1.0)}
 
     def _targets(self, y: Array, dtype: Any) -> Array:
         return y.astype(dtype)
