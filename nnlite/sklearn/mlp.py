@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import numbers
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.special import xlogy
+from sklearn import neural_network
 from sklearn.base import RegressorMixin
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
@@ -49,6 +49,7 @@ from nnlite.losses import BinaryCrossEntropy, CategoricalCrossEntropy, Loss, Mea
 from nnlite.models import Model, Sequential
 from nnlite.regularizers import L2
 from nnlite.sklearn.base import Network, NetworkClassifier
+from nnlite.utils.validation import check_fraction
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -56,26 +57,6 @@ Array = NDArray[Any]
 
 #: scikit-learn's names of activations that have another name here.
 _ACTIVATIONS = {"logistic": "sigmoid", "identity": "linear", "exp": "exponential"}
-
-#: What parameters may be: words, a type, or numbers from one end to the other, with these ends.
-_CHOICES: dict[str, tuple[Any, ...]] = {
-    "solver": ("lbfgs", "sgd", "adam"),
-    "learning_rate": ("constant", "invscaling", "adaptive"),
-    "normalization": (None, "batch", "layer"),
-    **dict.fromkeys(
-        ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"), (True, False)
-    ),
-}
-_RANGES: dict[str, tuple[type, float, float, str]] = {
-    **dict.fromkeys(("alpha", "power_t", "tol"), (numbers.Real, 0, math.inf, "[)")),
-    **dict.fromkeys(("learning_rate_init", "epsilon"), (numbers.Real, 0, math.inf, "()")),
-    **dict.fromkeys(("max_iter", "max_fun"), (numbers.Integral, 1, math.inf, "[)")),
-    **dict.fromkeys(
-        ("validation_fraction", "beta_1", "beta_2", "dropout"), (numbers.Real, 0, 1, "[)")
-    ),
-    "n_iter_no_change": (numbers.Real, 1, math.inf, "[]"),
-    "momentum": (numbers.Real, 0, 1, "[]"),
-}
 
 #: How weights of samples count, as in scikit-learn: the mean is over their sum.
 _MEAN = "mean_with_sample_weight"
@@ -223,20 +204,18 @@ class _Progress(Callback):
     def _slow_down(self, scheduled: bool) -> bool:
         """Return whether to stop; an adaptive rate is divided by 5 first, down to 1e-6."""
         est = self.estimator
-        what = "Training loss" if self.held is None else "Validation score"
-        message = f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
-        message += "consecutive epochs."
         rate = float(self.model.optimizer.learning_rate)
-        if scheduled and est.learning_rate == "adaptive" and rate > 1e-6:
+        stop = not (scheduled and est.learning_rate == "adaptive" and rate > 1e-6)
+        if not stop:
             self.model.optimizer.learning_rate = rate / 5
             est._no_improvement_count = 0
-            message += f" Setting learning rate to {rate / 5:f}"
-            stop = False
-        else:
-            message += " Stopping."
-            stop = True
         if est.verbose:
-            print(message)
+            what = "Training loss" if self.held is None else "Validation score"
+            print(
+                f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
+                "consecutive epochs.",
+                "Stopping." if stop else f"Setting learning rate to {rate / 5:f}",
+            )
         return stop
 
 
@@ -244,6 +223,12 @@ class _MLP(Network):
     """What the two estimators share; see `MLPClassifier`."""
 
     _scorer: ClassVar[Any]
+    # Those that nnlite takes more for are checked by it.
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        name: constraint
+        for name, constraint in neural_network.MLPClassifier._parameter_constraints.items()
+        if name not in ("activation", "hidden_layer_sizes")
+    }
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on X and y.
@@ -271,32 +256,19 @@ class _MLP(Network):
     # ---- parameters -----------------------------------------------------------------------
 
     def _check_parameters(self) -> None:
-        """Refuse what cannot be used.
+        """Refuse what cannot be used: scikit-learn's parameters as it does, by `ValueError`.
 
         Raises:
-            ValueError: If a parameter is out of its range, or not for the solver or model.
+            ValueError: If a parameter is out of its range, or not for the solver or the model.
             TypeError: If it is of another kind.
         """
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if not any(value is one or value == one for one in choices):
-                raise ValueError(f"{name} must be one of {choices}. Received: {name}={value!r}")
-        for name, (kind, low, high, ends) in _RANGES.items():
-            value = getattr(self, name)
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise TypeError(
-                    f"{name} must be {'an integer' if kind is numbers.Integral else 'a number'}. "
-                    f"Received: {name}={value!r}"
-                )
-            inside = low <= value if ends[0] == "[" else low < value
-            if not (inside and (value <= high if ends[1] == "]" else value < high)):
-                bounds = f"{ends[0]}{low}, {high}{ends[1]}"
-                raise ValueError(f"{name} must lie in {bounds}. Received: {name}={value!r}")
-        size = self.batch_size
-        if size != "auto" and not (isinstance(size, numbers.Integral) and size >= 1):
+        self._validate_params()
+        if self.normalization not in (None, "batch", "layer"):
             raise ValueError(
-                f"batch_size must be 'auto' or a positive integer. Received: batch_size={size!r}"
+                "normalization must be None, 'batch' or 'layer'. "
+                f"Received: normalization={self.normalization!r}"
             )
+        check_fraction("dropout", self.dropout)
         if not isinstance(self.activation, str):
             raise TypeError(f"activation must be a name. Received: activation={self.activation!r}")
         if self.solver == "lbfgs":
@@ -330,13 +302,6 @@ class _MLP(Network):
                     f"{name} cannot be used with {what}. Received: {name}={getattr(self, name)!r}"
                 )
 
-    def _hidden(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        if not all(isinstance(size, numbers.Integral) and size > 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return [int(size) for size in sizes]
-
     # ---- the model ------------------------------------------------------------------------
 
     def _layers(self, units: int, dtype: Any, random_state: Any) -> Iterator[Layer]:
@@ -363,7 +328,11 @@ class _MLP(Network):
             self._check_model(model, features)
             return model
         self._penalty = L2(0.0)
-        layers = [layer for n in self._hidden() for layer in self._layers(n, dtype, state)]
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if not all(isinstance(n, (int, np.integer)) and n > 0 for n in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        layers = [layer for n in sizes for layer in self._layers(int(n), dtype, state)]
         last = Dense(
             outputs,
             _ACTIVATIONS.get(self.out_activation_, self.out_activation_),
@@ -437,7 +406,6 @@ class _MLP(Network):
     @with_callbacks
     def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
         self._check_parameters()
-        hidden = self._hidden()
         fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         stochastic = self.solver != "lbfgs"
         context = self._init_callback_context(max_subtasks=self.max_iter if stochastic else 0)
@@ -455,7 +423,7 @@ class _MLP(Network):
         sample_weight = self._by_class(given, y, sample_weight)
         self._random_state = check_random_state(self.random_state)
         if fresh:
-            self._begin(X, y, hidden)
+            self._begin(X, y)
         elif not hasattr(self, "model_"):  # coefs_ and intercepts_ were put there by hand
             self.model_ = self._make_model(X.shape[1], X.dtype.name)
         if not fresh:
@@ -463,6 +431,8 @@ class _MLP(Network):
         if not (incremental and self.model_.compiled):
             loss, weight = self._loss_of(self._losses())
             self.model_.compile(self._new_optimizer(), loss=loss, loss_weights=weight)
+        self.model_.lay_out()
+        self._show_weights()  # from here on they follow the training
         try:
             if stochastic:
                 self._descend(X, y, sample_weight, incremental, context, told)
@@ -482,7 +452,7 @@ class _MLP(Network):
         """Return the weight of each sample; a classifier multiplies by that of its class."""
         return weight
 
-    def _begin(self, X: Any, y: Array, hidden: list[int]) -> None:
+    def _begin(self, X: Any, y: Array) -> None:
         """Make a new model, and set the attributes that a fit counts in."""
         self.n_iter_ = self.t_ = 0
         self.n_outputs_ = y.shape[1]
@@ -495,7 +465,7 @@ class _MLP(Network):
         if self.solver != "lbfgs":
             self.loss_curve_: list[float] = []
             self.best_loss_ = None if self.early_stopping else math.inf
-            self.validation_scores_ = [] if self.early_stopping else None
+            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -math.inf if self.early_stopping else None
 
     def _new_optimizer(self) -> Any:
@@ -608,7 +578,6 @@ class _MLP(Network):
         model, dense = self.model_, X.toarray() if issparse(X) else X
         targets = self._targets(y, X.dtype)
         self._scale_penalty(len(dense) if weight is None else weight.sum())
-        model.lay_out()
         vector = model._vector
 
         def loss_and_gradient(weights: Array) -> tuple[float, Array]:
@@ -663,48 +632,25 @@ class MLPClassifier(NetworkClassifier, _MLP):
     loss is not finite stops at that step.
 
     Args:
-        hidden_layer_sizes: The number of units of each hidden layer; a number is one layer.
+        hidden_layer_sizes, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t,
+            max_iter, shuffle, random_state, tol, verbose, warm_start, momentum,
+            nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,
+            n_iter_no_change, max_fun: As in scikit-learn.
         activation: Of the hidden layers: scikit-learn's or nnlite's name of one.
         loss: ``"log_loss"``, or the name of a loss of nnlite or a `Loss`, for probabilities.
-        solver: ``"adam"``, ``"sgd"`` or ``"lbfgs"``, which SciPy runs on all samples at once.
-        alpha: The loss has alpha / 2 |W|^2 over the sum of a batch's weights added to it.
-        batch_size: Samples of a batch; ``"auto"`` is 200, or all if there are fewer.
-        learning_rate: ``"constant"``, ``"invscaling"`` or ``"adaptive"``; the solver ``"adam"``
-            keeps its own.
-        learning_rate_init: The rate to begin with.
-        power_t: The exponent of ``"invscaling"``.
-        max_iter: The most epochs, or iterations of ``"lbfgs"``.
-        shuffle: Whether each epoch takes the samples in a new order.
-        random_state: Seeds weights, split and orders, and dropout.
-        tol: By how much loss or score has to improve.
-        verbose: Whether to print the loss of each epoch.
-        warm_start: Whether `fit` goes on from the weights that there are.
-        momentum: Of ``"sgd"``.
-        nesterovs_momentum: Whether that is Nesterov's.
-        early_stopping: Whether to score on a part of the data set aside, and keep the best weights.
-        validation_fraction: How large that part is.
-        beta_1: Of ``"adam"``.
-        beta_2: Of ``"adam"``.
-        epsilon: Of ``"adam"``.
-        n_iter_no_change: How many epochs may pass without improvement.
-        max_fun: The most evaluations of ``"lbfgs"``.
         dropout: The fraction of each hidden layer's outputs to drop in training.
-        normalization: ``"batch"`` or ``"layer"``: what is put between each hidden layer's
-            product and its activation.
+        normalization: ``"batch"`` or ``"layer"``: what is put before each hidden activation.
         optimizer: A name or an optimizer of nnlite, instead of the solver's own. A name is given
             ``learning_rate_init``; an optimizer is copied.
         callbacks: One callback of nnlite or a list.
-        class_weight: ``"balanced"`` or the weight of each class by its label, as elsewhere in
-            scikit-learn; it multiplies ``sample_weight``.
+        class_weight: ``"balanced"`` or the weight of each class by its label; it multiplies
+            ``sample_weight``.
         model: A function of ``n_features`` and ``n_outputs`` that returns an nnlite model, not
             compiled, instead of hidden layers. It ends in a softmax for three classes or more,
             and else in a sigmoid.
 
     Attributes:
-        model_: The nnlite model. ``coefs_`` and ``intercepts_`` are views of its dense layers.
-        classes_, loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, t_,
-            coefs_, intercepts_, n_iter_, n_layers_, n_outputs_, out_activation_, n_features_in_,
-            feature_names_in_: As in scikit-learn.
+        model_: The nnlite model; ``coefs_`` and ``intercepts_`` are views of its dense layers.
 
     >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), ["no", "no", "yes", "yes"]
     >>> estimator = MLPClassifier(8, solver="lbfgs", random_state=1).fit(X, y)
@@ -877,11 +823,7 @@ class MLPRegressor(RegressorMixin, _MLP):
     Args:
         loss: ``"squared_error"``, half the squared error; ``"poisson"``, whose output is an
             exponential and whose y is at least 0; or the name of a loss of nnlite or a `Loss`.
-        hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate,
-            learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start,
-            momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2,
-            epsilon, n_iter_no_change, max_fun, dropout, normalization, optimizer, callbacks, model:
-            As for `MLPClassifier`. The model ends as its loss asks.
+        **others: As for `MLPClassifier`, without ``class_weight``. The model ends as its loss asks.
 
     >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
     >>> estimator = MLPRegressor(

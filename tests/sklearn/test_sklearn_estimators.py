@@ -44,20 +44,24 @@ def test_a_pipeline_is_searched_over_a_grid_in_two_processes():
     grid = {
         "mlpclassifier__dropout": [0.0, 0.3],
         "mlpclassifier__normalization": [None, "batch"],
-        "mlpclassifier__optimizer": [None, "rmsprop"],
     }
-    search = GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X, Y)
-    assert len(search.cv_results_["params"]) == 8
+    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2).fit(X, Y)
+    assert len(search.cv_results_["params"]) == 4
     assert search.score(X, Y) > 0.9
+
+
+other = LogisticRegression
 
 
 @pytest.mark.parametrize(
     "build",
     [
-        lambda own: StackingClassifier([("own", own), ("other", LogisticRegression())], cv=2),
+        lambda own: StackingClassifier([("own", own), ("other", other())], cv=2),
         lambda own: BaggingClassifier(own, n_estimators=2),
         lambda own: CalibratedClassifierCV(own, cv=2),
-        lambda own: VotingClassifier([("own", own), ("other", LogisticRegression())], "soft"),
+        lambda own: VotingClassifier(
+            [("own", own), ("other", LogisticRegression())], voting="soft"
+        ),
     ],
     ids=["stacking", "bagging", "calibration", "voting"],
 )
@@ -88,9 +92,9 @@ def test_sample_weights_are_routed():
             classifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
         )
         assert get_routing_for_object(asked).fit.requests == {"sample_weight": True}
-        result = cross_validate(
-            make_pipeline(StandardScaler(), asked), X, Y, cv=2, params={"sample_weight": weight}
-        )
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipeline = make_pipeline(scaler, asked)
+        result = cross_validate(pipeline, X, Y, cv=2, params={"sample_weight": weight})
     assert result["test_score"].mean() > 0.8
 
 
@@ -102,9 +106,6 @@ def test_joblib_brings_back_what_predicts_and_trains_alike(tmp_path):
     for one in (estimator, loaded):
         one.partial_fit(X, Y)
     np.testing.assert_array_equal(loaded.coefs_[0], estimator.coefs_[0])
-    assert (
-        tmp_path / "estimator"
-    ).stat().st_size < 30_000 + 3 * 8 * estimator.model_.count_params()
 
 
 def test_the_html_and_the_text_show_what_was_set():
@@ -164,6 +165,20 @@ def test_coefs_are_views_and_what_a_user_puts_there_counts():
     estimator.intercepts_[-1][:] = 7
     estimator.coefs_[1] = np.zeros((3, 1))
     np.testing.assert_array_equal(estimator.predict(X), np.full(len(X), 7.0))
+
+
+def test_a_callback_can_predict_with_the_estimator_while_it_is_fitted():
+    class Watch(Callback):
+        def __init__(self):
+            self.outputs = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.outputs.append(estimator.predict(X[:1]).item())
+
+    watch = Watch()
+    estimator = MLPRegressor(hidden_layer_sizes=3, max_iter=3, callbacks=watch).fit(X, Y)
+    assert len(set(watch.outputs)) == 3
+    assert watch.outputs[-1] == estimator.predict(X[:1]).item()
 
 
 def test_the_model_is_one_of_nnlite_that_can_be_saved(tmp_path):
@@ -304,10 +319,12 @@ def compiled(n_features, n_outputs):
         ({"loss": losses.CategoricalCrossEntropy(from_logits=True)}, "not logits"),
         ({"loss": "log"}, "Unknown loss"),
         ({"activation": "relo"}, "Did you mean 'relu'"),
-        ({"solver": "newton"}, "solver must be one of"),
-        ({"alpha": -1}, r"alpha must lie in \[0, inf\)"),
-        ({"momentum": 1.5}, r"momentum must lie in \[0, 1\]"),
-        ({"batch_size": 0}, "batch_size must be 'auto' or a positive integer"),
+        ({"solver": "newton"}, "The 'solver' parameter"),
+        ({"alpha": -1}, "The 'alpha' parameter"),
+        ({"momentum": 1.5}, "The 'momentum' parameter"),
+        ({"batch_size": 0}, "The 'batch_size' parameter"),
+        ({"dropout": 1.0}, "dropout must"),
+        ({"normalization": "group"}, "normalization must be None, 'batch' or 'layer'"),
         ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes must be > 0"),
     ],
 )
@@ -319,8 +336,8 @@ def test_what_cannot_be_used_is_refused(settings, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_iter": 2.5}, "max_iter must be an integer"),
-        ({"tol": "small"}, "tol must be a number"),
+        ({"max_iter": 2.5}, "The 'max_iter' parameter"),
+        ({"dropout": "some"}, "dropout must be a number"),
         ({"activation": None}, "activation must be a name"),
         ({"model": 1}, "model must be a function"),
         ({"model": lambda n_features, n_outputs: 1}, "model must return an nnlite model"),
