@@ -88,9 +88,8 @@ def test_a_frame_s_columns_are_remembered_and_set_output_reaches_the_steps_befor
 def test_sample_weights_are_routed():
     weight = np.where(Y == 1, 5.0, 1.0)
     with config_context(enable_metadata_routing=True):
-        asked = (
-            classifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
-        )
+        asked = classifier().set_fit_request(sample_weight=True)
+        asked.set_score_request(sample_weight=True)
         assert get_routing_for_object(asked).fit.requests == {"sample_weight": True}
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         pipeline = make_pipeline(scaler, asked)
@@ -176,7 +175,8 @@ def test_a_callback_can_predict_with_the_estimator_while_it_is_fitted():
             self.outputs.append(estimator.predict(X[:1]).item())
 
     watch = Watch()
-    estimator = MLPRegressor(hidden_layer_sizes=3, max_iter=3, callbacks=watch).fit(X, Y)
+    estimator = MLPRegressor(hidden_layer_sizes=3, max_iter=3, callbacks=watch)
+    estimator.fit(X, Y)
     assert len(set(watch.outputs)) == 3
     assert watch.outputs[-1] == estimator.predict(X[:1]).item()
 
