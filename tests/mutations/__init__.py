@@ -10,6 +10,7 @@ from mutations import (
     ops,
     optimizers,
     saving,
+    sklearn,
 )
 
 MUTANTS = {
@@ -22,4 +23,5 @@ MUTANTS = {
     **ops.MUTANTS,
     **optimizers.MUTANTS,
     **saving.MUTANTS,
+    **sklearn.MUTANTS,
 }

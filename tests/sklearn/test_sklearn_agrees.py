@@ -27,6 +27,7 @@ SETTINGS = {
     "sgd, plain": {"solver": "sgd", "nesterovs_momentum": False, "momentum": 0.5},
     "sgd, adaptive": {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.5},
     "early stopping": {"early_stopping": True, "validation_fraction": 0.2, "max_iter": 40},
+    "early stopping, soon": {"early_stopping": True, "tol": 0.3, "learning_rate_init": 0.01},
     "in order": {"shuffle": False, "batch_size": 40, "activation": "identity"},
 }
 
