@@ -66,8 +66,12 @@ TESTS = {
     ),
     "training/heads.py": "training/test_heads.py",
     "data/arrays.py": "data/test_data_several.py",
+    "visualize": (
+        "visualize/test_film.py visualize/test_gradients.py visualize/test_plot_model.py"
+    ),
+    "utils/markup.py": "visualize/test_gradients.py visualize/test_plot_model.py",
     "utils/structures.py": "data/test_data_several.py",
-    "training/data_adapter.py": "saving/test_old_training.py",
+    "training/compiled_loss.py": "saving/test_old_training.py",
     "execution": (
         "execution/test_graph.py gradients/test_graphs.py gradients/test_models.py "
         "layers/test_user_code.py"
@@ -76,10 +80,12 @@ TESTS = {
     "training/objective.py": (
         "gradients/test_models.py layers/test_user_code.py execution/test_graph.py"
     ),
+    "tracing": "test_trace.py",
     "utils/overrides.py": "layers/test_user_code.py",
     "utils/user_code.py": "layers/test_user_code.py",
     "layers/user_code.py": "layers/test_user_code.py",
     "training/trainer.py": "layers/test_user_code.py",
+    "training/train_step.py": "layers/test_user_code.py",
     "data/data_utils.py": "data/test_utils.py",
     "backend/variables.py": "saving/test_hostile_models.py",
 }

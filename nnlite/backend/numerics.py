@@ -72,7 +72,7 @@ def shifted_exp(z: Array) -> tuple[Array, Array, Array]:
     array([0.5, 0.5])
     """
     z = z - np.maximum.reduce(z, axis=0)
-    e = np.maximum(z, -exp_limit(z.dtype))
+    e = np.maximum(z, constant(-exp_limit(z.dtype), z.dtype))
     np.exp(e, out=e)
     return z, e, np.add.reduce(e, axis=0)
 

@@ -240,7 +240,7 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
         variable.value[...] = value
     kept = state["optimizer"]
     optimizer._resting = {variables[i]: slots for i, slots in kept["resting"]}
-    model.lay_out()
+    model._step.lay_out()
     for slot, value in kept["state"].items():
         optimizer.state[slot][...] = value
     vars(optimizer).update(kept["numbers"])

@@ -39,6 +39,8 @@ def in_parts(parts: Sequence[Any]) -> tuple[list[Any], Counts]:
     >>> in_parts(["x", ["y1", "y2"], None])
     (['x', 'y1', 'y2', None], (None, 2, None))
     """
+    if list not in map(type, parts):
+        return list(parts), SINGLE
     flat = [one for part in parts for one in (part if type(part) is list else [part])]
     return flat, tuple([len(part) if type(part) is list else None for part in parts])
 
@@ -49,6 +51,8 @@ def grouped(flat: Sequence[Any], counts: Counts) -> tuple[Any, ...]:
     >>> grouped(["x", "y1", "y2", None], (None, 2, None))
     ('x', ['y1', 'y2'], None)
     """
+    if counts == SINGLE:
+        return tuple(flat)
     rest = iter(flat)
     return tuple([next(rest) if n is None else list(itertools.islice(rest, n)) for n in counts])
 

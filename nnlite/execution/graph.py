@@ -38,6 +38,7 @@ class Call:
         training: Whether the layer computes as in training.
         owner: The layer that ``layer`` is a stage of.
         first: Whether it is the first of the stages.
+        masks: The slots of the masks of ``x``, None for what has none; None if none is read.
 
     Attributes:
         shared: Whether one of ``parts`` has more calls in the graph.
@@ -52,13 +53,15 @@ class Call:
         training: bool,
         owner: Layer,
         first: bool = True,
+        masks: Any = None,
     ) -> None:
         self.layer = layer
         self.owner = owner
         self.first = first
         self.x = x
         self.y = outputs
-        self.inputs = [slot for slot in flatten(x) if isinstance(slot, Slot)]
+        self.masks = masks
+        self.inputs = [slot for slot in flatten([x, masks]) if isinstance(slot, Slot)]
         self.outputs: list[Slot] = flatten(outputs)
         self.parts = parts
         self.training = training
@@ -66,9 +69,11 @@ class Call:
 
     def arguments(self, values: Sequence[Any]) -> Any:
         """Return what the layer takes, given the arrays of all slots."""
-        if isinstance(self.x, Slot):
-            return values[self.x]
-        return map_structure(lambda s: values[s] if isinstance(s, Slot) else s, self.x)
+        return _at(self.x, values)
+
+    def mask(self, values: Sequence[Any]) -> Any:
+        """Return the masks of `arguments`, of a layer that names them."""
+        return _at(self.masks, values)
 
     def variables(self) -> list[Variable]:
         """Return the weights that the call uses."""
@@ -76,6 +81,13 @@ class Call:
 
     def __repr__(self) -> str:
         return f"<{self.layer.name}: {self.x} -> {self.y}>"
+
+
+def _at(slots: Any, values: Sequence[Any]) -> Any:
+    """Return the arrays of ``slots``, and what is no `Slot` as it is."""
+    if isinstance(slots, Slot):
+        return values[slots]
+    return map_structure(lambda s: values[s] if isinstance(s, Slot) else s, slots)
 
 
 class _AsFloats(Layer):
@@ -171,7 +183,14 @@ class Graph:
         self.inputs.append(self.new_slot(dtype))
         return self.inputs[-1]
 
-    def add(self, layer: Layer, x: Any, count: Any = None, training: bool | None = None) -> Any:
+    def add(
+        self,
+        layer: Layer,
+        x: Any,
+        count: Any = None,
+        training: bool | None = None,
+        **options: Any,
+    ) -> Any:
         """Add a call of ``layer`` on ``x``, and return the slots of what it puts out.
 
         Args:
@@ -179,6 +198,7 @@ class Graph:
             x: Slots, one or a list or dict; constants may be among them.
             count: A structure as that of the output; None where it is a single array.
             training: Whether the layer computes as in training; None takes that of the graph.
+            **options: The further options of the call, which `Layer.stages` takes.
         """
         training = self.training if training is None else training
         if layer.of_user:
@@ -187,7 +207,7 @@ class Graph:
             y = layer.add_to(self, x, training)  # type: ignore[attr-defined]
         else:
             y = x
-            for stage in layer.stages(training):
+            for stage in layer.stages(training, **options):
                 parts = [stage] if stage.primitive else stage.all_layers()
                 y = self._call(stage, y, count, parts, training, layer, y is x)
         if layer.activity_regularizer is not None:
@@ -211,7 +231,8 @@ class Graph:
         y = map_structure(lambda _: self.new_slot(dtype), count)
         masks = map_structure(lambda s: self.masks.get(s) if isinstance(s, Slot) else None, x)
         self._pass_masks_on(layer, x, y, masks)
-        self.calls.append(Call(layer, x, y, parts, training, owner, first))
+        read = masks if layer.takes_mask else None
+        self.calls.append(Call(layer, x, y, parts, training, owner, first, read))
         return y
 
     def _pass_masks_on(self, layer: Layer, x: Any, y: Any, masks: Any) -> None:

@@ -26,14 +26,24 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     >>> infer(model.graph(training=False), [np.array([[1.0, 2.0]], "float32")])
     [array([[3.]], dtype=float32)]
     """
+    steps, chain = _prepared(graph)
+    if chain:
+        (x,) = inputs
+        for layer, in_place in chain:
+            y = x if in_place else np.empty(layer.output_shape_for(x), x.dtype)
+            layer.forward_into(x, y)
+            x = y
+        return [x]
     values: list[Any] = [None] * graph.size
     for slot, x in zip(graph.inputs, inputs, strict=True):
         values[slot] = x
-    for layer, call, in_place, plain, read in _steps(graph):
+    for layer, call, in_place, plain, read in steps:
         if not plain:
             x = call.arguments(values)
-            own = layer.primitive
-            y = layer.run_into(x)["y"] if own else layer.run_forward(x, call.training)
+            if layer.primitive:
+                y = layer.run_into(x, call.mask(values))["y"]
+            else:
+                y = layer.run_forward(x, call.training)
             for slot, array in zip(call.outputs, flatten(y), strict=True):
                 values[slot] = array
         else:  # one input, one output, and no array beside them
@@ -51,9 +61,10 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 _Step = tuple[Layer, Call, bool, bool, list[Slot]]
 
 
-def _steps(graph: Graph) -> list[_Step]:
-    steps: list[_Step] | None = graph.prepared.get("inference")
-    if steps is None:
+def _prepared(graph: Graph) -> tuple[list[_Step], list[tuple[Layer, bool]]]:
+    """Return the steps; and of plain ones, each on the output of the one before, the short form."""
+    prepared: Any = graph.prepared.get("inference")
+    if prepared is None:
         makers: dict[Slot, Call] = {}
         readers, kept = graph.readers(), set(graph.outputs)
         last = {slot: call for call in graph.calls for slot in call.inputs}
@@ -75,5 +86,10 @@ def _steps(graph: Graph) -> list[_Step]:
             read = [s for s in dict.fromkeys(call.inputs) if last[s] is call and s not in kept]
             steps.append((layer, call, in_place, plain, read))
             makers.update(dict.fromkeys(call.outputs, call))
-        graph.prepared["inference"] = steps
-    return steps
+        reads = [call.x for call in graph.calls]
+        makes = [*graph.inputs, *(call.y for call in graph.calls)]
+        chained = [*reads, *graph.outputs] == makes and len(graph.inputs) == 1
+        chained = chained and all(plain for *_, plain, _ in steps)
+        chain = [(layer, in_place) for layer, _, in_place, *_ in steps] if chained else []
+        prepared = graph.prepared["inference"] = (steps, chain)
+    return prepared

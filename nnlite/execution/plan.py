@@ -147,7 +147,7 @@ class Plan:
             for slot, y in zip(call.outputs, outputs, strict=True):
                 self.values[slot] = y
                 makers[slot] = call
-            made = {"x": x, "y": pack_as(call.y, outputs)}
+            made = {"x": x, "y": pack_as(call.y, outputs), "mask": call.mask(self.values)}
             if layer.primitive:
                 made |= {
                     name: self._memory((name, index), *array)

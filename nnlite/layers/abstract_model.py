@@ -1,12 +1,11 @@
-"""AbstractModel: what the rooms below the models know of one."""
+"""AbstractModel: what the packages below the models know of one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from nnlite.backend.variables import WeightVector
-from nnlite.layers.layer import Layer
+from nnlite.layers.layer import Layer, Shapes
 
 __all__ = ["AbstractModel"]
 
@@ -19,6 +18,16 @@ class AbstractModel(Layer):
     #: Whether the layers that are attributes are the model's.
     tracks_layers: ClassVar[bool] = False
 
+    #: Whether it has one input and one output, whatever it is built for.
+    single_ended: ClassVar[bool] = False
+
+    #: Whether a class outside of nnlite defines a piece of a step, or `train_step`, `test_step`
+    #: or `predict_step`, which is called then.
+    computes_own: ClassVar[bool] = False
+    trains_own: ClassVar[bool] = False
+    tests_own: ClassVar[bool] = False
+    predicts_own: ClassVar[bool] = False
+
     #: The columns of the frame that the model was trained on.
     column_names: tuple[str, ...] | None
 
@@ -28,15 +37,41 @@ class AbstractModel(Layer):
 
     optimizer: Any
     loss: Any
-    _vector: WeightVector | None
+    lock: Any  #: A `ReadersWriterLock`.
+    fit_loop: Any  #: The `FitLoop` that is under way, or None.
+    compiled_metrics: Any
+    steps_per_execution: int
+    stop_training: bool
+    stop_evaluating: bool
+    stop_predicting: bool
+    _data: Any  # its DataAdapter
+    _step: Any  # its TrainStep
 
     compile: Callable[..., None]
     fit: Callable[..., Any]
     evaluate: Callable[..., Any]
     predict: Callable[..., Any]
+    train_step: Callable[[Any], dict[str, Any]]
+    test_step: Callable[[Any], dict[str, Any]]
+    predict_step: Callable[[Any], Any]
+    get_metrics_result: Callable[[], dict[str, Any]]
+    reset_metrics: Callable[[], None]
     save: Callable[..., None]
     get_compile_config: Callable[[], dict[str, Any]]
     compile_from_config: Callable[[dict[str, Any]], None]
+
+    _input_shape: Shapes = None
+
+    # What `nnlite.Model` defines.
+    attributes: Callable[[], dict[str, list[Layer]]]
+    graph: Callable[[bool], Any]
+    final_activation: Callable[[], Layer | None]
+    input_structure: Callable[[], Any]
+    output_structure: Callable[[], Any]
+    declared_input_shape: Callable[[], Shapes]
+    step_penalty: Callable[[], float]
+    activity_penalty: Callable[[Any], float]
+    _follow_attributes: Callable[[], None]
 
     @property
     def compiled(self) -> bool:
@@ -48,11 +83,27 @@ class AbstractModel(Layer):
         """The layers that the model is made of."""
         raise NotImplementedError
 
-    def attributes(self) -> dict[str, list[Layer]]:
-        """Return the layers that attributes of a subclass hold, by name."""
+    @property
+    def inputs(self) -> list[Any]:
+        """The tensors that stand for the inputs; see `nnlite.Model.inputs`."""
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The tensors that stand for the outputs; see `nnlite.Model.outputs`."""
+        raise NotImplementedError
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
         raise NotImplementedError
 
     @property
     def output_names(self) -> list[str]:
         """The names of the layers that put out the outputs."""
+        raise NotImplementedError
+
+    @property
+    def input_dtypes(self) -> list[str]:
+        """The type of each input's entries."""
         raise NotImplementedError

@@ -21,7 +21,7 @@ from nnlite.layers import user_code
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.symbolic import KerasTensor, Node, any_symbolic
 from nnlite.utils.overrides import overridden, refuse_overrides, require_derivative
-from nnlite.utils.structures import SHAPES, flatten, map_structure
+from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
 from nnlite.utils.validation import (
     ArgumentError,
     as_returned,
@@ -144,6 +144,7 @@ class Layer(Configurable):
                     "in_stages",
                     "reads",
                     "on_tensors",
+                    "on_arrays",
                     "settle_from",
                     "keep",
                 ),
@@ -183,6 +184,9 @@ class Layer(Configurable):
     #: The arrays that `forward_into` and `backward_into` name.
     forward_names: ClassVar[tuple[str, ...]] = ()
     backward_names: ClassVar[tuple[str, ...]] = ()
+
+    #: Whether `forward_into` or `backward_into` names ``mask``, the masks of the input.
+    takes_mask: ClassVar[bool] = False
 
     #: Whether `backward_into` can do without ``dx``.
     dx_optional: ClassVar[bool] = False
@@ -268,6 +272,7 @@ class Layer(Configurable):
         cls.views = cls.primitive and cls.forward_view is not Layer.forward_view
         cls.forward_names = _names(cls.forward_into)
         cls.backward_names = _names(cls.backward_into)
+        cls.takes_mask = not cls.of_user and "mask" in (*cls.forward_names, *cls.backward_names)
         optional = cls.backward_names[-len(cls.backward_into.__defaults__ or ()) :]
         cls.dx_optional = bool(cls.backward_into.__defaults__) and "dx" in optional
         if "build" in vars(cls) and cls.builds_once:
@@ -301,10 +306,14 @@ class Layer(Configurable):
 
         A layer of several inputs takes a list of arrays, one of several outputs returns a list.
         """
+        return self._forward(x, training)
+
+    def _forward(self, x: Any, training: bool, mask: Any = None, **options: Any) -> Any:
+        """Run the stages for the masks and the options of a call, and return the output."""
         kept: list[tuple[Layer, Any]] = []
-        for stage in self.stages(training):
+        for stage in self.stages(training, **options):
             if stage.primitive or stage is self:
-                arrays = stage.run_into(x)
+                arrays = stage.run_into(x, mask)
                 x = arrays["y"]
             else:
                 arrays, x = None, stage.run_forward(x, training)
@@ -350,9 +359,10 @@ class Layer(Configurable):
         `forward` and `backward` of nnlite's own layers are made of `forward_into` and
         `backward_into`, which are handed the arrays that their parameters name: ``x`` and ``y``,
         input and output; ``dy`` and ``dx``, the loss's derivatives by them; and those that
-        `arrays` describes, kept from the one to the other. A way back that does not name ``x``
-        lets the output take the input's place in memory, one whose ``dx`` is None by default can
-        do without the gradient of the input.
+        `arrays` describes, kept from the one to the other. ``mask`` is which steps of ``x`` count,
+        booleans of shape (batch, steps), or None; for several inputs a list of those. A way back
+        that does not name ``x`` lets the output take the input's place in memory, one whose ``dx``
+        is None by default can do without the gradient of the input.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x, training)")
 
@@ -379,7 +389,10 @@ class Layer(Configurable):
         return {}
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return the layers that together compute this one's output, such as its activation."""
+        """Return the layers that together compute this one's output, such as its activation.
+
+        A layer whose calls have further options takes them here, as keywords.
+        """
         return (self,)
 
     def in_stages(self, training: bool) -> Sequence[Layer]:
@@ -396,11 +409,13 @@ class Layer(Configurable):
         made = self.arrays(map_structure(np.shape, x))
         return {"x": x, "y": y, **{name: np.empty(*array) for name, array in made.items()}}
 
-    def run_into(self, x: Any) -> dict[str, Any]:
+    def run_into(self, x: Any, mask: Any = None) -> dict[str, Any]:
         """Run the layer's forward pass by itself, and return all of its arrays by name."""
         if self.views:
             return {"x": x, "y": self.forward_view(x)}
         arrays = self.arrays_for(x)
+        if self.takes_mask:
+            arrays["mask"] = map_structure(lambda _: None, x) if mask is None else mask
         self.forward_into(*[arrays[name] for name in self.forward_names])
         return arrays
 
@@ -456,13 +471,13 @@ class Layer(Configurable):
         """Go back over `run_forward` in training; a user's own `backward` is checked."""
         return user_code.backward(self, gradient) if self.of_user else self.backward(gradient)
 
-    def told_shape(self, input_shape: Shapes) -> Shapes:
+    def told_shape(self, input_shape: Shapes, **options: Any) -> Shapes:
         """Return what `compute_output_shape` says; that of a user is checked.
 
         Raises:
             TypeError: If it is no tuple with a batch axis, or a list or dict of such.
         """
-        shape: Any = self.compute_output_shape(input_shape)
+        shape: Any = self.compute_output_shape(input_shape, **options)
         if type(shape) is list and not any(isinstance(one, (list, tuple, dict)) for one in shape):
             shape = tuple(shape)
         for one in flatten(shape, SHAPES) or [None]:
@@ -785,20 +800,38 @@ class Layer(Configurable):
         Args:
             x: A batch, or a `KerasTensor`; for a layer of several inputs a list of them.
             training: Whether to compute as in training. On tensors None leaves that to the model.
-            mask: Only None is taken: in a model, masks go along by themselves.
+            mask: For a layer that looks at masks, which steps of the arrays ``x`` count: booleans
+                of shape (batch, steps). On tensors only None: masks go along by themselves.
 
         Raises:
             TypeError: If ``x`` is not numeric, or there is a mask.
             ValueError: If its shape does not fit the layer.
         """
-        if mask is not None:
+        if mask is not None and (any_symbolic(x) or not self.takes_mask):
             raise TypeError(
                 f"Layer {self.name!r} takes no mask. In a model, masks go along by themselves."
             )
         if any_symbolic(x):
             return self.on_tensors((x,), training)
+        return self.on_arrays(x, training, **({} if mask is None else {"mask": mask}))
+
+    def on_arrays(self, x: Any, training: bool | None = None, **options: Any) -> Any:
+        """Return what the layer puts out for arrays, as `__call__` does.
+
+        Args:
+            x: A batch, or a list of them.
+            training: Whether to compute as in training.
+            **options: The masks, and what `stages` takes besides.
+
+        Raises:
+            TypeError: If ``x`` is not numeric, or a subclass's own `forward` is to take options.
+            ValueError: If its shape, or that of a mask, does not fit the layer.
+        """
+        self._check_options(options)
         arrays = self._as_arrays(x)
-        shapes = map_structure(lambda a: (None, *a.shape[1:]), arrays)
+        shapes = map_structure(lambda a: (None, *np.shape(a)[1:]), arrays)
+        if "mask" in options:
+            options["mask"] = self._as_masks(options["mask"], arrays)
         if not self.takes(shapes):
             raise ValueError(
                 f"Layer {self.name!r} expects an input of shape {self.input_shape}. "
@@ -806,7 +839,10 @@ class Layer(Configurable):
             )
         self.ensure_built(shapes)
         with np.errstate(under="ignore"):
-            output = self.run_forward(arrays, bool(training))
+            if options:
+                output = self._forward(arrays, bool(training), **options)
+            else:
+                output = self.run_forward(arrays, bool(training))
             output = map_structure(np.array, output)
         if training:
             self.settle()
@@ -821,6 +857,30 @@ class Layer(Configurable):
         ):
             return [self._as_array(part) for part in x]
         return self._as_array(x)
+
+    def _check_options(self, options: Mapping[str, Any]) -> None:
+        if options and self.of_user:
+            raise TypeError(
+                f"{type(self).__name__} defines forward(self, x, training), which takes no "
+                f"{', '.join(options)}."
+            )
+
+    def _as_masks(self, mask: Any, x: Any) -> Any:
+        """Return ``mask`` as booleans, one array or None for each of the inputs ``x``."""
+        given = mask if isinstance(x, list) and isinstance(mask, (list, tuple)) else [mask]
+        inputs = flatten(x)
+        masks = [None if one is None else np.asarray(one, bool) for one in given]
+        if len(masks) != len(inputs) or any(
+            one is not None and one.shape != array.shape[: max(one.ndim, 2)]
+            for one, array in zip(masks, inputs, strict=True)
+        ):
+            shapes = [None if one is None else one.shape for one in masks]
+            raise ValueError(
+                f"mask must hold a truth value for each step of each input of layer {self.name!r}, "
+                f"of shape (batch, steps). Received: shapes {shapes} for inputs of shapes "
+                f"{[np.shape(array) for array in inputs]}"
+            )
+        return pack_as(x, masks)
 
     def _as_array(self, x: Any) -> Array:
         array = as_samples("x", x)
@@ -853,25 +913,31 @@ class Layer(Configurable):
             )
         return self.nodes[0]
 
-    def on_tensors(self, arguments: Sequence[Any], training: bool | None = None) -> Any:
+    def on_tensors(
+        self, arguments: Sequence[Any], training: bool | None = None, **options: Any
+    ) -> Any:
         """Return the tensors that the layer puts out for tensors, and keep the call as a `Node`.
 
         Args:
             arguments: What the layer is called with: tensors and constants, also in lists.
             training: Whether the layer always computes as in training; None leaves that open.
+            **options: What `stages` takes besides.
 
         Raises:
+            TypeError: If a subclass's own `forward` is to take options.
             ValueError: If the layer cannot take arrays of the tensors' shapes.
         """
+        self._check_options(options)
         arguments = tuple(map_structure(lambda leaf: leaf, part) for part in arguments)
         x = arguments[0] if len(arguments) == 1 else list(arguments)
         tensors = [leaf for leaf in flatten(x) if isinstance(leaf, KerasTensor)]
         shapes = map_structure(lambda t: getattr(t, "shape", ()), x)
         self.ensure_built(shapes)
-        told = self.told_shape(shapes)
+        told = self.told_shape(shapes, **options)
         dtype = self.compute_output_dtype(*(tensor.dtype for tensor in tensors))
         outputs = map_structure(lambda shape: KerasTensor(shape, dtype, self.name), told, SHAPES)
-        options = {} if training is None else {"training": training}
+        if training is not None:
+            options["training"] = training
         self.nodes.append(Node(self, arguments, outputs, options))
         return outputs
 

@@ -6,6 +6,7 @@ saturates: with p = sigmoid(z) or softmax(z), the derivative by z is simply p - 
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 import numpy as np
@@ -136,6 +137,12 @@ class BinaryCrossEntropy(CrossEntropy):
         return array
 
 
+@functools.lru_cache(maxsize=64)
+def _class_column(classes: int, axes: int) -> Array:
+    """Return the class indices along a first axis, to be compared with an array of ``axes``."""
+    return np.arange(classes).reshape(-1, *[1] * axes)
+
+
 def exp_of_minus_abs(z: Array) -> tuple[Array, Array]:
     """Return exp(-|z|), and where z >= 0: what sigmoid(z) = 1 / (1 + exp(-z)) is made of."""
     return np.exp(np.copysign(z, constant(-1, z.dtype))), z >= constant(0, z.dtype)
@@ -182,18 +189,24 @@ class CategoricalCrossEntropy(CrossEntropy):
         return self._of_distributions(y, np.add.reduce(y, axis=0), y_pred)
 
     def _of_distributions(self, y: Array, mass: Any, y_pred: Array) -> tuple[Array, Array]:
-        """Return value and derivative, where y has the classes first and adds up to ``mass``."""
+        """Return value and derivative, where y has the classes first and adds up to ``mass``.
+
+        None stands for a mass of 1; y can be of truth values.
+        """
         p = axis_first(y_pred, self.axis)
         if self.from_logits:
             z, d, total = shifted_exp(p)
-            values = mass * np.log(total) - np.add.reduce(y * z, axis=0)
-            d *= mass / total
+            values = np.log(total)
+            if mass is not None:
+                values *= mass
+            values -= np.add.reduce(y * z, axis=0)
+            d *= (constant(1, d.dtype) if mass is None else mass) / total
             d -= y
         else:
             total = normalize(p)
             inside = np.clip(p, epsilon(), 1 - epsilon())
             values = -np.add.reduce(y * np.log(inside), axis=0)
-            y = y * (p == inside)
+            y = np.multiply(y, p == inside, dtype=p.dtype)
             d = (np.add.reduce(y, axis=0) - y / inside) / total
         return values, axis_last(d, self.axis)
 
@@ -236,9 +249,8 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
 
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Return -log p_y and its derivative."""
-        classes = np.arange(y_pred.shape[self.axis])
-        one_hot = (y_true == classes.reshape(-1, *[1] * y_true.ndim)).astype(y_pred.dtype)
-        return self._of_distributions(one_hot, y_pred.dtype.type(1), y_pred)
+        one_hot = y_true == _class_column(y_pred.shape[self.axis], y_true.ndim)
+        return self._of_distributions(one_hot, None, y_pred)
 
     def valid(self, y_true: Array) -> Array | None:
         """Return where ``y_true`` is another class than ``ignore_class``."""

@@ -18,7 +18,7 @@ from nnlite.execution import Graph, ReferenceExecutor, infer
 from nnlite.layers.activations import ActivationLayer
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, Shapes, as_shapes, fits
-from nnlite.models.summary import print_summary
+from nnlite.models.summary import html_summary, print_summary
 from nnlite.ops.operation import Operation
 from nnlite.serialization.objects import CustomObjectScope
 from nnlite.symbolic import KerasTensor, Node, in_order
@@ -502,7 +502,8 @@ class Model(Trainer):
                 told = flatten(node.layer.output_shape_for(x), SHAPES)
             else:
                 x = map_structure(lambda leaf: shapes.get(id(leaf), np.shape(leaf)), node.x)
-                told = flatten(node.layer.told_shape(x), SHAPES)
+                options = {k: v for k, v in node.options.items() if k != "training"}
+                told = flatten(node.layer.told_shape(x, **options), SHAPES)
             shapes.update((id(t), s) for t, s in zip(node.outputs, told, strict=True))
         return map_structure(lambda tensor: shapes[id(tensor)], outputs)
 
@@ -515,7 +516,7 @@ class Model(Trainer):
         for node in self._nodes(training):
             arguments = map_structure(lambda leaf: slots.get(id(leaf), leaf), node.x)
             several = None if len(node.outputs) == 1 else node.output_structure
-            y = graph.add(node.layer, arguments, several, node.options.get("training", training))
+            y = graph.add(node.layer, arguments, several, **{"training": training, **node.options})
             slots.update((id(t), slot) for t, slot in zip(node.outputs, flatten(y), strict=True))
         return map_structure(lambda tensor: slots[id(tensor)], outputs)
 
@@ -577,7 +578,7 @@ class Model(Trainer):
 
     def settle(self) -> None:
         """As `Layer.settle`; within a step, `update_weights` does it."""
-        if self._own_step is None and self.cache:
+        if self._step.own is None and self.cache:
             self.cache[0].settle()
 
     def step_penalty(self) -> float:
@@ -719,6 +720,9 @@ class Model(Trainer):
         print_summary(
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
+
+    def _repr_html_(self) -> str:
+        return html_summary(self)
 
 
 def _and_traced(build: Callable[..., None]) -> Callable[..., None]:

@@ -78,12 +78,15 @@ class Operation(Layer):
         self.output_shape_for(x)  # refuses what does not fit by a message of its own
         return self.run_forward(x)
 
-    def on_tensors(self, arguments: Sequence[Any], training: bool | None = None) -> Any:
+    def on_tensors(
+        self, arguments: Sequence[Any], training: bool | None = None, **options: Any
+    ) -> Any:
         """Return the tensors that are put out for tensors, and keep the call as a `Node`.
 
         Args:
             arguments: Tensors and constants, also in lists.
             training: Has no effect.
+            **options: None.
 
         Raises:
             TypeError: If a constant is not numeric.
@@ -168,7 +171,7 @@ class Operation(Layer):
         """Return the shape of the output for the arrays or tensors ``x``."""
         return self.compute_output_shape(map_structure(_shape, x))
 
-    def told_shape(self, input_shape: Shapes) -> Shapes:
+    def told_shape(self, input_shape: Shapes, **options: Any) -> Shapes:
         """Return what `compute_output_shape` says, which may lack a batch axis."""
         return self.compute_output_shape(input_shape)
 

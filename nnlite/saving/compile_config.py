@@ -97,9 +97,10 @@ def built_optimizer(model: AbstractModel) -> optimizers.Optimizer:
     """Return a built model's optimizer, with its state beside the weights that learn."""
     assert model.optimizer is not None  # for the callers to see to
     learning = model.learning_variables()
-    if model._vector is None or not model._vector.holds(learning):
-        model._vector = WeightVector(learning, np.dtype(model.dtype), model)
-    model.optimizer.take_up(model._vector)
+    step = model._step
+    if step.vector is None or not step.vector.holds(learning):
+        step.vector = WeightVector(learning, np.dtype(model.dtype), model)
+    model.optimizer.take_up(step.vector)
     return model.optimizer
 
 

@@ -1,9 +1,7 @@
-"""What a user hands to fit and evaluate, checked and made into samples."""
+"""What a user hands to fit, evaluate and predict, checked and made into samples."""
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,55 +10,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import losses
+from nnlite.backend.structure_cache import per_structure, without_memo
 from nnlite.data.arrays import Samples, check_rows, grouped
 from nnlite.data.blocks import StoredSamples
-from nnlite.data.frames import column_names
+from nnlite.data.frames import column_names, in_order
 from nnlite.data.iterables import first_batch, named_batch
-from nnlite.data.sources import IterableSamples, holds_batches, open_stored, unpacked
+from nnlite.data.sources import IterableSamples, holds_batches, is_stored, open_stored, unpacked
 from nnlite.data.weights import class_weights
-from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
-from nnlite.training.heads import (
-    Heads,
-    is_structure,
-    loss_weights_by_output,
-    losses_by_output,
-    output_keys,
-)
-from nnlite.training.objective import Objective, default_loss, final_activations
-from nnlite.training.prediction import Predictor
-from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure
+from nnlite.layers.abstract_model import AbstractModel
+from nnlite.layers.layer import Shape, fits
+from nnlite.training.compiled_loss import AnyLoss, CompiledLoss
+from nnlite.training.heads import Heads, is_structure, output_keys
+from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pack_as
 from nnlite.utils.validation import (
+    as_features,
     as_numeric,
+    check_entries,
     check_finite,
-    check_number,
     only_one,
     sample_weights,
+    with_rank_of,
 )
 
-__all__ = ["DataAdapter"]
+__all__ = ["AnySamples", "DataAdapter"]
 
 Array = NDArray[Any]
 AnySamples = Samples | StoredSamples | IterableSamples
-AnyLoss = losses.Loss | Heads
 
 
-class DataAdapter(Predictor):
-    """A model that takes inputs and targets from a user: what `Trainer` builds on."""
+class DataAdapter:
+    """Makes samples of what a model is handed, or refuses it.
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        #: What compile was given, or the last fit chose: a loss, or a list or dict by output.
-        self._loss: Any = None
-        self._chooses_loss = True
-        #: What its file says of compile's arguments that is not known here.
-        self.unread: dict[str, Any] = {}
-        self._crossentropy = False  # whether the loss that is chosen is to be one
-        self._loss_weights: Any = None  # as compile was given them
-        self._objective: Objective | None = None
-        self.compiled_metrics = CompiledMetrics([], [])
-        self.compile_arguments: dict[str, Any] = {}  # what compile was given
+    Args:
+        model: The model that the data are for.
+        loss: What it minimises, which says which targets fit.
+    """
 
-    def _adapt_data(
+    def __init__(self, model: AbstractModel, loss: CompiledLoss) -> None:
+        self.model = model
+        self.loss = loss
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_memo(vars(self))
+
+    def data(
         self,
         x: Any,
         y: Any,
@@ -71,8 +64,8 @@ class DataAdapter(Predictor):
         loss: AnyLoss | None = None,
         like: AnySamples | None = None,
         own: bool = False,
-    ) -> tuple[AnySamples, Objective]:
-        """Check data of any kind, and return it as samples, with what to minimise.
+    ) -> tuple[AnySamples, AnyLoss]:
+        """Check data of any kind, and return it as samples, with the loss to minimise.
 
         Arrays are checked whole; what is stored or comes in batches, as it is read.
 
@@ -88,8 +81,8 @@ class DataAdapter(Predictor):
             own: Whether a step of the user's takes them, which may do without targets.
         """
         names = (f"{part}x", f"{part}y", f"{part}sample_weight")
-        if self._stores(x, y, sample_weight):
-            return self._adapt_stored(x, y, sample_weight, class_weight, names, loss, like)
+        if self.stores(x, y, sample_weight):
+            return self._stored(x, y, sample_weight, class_weight, names, loss, like)
         if holds_batches(x) and (y is None or not isinstance(x, (list, tuple))):
             for name, given, instead in [
                 ("y", y, "gives (x, y)"),
@@ -100,10 +93,10 @@ class DataAdapter(Predictor):
                     raise ValueError(
                         f"{names[0]} is a {type(x).__name__}, which {instead}: give no {name}."
                     )
-            return self._adapt_batches(x, class_weight, names, loss, like, own)
-        return self._adapt_arrays(x, y, sample_weight, class_weight, names, loss, like, own)
+            return self._batches(x, class_weight, names, loss, like, own)
+        return self.arrays(x, y, sample_weight, class_weight, names, loss, like, own)
 
-    def _adapt_arrays(
+    def arrays(
         self,
         x: Any,
         y: Any,
@@ -113,73 +106,72 @@ class DataAdapter(Predictor):
         loss: AnyLoss | None = None,
         like: AnySamples | None = None,
         own: bool = False,
-    ) -> tuple[Samples, Objective]:
-        """Check all that a step is given, and return it as arrays, with what to minimise."""
-        columns = self.column_names or (like and like.names) or column_names(x)
-        x = self._validate_inputs(names[0], x, like)
-        types = self._input_types()
+    ) -> tuple[Samples, AnyLoss]:
+        """Check all that a step is given, and return it as arrays, with the loss to minimise."""
+        columns = self.model.column_names or (like and like.names) or column_names(x)
+        x = self.validate(names[0], x, like)
+        types = self.input_types()
         several = type(x) is list
         first = x[0] if several else x
-        label = f"{names[0]}[{output_keys(self._ends()[0])[0]!r}]" if several else names[0]
+        label = f"{names[0]}[{output_keys(self.ends()[0])[0]!r}]" if several else names[0]
         samples = partial(
             Samples,
             dtype=types if several else types[0],
             names=None if several else columns,
-            weight_dtype=self.dtype,
+            weight_dtype=self.model.dtype,
         )
         if own and y is None and sample_weight is None and class_weight is None:
-            data = samples(x, None, None, target_dtype=self.dtype)
-            return data, self._objective or Objective(self._loss_by_hand(), self)
-        if self._ends()[1] is not None and len(self.output_names) > 1:
+            data = samples(x, None, None, target_dtype=self.model.dtype)
+            return data, self.loss.in_use or self.loss.by_hand()
+        if self.ends()[1] is not None and len(self.model.output_names) > 1:
             if class_weight is not None:
                 raise ValueError(
                     "class_weight is for models of a single output. Use sample_weight, by output."
                 )
             outputs = self._output_shapes(x)
             ys = self._targets_by_output(names[1], y, loss, (label, first))
-            heads = loss if isinstance(loss, Heads) else self._heads_for(ys, outputs)
+            heads = loss if isinstance(loss, Heads) else self.loss.heads(ys, outputs)
             ys = heads.check_targets(names[1], ys, outputs)
             weights = self._weights_by_output(names[2], sample_weight, heads, outputs)
             dtypes = [
                 np.intp
                 if indices or (one is not None and own is None and one.dtype.kind != "f")
-                else self.dtype
+                else self.model.dtype
                 for indices, own, one in zip(heads.takes_indices, heads.losses, ys, strict=True)
             ]
-            return samples(x, ys, weights, target_dtype=dtypes), self._objective_for(heads)
+            return samples(x, ys, weights, target_dtype=dtypes), heads
         y = as_numeric(names[1], self._single_output(y, len(first)))
         check_rows([(label, first), (names[1], y)])
-        check_finite(names[1], y, self.dtype)
+        check_finite(names[1], y, self.model.dtype)
         (output,) = self._output_shapes(x)
         if not isinstance(loss, losses.Loss):
-            loss = self._loss_for(y, output)
+            loss = self.loss.fitting(y, output)
         y = loss.check_targets(names[1], y, output)
         weight = None
         if sample_weight is not None:
             sample_weight = self._single_output(sample_weight, len(first))
-            weight = sample_weights(names[2], sample_weight, loss.samples_shape(output), self.dtype)
+            weight = sample_weights(
+                names[2], sample_weight, loss.samples_shape(output), self.model.dtype
+            )
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValueError("Give class_weight or sample_weight, not both.")
             weight = class_weights(class_weight, y)
-        target_dtype = np.intp if loss.takes_indices else self.dtype
+        target_dtype = np.intp if loss.takes_indices else self.model.dtype
         data = samples(x, y, weight, target_dtype=target_dtype)
-        return data, self._objective_for(loss)
-
-    def _objective_for(self, loss: AnyLoss) -> Objective:
-        """Return the objective of a loss, the one in use if it is that of this very loss."""
-        known = self._objective
-        return known if known is not None and known.loss is loss else Objective(loss, self)
+        return data, loss
 
     def _output_shapes(self, x: Any) -> list[tuple[int, ...]]:
         """Return the shapes of the outputs for inputs ``x``."""
-        if type(x) is not list and self._ends()[1] is None:
-            return [(len(x), *self.sample_shape(x.shape[1:]))]
-        return flatten(self.compute_output_shape(map_structure(np.shape, x)), SHAPES)
+        if type(x) is not list and self.ends()[1] is None:
+            return [(len(x), *self.model.sample_shape(x.shape[1:]))]
+        return flatten(self.model.compute_output_shape(map_structure(np.shape, x)), SHAPES)
 
     def _single_output(self, y: Any, rows: int) -> Any:
         """Return the only array of a list or, by the name of the output, of a dict."""
-        if isinstance(y, Mapping) and list(y) == output_keys(self._ends()[1] or self.output_names):
+        if isinstance(y, Mapping) and list(y) == output_keys(
+            self.ends()[1] or self.model.output_names
+        ):
             return next(iter(y.values()))
         return y if rows == 1 else only_one(y, 1)
 
@@ -194,10 +186,10 @@ class DataAdapter(Predictor):
             heads: The losses that they are for; None for those of `compile`.
             first: The first of the inputs, with its name.
         """
-        structure = self._ends()[1]
+        structure = self.ends()[1]
         keys = output_keys(structure)
-        left_out = heads.left_out if isinstance(heads, Heads) else self._left_out()
-        metrics = self._metrics_of(keys, left_out)
+        left_out = heads.left_out if isinstance(heads, Heads) else self.loss.left_out()
+        metrics = self.loss.metrics_of(keys, left_out)
         ys: list[Array | None] = []
         parts = arranged(name, y, structure, "output", left_out)
         for key, part in zip(keys, parts, strict=True):
@@ -207,7 +199,7 @@ class DataAdapter(Predictor):
                 continue
             array = as_numeric(label, part)
             check_rows([first, (label, array)])
-            check_finite(label, array, self.dtype)
+            check_finite(label, array, self.model.dtype)
             ys.append(array)
         return ys
 
@@ -219,7 +211,7 @@ class DataAdapter(Predictor):
             return None
         if not is_structure(weight):
             weight = [weight] * len(outputs)
-        parts = arranged(name, weight, self._ends()[1], "output", heads.left_out)
+        parts = arranged(name, weight, self.ends()[1], "output", heads.left_out)
         return [
             part
             if part is None
@@ -227,14 +219,14 @@ class DataAdapter(Predictor):
                 f"{name}[{key!r}]",
                 part,
                 shape[:1] if loss is None else loss.samples_shape(shape),
-                self.dtype,
+                self.model.dtype,
             )
             for key, part, loss, shape in zip(
                 heads.names, parts, heads.losses, outputs, strict=True
             )
         ]
 
-    def _adapt_stored(
+    def _stored(
         self,
         x: Any,
         y: Any,
@@ -243,15 +235,13 @@ class DataAdapter(Predictor):
         names: tuple[str, str, str],
         loss: AnyLoss | None,
         like: AnySamples | None,
-    ) -> tuple[StoredSamples, Objective]:
+    ) -> tuple[StoredSamples, AnyLoss]:
         """Check the first row of stored data, and return what checks the rest as it is read."""
         opener, counts = open_stored(x, y, sample_weight, arrange=self._arranged)
         with opener() as columns:
             rows = len(columns[0])
             first = grouped([None if column is None else column[:1] for column in columns], counts)
-        samples, objective = self._adapt_arrays(
-            first[0], first[1], first[2], class_weight, names, loss, like
-        )
+        samples, chosen = self.arrays(first[0], first[1], first[2], class_weight, names, loss, like)
         shapes, dtypes = zip(
             *[(None if a is None else a.shape[1:], dtype) for a, dtype in samples.columns],
             strict=True,
@@ -259,16 +249,16 @@ class DataAdapter(Predictor):
 
         def admit(parts: Any, row: int) -> None:
             at = (f"{names[0]}[{row}:]", f"{names[1]}[{row}:]", f"{names[2]}[{row}:]")
-            self._adapt_arrays(parts[0], parts[1], parts[2], None, at, objective.loss, like)
+            self.arrays(parts[0], parts[1], parts[2], None, at, chosen, like)
 
         weigh = None if class_weight is None else partial(class_weights, class_weight)
-        return StoredSamples(opener, (0, rows), shapes, dtypes, admit, weigh, counts), objective
+        return StoredSamples(opener, (0, rows), shapes, dtypes, admit, weigh, counts), chosen
 
     def _arranged(self, parts: Sequence[Any]) -> list[Any]:
         """Return x, y and weight of stored data, each one column or a list in the model's order."""
         x, y, weight = parts
         x = self._arranged_columns(x)
-        structure = self._ends()[1]
+        structure = self.ends()[1]
         if structure is None or len(flatten(structure)) == 1:
             return [x, y, weight]
         every = output_keys(structure)  # what is missing is told when the first row is checked
@@ -279,7 +269,7 @@ class DataAdapter(Predictor):
             weight = arranged("sample_weight", weight, structure, "output", every)
         return [x, y, weight]
 
-    def _adapt_batches(
+    def _batches(
         self,
         source: Any,
         class_weight: Any,
@@ -287,131 +277,221 @@ class DataAdapter(Predictor):
         loss: AnyLoss | None,
         like: AnySamples | None,
         own: bool,
-    ) -> tuple[IterableSamples, Objective]:
+    ) -> tuple[IterableSamples, AnyLoss]:
         """Check the first batch, and return what checks the others as they come."""
         first, source = first_batch(source)
 
         def adapted(
             batch: Any, loss: AnyLoss | None, like: AnySamples | None
-        ) -> tuple[Samples, Objective]:
+        ) -> tuple[Samples, AnyLoss]:
             parts = unpacked(batch, targets=not own)
-            return self._adapt_arrays(*parts, class_weight, names, loss, like, own)
+            return self.arrays(*parts, class_weight, names, loss, like, own)
 
         with named_batch(source, 0):
-            samples, objective = adapted(first, loss, like)
+            samples, chosen = adapted(first, loss, like)
 
         def admit(batch: Any) -> Any:
-            return adapted(batch, objective.loss, samples)[0].whole()
+            return adapted(batch, chosen, samples)[0].whole()
 
-        return IterableSamples(source, admit, samples.shape, samples.names), objective
+        return IterableSamples(source, admit, samples.shape, samples.names), chosen
 
-    def check_read(self, argument: str) -> None:
-        """Raise a ValueError if the model's file told an argument of compile that is not known."""
-        if argument in self.unread:
-            raise ValueError(
-                f"The file of model {self.name!r} has the {argument} "
-                f"{self.unread[argument]!r:.200}, which could not be taken over, as the warning "
-                "said when it was loaded. Call compile(...) first, or load the file again with "
-                "custom_objects={'name': ...}."
+    def inputs(self, x: Any, batch_size: int | None) -> StoredSamples | IterableSamples:
+        """Return what is stored, or comes in batches, as samples without targets."""
+        if not self.stores(x):
+            if batch_size is not None:
+                raise ValueError("x gives batches of its own: give no batch_size.")
+
+            def admit_batch(batch: Any) -> Any:
+                x = self.validate("x", unpacked(batch, targets=False)[0])
+                return self.samples_of(x).whole()
+
+            first, source = first_batch(x)
+            with named_batch(source, 0):
+                shape = map_structure(np.shape, admit_batch(first)[0])
+                return IterableSamples(source, admit_batch, shape)
+
+        def admit_rows(parts: Any, row: int) -> None:
+            self.validate(f"x[{row}:]", parts[0])
+
+        def arrange(parts: Any) -> Any:
+            return [self._arranged_columns(parts[0]), None, None]
+
+        opener, counts = open_stored(x, None, None, targets=False, arrange=arrange)
+        with opener() as columns:
+            rows = len(columns[0])
+            first_rows = grouped([c if c is None else c[:1] for c in columns], counts)
+        first = flatten(self.validate("x[0:]", first_rows[0]))
+        shapes, dtypes = [a.shape[1:] for a in first], self.input_types()
+        rest = (None, None)
+        return StoredSamples(
+            opener, (0, rows), [*shapes, *rest], [*dtypes, *rest], admit_rows, counts=counts
+        )
+
+    def samples_of(self, x: Any) -> Samples:
+        """Return inputs that have been checked as samples without targets."""
+        types = self.input_types()
+        return Samples(x, None, None, types if type(x) is list else types[0], None)
+
+    @per_structure
+    def input_types(self) -> list[Any]:
+        """Return the type of each input's arrays."""
+        return [np.dtype(dtype) for dtype in self.model.input_dtypes]
+
+    @per_structure
+    def ends(self) -> tuple[Any, Any]:
+        """Return the names of the inputs and of the outputs, in structures as those have.
+
+        A single array is told by None, in the place of a name.
+        """
+        if not self.model.built:
+            return None, None
+        ends = (
+            (self.model.input_structure(), self.model.input_names),
+            (self.model.output_structure(), self.model.output_names),
+        )
+        inputs, outputs = [
+            pack_as(own, names) if isinstance(own, (list, dict)) else None for own, names in ends
+        ]
+        return inputs, outputs
+
+    def packed(self, x: Any) -> Any:
+        """Return a batch of inputs in the structure that `call` takes."""
+        inputs = self.ends()[0]
+        return x if inputs is None else pack_as(inputs, flatten(x))
+
+    def structure_of(self, x: Any) -> Any:
+        """Return the names of the inputs, as `ends`; of a model to be built, as ``x`` has it."""
+        if self.model.built or self.model.single_ended:
+            return self.ends()[0]
+        if isinstance(x, Mapping):
+            return {key: key for key in x}
+        several = isinstance(x, (list, tuple)) and len(x) > 1
+        if several and all(len(getattr(part, "shape", ())) > 1 for part in x):
+            return [str(at) for at in range(len(x))]
+        return None
+
+    def arranged_input(self, name: str, x: Any) -> Any:
+        """Return the parts of ``x`` in a list, in the order of the inputs; a single one as it is.
+
+        Raises:
+            ValueError: If an input is missing, or there is one more.
+        """
+        structure = self.structure_of(x)
+        if structure is None:
+            single = (
+                isinstance(x, Mapping) and self.model.built and list(x) == self.model.input_names
             )
+            return next(iter(x.values())) if single else x
+        if len(flatten(structure)) == 1 and not isinstance(x, Mapping):
+            return only_one(x, 2)
+        parts = arranged(name, x, structure, "input")
+        return parts if len(parts) > 1 else parts[0]
 
-    def _loss_for(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
-        """Return the compiled loss, or without one what fits the last layer and the targets."""
-        self.check_read("loss")
-        loss = self._single_loss()
-        if loss is not None and not self._chooses_loss:
-            return loss
-        fitting = default_loss(self.final_activation(), y, output_shape, self._crossentropy)
-        fitting._loss_weight = one_loss_weight(self._loss_weights)
-        return loss if loss is not None and type(loss) is type(fitting) else fitting
+    def _arranged_columns(self, x: Any) -> Any:
+        """Return what `_arranged_input` does of stored data.
 
-    def _single_loss(self) -> losses.Loss | None:
-        """Return the loss of a single output, with its weight; None where it follows from data."""
-        if is_structure(self._loss):
-            structure = self._ends()[1] or self.output_names
-            (given,) = losses_by_output(self._loss, structure)
-            Heads(self.output_names, [given], [1.0])  # which refuses None
-            self._chooses_loss = self._crossentropy = isinstance(given, str)
-            self._loss = None if isinstance(given, str) else given
-        loss, weight = self._loss, one_loss_weight(self._loss_weights)
-        if loss is not None and loss._loss_weight != weight:
-            self._loss = loss = copy.copy(loss)  # whose weight is its own
-            loss._loss_weight = weight
-        return loss
+        A model of the user's that is not built yet is built for the first row.
+        """
+        structure, parts = self.structure_of(x), self.arranged_input("x", x)
+        if not (self.model.built or self.model.single_ended):
+            several = type(parts) is list and structure is not None
+            rows = [part[:1] for part in (parts if several else [parts])]
+            self.validate("x", rows[0] if structure is None else pack_as(structure, rows))
+        return parts
 
-    def _heads_for(self, ys: Sequence[Any] | None = None, outputs: Sequence[Any] = ()) -> Heads:
-        """Return the losses of several outputs, those that are to be chosen by their targets.
+    def stores(self, *values: Any) -> bool:
+        """Return whether any of ``values`` is a dataset in a file, or has one among its parts."""
+        if is_stored(*values):
+            return True
+        return not self.model.single_ended and any(
+            is_stored(*(value.values() if isinstance(value, Mapping) else value))
+            for value in values
+            if isinstance(value, (Mapping, list, tuple))
+        )
+
+    def validate(self, name: str, x: Any, like: Any = None) -> Any:
+        """Return ``x`` as an array that the model can take, or as a list of them, one an input.
+
+        A model of the user's that is not built yet is built for the shapes that ``x`` has.
 
         Args:
-            ys: The targets; None for the mean squared error where a loss is to be chosen.
-            outputs: The shapes of the outputs.
+            name: What it is called in errors.
+            x: The inputs.
+            like: Samples that the model will take, if it has met none yet.
         """
-        self.check_read("loss")
-        structure = self._ends()[1]
-        given = losses_by_output(self._loss, structure)
-        if not is_structure(self._loss) and self._chooses_loss:
-            given = ["crossentropy" if self._crossentropy else "fitting"] * len(given)
-        known = self._objective.loss if self._objective is not None else None
-        before = known.losses if isinstance(known, Heads) else [None] * len(given)
-        activations = final_activations(self)
-        chosen: list[losses.Loss | None] = []
-        for at, loss in enumerate(given):
-            own = loss
-            if isinstance(loss, str):
-                own = losses.MeanSquaredError()
-                if ys is not None:
-                    own = default_loss(activations[at], ys[at], outputs[at], loss != "fitting")
-                own = before[at] if type(before[at]) is type(own) else own
-            chosen.append(own)
-        weights = loss_weights_by_output(self._loss_weights, structure, chosen)
-        heads = Heads(output_keys(structure), chosen, weights)
-        return known if isinstance(known, Heads) and heads.same_as(known) else heads
-
-    def _left_out(self) -> list[str]:
-        """Return the names of the outputs that `compile` was told to leave out."""
-        if not is_structure(self._loss):
-            return []
-        structure = self._ends()[1]
-        given = losses_by_output(self._loss, structure)
-        return [k for k, loss in zip(output_keys(structure), given, strict=True) if loss is None]
-
-    def _metrics_of(self, keys: Sequence[str], left_out: Sequence[str]) -> MetricsOfOutputs:
-        """Arrange the metrics of `compile` by outputs, if they are not, and return them."""
-        with_loss = [key for key in keys if key not in left_out]
-        known = self.compiled_metrics
-        if isinstance(known, MetricsOfOutputs) and known.with_loss == with_loss:
-            return known
-        given = self.compile_arguments
-        made = MetricsOfOutputs(
-            given.get("metrics"),
-            given.get("weighted_metrics"),
-            self._ends()[1],
-            keys,
-            with_loss,
-        )
-        self.compiled_metrics = made
-        return made
-
-    def _loss_by_hand(self) -> AnyLoss:
-        """Return what is minimised before any data have told which loss fits."""
-        if self._ends()[1] is not None and len(self.output_names) > 1:
-            return self._heads_for()
-        return self._single_loss() or losses.MeanSquaredError()
-
-
-def one_loss_weight(given: Any) -> float:
-    """Return the weight of the one output, which may stand in a list or dict.
-
-    Raises:
-        TypeError: If it is not a number.
-        ValueError: If there are several.
-    """
-    if is_structure(given):
-        weights = list(given.values()) if isinstance(given, Mapping) else given
-        if len(weights) != 1:
+        plain = self._plain()
+        if type(x) is np.ndarray and x.dtype == plain[1] and x.shape[1:] == plain[0] and len(x):
+            check_entries(name, x, plain[1])
+            return x
+        if self.model.tracks_layers:
+            self.model._follow_attributes()
+        elif not self.model.sublayers():
+            raise ValueError("The model is empty: add layers first, Sequential([Dense(1)]).")
+        if type(x) is not np.ndarray or self.ends()[0] is not None:
+            structure, x = self.structure_of(x), self.arranged_input(name, x)
+            if structure is not None:
+                arrays = self.several(name, x, structure)
+                return arrays if len(arrays) > 1 else arrays[0]
+        array, expected = self.aligned(name, x, like)
+        array = as_features(name, array, 2 if expected is None else min(2, len(expected)))
+        if not fits(array.shape, expected):
+            assert expected is not None
+            shape = ", ".join(["samples", *map(str, expected[1:])])
             raise ValueError(
-                "loss_weights must be one number, as the model has one output. Received: "
-                f"loss_weights={given!r}"
+                f"Model {self.model.name!r}, whose first layer is "
+                f"{self.model.sublayers()[0].name!r}, expects {name} of shape ({shape}). "
+                f"Received: {name} of shape {array.shape}"
             )
-        (given,) = weights
-    return 1.0 if given is None else check_number("loss_weights", given, -math.inf)
+        if not (self.model.built or self.model.single_ended):
+            self.model.build((None, *array.shape[1:]))
+        check_entries(name, array, self.input_types()[0])
+        return array
+
+    @per_structure
+    def _plain(self) -> tuple[Any, Any]:
+        """Return the shape of a sample and the type that a model of one input takes as they are."""
+        model = self.model
+        if not model.built or model.tracks_layers or self.ends()[0] is not None:
+            return None, None
+        assert model.input_shape is not None  # it is built
+        shape, dtype = model.input_shape[1:], self.input_types()[0]
+        return (shape, dtype) if dtype.kind == "f" and shape else (None, None)
+
+    def several(self, name: str, parts: Any, structure: Any) -> list[Array]:
+        """Return what `_arranged_input` returned as arrays, each checked."""
+        keys = sorted(structure) if isinstance(structure, dict) else []
+        leaves = flatten(structure)
+        parts = parts if len(leaves) > 1 else [parts]
+        labels = [f"{name}[{key!r}]" for key in (keys if len(keys) == len(leaves) else leaves)]
+        shapes = (
+            flatten(self.model.input_shape, SHAPES) if self.model.built else [None] * len(parts)
+        )
+        arrays = []
+        for label, part, shape in zip(labels, parts, shapes, strict=True):
+            array = with_rank_of(as_numeric(label, part), shape)
+            array = as_features(label, array, 2 if shape is None else min(2, len(shape)))
+            if not fits(array.shape, shape):
+                wanted = ", ".join(["samples", *map(str, shape[1:])])
+                raise ValueError(
+                    f"Model {self.model.name!r} expects {label} of shape ({wanted}). Received: "
+                    f"{label} of shape {array.shape}"
+                )
+            arrays.append(array)
+        check_rows(zip(labels, arrays, strict=True))
+        if not self.model.built:
+            self.model.build(pack_as(structure, [(None, *array.shape[1:]) for array in arrays]))
+        for label, array, dtype in zip(labels, arrays, self.input_types(), strict=True):
+            check_entries(label, array, dtype)
+        return arrays
+
+    def aligned(self, name: str, x: Any, like: Any = None) -> tuple[Array, Shape | None]:
+        """Return ``x``, its columns and last axis as the model has them, and the shape to have."""
+        expected = self.model.input_shape if self.model.built else self.model.declared_input_shape()
+        names = self.model.column_names
+        if like is not None:
+            expected, names = expected or like.shape, names or like.names
+        if type(x) is not np.ndarray:
+            x = only_one(x, 2 if expected is None else max(2, len(expected)))
+            x = as_numeric(name, in_order(name, x, names))
+        fitting = expected is not None and x.ndim == len(expected)
+        return (x if fitting else with_rank_of(x, expected)), expected

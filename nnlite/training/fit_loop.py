@@ -10,7 +10,9 @@ from typing import Any
 
 from nnlite.callbacks import CallbackList, TerminateOnNaN
 from nnlite.data.epochs import Epochs
+from nnlite.layers.abstract_model import AbstractModel
 from nnlite.metrics import Mean
+from nnlite.training.prediction import evaluate_all
 from nnlite.utils.progress import Progress
 
 __all__ = ["FitLoop"]
@@ -36,7 +38,7 @@ class FitLoop:
 
     def __init__(
         self,
-        model: Any,
+        model: AbstractModel,
         batches: Epochs,
         held: Epochs | None,
         evaluates: Callable[[int], bool],
@@ -75,7 +77,7 @@ class FitLoop:
                 if not self.step:  # an iterator that has come to its end
                     break
                 if self._held is not None and self._evaluates(self.epoch):
-                    scores = model.run_evaluation(self._held, hooks)
+                    scores = evaluate_all(model, self._held, hooks)
                     logs.update({f"val_{name}": value for name, value in scores.items()})
                 hooks.call("on_epoch_end", self.epoch, logs=logs)
                 self._progress.end_epoch(self.epoch, logs, model.stop_training)
@@ -106,7 +108,7 @@ class FitLoop:
                     if begins and not pending:
                         hooks.call("on_train_batch_begin", self.step)
                     steps.inside = True
-                    own = model.take_step(x, y, weight)
+                    own = model._step.take(x, y, weight)
                     self.step += 1
                     pending = (pending + 1) % model.steps_per_execution
                     steps.inside = False

@@ -1,4 +1,4 @@
-"""Whose turn it is on a model: one thread's that trains it, or many's that predict."""
+"""A readers-writer lock: one thread trains a model, many predict."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def one_thread(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate
 
     def claiming(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
         self.lock.claim()
-        kept = {} if self.fit_loop is None else self.set_aside()
+        kept = {} if self.fit_loop is None else self._set_aside()
         try:
             return method(self, *args, **kwargs)
         finally:

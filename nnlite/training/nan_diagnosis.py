@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.execution import ReferenceExecutor
+from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
 from nnlite.utils.validation import all_finite
@@ -20,7 +21,7 @@ Array = NDArray[Any]
 _LARGE = 1e4  # inputs beyond this are to blame before the weights are
 
 
-def diagnosis(model: Any, value: float, x: Any, y: Any) -> str:
+def diagnosis(model: AbstractModel, value: float, x: Any, y: Any) -> str:
     """Return where on the way the first number that is not finite arose, and a likely cause.
 
     Args:
@@ -34,7 +35,7 @@ def diagnosis(model: Any, value: float, x: Any, y: Any) -> str:
         return f"{what}. {_first(model, value, x, y)} The weights are those before this step."
 
 
-def _first(model: Any, value: float, x: Any, y: Any) -> str:
+def _first(model: AbstractModel, value: float, x: Any, y: Any) -> str:
     """Return a sentence on the first place, in the order of computing, and its cause."""
     xs = flatten(x)
     for array in xs:

@@ -15,6 +15,7 @@ from nnlite.backend.structure_cache import structure_version
 from nnlite.constraints import project
 from nnlite.execution import Call, Graph, Memory, Plan, ReferenceExecutor, infer
 from nnlite.execution.graph import Slot
+from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.activations import ActivationLayer, Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -29,7 +30,6 @@ from nnlite.losses import (
 from nnlite.losses.labels import form
 from nnlite.regularizers import penalty, penalty_gradient
 from nnlite.training.heads import Heads
-from nnlite.training.prediction import Predictor
 from nnlite.utils.structures import SHAPES, flatten, map_structure
 
 __all__ = ["Objective", "default_loss", "final_activations"]
@@ -84,7 +84,7 @@ def from_logits(loss: Loss, activation: Layer | None) -> Loss | None:
     return joined
 
 
-def final_activations(model: Predictor) -> list[Layer | None]:
+def final_activations(model: AbstractModel) -> list[Layer | None]:
     """Return the activation that makes each output of a model, if one does."""
     if model.of_user:
         return [None] * len(model.output_names)
@@ -120,7 +120,7 @@ class Objective:
         model: The model that it is minimised for.
     """
 
-    def __init__(self, loss: Loss | Heads, model: Predictor) -> None:
+    def __init__(self, loss: Loss | Heads, model: AbstractModel) -> None:
         self.loss = loss
         self.model = model
         self._settled = -1  # the structure that what follows is of
@@ -182,8 +182,8 @@ class Objective:
         )
         self.joined = any(joined)
         if self.joined:
-            graph = graph.before(compress(last, joined))  # type: ignore[arg-type]
-            testing = testing.before(compress(testing_last, joined))  # type: ignore[arg-type]
+            graph = graph.before(compress(last, joined))
+            testing = testing.before(compress(testing_last, joined))
         self._graph, self._testing = graph, testing
         self._masks = [_masks(testing), _masks(graph)]
         self._plans.clear()

@@ -1,35 +1,29 @@
-"""The training loop: compile, fit and evaluate, and one batch of each."""
+"""The face of training: compile, fit, evaluate and predict, and one batch of each."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite import losses, optimizers
-from nnlite.backend.blas import ALWAYS_ONE, threads_for
-from nnlite.backend.structure_cache import per_structure, structure_version
-from nnlite.backend.variables import Variable, WeightVector
+from nnlite import optimizers
+from nnlite.backend.structure_cache import structure_version
 from nnlite.callbacks import Callback, CallbackList, History
 from nnlite.data.arrays import rows_of
 from nnlite.data.epochs import Epochs
-from nnlite.data.sources import (
-    holds_batches,
-    is_stored,
-    pack_x_y_sample_weight,
-    unpack_x_y_sample_weight,
-)
+from nnlite.data.sources import holds_batches, is_stored, unpack_x_y_sample_weight
+from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
-from nnlite.losses.labels import follows_from_data
 from nnlite.metrics import Metric
 from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
 from nnlite.random import new_generator
-from nnlite.training.data_adapter import AnySamples, DataAdapter, one_loss_weight
+from nnlite.symbolic import any_symbolic
+from nnlite.training.compiled_loss import CompiledLoss, one_loss_weight, to_descend_on
+from nnlite.training.data_adapter import AnySamples, DataAdapter
 from nnlite.training.fit_loop import FitLoop
 from nnlite.training.heads import (
     Heads,
@@ -38,16 +32,22 @@ from nnlite.training.heads import (
     losses_by_output,
     output_keys,
 )
-from nnlite.training.model_lock import one_thread
-from nnlite.training.nan_diagnosis import diagnosis
-from nnlite.training.objective import Objective
-from nnlite.training.prediction import default_batch_size
+from nnlite.training.model_lock import ReadersWriterLock, one_thread
+from nnlite.training.prediction import (
+    BATCH_SIZE,
+    default_batch_size,
+    evaluate_all,
+    predict_all,
+    predict_batch,
+    rows_at_once,
+)
+from nnlite.training.train_step import TrainStep
 from nnlite.utils.overrides import overridden, require_derivative
-from nnlite.utils.progress import Progress
-from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
-from nnlite.utils.user_code import read_only
+from nnlite.utils.progress import Progress, check_verbose
+from nnlite.utils.structures import flatten, pack_as
 from nnlite.utils.validation import (
     check_count,
+    check_entries,
     check_flag,
     check_fraction,
     check_number,
@@ -58,17 +58,21 @@ __all__ = ["Trainer"]
 
 Array = NDArray[Any]
 
-_NO_CONTEXT = nullcontext()
-
 # A step tells by its loss and gradient whether anything has overflowed.
 _ERRORS: Any = {"under": "ignore", "over": "ignore", "invalid": "ignore"}
 
 
-class Trainer(DataAdapter):
-    """A model that can be trained: what `Sequential` inherits its fit from."""
+class Trainer(AbstractModel):
+    """A model that can be trained.
+
+    It has a `DataAdapter`, which checks what it is handed, a `TrainStep`, which takes its steps,
+    and a lock; each `fit` has a `FitLoop` of its own.
+    """
+
+    builds_once = False
 
     refused_overrides: ClassVar[Mapping[str, str]] = {
-        **DataAdapter.refused_overrides,
+        **AbstractModel.refused_overrides,
         "settle": "its layers define settle(self).",
         "compute_mask": "its layers define compute_mask(self, inputs, previous_mask).",
         **dict.fromkeys(
@@ -82,10 +86,6 @@ class Trainer(DataAdapter):
         **dict.fromkeys(
             ("make_train_function", "make_test_function", "make_predict_function"),
             "define train_step(self, data), test_step(self, data) or predict_step(self, data).",
-        ),
-        **dict.fromkeys(
-            ("take_step", "run_evaluation", "lay_out", "set_aside"),
-            "define train_step(self, data) or test_step(self, data).",
         ),
     }
 
@@ -104,29 +104,25 @@ class Trainer(DataAdapter):
         cls.trains_own = cls.computes_own or overridden(cls, "train_step")
         cls.tests_own = cls.computes_own or overridden(cls, "test_step")
         cls.lists_own = overridden(cls, "metrics")
-
-    #: Whether a class outside of nnlite defines a piece of a step.
-    computes_own: ClassVar[bool] = False
-
-    #: Whether `train_step` is called, or what it does is done without a detour.
-    trains_own: ClassVar[bool] = False
-
-    #: The same of `test_step`.
-    tests_own: ClassVar[bool] = False
+        cls.predicts_own = overridden(cls, "predict_step")
 
     #: Whether a class outside of nnlite lists the metrics.
     lists_own: ClassVar[bool] = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._optimizer: optimizers.Optimizer | None = None
-        self._own_step: _OwnStep | None = None  # the step of a user's that is being taken
+        self._compiled_loss = CompiledLoss(self)
+        self._data = DataAdapter(self, self._compiled_loss)
+        self._step = TrainStep(self, self._compiled_loss)
+        self.lock = ReadersWriterLock()
+        self.compiled_metrics = CompiledMetrics([], [])
+        self.compile_arguments: dict[str, Any] = {}
+        self.unread: dict[str, Any] = {}
+        self.column_names: tuple[str, ...] | None = None
         self.steps_per_execution = 1
-        self.stop_training = self.stop_evaluating = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.history: History | None = None
         self.fit_loop: FitLoop | None = None  # the fit that is under way
-        self._vector: WeightVector | None = None
-        self._laid_out = -1  # the structure for which _lay_out was last called
 
     # ---- compile --------------------------------------------------------------------------
 
@@ -186,7 +182,7 @@ class Trainer(DataAdapter):
             if weight is not None:
                 check_number("loss_weights", weight, -math.inf)
         new_optimizer = optimizers.registry.get(optimizer)
-        new_loss = _to_descend_on(loss)
+        new_loss = to_descend_on(loss)
         steps = check_count("steps_per_execution", steps_per_execution, 1)
         new_metrics = self._new_metrics(metrics, weighted_metrics, loss, loss_weights)
         self.compiled_metrics = new_metrics
@@ -200,7 +196,7 @@ class Trainer(DataAdapter):
             "jit_compile": jit_compile,
         }
         self.steps_per_execution = steps
-        self._loss_weights = loss_weights
+        self._compiled_loss.weights = loss_weights
         self.optimizer, self.loss = new_optimizer, new_loss or loss
 
     def _new_metrics(
@@ -212,7 +208,7 @@ class Trainer(DataAdapter):
             ValueError: If those do not fit the outputs, as far as these are known.
             TypeError: If they are of another kind.
         """
-        structure = self._ends()[1]
+        structure = self._data.ends()[1]
         if structure is not None and len(self.output_names) > 1:
             losses = losses_by_output(loss, structure)
             loss_weights_by_output(loss_weights, structure, losses)
@@ -245,14 +241,14 @@ class Trainer(DataAdapter):
             TypeError: On assigning anything but a name or an optimizer.
             RuntimeError: On assigning during `fit`.
         """
-        return self._optimizer
+        return self._step.optimizer
 
     @optimizer.setter
     def optimizer(self, value: Any) -> None:
         self._between_runs("optimizer")
-        self._optimizer = None if value is None else optimizers.get(value)
+        self._step.optimizer = None if value is None else optimizers.get(value)
         self.unread.pop("optimizer", None)
-        self._laid_out = -1
+        self._step.laid_out = -1
 
     @property
     def loss(self) -> Any:
@@ -263,19 +259,13 @@ class Trainer(DataAdapter):
             TypeError: On assigning anything but a name or a loss.
             RuntimeError: On assigning during `fit`.
         """
-        return self._loss
+        return self._compiled_loss.given
 
     @loss.setter
     def loss(self, value: Any) -> None:
         self._between_runs("loss")
-        loss = _to_descend_on(value)
-        self._loss = loss
-        self._chooses_loss = loss is None
-        self._crossentropy = value is not None
-        self.unread.pop("loss", None)
-        self._objective = None
-        if self.single_ended and not is_structure(loss):
-            self._single_loss()
+        self._compiled_loss.assign(value)
+        self._step.objective = None
 
     def _between_runs(self, what: str) -> None:
         if self.fit_loop is not None:
@@ -428,7 +418,7 @@ class Trainer(DataAdapter):
         evaluates = _epochs_to_evaluate(validation_freq)
         shuffle = check_flag("shuffle", shuffle)
         progress = Progress(verbose, epochs)
-        data, objective = self._adapt_data(
+        data, loss = self._data.data(
             x, y, sample_weight, class_weight, batch_size, own=self.trains_own
         )
         held: AnySamples | None = None
@@ -445,14 +435,14 @@ class Trainer(DataAdapter):
                     f"Received: {type(validation_data).__name__}"
                 )
             vx, vy, vw = (*validation_data, None, None)[:3]
-            held, _ = self._adapt_data(
+            held, _ = self._data.data(
                 vx,
                 vy,
                 vw,
                 None,
                 validation_batch_size,
                 "validation ",
-                objective.loss,
+                loss,
                 data,
                 self.tests_own,
             )
@@ -463,7 +453,7 @@ class Trainer(DataAdapter):
             held_size = validation_size or default_batch_size(held.rows, validation_steps)
             held_batches = Epochs(held.batches(held_size), validation_steps, "validation_steps")
         hooks = CallbackList(callbacks, add_history=True)
-        self._prepare(data.shape, objective, training=True)
+        self._step.prepare(data.shape, loss, training=True)
         self.column_names = data.names or self.column_names
         size = size or default_batch_size(data.rows, steps_per_epoch)
         order = new_generator() if shuffle else None
@@ -474,13 +464,12 @@ class Trainer(DataAdapter):
         span = (initial_epoch, epochs)
         self.fit_loop = FitLoop(self, batches, held_batches, evaluates, hooks, progress, span)
         try:
-            with np.errstate(**_ERRORS), self._blas_threads(size), progress:
+            with np.errstate(**_ERRORS), self._step.blas_threads(size), progress:
                 self.fit_loop.run()
         finally:
             self.fit_loop = None
             batches.close()
-            objective.release()
-            self._forget_batch()
+            self._step.release()
         assert hooks.history is not None  # it was asked for
         return hooks.history
 
@@ -522,8 +511,8 @@ class Trainer(DataAdapter):
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         mean = self.compiled_metrics.loss
         if not self.computes_own:
-            parts = self._flat(x, y, sample_weight)
-            mean.add(self._train_step(*parts), rows_of(parts[0]))
+            parts = self._step.flat(x, y, sample_weight)
+            mean.add(self._step.descend_on(*parts), rows_of(parts[0]))
             return self.get_metrics_result()
         y_pred = self(x, training=True)
         loss = self.compute_loss(x, y, y_pred, sample_weight)
@@ -531,15 +520,6 @@ class Trainer(DataAdapter):
         self.update_weights()
         mean.add(loss, rows_of(flatten(x)))
         return self.compute_metrics(x, y, y_pred, sample_weight)
-
-    def _flat(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        """Return what a user's step was handed as the arrays, or flat lists, that they came of."""
-        inputs, outputs = self._ends()
-        x = x if inputs is None else _flat_or_single(x)
-        if outputs is None:
-            return x, y, sample_weight
-        weight = None if sample_weight is None else _flat_or_single(sample_weight)
-        return x, _flat_or_single(y), weight
 
     def compute_loss(
         self,
@@ -560,19 +540,19 @@ class Trainer(DataAdapter):
             sample_weight: The weight of each sample.
             training: Whether ``y_pred`` comes of a forward pass in training.
         """
-        objective = self._known_objective()
-        sample_weight = self._masked(x, y_pred, sample_weight)
+        objective = self._step.known_objective()
+        sample_weight = self._step.masked(x, y_pred, sample_weight)
         if isinstance(objective.loss, Heads):
             value, parts = objective.loss.values(y, y_pred, sample_weight)
-            self._metrics_of(objective.loss.names, objective.loss.left_out).add_losses(
-                parts, rows_of(flatten(y_pred))
-            )
+            self._compiled_loss.metrics_of(
+                objective.loss.names, objective.loss.left_out
+            ).add_losses(parts, rows_of(flatten(y_pred)))
         else:
             value = objective.loss(y, y_pred, sample_weight)
         value += objective.weight_penalty()
         value += self.step_penalty() if training else self.activity_penalty(x)
-        if self._own_step is not None:
-            self._own_step.loss = value
+        if self._step.own is not None:
+            self._step.own.loss = value
         return value
 
     def compute_loss_gradient(
@@ -585,9 +565,9 @@ class Trainer(DataAdapter):
         Penalties are left to ``backward`` and `update_weights`. Arguments are those of
         `compute_loss`.
         """
-        sample_weight = self._masked(x, y_pred, sample_weight)
-        gradient = self._known_objective().loss.gradient(y, y_pred, sample_weight)
-        return pack_as(self._ends()[1], gradient) if type(gradient) is list else gradient
+        sample_weight = self._step.masked(x, y_pred, sample_weight)
+        gradient = self._step.known_objective().loss.gradient(y, y_pred, sample_weight)
+        return pack_as(self._data.ends()[1], gradient) if type(gradient) is list else gradient
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -597,19 +577,10 @@ class Trainer(DataAdapter):
         Arguments are those of `compute_loss`.
         """
         if self.compiled_metrics.wanted:
-            flat, y, weight = self._flat(x, y, sample_weight)
-            masks = self._known_objective().masks(flat, training=False)
-            self.compiled_metrics.update(y, self._flat(x, y_pred, None)[1], weight, masks)
+            flat, y, weight = self._step.flat(x, y, sample_weight)
+            masks = self._step.known_objective().masks(flat, training=False)
+            self.compiled_metrics.update(y, self._step.flat(x, y_pred, None)[1], weight, masks)
         return self.get_metrics_result()
-
-    def _masked(self, x: Any, y_pred: Any, sample_weight: Any) -> Any:
-        """Return the weights of samples with what the masks of the outputs leave out as 0."""
-        objective = self._known_objective()
-        objective.settle()
-        if not self.built or x is None or not (masks := objective.masks(x, training=False)):
-            return sample_weight
-        x, outputs, weight = self._flat(x, y_pred, sample_weight)
-        return objective.masked(masks, weight, outputs)
 
     def update_weights(self) -> None:
         """Take the optimizer's step along the gradients that ``backward`` has filled.
@@ -621,191 +592,19 @@ class Trainer(DataAdapter):
             FloatingPointError: If a gradient is not finite, or what `compute_loss` returned in the
                 step; no weight has changed.
         """
-        objective = self._known_objective()
-        if self._laid_out != structure_version() or self._optimizer is None:
-            self._optimizer = self._optimizer or optimizers.SGD()
-            self.lay_out()
+        objective = self._step.known_objective()
+        if self._step.laid_out != structure_version() or self._step.optimizer is None:
+            self._step.optimizer = self._step.optimizer or optimizers.SGD()
+            self._step.lay_out()
         objective.add_penalty_gradients()
-        if self._own_step is not None:
-            self._own_step.penalized = True
-        assert self._vector is not None
-        loss = 0.0 if self._own_step is None else self._own_step.loss
-        if math.isfinite(loss) and self._vector.has_finite_gradients():
-            self._descend()
+        if self._step.own is not None:
+            self._step.own.penalized = True
+        assert self._step.vector is not None
+        loss = 0.0 if self._step.own is None else self._step.own.loss
+        if math.isfinite(loss) and self._step.vector.has_finite_gradients():
+            self._step.update()
         else:
-            self._refuse_step(loss)
-
-    def _descend(self) -> None:
-        """Change the weights: the loss and the gradient of the step are finite."""
-        assert self._optimizer is not None
-        assert self._objective is not None
-        self._optimizer.update()
-        self._objective.constrain()
-        self._settle_step()
-
-    def _refuse_step(self, value: float) -> None:
-        """Raise for a step of a user's that is not finite, or note it where a callback ends it."""
-        if self.fit_loop is not None and self.fit_loop.ends_on_nan and self._own_step is not None:
-            self._own_step.refused = True
-            return
-        if self._own_step is None:
-            raise FloatingPointError("The gradient is not finite. No weight has changed.")
-        raise FloatingPointError(diagnosis(self, value, self._own_step.x, self._own_step.y))
-
-    def _known_objective(self) -> Objective:
-        """Return what is minimised; by hand, before any data has come, by the compiled loss."""
-        if self._objective is None:
-            self._objective = Objective(self._loss_by_hand(), self)
-        return self._objective
-
-    @per_structure
-    def _unguarded(self) -> list[Variable]:
-        """Return the weights that a user's layer may change in its forward pass."""
-        learning = {id(variable) for variable in self.learning_variables()}
-        return [
-            variable
-            for layer in self.all_layers()
-            if layer.of_user
-            for variable in layer._variables
-            if id(variable) not in learning
-        ]
-
-    def take_step(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
-        """Take one step; return what a `train_step` of the user's says, or None.
-
-        Raises:
-            FloatingPointError: If the loss or the gradient is not finite; no weight has changed.
-            TypeError: If a user's `train_step` returns anything but numbers by name.
-        """
-        if not self.trains_own:
-            self.compiled_metrics.loss.add(self._train_step(x, y, weight), rows_of(x))
-            return None
-        with self._step_of_user(x, y) as step:
-            logs = self.train_step(self._handed(x, y, weight))
-        logs = self._checked_logs("train_step", logs)
-        return {**logs, "loss": math.nan} if step.refused else logs
-
-    def _handed(self, x: Any, y: Any, weight: Any) -> tuple[Any, ...]:
-        """Return a batch as a user's step is handed it: as views that cannot be written to.
-
-        Several inputs and outputs come in the structures that the model has them in.
-        """
-        outputs = self._ends()[1]
-        x = self._packed_input(map_structure(_read_only, x))
-        if y is None:
-            return (x,)
-        y, weight = [map_structure(_read_only, part) for part in (y, weight)]
-        if outputs is not None:
-            y = pack_as(outputs, flatten(y))
-            weight = None if weight is None else pack_as(outputs, flatten(weight))
-        return pack_x_y_sample_weight(x, y, weight)
-
-    @contextmanager
-    def _step_of_user(self, x: Array, y: Any) -> Iterator[_OwnStep]:
-        """Within it, a user's code takes one step: all of it, or none."""
-        if self._laid_out != structure_version():
-            self.lay_out()
-        self._own_step = step = _OwnStep(x, y)
-        kept = [(variable, variable.numpy()) for variable in self._unguarded()]
-        assert self._optimizer is not None  # _prepare came first
-        count = self._optimizer._batches
-        self.lock.acquire_write()
-        try:
-            yield step
-            if self._optimizer._batches != count and not step.refused:
-                self._end_step_of_user(step)
-        except BaseException:
-            step.refused = True
-            raise
-        finally:
-            self._own_step = None
-            if step.refused:
-                for variable, value in kept:
-                    variable.value[...] = value
-            self.lock.release_write()
-
-    def _end_step_of_user(self, step: _OwnStep) -> None:
-        """Let the layers settle, also where the optimizer was called directly.
-
-        Raises:
-            RuntimeError: If the optimizer's step lacked the gradients of the penalties on weights.
-        """
-        penalties = [variable.regularizer for variable in self.learning_variables()]
-        if not step.penalized and any(one is not None for one in penalties):
-            raise RuntimeError(
-                f"train_step of model {self.name!r} lets the optimizer step along gradients that "
-                "lack those of the penalties on weights. Call update_weights(), which adds them, "
-                "instead of optimizer.apply(...)."
-            )
-        self._settle_step()
-
-    def _settle_step(self) -> None:
-        """Let the layers write down what the step has gathered, such as moving averages."""
-        assert self._objective is not None
-        if self._own_step is None or not self.cache:
-            self._objective.settle_step()
-        else:  # a user's train_step has run the model by hand
-            self.cache[0].settle()
-
-    def _checked_logs(self, method: str, logs: Any) -> dict[str, Any]:
-        """Return what a user's step returned.
-
-        Raises:
-            TypeError: If it is anything but numbers by name.
-        """
-        what = f"{method} of model {self.name!r} must return a dict of numbers by name"
-        if not isinstance(logs, Mapping) or not all(isinstance(name, str) for name in logs):
-            raise TypeError(f"{what}. Received: {type(logs).__name__}")
-        checked = {}
-        for name, value in logs.items():
-            array = np.asarray(value)
-            if array.dtype.kind not in "fiub":
-                raise TypeError(f"{what}. Received: {name}={value!r}")
-            checked[name] = array.item() if array.ndim == 0 else np.array(array)
-        return checked
-
-    def _train_step(self, x: Array, y: Array, weight: Array | None) -> float:
-        """Go forward, back and down: one batch. Return its loss before the update."""
-        objective = self._objective
-        assert objective is not None  # _prepare came first
-        within = self._own_step is not None  # a user's train_step has called this one
-        if not within:
-            self.lock.acquire_write()
-        try:
-            objective.keep_up(x, y)
-            if self._laid_out != structure_version():  # a callback may have frozen a layer
-                self.lay_out()
-            unguarded = self._unguarded()
-            kept = [(variable, variable.numpy()) for variable in unguarded] if unguarded else ()
-            output = objective.forward(x, training=True)
-            value, gradient = self._value_and_gradient(objective, x, y, output, weight, True)
-            objective.backward(gradient)
-            value += objective.regularize()
-            if not (math.isfinite(value) and self._vector.has_finite_gradients()):  # type: ignore[union-attr]
-                for variable, before in kept:
-                    variable.value[...] = before
-                if self.fit_loop is not None and self.fit_loop.ends_on_nan:
-                    return math.nan if math.isfinite(value) else value
-                raise FloatingPointError(diagnosis(self, value, x, y))
-            if within:
-                self._own_step.penalized = True  # type: ignore[union-attr]
-            self._descend()
-        finally:
-            if not within:
-                self.lock.release_write()
-        return value
-
-    def _value_and_gradient(
-        self, objective: Objective, x: Any, y: Any, output: Any, weight: Any, training: bool
-    ) -> tuple[float, Any]:
-        """Return the loss of a batch and its derivative, and take the batch into the metrics."""
-        metrics, masks = self.compiled_metrics, objective.masks(x, training)
-        value, gradient, values = objective.loss_and_gradient(y, output, weight, masks)
-        if isinstance(metrics, MetricsOfOutputs):
-            metrics.add_losses(values, rows_of(output))
-        if metrics.wanted:
-            metrics.update(y, objective.predictions(output), weight, masks)
-        return value, gradient
+            self._step.refuse(loss)
 
     @one_thread
     def train_on_batch(
@@ -833,15 +632,14 @@ class Trainer(DataAdapter):
             ValueError: As `fit`.
         """
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._adapt_arrays(x, y, sample_weight, class_weight, own=self.trains_own)
-        self._prepare(data.shape, objective, training=True)
+        data, loss = self._data.arrays(x, y, sample_weight, class_weight, own=self.trains_own)
+        self._step.prepare(data.shape, loss, training=True)
         self.column_names = data.names or self.column_names
         self.reset_metrics()
-        batch = self._blas_threads(data.rows)
+        batch = self._step.blas_threads(data.rows)
         with np.errstate(**_ERRORS), batch:
-            logs = self.take_step(*data.whole())
-        objective.forget_inputs()
-        self._forget_batch()
+            logs = self._step.take(*data.whole())
+        self._step.forget_batch()
         return _results(self.get_metrics_result() if logs is None else logs, return_dict)
 
     # ---- evaluate -------------------------------------------------------------------------
@@ -879,50 +677,15 @@ class Trainer(DataAdapter):
         """
         size, steps = optional_count("batch_size", batch_size), optional_count("steps", steps)
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._adapt_data(
-            x, y, sample_weight, None, batch_size, own=self.tests_own
-        )
+        data, loss = self._data.data(x, y, sample_weight, None, batch_size, own=self.tests_own)
         bar = Progress(verbose, 1, delay=0.5)
         size = size or default_batch_size(data.rows, steps)
         batches = Epochs(data.batches(size), steps, "steps")
         hooks = CallbackList(callbacks)
-        self._prepare(data.shape, objective)
+        self._step.prepare(data.shape, loss)
         hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
-        with np.errstate(under="ignore"), self._blas_threads(size), bar as progress:
-            return _results(self.run_evaluation(batches, hooks, progress), return_dict)
-
-    def run_evaluation(
-        self, batches: Epochs, hooks: CallbackList, progress: Progress | None = None
-    ) -> dict[str, float]:
-        """Return the means of loss and metrics over all batches; none, where there is no batch."""
-        self.reset_metrics()
-        if progress:
-            progress.begin_epoch(0, batches.length)
-        own: dict[str, Any] | None = None
-
-        def logs() -> dict[str, float]:
-            return self.get_metrics_result() if own is None else own
-
-        self.stop_evaluating = False
-        ends, pending = hooks.wants("on_test_batch_end"), 0  # steps since the last hook
-        hooks.call("on_test_begin")
-        with closing(batches):
-            for step, (x, y, weight) in enumerate(batches):
-                if not pending:
-                    hooks.call("on_test_batch_begin", step)
-                own = self._evaluate_batch(x, y, weight)
-                pending = (pending + 1) % self.steps_per_execution
-                if ends and not pending:
-                    hooks.call("on_test_batch_end", step, logs=logs())
-                if progress:
-                    progress.step(logs)
-                if self.stop_evaluating and not pending:
-                    break
-        if ends and pending:
-            hooks.call("on_test_batch_end", batches.taken - 1, logs=logs())
-        results = logs() if batches.taken else {}
-        hooks.call("on_test_end", logs=results)
-        return results
+        with np.errstate(under="ignore"), self._step.blas_threads(size), bar as progress:
+            return _results(evaluate_all(self, batches, hooks, progress), return_dict)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Evaluate one batch; a subclass overrides it to evaluate in a way of its own.
@@ -936,29 +699,13 @@ class Trainer(DataAdapter):
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         mean = self.compiled_metrics.loss
         if not self.computes_own:
-            parts = self._flat(x, y, sample_weight)
-            mean.add(self._test_step(*parts), rows_of(parts[0]))
+            parts = self._step.flat(x, y, sample_weight)
+            mean.add(self._step.test(*parts), rows_of(parts[0]))
             return self.get_metrics_result()
         y_pred = self(x, training=False)
         loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
         mean.add(loss, rows_of(flatten(x)))
         return self.compute_metrics(x, y, y_pred, sample_weight)
-
-    def _evaluate_batch(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
-        """Evaluate one batch; return what a `test_step` of the user's says, or None."""
-        if self.tests_own:
-            return self._checked_logs("test_step", self.test_step(self._handed(x, y, weight)))
-        self.compiled_metrics.loss.add(self._test_step(x, y, weight), rows_of(x))
-        return None
-
-    def _test_step(self, x: Array, y: Array, weight: Array | None) -> float:
-        """Return the loss of one batch, penalties included."""
-        objective = self._objective
-        assert objective is not None  # _prepare came first
-        objective.keep_up(x, y)
-        output = objective.forward(x, training=False)
-        value, _ = self._value_and_gradient(objective, x, y, output, weight, False)
-        return value + objective.penalty(x)
 
     @one_thread
     def test_on_batch(
@@ -966,136 +713,122 @@ class Trainer(DataAdapter):
     ) -> Any:
         """Return the loss, and the metrics if any, of one batch; arguments as `train_on_batch`."""
         return_dict = check_flag("return_dict", return_dict)
-        data, objective = self._adapt_arrays(x, y, sample_weight, None, own=self.tests_own)
-        self._prepare(data.shape, objective)
+        data, loss = self._data.arrays(x, y, sample_weight, None, own=self.tests_own)
+        self._step.prepare(data.shape, loss)
         self.reset_metrics()
         with np.errstate(under="ignore"):
-            logs = self._evaluate_batch(*data.whole())
+            logs = self._step.evaluate(*data.whole())
         return _results(self.get_metrics_result() if logs is None else logs, return_dict)
 
-    # ---- what it all rests on -------------------------------------------------------------
+    # ---- predict --------------------------------------------------------------------------
 
-    def _prepare(self, shape: Any, objective: Objective, training: bool = False) -> None:
-        """Build the model; for training, lay out its weights and the optimizer's state too."""
-        if training:
-            self.check_read("optimizer")
-        optimizer = self._optimizer or optimizers.SGD()
-        optimizer.check_owner(self)
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
+    ) -> Any:
+        """Return the output for every sample of ``x``, a new array, or a list or dict of arrays.
+
+        Many threads may predict on one model at once; where one trains it meanwhile, each batch is
+        predicted with the weights as they are between two steps.
+
+        Args:
+            x: The inputs, as for `fit`.
+            batch_size: Samples taken at once; by default as many as suit the cache.
+            verbose: 1 shows a progress bar; ``"auto"`` does on a terminal, when it takes long.
+            steps: How many batches to take; None takes all. Without a ``batch_size``, all samples
+                come in so many batches.
+            callbacks: One callback or a list, whose ``on_predict_...`` hooks are called.
+
+        Raises:
+            TypeError: If ``x`` is not numeric.
+            ValueError: If its shape is not the model's, or an entry is not finite.
+        """
+        check_verbose(verbose)
+        size = optional_count("batch_size", batch_size)
+        steps = optional_count("steps", steps)
+        if type(x) is np.ndarray or not (self._data.stores(x) or holds_batches(x)):
+            x = self._data.validate("x", x)
+            if callbacks is None and steps is None and rows_of(x) <= (size or BATCH_SIZE):
+                return predict_batch(self, x)
+            inputs: Any = self._data.samples_of(x)
+        else:
+            inputs = self._data.inputs(x, size)
+        hooks, bar = CallbackList(callbacks), Progress(verbose, 1, delay=0.5)
         if not self.built:
-            self.build((None, *shape[1:]))
-        objective.settle()
-        if objective is not self._objective:
-            shape = map_structure(lambda one: (None, *one[1:]), shape, SHAPES)
-            output_shape = self.compute_output_shape(shape)
-            self.compiled_metrics.say_missing(objective.warn_of_mismatch(output_shape))
-        self._objective = objective
-        if training:
-            self._optimizer = optimizer
-            if not isinstance(objective.loss, Heads):
-                self._loss = objective.loss
-            for layer in self._of_user():
-                layer.unproven = True
-            if self._laid_out != structure_version() or not optimizer.updates(self._vector):
-                self.lay_out()
+            self.build((None, *inputs.shape[1:]))
+        rows = inputs.rows
+        size = size or (default_batch_size(rows, steps) if steps else rows_at_once(self))
+        batches = Epochs(inputs.batches(size), steps, "steps")
+        if rows is not None and steps is not None:
+            rows = min(rows, steps * size)
+        hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
+        return predict_all(self, batches, rows, hooks, bar)
 
-    def set_aside(self) -> dict[str, Any]:
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the output for ``x`` as one batch; as `predict`, without its options."""
+        return predict_batch(self, self._data.validate("x", x))
+
+    def predict_step(self, data: Any) -> Any:
+        """Return the output for one batch: what `predict` calls where a subclass overrides it.
+
+        Args:
+            data: ``(x,)``, as `nnlite.utils.unpack_x_y_sample_weight` takes it.
+
+        >>> from nnlite import Sequential
+        >>> from nnlite.layers import Dense
+        >>> class Doubled(Sequential):
+        ...     def predict_step(self, data):
+        ...         return 2 * super().predict_step(data)
+        >>> Doubled([Dense(1, kernel_initializer="ones")]).predict(np.array([[1.0, 2.0]]))
+        array([[6.]], dtype=float32)
+        """
+        x, _, _ = unpack_x_y_sample_weight(data)
+        return self.run_forward(x)
+
+    def __call__(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Return the output for ``x`` as one batch, a new array; the inputs are as for `predict`.
+
+        Raises:
+            TypeError: If ``x`` is not numeric.
+            ValueError: If its shape does not fit the model.
+        """
+        if self.tracks_layers:
+            self._follow_attributes()
+        if any_symbolic(x) or mask is not None:
+            return super().__call__(x, training, mask)
+        if type(x) is not np.ndarray or self._data.ends()[0] is not None:
+            structure, x = self._data.structure_of(x), self._data.arranged_input("x", x)
+            if structure is not None:
+                x = self._data.packed(self._data.several("x", x, structure))
+                return super().__call__(x, training)
+        x, dtype = self._data.aligned("x", x)[0], self._data.input_types()[0]
+        if dtype.kind != "f":
+            check_entries("x", x, dtype)
+        return super().__call__(x, training)
+
+    # ---- calls from callbacks -------------------------------------------------------------
+
+    def _set_aside(self) -> dict[str, Any]:
         """Return what a call from a callback is to leave as the run under way has it."""
         names = (
             "fit_loop",
             "history",
             "stop_training",
             "stop_evaluating",
-            "_objective",
-            "_own_step",
             "compiled_metrics",
+            "_step",
         )
         kept = {name: vars(self)[name] for name in names}
-        self.fit_loop, self._own_step = None, None
+        self.fit_loop, self._step = None, self._step.apart()
         self.compiled_metrics = copy.deepcopy(self.compiled_metrics)
         return kept
 
-    def lay_out(self) -> None:
-        """Gather the weights that learn in the model's vector, and the optimizer's state beside."""
-        assert self._optimizer is not None  # _prepare came first
-        learning = self.learning_variables()
-        if self._vector is None or not self._vector.holds(learning):
-            self._vector = WeightVector(learning, np.dtype(self.dtype), self)
-        self._optimizer.take_up(self._vector)
-        self._known_objective().settle()
-        self._laid_out = structure_version()
-
-    @per_structure
-    def _of_user(self) -> list[Layer]:
-        """Return the layers, the model among them, whose passes a user has written."""
-        return [layer for layer in self.all_layers() if layer.of_user]
-
-    def _blas_threads(self, batch_size: int) -> AbstractContextManager[None]:
-        """Return the context of steps of ``batch_size``: BLAS uses the threads it needs."""
-        multiplications = self._largest_weight() * batch_size
-        return threads_for(multiplications) if multiplications > ALWAYS_ONE else _NO_CONTEXT
-
-    @per_structure
-    def _largest_weight(self) -> int:
-        return max((variable.size for variable in self.all_variables()), default=0)
-
-    def _forget_batch(self) -> None:
-        """Let go of what layers of a user's, and a step of theirs, have kept for the way back."""
-        if self.cache:
-            self.forget_caches()
-        for layer in self._of_user():
-            layer.forget_caches()
-
     def __getstate__(self) -> dict[str, Any]:
-        # The vector, the arrays of a step and who is watching belong to this object alone.
-        fresh: dict[str, Any] = {
-            "_vector": None,
-            "_laid_out": -1,
-            "_objective": None,
-            "history": None,
-            "fit_loop": None,
-            "_own_step": None,
-        }
-        return {**super().__getstate__(), **fresh}
-
-
-class _OwnStep:
-    """A step that a user's `train_step` takes: its batch, and whether it was refused."""
-
-    def __init__(self, x: Array, y: Any) -> None:
-        self.x, self.y = x, y
-        self.loss = 0.0  # what compute_loss returned
-        self.penalized = False  # whether the penalties' gradients were added
-        self.refused = False
-
-
-def _read_only(array: Array | None) -> Array | None:
-    return None if array is None else read_only(array)
-
-
-def _flat_or_single(structure: Any) -> Any:
-    """Return the arrays of a structure in a list, the only one by itself."""
-    arrays = flatten(structure)
-    return arrays if len(arrays) > 1 else arrays[0]
-
-
-def _to_descend_on(identifier: Any) -> Any:
-    """Return the loss that ``identifier`` stands for; None where it follows from the data.
-
-    Of a list or dict by output each part is looked at; there None leaves an output out, and
-    ``"crossentropy"`` stays a name.
-    """
-    if is_structure(identifier):
-        return map_structure(
-            lambda part: part if follows_from_data(part) else _to_descend_on(part),
-            identifier,
-            (list, tuple, dict),
-        )
-    if identifier is None or follows_from_data(identifier):
-        return None
-    loss = losses.get(identifier)
-    if loss.reduction in ("none", None):
-        raise ValueError(f"Training needs a reduction, not 'none'. Received: loss={loss!r}")
-    return loss
+        return {**super().__getstate__(), "history": None, "fit_loop": None}
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:

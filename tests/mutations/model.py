@@ -15,7 +15,7 @@ MUTANTS = {
     "backend/numerics.py": [
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, np.add.reduce(e, axis=-1)"),
         ("return z, e, np.add.reduce(e, axis=0)", "return z, e, 2 * np.add.reduce(e, axis=0)"),
-        ("np.maximum(z, -exp_limit(z.dtype))", "np.maximum(-z, -exp_limit(z.dtype))"),
+        ("np.maximum(z, constant(", "np.maximum(-z, constant("),
         ("return np.moveaxis(array, 0, axis)", "return np.moveaxis(array, 0, -1)"),
         ("top = np.minimum(x, 0, out=out)", "top = np.maximum(x, 0, out=out)"),
         ("np.maximum(x, 0, out=out)\n    return np.add", "return np.add"),
@@ -50,7 +50,10 @@ MUTANTS = {
         ("read.update(self.outputs)", "pass"),
         ("read.update(slot for slot, _ in self.penalties)", "pass"),
         ("call.shared = any(calls[id(part)] > 1 for part in call.parts)", "pass"),
-        ("for stage in layer.stages(training):", "for stage in layer.stages(True):"),
+        (
+            "for stage in layer.stages(training, **options):",
+            "for stage in layer.stages(True, **options):",
+        ),
         ("x = map_structure(lambda s: self._as_floats(s, layer.dtype), x)", "pass"),
         ("needed.update(floats.intersection(call.outputs))", "pass"),
         ("skipped[slot].inputs[0] if slot in skipped else slot", "slot"),
@@ -106,7 +109,7 @@ MUTANTS = {
     ],
     "models/model.py": [
         ("depth[id(node)] + 1)", "depth[id(node)])"),
-        ("if self._own_step is None and self.cache:", "if self.cache:"),
+        ("if self._step.own is None and self.cache:", "if self.cache:"),
     ],
     "training/objective.py": [
         (
@@ -161,20 +164,22 @@ MUTANTS = {
         ("floats(what, one, shape, layer.dtype)", "one"),
     ],
     "training/trainer.py": [
-        ("objective.add_penalty_gradients()\n        if self._own", "if self._own"),
+        ("objective.add_penalty_gradients()\n        if self._step", "if self._step"),
         ("value += objective.weight_penalty()", "value += 0"),
         ("self.step_penalty() if training else self.activity_penalty(x)", "self.step_penalty()"),
-        ("loss = 0.0 if self._own_step is None else self._own_step.loss", "loss = 0.0"),
-        ("self._objective.constrain()\n        self._settle_step()", "pass"),
+        ("loss = 0.0 if self._step.own is None else self._step.own.loss", "loss = 0.0"),
+        ("for metric in self.metrics:\n                metric.reset_state()", "pass"),
+        (
+            "self._step.known_objective().loss.gradient(y, y_pred, sample_weight)",
+            "self._step.known_objective().loss.gradient(y, y_pred)",
+        ),
+    ],
+    "training/train_step.py": [
+        ("self.objective.constrain()\n        self._settle_step()", "pass"),
         ("if not step.penalized and any", "if any"),
         ("if not step.penalized and any", "if False and any"),
         ("if step.refused:\n                for", "if False:\n                for"),
         ("for variable, before in kept:", "for variable, before in []:"),
-        ("for metric in self.metrics:\n                metric.reset_state()", "pass"),
         ("layer.unproven = True", "pass"),
-        (
-            "self._known_objective().loss.gradient(y, y_pred, sample_weight)",
-            "self._known_objective().loss.gradient(y, y_pred)",
-        ),
     ],
 }

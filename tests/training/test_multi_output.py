@@ -227,13 +227,13 @@ def test_losses_that_fit_the_outputs():
     x, y = np.ones((4, 2)), [np.ones(4), np.array([0, 1, 0, 1]), np.array([0, 1, 2, 0])]
     found.fit(x, y, verbose=0)
     kinds = [MeanSquaredError, BinaryCrossEntropy, SparseCategoricalCrossEntropy]
-    assert [type(one) for one in found._objective.loss.losses] == kinds
-    objective = found._objective
+    assert [type(one) for one in found._step.objective.loss.losses] == kinds
+    objective = found._step.objective
     found.fit(x, y, verbose=0)
-    assert found._objective is objective
+    assert found._step.objective is objective
     found.compile(loss=["mae", "ce", "ce"])
     found.fit(x, y, verbose=0)
-    assert [type(one) for one in found._objective.loss.losses[1:]] == kinds[1:]
+    assert [type(one) for one in found._step.objective.loss.losses[1:]] == kinds[1:]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,365 @@
+"""One training step of a model, and one batch of its evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import optimizers
+from nnlite.backend.blas import ALWAYS_ONE, threads_for
+from nnlite.backend.structure_cache import per_structure, structure_version, without_memo
+from nnlite.backend.variables import Variable, WeightVector
+from nnlite.data.arrays import rows_of
+from nnlite.data.sources import pack_x_y_sample_weight
+from nnlite.layers.abstract_model import AbstractModel
+from nnlite.layers.layer import Layer
+from nnlite.metrics.compiled import MetricsOfOutputs
+from nnlite.training.compiled_loss import AnyLoss, CompiledLoss
+from nnlite.training.heads import Heads
+from nnlite.training.nan_diagnosis import diagnosis
+from nnlite.training.objective import Objective
+from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
+from nnlite.utils.user_code import read_only
+
+__all__ = ["TrainStep"]
+
+Array = NDArray[Any]
+
+_NO_CONTEXT = nullcontext()
+
+
+class TrainStep:
+    """Takes the training steps of a model: forward, loss, backward, update.
+
+    Args:
+        model: The model.
+        loss: What it was told to minimise.
+
+    Attributes:
+        optimizer: The optimizer; None before `compile` and the first training.
+        objective: What the last run minimised.
+        vector: The weights that learn, in one vector.
+        own: The step that a user's `train_step` is taking, if one is.
+    """
+
+    def __init__(self, model: AbstractModel, loss: CompiledLoss) -> None:
+        self.model = model
+        self.loss = loss
+        self.optimizer: optimizers.Optimizer | None = None
+        self.objective: Objective | None = None
+        self.vector: WeightVector | None = None
+        self.laid_out = -1  # the structure for which lay_out was last called
+        self.own: _OwnStep | None = None
+        self._unguarded: list[Variable] = []  # weights that a user's layer may change on its way
+
+    def apart(self) -> TrainStep:
+        """Return one for a call from a callback, which leaves this one as the run has it."""
+        other = TrainStep(self.model, self.loss)
+        vars(other).update(without_memo(vars(self)) | {"own": None})
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The vector and the arrays of a step belong to this object alone.
+        fresh = {"vector": None, "laid_out": -1, "objective": None, "own": None}
+        return {**without_memo(vars(self)), **fresh}
+
+    def prepare(self, shape: Any, loss: AnyLoss, training: bool = False) -> None:
+        """Build the model; for training, lay out its weights and the optimizer's state too.
+
+        Args:
+            shape: The shape of the inputs, the number of samples first.
+            loss: What is minimised.
+            training: Whether steps follow.
+        """
+        if training:
+            self.loss.check_read("optimizer")
+        optimizer = self.optimizer or optimizers.SGD()
+        optimizer.check_owner(self.model)
+        if not self.model.built:
+            self.model.build((None, *shape[1:]))
+        known = self.objective
+        objective = known
+        if objective is None or objective.loss is not loss:
+            objective = Objective(loss, self.model)
+        objective.settle()
+        if objective is not known:
+            shape = map_structure(lambda one: (None, *one[1:]), shape, SHAPES)
+            output_shape = self.model.compute_output_shape(shape)
+            self.model.compiled_metrics.say_missing(objective.warn_of_mismatch(output_shape))
+        self.objective = objective
+        if training:
+            self.optimizer = optimizer
+            if not isinstance(loss, Heads):
+                self.loss.given = loss
+            for layer in self._of_user():
+                layer.unproven = True
+            if self.laid_out != structure_version() or not optimizer.updates(self.vector):
+                self.lay_out()
+
+    def lay_out(self) -> None:
+        """Gather the weights that learn in the model's vector, and the optimizer's state beside."""
+        assert self.optimizer is not None  # prepare came first
+        learning = self.model.learning_variables()
+        if self.vector is None or not self.vector.holds(learning):
+            self.vector = WeightVector(learning, np.dtype(self.model.dtype), self.model)
+        self.optimizer.take_up(self.vector)
+        self.known_objective().settle()
+        learns = {id(variable) for variable in learning}
+        self._unguarded = [
+            variable
+            for layer in self._of_user()
+            for variable in layer._variables
+            if id(variable) not in learns
+        ]
+        self.laid_out = structure_version()
+
+    def known_objective(self) -> Objective:
+        """Return what is minimised; by hand, before any data has come, by the compiled loss."""
+        if self.objective is None:
+            self.objective = Objective(self.loss.by_hand(), self.model)
+        return self.objective
+
+    @per_structure
+    def _of_user(self) -> list[Layer]:
+        """Return the layers, the model among them, whose passes a user has written."""
+        return [layer for layer in self.model.all_layers() if layer.of_user]
+
+    def blas_threads(self, batch_size: int) -> AbstractContextManager[None]:
+        """Return the context of steps of ``batch_size``: BLAS uses the threads it needs."""
+        multiplications = self._largest_weight() * batch_size
+        return threads_for(multiplications) if multiplications > ALWAYS_ONE else _NO_CONTEXT
+
+    @per_structure
+    def _largest_weight(self) -> int:
+        return max((variable.size for variable in self.model.all_variables()), default=0)
+
+    def forget_batch(self) -> None:
+        """Let go of the batch, and of what layers of a user's have kept for the way back."""
+        if self.objective is not None:
+            self.objective.forget_inputs()
+        if self.model.cache:
+            self.model.forget_caches()
+        for layer in self._of_user():
+            layer.forget_caches()
+
+    def release(self) -> None:
+        """Give back the memory of steps."""
+        if self.objective is not None:
+            self.objective.release()
+        self.forget_batch()
+
+    def take(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
+        """Take one step; return what a `train_step` of the user's says, or None.
+
+        Raises:
+            FloatingPointError: If the loss or the gradient is not finite; no weight has changed.
+            TypeError: If a user's `train_step` returns anything but numbers by name.
+        """
+        if not self.model.trains_own:
+            self.model.compiled_metrics.loss.add(self.descend_on(x, y, weight), rows_of(x))
+            return None
+        with self._step_of_user(x, y) as step:
+            logs = self.model.train_step(self._handed(x, y, weight))
+        logs = self._checked_logs("train_step", logs)
+        return {**logs, "loss": math.nan} if step.refused else logs
+
+    def descend_on(self, x: Array, y: Array, weight: Array | None) -> float:
+        """Go forward, back and down: one batch. Return its loss before the update."""
+        objective = self.objective
+        assert objective is not None  # prepare came first
+        within = self.own is not None  # a user's train_step has called this one
+        if not within:
+            self.model.lock.acquire_write()
+        try:
+            if self.laid_out != structure_version():  # a callback may have frozen a layer
+                objective.keep_up(x, y)
+                self.lay_out()
+            kept = [(variable, variable.numpy()) for variable in self._unguarded]
+            output = objective.forward(x, training=True)
+            value, gradient = self._value_and_gradient(objective, x, y, output, weight, True)
+            objective.backward(gradient)
+            value += objective.regularize()
+            if not (math.isfinite(value) and self.vector.has_finite_gradients()):  # type: ignore[union-attr]
+                for variable, before in kept:
+                    variable.value[...] = before
+                if self.model.fit_loop is not None and self.model.fit_loop.ends_on_nan:
+                    return math.nan if math.isfinite(value) else value
+                raise FloatingPointError(diagnosis(self.model, value, x, y))
+            if within:
+                self.own.penalized = True  # type: ignore[union-attr]
+            self.update()
+        finally:
+            if not within:
+                self.model.lock.release_write()
+        return value
+
+    def _value_and_gradient(
+        self, objective: Objective, x: Any, y: Any, output: Any, weight: Any, training: bool
+    ) -> tuple[float, Any]:
+        """Return the loss of a batch and its derivative, and take the batch into the metrics."""
+        metrics, masks = self.model.compiled_metrics, objective.masks(x, training)
+        value, gradient, values = objective.loss_and_gradient(y, output, weight, masks)
+        if isinstance(metrics, MetricsOfOutputs):
+            metrics.add_losses(values, rows_of(output))
+        if metrics.wanted:
+            metrics.update(y, objective.predictions(output), weight, masks)
+        return value, gradient
+
+    def update(self) -> None:
+        """Change the weights: the loss and the gradient of the step are finite."""
+        assert self.optimizer is not None
+        assert self.objective is not None
+        self.optimizer.update()
+        self.objective.constrain()
+        self._settle_step()
+
+    def evaluate(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
+        """Evaluate one batch; return what a `test_step` of the user's says, or None."""
+        if self.model.tests_own:
+            return self._checked_logs("test_step", self.model.test_step(self._handed(x, y, weight)))
+        self.model.compiled_metrics.loss.add(self.test(x, y, weight), rows_of(x))
+        return None
+
+    def test(self, x: Array, y: Array, weight: Array | None) -> float:
+        """Return the loss of one batch, penalties included."""
+        objective = self.objective
+        assert objective is not None  # prepare came first
+        objective.keep_up(x, y)
+        output = objective.forward(x, training=False)
+        value, _ = self._value_and_gradient(objective, x, y, output, weight, False)
+        return value + objective.penalty(x)
+
+    def _handed(self, x: Any, y: Any, weight: Any) -> tuple[Any, ...]:
+        """Return a batch as a user's step is handed it: as views that cannot be written to.
+
+        Several inputs and outputs come in the structures that the model has them in.
+        """
+        outputs = self.model._data.ends()[1]
+        x = self.model._data.packed(map_structure(_read_only, x))
+        if y is None:
+            return (x,)
+        y, weight = [map_structure(_read_only, part) for part in (y, weight)]
+        if outputs is not None:
+            y = pack_as(outputs, flatten(y))
+            weight = None if weight is None else pack_as(outputs, flatten(weight))
+        return pack_x_y_sample_weight(x, y, weight)
+
+    def flat(self, x: Any, y: Any, sample_weight: Any) -> Any:
+        """Return what a user's step was handed as the arrays, or flat lists, that they came of."""
+        inputs, outputs = self.model._data.ends()
+        x = x if inputs is None else _flat_or_single(x)
+        if outputs is None:
+            return x, y, sample_weight
+        weight = None if sample_weight is None else _flat_or_single(sample_weight)
+        return x, _flat_or_single(y), weight
+
+    def masked(self, x: Any, y_pred: Any, sample_weight: Any) -> Any:
+        """Return the weights of samples with what the masks of the outputs leave out as 0."""
+        objective = self.known_objective()
+        objective.settle()
+        if not self.model.built or x is None or not (masks := objective.masks(x, training=False)):
+            return sample_weight
+        x, outputs, weight = self.flat(x, y_pred, sample_weight)
+        return objective.masked(masks, weight, outputs)
+
+    @contextmanager
+    def _step_of_user(self, x: Array, y: Any) -> Iterator[_OwnStep]:
+        """Within it, a user's code takes one step: all of it, or none."""
+        if self.laid_out != structure_version():
+            self.lay_out()
+        self.own = step = _OwnStep(x, y)
+        kept = [(variable, variable.numpy()) for variable in self._unguarded]
+        assert self.optimizer is not None  # prepare came first
+        count = self.optimizer._batches
+        self.model.lock.acquire_write()
+        try:
+            yield step
+            if self.optimizer._batches != count and not step.refused:
+                self._end_step_of_user(step)
+        except BaseException:
+            step.refused = True
+            raise
+        finally:
+            self.own = None
+            if step.refused:
+                for variable, value in kept:
+                    variable.value[...] = value
+            self.model.lock.release_write()
+
+    def _end_step_of_user(self, step: _OwnStep) -> None:
+        """Let the layers settle, also where the optimizer was called directly.
+
+        Raises:
+            RuntimeError: If the optimizer's step lacked the gradients of the penalties on weights.
+        """
+        penalties = [variable.regularizer for variable in self.model.learning_variables()]
+        if not step.penalized and any(one is not None for one in penalties):
+            raise RuntimeError(
+                f"train_step of model {self.model.name!r} lets the optimizer step along gradients "
+                "that lack those of the penalties on weights. Call update_weights(), which adds "
+                "them, instead of optimizer.apply(...)."
+            )
+        self._settle_step()
+
+    def _settle_step(self) -> None:
+        """Let the layers write down what the step has gathered, such as moving averages."""
+        assert self.objective is not None
+        if self.own is None or not self.model.cache:
+            self.objective.settle_step()
+        else:  # a user's train_step has run the model by hand
+            self.model.cache[0].settle()
+
+    def refuse(self, value: float) -> None:
+        """Raise for a step of a user's that is not finite, or note it where a callback ends it."""
+        if (
+            self.model.fit_loop is not None
+            and self.model.fit_loop.ends_on_nan
+            and self.own is not None
+        ):
+            self.own.refused = True
+            return
+        if self.own is None:
+            raise FloatingPointError("The gradient is not finite. No weight has changed.")
+        raise FloatingPointError(diagnosis(self.model, value, self.own.x, self.own.y))
+
+    def _checked_logs(self, method: str, logs: Any) -> dict[str, Any]:
+        """Return what a user's step returned.
+
+        Raises:
+            TypeError: If it is anything but numbers by name.
+        """
+        what = f"{method} of model {self.model.name!r} must return a dict of numbers by name"
+        if not isinstance(logs, Mapping) or not all(isinstance(name, str) for name in logs):
+            raise TypeError(f"{what}. Received: {type(logs).__name__}")
+        checked = {}
+        for name, value in logs.items():
+            array = np.asarray(value)
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"{what}. Received: {name}={value!r}")
+            checked[name] = array.item() if array.ndim == 0 else np.array(array)
+        return checked
+
+
+class _OwnStep:
+    """A step that a user's `train_step` takes: its batch, and whether it was refused."""
+
+    def __init__(self, x: Array, y: Any) -> None:
+        self.x, self.y = x, y
+        self.loss = 0.0  # what compute_loss returned
+        self.penalized = False  # whether the penalties' gradients were added
+        self.refused = False
+
+
+def _read_only(array: Array | None) -> Array | None:
+    return None if array is None else read_only(array)
+
+
+def _flat_or_single(structure: Any) -> Any:
+    """Return the arrays of a structure in a list, the only one by itself."""
+    arrays = flatten(structure)
+    return arrays if len(arrays) > 1 else arrays[0]
