@@ -431,7 +431,7 @@ class _MLP(Network):
         if not (incremental and self.model_.compiled):
             loss, weight = self._loss_of(self._losses())
             self.model_.compile(self._new_optimizer(), loss=loss, loss_weights=weight)
-        self.model_.lay_out()
+        self.model_._step.lay_out()
         self._show_weights()  # from here on they follow the training
         try:
             if stochastic:
@@ -578,7 +578,7 @@ class _MLP(Network):
         model, dense = self.model_, X.toarray() if issparse(X) else X
         targets = self._targets(y, X.dtype)
         self._scale_penalty(len(dense) if weight is None else weight.sum())
-        vector = model._vector
+        vector = model._step.vector
 
         def loss_and_gradient(weights: Array) -> tuple[float, Array]:
             vector.values[...] = weights
