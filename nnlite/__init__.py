@@ -87,7 +87,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Whoever does not check a derivative, open a step or draw does not pay in import time.
-    if name in ("gradcheck", "visualize"):
+    if name in ("gradcheck", "sklearn", "visualize", "wrappers"):
         return import_module(f"nnlite.{name}")
     if name == "trace":
         from nnlite.tracing import trace

@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import nnlite
 from nnlite import Input, Sequential, set_random_seed
 from nnlite.layers import Dense
 from nnlite.losses import BinaryCrossEntropy, CategoricalCrossEntropy
@@ -25,6 +26,11 @@ def network(X, y, units=8, last="softmax", loss="categorical_crossentropy", outp
     model = Sequential([Dense(units, "relu"), Dense(outputs or y.shape[1], last)])
     model.compile(Adam(0.05), loss)
     return model
+
+
+def test_the_optional_modules_are_attributes_of_the_package():
+    assert nnlite.wrappers.SKLearnClassifier is SKLearnClassifier
+    assert nnlite.sklearn.MLPClassifier.__module__ == "nnlite.sklearn.mlp"
 
 
 def test_a_clone_keeps_what_fit_is_given():
