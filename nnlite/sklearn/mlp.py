@@ -138,7 +138,7 @@ class _Progress(Callback):
 
     Args:
         estimator: Whose fit it is.
-        batches: The batches that it trains on.
+        samples: How many samples an epoch has.
         held: X, y and weights to score on, with ``early_stopping``; y as labels.
         context: Of scikit-learn's callbacks.
         data: X, y and metadata, as those are told.
@@ -428,6 +428,11 @@ class _MLP(Network):
             self.model_ = self._make_model(X.shape[1], X.dtype.name)
         if not fresh:
             self._take_weights()
+        scores = getattr(self, "validation_scores_", "no records yet")
+        if stochastic and (
+            fresh or isinstance(scores, str) or (scores is None) == self.early_stopping
+        ):
+            self._begin_records()
         if not (incremental and self.model_.compiled):
             loss, weight = self._loss_of(self._losses())
             self.model_.compile(self._new_optimizer(), loss=loss, loss_weights=weight)
@@ -462,11 +467,13 @@ class _MLP(Network):
             self._draw_weights()
         self.n_layers_ = len(self._dense()) + 1
         self._no_improvement_count = 0
-        if self.solver != "lbfgs":
-            self.loss_curve_: list[float] = []
-            self.best_loss_ = None if self.early_stopping else math.inf
-            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-            self.best_validation_score_ = -math.inf if self.early_stopping else None
+
+    def _begin_records(self) -> None:
+        """Set the attributes that the steps of "sgd" and "adam" are recorded in."""
+        self.loss_curve_: list[float] = []
+        self.best_loss_ = None if self.early_stopping else math.inf
+        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+        self.best_validation_score_ = -math.inf if self.early_stopping else None
 
     def _new_optimizer(self) -> Any:
         """Return the optimizer of a fit, with no steps behind it."""

@@ -208,6 +208,15 @@ def test_an_interrupted_fit_keeps_what_it_has():
         assert classifier(callbacks=Interrupt()).fit(X, Y).n_iter_ == 3
 
 
+def test_a_fit_can_go_on_with_another_solver_and_with_early_stopping():
+    estimator = classifier(solver="lbfgs", warm_start=True, max_iter=5).fit(X, Y)
+    before = estimator.coefs_[0].copy()
+    estimator.set_params(solver="adam").partial_fit(X, Y)
+    assert (len(estimator.loss_curve_), np.array_equal(estimator.coefs_[0], before)) == (1, False)
+    estimator.set_params(early_stopping=True).fit(X, Y)
+    assert len(estimator.validation_scores_) == estimator.n_iter_ > 0
+
+
 def test_lbfgs_prints_each_iteration(capsys):
     classifier(solver="lbfgs", max_iter=3, verbose=True).fit(X, Y)
     assert capsys.readouterr().out.count("Loss = ") == 3
