@@ -29,6 +29,7 @@ TESTS = {
         "callbacks/test_callbacks_of_users.py callbacks/test_callbacks_rates.py"
     ),
     "layers": (
+        "layers/test_layers_attention.py "
         "layers/test_normalization.py layers/test_layers_normalization.py "
         "layers/test_layers_prelu.py layers/test_layers_regularization.py "
         "layers/test_layers_reshaping.py layers/test_layers_scaling.py "
@@ -91,6 +92,18 @@ TESTS = {
 }
 TESTS |= dict.fromkeys(
     ["layers/core/embedding.py", "layers/core/masking.py"], "layers/test_layers_embedding.py"
+)
+TESTS |= dict.fromkeys(
+    [
+        "backend/convolution.py",
+        "layers/convolution/base.py",
+        "layers/convolution/conv.py",
+        "layers/pooling/global_pooling.py",
+        "layers/pooling/pooling.py",
+        "layers/reshaping/margins.py",
+        "layers/reshaping/up_sampling.py",
+    ],
+    "layers/test_layers_images.py",
 )
 TESTS |= {
     f"layers/merging/{name}.py": "layers/test_layers_merging.py"
