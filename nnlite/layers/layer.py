@@ -185,6 +185,9 @@ class Layer(Configurable):
     forward_names: ClassVar[tuple[str, ...]] = ()
     backward_names: ClassVar[tuple[str, ...]] = ()
 
+    #: To how many of the outputs, from the first, the mask of the input belongs; None for all.
+    mask_outputs: int | None = None
+
     #: Whether `forward_into` or `backward_into` names ``mask``, the masks of the input.
     takes_mask: ClassVar[bool] = False
 
@@ -807,7 +810,9 @@ class Layer(Configurable):
             TypeError: If ``x`` is not numeric, or there is a mask.
             ValueError: If its shape does not fit the layer.
         """
-        if mask is not None and (any_symbolic(x) or not self.takes_mask):
+        if mask is not None and (
+            any_symbolic(x) or not any(stage.takes_mask for stage in self.stages(False))
+        ):
             raise TypeError(
                 f"Layer {self.name!r} takes no mask. In a model, masks go along by themselves."
             )
