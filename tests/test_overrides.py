@@ -51,7 +51,7 @@ BY_HAND = {
         "output_names",
         "input_dtypes",
     ),
-    *("save", "save_weights", "summary", "reset_metrics", "compile_from_config"),
+    *("reset_states", "save", "save_weights", "summary", "reset_metrics", "compile_from_config"),
 }
 
 # What nnlite calls only of a class that needs it: where the class itself is not asked, neither is
@@ -59,6 +59,7 @@ BY_HAND = {
 WHERE_NEEDED = {
     *("add_weight", "get_build_config", "build_from_config"),
     *("weight_shape", "default_name", "finalize_state", "reset_state", "update_state"),
+    "state_size",
 }
 
 
@@ -230,20 +231,25 @@ def assert_equal(numbers, expected):
 MADE = {
     "ActivityRegularization": lambda cls: cls(l2=0.1),
     "Activation": lambda cls: cls("tanh"),
+    "Bidirectional": lambda cls: cls(layers.GRU(2, return_sequences=True)),
     "AlphaDropout": lambda cls: cls(0.3, seed=1),
     "Dense": lambda cls: cls(4),
     "Dropout": lambda cls: cls(0.3, seed=1),
     "GaussianDropout": lambda cls: cls(0.3, seed=1),
     "GaussianNoise": lambda cls: cls(0.3, seed=1),
+    "LSTM": lambda cls: cls(2),
     "Normalization": lambda cls: cls(mean=0.5, variance=2.0),
     "Permute": lambda cls: cls((1,)),
+    "RNN": lambda cls: cls([layers.LSTMCell(3), layers.GRUCell(2)], return_sequences=True),
     "RepeatVector": lambda cls: cls(3),
     "Rescaling": lambda cls: cls(0.5),
     "Reshape": lambda cls: cls((2, 2)),
     "Threshold": lambda cls: cls(0.1, 0.0),
+    "TimeDistributed": lambda cls: cls(layers.Dense(2)),
     **{f"SpatialDropout{n}D": lambda cls, n=n: cls(0.3, seed=1) for n in (1, 2, 3)},
 }
 SHAPES = {
+    **dict.fromkeys(("Bidirectional", "LSTM", "RNN", "TimeDistributed"), (2, 2)),
     "SpatialDropout1D": (2, 2),
     "SpatialDropout2D": (2, 1, 2),
     "SpatialDropout3D": (1, 2, 1, 2),
@@ -251,8 +257,9 @@ SHAPES = {
 LAYERS = [
     cls
     for cls in public_classes(layers, layers.Layer)
-    if cls.__name__ not in ("InputLayer", "ActivationLayer")
-    and not (cls.takes_several or cls.takes_integers)  # they stand in no chain of floats
+    if cls.__name__ not in ("InputLayer", "ActivationLayer", "StackedRNNCells")
+    and not cls.__name__.endswith("Cell")  # cells stand in recurrent layers
+    and (cls.__name__ in MADE or not (cls.takes_several or cls.takes_integers))
 ]
 
 

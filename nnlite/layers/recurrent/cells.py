@@ -33,26 +33,8 @@ Row = tuple[int, bool, bool]
 class RecurrentCell(Layer):
     """A cell whose states have ``units`` entries each; the first of them is its output.
 
-    Args:
-        units: The number of outputs.
-        activation: The activation of what is remembered, as a name or a layer.
-        use_bias: Whether there is a b.
-        kernel_initializer: How W, of shape (inputs, gates units), begins.
-        recurrent_initializer: How U, of shape (units, gates units), begins.
-        bias_initializer: How b begins.
-        kernel_regularizer: A penalty on W that is added to the loss.
-        recurrent_regularizer: A penalty on U.
-        bias_regularizer: A penalty on b.
-        kernel_constraint: A projection of W after each update.
-        recurrent_constraint: A projection of U after each update.
-        bias_constraint: A projection of b after each update.
-        dropout: The part of the inputs that is dropped in training, the same in all steps.
-        recurrent_dropout: The part of the state that is.
-        seed: Makes the draws repeat.
-        **kwargs: As for `Layer`; also ``implementation``, which changes no result.
+    `SimpleRNNCell` tells the arguments.
     """
-
-    fixed_config: ClassVar[Mapping[str, Any]] = {}
 
     #: The number of blocks of columns in the kernels, of states, and of arrays that `step` keeps.
     gates: ClassVar[int] = 1
@@ -248,39 +230,25 @@ class RecurrentCell(Layer):
 
     # ---- a step ---------------------------------------------------------------------------
 
-    def step(
-        self, z: Array, a: Array, h: Array, c: Array, new_h: Array, new_c: Array, dropped_h: Array
-    ) -> None:
+    def step(self, *arrays: Array) -> None:
         """Write the states after a step.
 
         Args:
-            z: M (x_t, 1, h); may be written over.
-            a: What is kept for the way back, of so many blocks as ``kept`` says.
-            h: The output of the step before.
-            c: The second state, of a cell that has one.
-            new_h: Where the output goes.
-            new_c: Where the second state goes.
-            dropped_h: h as M was multiplied by, which dropout may have changed.
+            *arrays: ``z``, which is M (x_t, 1, h) and may be written over; ``a``, where to keep so
+                many blocks for the way back as ``kept`` says; ``h`` and ``c``, the states before;
+                ``new_h`` and ``new_c``, where those after go, ``c`` being of no rows in a cell
+                that has one state; and ``dropped_h``, h as M was multiplied by.
         """
         raise NotImplementedError
 
-    def step_back(
-        self,
-        dh: Array,
-        dc: Array,
-        z: Array,
-        a: Array,
-        h: Array,
-        c: Array,
-        new_h: Array,
-        new_c: Array,
-        dropped_h: Array,
-        work: Array,
-    ) -> Array | None:
+    def step_back(self, *arrays: Array) -> Array | None:
         """Go back over `step`: write dJ/dz over ``z``, and over ``dh`` and ``dc`` those of h and c.
 
         The part of dJ/dh that comes by M is not in ``dh``. A further part that comes by
-        ``dropped_h`` is returned, if there is one. ``work`` is memory as large as ``a``.
+        ``dropped_h`` is returned, if there is one.
+
+        Args:
+            *arrays: ``dh`` and ``dc``, those of `step`, and memory as large as ``a``.
         """
         raise NotImplementedError
 
@@ -334,26 +302,14 @@ class SimpleRNNCell(RecurrentCell):
 
     kept = 0
 
-    def step(
-        self, z: Array, a: Array, h: Array, c: Array, new_h: Array, new_c: Array, dropped_h: Array
-    ) -> None:
+    def step(self, *arrays: Array) -> None:
         """Write g(z)."""
+        z, _, _, _, new_h, _, _ = arrays
         self._apply(self.activation, z, new_h)
 
-    def step_back(
-        self,
-        dh: Array,
-        dc: Array,
-        z: Array,
-        a: Array,
-        h: Array,
-        c: Array,
-        new_h: Array,
-        new_c: Array,
-        dropped_h: Array,
-        work: Array,
-    ) -> None:
+    def step_back(self, *arrays: Array) -> None:
         """Write dJ/dz = dJ/dh_t g'(z)."""
+        dh, _, z, _, _, _, new_h, *_ = arrays
         self._chain(self.activation, dh, z, new_h, z)
         dh.fill(0)
 
@@ -425,11 +381,12 @@ class LSTMCell(_GatedCell):
         units: The number of outputs.
         activation: g, as a name or a layer.
         recurrent_activation: s, likewise.
-        use_bias: Whether there is a b.
-        kernel_initializer: How W, of shape (inputs, 4 units), begins.
-        recurrent_initializer: How U, of shape (units, 4 units), begins.
-        bias_initializer: How b, of shape (4 units,), begins.
+        use_bias: As for `SimpleRNNCell`, as the initializers; W, U and b have 4 units columns.
+        kernel_initializer: See there.
+        recurrent_initializer: See there.
+        bias_initializer: See there.
         unit_forget_bias: Whether b begins with 1 for the gate f.
+        *args: The arguments that follow in `SimpleRNNCell`, in that order.
         **kwargs: As for `SimpleRNNCell`.
 
     >>> cell = LSTMCell(2)
@@ -475,10 +432,9 @@ class LSTMCell(_GatedCell):
             bias[self.units : 2 * self.units] = 1
         return bias
 
-    def step(
-        self, z: Array, a: Array, h: Array, c: Array, new_h: Array, new_c: Array, dropped_h: Array
-    ) -> None:
+    def step(self, *arrays: Array) -> None:
         """Write c_t = f c_{t-1} + i g and h_t = o g(c_t)."""
+        z, a, _, c, new_h, new_c, _ = arrays
         u = self.units
         self._apply_gates(z[: 3 * u], a[: 3 * u])
         self._apply(self.activation, z[3 * u :], a[3 * u : 4 * u])
@@ -489,20 +445,9 @@ class LSTMCell(_GatedCell):
         self._apply(self.activation, new_c, tanh_c)
         np.multiply(o, tanh_c, out=new_h)
 
-    def step_back(
-        self,
-        dh: Array,
-        dc: Array,
-        z: Array,
-        a: Array,
-        h: Array,
-        c: Array,
-        new_h: Array,
-        new_c: Array,
-        dropped_h: Array,
-        work: Array,
-    ) -> None:
+    def step_back(self, *arrays: Array) -> None:
         """Write dJ/dz, and dJ/dc_{t-1} = (dJ/dc_t + dJ/dh_t o g'(c_t)) f."""
+        dh, dc, z, a, _, c, _, new_c, _, work = arrays
         u = self.units
         i, f, o, g, tanh_c = a.reshape(5, u, -1)
         di, df, do, dg, through_c = work.reshape(5, u, -1)
@@ -534,10 +479,8 @@ class GRUCell(_GatedCell):
         units: The number of outputs.
         activation: g, as a name or a layer.
         recurrent_activation: s, likewise.
-        use_bias: Whether there is a b.
-        kernel_initializer: How W, of shape (inputs, 3 units), begins.
-        recurrent_initializer: How U, of shape (units, 3 units), begins.
-        bias_initializer: How b begins, of shape (2, 3 units): that of x_t W and that of h U; with
+        *args: The arguments from ``use_bias`` on, as for `SimpleRNNCell`. W, U and b have 3 units
+            columns; b is of shape (2, 3 units), for x_t W and for h U, or with
             ``reset_after=False`` of shape (3 units,).
         reset_after: Whether r multiplies h U, and not h.
         **kwargs: As for `SimpleRNNCell`.
@@ -574,10 +517,9 @@ class GRUCell(_GatedCell):
     def _candidate_kernel(self) -> slice:
         return slice(2 * self.units, 3 * self.units)
 
-    def step(
-        self, z: Array, a: Array, h: Array, c: Array, new_h: Array, new_c: Array, dropped_h: Array
-    ) -> None:
+    def step(self, *arrays: Array) -> None:
         """Write h_t = n + z (h_{t-1} - n)."""
+        z, a, h, _, new_h, _, dropped_h = arrays
         u = self.units
         self._apply_gates(z[: 2 * u], a[: 2 * u])
         update, reset, n, product = a.reshape(4, u, -1)
@@ -592,20 +534,9 @@ class GRUCell(_GatedCell):
         new_h *= update
         new_h += n
 
-    def step_back(
-        self,
-        dh: Array,
-        dc: Array,
-        z: Array,
-        a: Array,
-        h: Array,
-        c: Array,
-        new_h: Array,
-        new_c: Array,
-        dropped_h: Array,
-        work: Array,
-    ) -> Array | None:
+    def step_back(self, *arrays: Array) -> Array | None:
         """Write dJ/dz, and dJ/dh_t z as the part of dJ/dh_{t-1} that passes the unit by."""
+        dh, _, z, a, h, _, _, _, dropped_h, work = arrays
         u = self.units
         update, reset, n, _ = a.reshape(4, u, -1)
         dupdate, dreset, dn, rest = work.reshape(4, u, -1)
@@ -694,5 +625,5 @@ def check_cell(cell: Any) -> Any:
         return cell
     raise ValueError(
         "cell must be a SimpleRNNCell, an LSTMCell, a GRUCell or a list of them: a cell of your "
-        f"own has no way back here. Received: {cell!r} (of type {type(cell).__name__})"
+        f"own has no derivative here. Received: {cell!r} (of type {type(cell).__name__})"
     )

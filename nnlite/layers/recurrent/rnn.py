@@ -71,6 +71,11 @@ class RNN(Layer):
         zero_output_for_mask: bool = False,
         **kwargs: Any,
     ) -> None:
+        if kwargs.pop("time_major", False):  # files of Keras 2 have it
+            raise ValueError(
+                f"{type(self).__name__} takes sequences of shape (batch, steps, features). "
+                "Received: time_major=True"
+            )
         super().__init__(**kwargs)
         if isinstance(cell, (list, tuple)):
             cell = StackedRNNCells(cell, dtype=self.dtype)
@@ -85,7 +90,7 @@ class RNN(Layer):
         self.states: list[Array] | None = None
         self._runs = {training: _Run(self, training) for training in (False, True)}
 
-    def cells(self) -> list[RecurrentCell]:
+    def _cells(self) -> list[RecurrentCell]:
         """Return the cells, in the order in which each takes the output of the one before."""
         return self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
 
@@ -108,7 +113,9 @@ class RNN(Layer):
 
     def takes(self, input_shape: Shapes) -> bool:
         """Return whether there are steps of so many features as the cell is built for."""
-        shape = flatten(input_shape, (list,))[0] if isinstance(input_shape, list) else input_shape
+        if not self.built:
+            return True  # `build` refuses what does not fit
+        shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         return len(shape) == 3 and self.cell.takes((shape[0], shape[2]))
 
     def compute_output_shape(self, input_shape: Shapes) -> Shapes:
@@ -123,7 +130,7 @@ class RNN(Layer):
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """Return the mask of the input for a sequence, else None; with states a list."""
         mask = flatten(previous_mask)[0] if self.return_sequences and previous_mask else None
-        return [mask, *[None] * len(self.state_size)] if self.return_state else mask
+        return [mask, *[None] * len(flatten(self.state_size))] if self.return_state else mask
 
     def stages(self, training: bool) -> Sequence[Layer]:
         """Return what runs the cells."""
@@ -135,7 +142,7 @@ class RNN(Layer):
 
     reset_states = reset_state
 
-    def kept_states(self, batch: int) -> list[Array]:
+    def _kept_states(self, batch: int) -> list[Array]:
         """Return the states that the last batch has left; an empty list for 0.
 
         Raises:
@@ -167,7 +174,7 @@ class RNN(Layer):
         Raises:
             ValueError: If the number of states is another, or a shape does not fit.
         """
-        x, states = states_beside(self, x, initial_state, len(flatten(self.state_size)))
+        x, states = states_beside(self, x, initial_state, flatten(self.state_size))
         if states and any_symbolic([x, *states]):
             return self.on_tensors((x, *states), training)
         return super().__call__([x, *states] if states else x, training, mask)
@@ -178,21 +185,28 @@ class RNN(Layer):
         return {**super().__getstate__(), "states": None}
 
 
-def states_beside(layer: Layer, x: Any, initial_state: Any, count: int) -> tuple[Any, list[Any]]:
+def states_beside(
+    layer: Layer, x: Any, initial_state: Any, sizes: Sequence[int]
+) -> tuple[Any, list[Any]]:
     """Return sequences and the states that a call begins with, which may stand beside them.
 
     Raises:
-        ValueError: If the states are not ``count``.
+        ValueError: If the states are not as many as ``sizes``, or of other shapes.
     """
     states = [] if initial_state is None else flatten(initial_state)
     if isinstance(x, (list, tuple)) and not states:
         parts = [part for part in x if part is not None]
         if all(hasattr(part, "shape") for part in parts):
             x, *states = parts
-    if states and len(states) != count:
+    wanted = [(*np.shape(x)[:1], size) for size in sizes]
+    shapes = [np.shape(state) for state in states]
+    if states and not (
+        [shape[1:] for shape in shapes] == [shape[1:] for shape in wanted]
+        and len({shape[0] for shape in (*shapes, *wanted)} - {None}) <= 1
+    ):
         raise ValueError(
-            f"initial_state of layer {layer.name!r} has {count} parts, each of shape (batch, "
-            f"units). Received: {len(states)}"
+            f"initial_state of layer {layer.name!r} must have the shapes {wanted}. "
+            f"Received: {shapes}"
         )
     return x, states
 
@@ -265,7 +279,7 @@ class _Run(Layer):
         """Return the shapes of each cell's `_Steps`."""
         batch, steps, features = shape[0] if isinstance(shape, list) else shape
         found = []
-        for cell in self._owner.cells():
+        for cell in self._owner._cells():
             u, rows = cell.units, len(cell.rows) * cell.units
             columns = features + 1 + u
             drops = self._training and (cell.dropout or cell.recurrent_dropout)
@@ -287,7 +301,7 @@ class _Run(Layer):
     def _steps(self, work: Array, shape: Any) -> list[_Steps]:
         """Return the arrays of each cell, which stand in ``work`` one after the other."""
         cells, at = [], 0
-        for cell, shapes in zip(self._owner.cells(), self._shapes(shape), strict=True):
+        for cell, shapes in zip(self._owner._cells(), self._shapes(shape), strict=True):
             arrays = []
             for one in shapes:
                 size = math.prod(one)
@@ -307,16 +321,16 @@ class _Run(Layer):
         x, *states = x if isinstance(x, list) else [x]
         off = self._left_out(mask)
         if owner.stateful and not states:
-            states = owner.kept_states(len(x))
+            states = owner._kept_states(len(x))
         below = self._in_order(x).transpose(1, 2, 0)
         runs = self._steps(work, x.shape)
-        for cell, run in zip(owner.cells(), runs, strict=True):
+        for cell, run in zip(owner._cells(), runs, strict=True):
             own, states = states[: cell.states], states[cell.states :]
             self._run(cell, run, below, own, off)
             below = run.h[1:]
         outputs = y if isinstance(y, list) else [y]
         self._put_out(runs[-1].h, outputs[0], off)
-        for into, state in zip(outputs[1:], _last_states(runs, owner.cells()), strict=False):
+        for into, state in zip(outputs[1:], _last_states(runs, owner._cells()), strict=False):
             into[...] = state.T
         if owner.stateful and not self._training:
             self._keep_states(runs)
@@ -368,7 +382,7 @@ class _Run(Layer):
         x, *given = x if isinstance(x, list) else [x]
         dx, *dstates = dx if isinstance(dx, list) else [dx, *[None] * len(given)]
         dy, *last = dy if isinstance(dy, list) else [dy]
-        runs, cells = self._steps(work, x.shape), owner.cells()
+        runs, cells = self._steps(work, x.shape), owner._cells()
         d: Any = [*[0] * (x.shape[1] - 1), dy.T]  # that of the outputs but the last
         if owner.return_sequences:
             d = dy.transpose(1, 2, 0)
@@ -452,7 +466,7 @@ class _Run(Layer):
             self._keep_states(self._steps(arrays["work"], np.shape(x[0] if type(x) is list else x)))
 
     def _keep_states(self, runs: Sequence[_Steps]) -> None:
-        states = _last_states(runs, self._owner.cells())
+        states = _last_states(runs, self._owner._cells())
         self._owner.states = [np.array(state.T) for state in states]
 
 
@@ -484,8 +498,9 @@ class _OneCell(RNN):
 
     def _begin(self, arguments: dict[str, Any], kwargs: dict[str, Any]) -> None:
         """Make the cell, and the layer, of the constructor's arguments."""
-        for without_effect in ("implementation", "use_cudnn"):
-            kwargs.pop(without_effect, None)
+        kwargs.pop("implementation", None)
+        if self.cell_class is not SimpleRNNCell:
+            kwargs.pop("use_cudnn", None)
         cell = self.cell_class(
             **{name: arguments[name] for name in self._of_the_cell()}, dtype=kwargs.get("dtype")
         )
@@ -513,31 +528,10 @@ def _of_cell(name: str) -> property:
 
 @registry.register()
 class SimpleRNN(_OneCell):
-    """A fully connected recurrent layer: h_t = g(x_t W + h_{t-1} U + b); see `SimpleRNNCell`.
+    """A fully connected recurrent layer: h_t = g(x_t W + h_{t-1} U + b).
 
-    Args:
-        units: The number of outputs.
-        activation: g, as a name or a layer.
-        use_bias: As for `SimpleRNNCell`, as all up to ``bias_regularizer``.
-        kernel_initializer: See there.
-        recurrent_initializer: See there.
-        bias_initializer: See there.
-        kernel_regularizer: See there.
-        recurrent_regularizer: See there.
-        bias_regularizer: See there.
-        activity_regularizer: A penalty on the output, averaged over the batch.
-        kernel_constraint: As for `SimpleRNNCell`, as all up to ``recurrent_dropout``.
-        recurrent_constraint: See there.
-        bias_constraint: See there.
-        dropout: See there.
-        recurrent_dropout: See there.
-        return_sequences: As for `RNN`, as all up to ``unroll``.
-        return_state: See there.
-        go_backwards: See there.
-        stateful: See there.
-        unroll: See there.
-        seed: Makes the draws of dropout repeat.
-        **kwargs: As for `RNN`.
+    The arguments up to ``recurrent_dropout`` and ``seed`` are those of `SimpleRNNCell`, the others
+    those of `RNN`; ``activity_regularizer`` is a penalty on the output, averaged over the batch.
 
     >>> SimpleRNN(4)(np.ones((2, 5, 3))).shape
     (2, 4)
@@ -577,31 +571,9 @@ class SimpleRNN(_OneCell):
 class LSTM(_OneCell):
     """Long short-term memory; the formulas stand in `LSTMCell`.
 
-    Args:
-        units: The number of outputs.
-        activation: g, as a name or a layer.
-        recurrent_activation: That of the gates, likewise.
-        use_bias: As for `LSTMCell`, as all up to ``bias_regularizer``.
-        kernel_initializer: See there.
-        recurrent_initializer: See there.
-        bias_initializer: See there.
-        unit_forget_bias: See there.
-        kernel_regularizer: See there.
-        recurrent_regularizer: See there.
-        bias_regularizer: See there.
-        activity_regularizer: A penalty on the output, averaged over the batch.
-        kernel_constraint: As for `LSTMCell`, as all up to ``seed``.
-        recurrent_constraint: See there.
-        bias_constraint: See there.
-        dropout: See there.
-        recurrent_dropout: See there.
-        seed: See there.
-        return_sequences: As for `RNN`, as all that follow.
-        return_state: See there.
-        go_backwards: See there.
-        stateful: See there.
-        unroll: See there.
-        **kwargs: As for `RNN`; also ``use_cudnn``, which changes no result.
+    The arguments up to ``seed`` are those of `LSTMCell`, the others those of `RNN`;
+    ``activity_regularizer`` is a penalty on the output, averaged over the batch. ``use_cudnn`` and
+    ``implementation`` are accepted for Keras's sake; they change no result.
 
     >>> LSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
     (2, 5, 4)
@@ -643,31 +615,8 @@ class LSTM(_OneCell):
 class GRU(_OneCell):
     """Gated recurrent unit; the formulas stand in `GRUCell`.
 
-    Args:
-        units: The number of outputs.
-        activation: g, as a name or a layer.
-        recurrent_activation: That of the gates, likewise.
-        use_bias: As for `GRUCell`, as all up to ``bias_regularizer``.
-        kernel_initializer: See there.
-        recurrent_initializer: See there.
-        bias_initializer: See there.
-        kernel_regularizer: See there.
-        recurrent_regularizer: See there.
-        bias_regularizer: See there.
-        activity_regularizer: A penalty on the output, averaged over the batch.
-        kernel_constraint: As for `GRUCell`, as all up to ``seed``.
-        recurrent_constraint: See there.
-        bias_constraint: See there.
-        dropout: See there.
-        recurrent_dropout: See there.
-        seed: See there.
-        return_sequences: As for `RNN`, as all up to ``unroll``.
-        return_state: See there.
-        go_backwards: See there.
-        stateful: See there.
-        unroll: See there.
-        reset_after: As for `GRUCell`.
-        **kwargs: As for `RNN`; also ``use_cudnn``, which changes no result.
+    The arguments up to ``seed`` and ``reset_after`` are those of `GRUCell`, the others those of
+    `RNN`; ``activity_regularizer``, ``use_cudnn`` and ``implementation`` are as for `LSTM`.
 
     >>> GRU(4)(np.ones((2, 5, 3))).shape
     (2, 4)

@@ -209,7 +209,7 @@ class Bidirectional(_Wrapper):
         given = _recurrent("layer", layer)
         self.forward_layer = _copied(given, "forward_", given.go_backwards)
         if backward_layer is None:
-            self.backward_layer = _copied(given, "backward_", not given.go_backwards)
+            self.backward_layer = _copied(given, "backward_", True)
         else:
             self.backward_layer = _recurrent("backward_layer", backward_layer)
         for name, same in [("go_backwards", False), ("return_sequences", True)] + [
@@ -224,7 +224,7 @@ class Bidirectional(_Wrapper):
         self.return_sequences, self.return_state = given.return_sequences, given.return_state
         for one in self.sublayers():
             one.zero_output_for_mask = self.return_sequences
-        self._weights = weights
+        self._beginning = weights
         outputs = 2 if merge_mode is None else 1
         for run in self._runs.values():
             run.mask_outputs = outputs * self.return_sequences
@@ -243,10 +243,18 @@ class Bidirectional(_Wrapper):
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         for layer in self.sublayers():
             layer.ensure_built(shape)
-        if self._weights is not None:
-            half = len(self._weights) // 2
-            self.forward_layer.set_weights(self._weights[:half])
-            self.backward_layer.set_weights(self._weights[half:])
+
+    def ensure_built(self, input_shape: Shapes) -> None:
+        """Build the layers, and set the weights that were given; see `Layer.ensure_built`."""
+        super().ensure_built(input_shape)
+        if self._beginning is not None:
+            self.set_weights(self._beginning)
+            self._beginning = None
+
+    @classmethod
+    def _parameters(cls) -> dict[str, Any]:
+        """Return the constructor's arguments, without the weights, which no configuration holds."""
+        return {name: value for name, value in super()._parameters().items() if name != "weights"}
 
     def takes(self, input_shape: Shapes) -> bool:
         """Return whether the layers take such sequences."""
@@ -261,11 +269,15 @@ class Bidirectional(_Wrapper):
         outputs = [output] * (2 if self.merge_mode is None else 1) + states * 2
         return outputs if len(outputs) > 1 else output
 
+    def _sizes(self) -> list[int]:
+        """Return the sizes of the states of both layers."""
+        return 2 * flatten(self.forward_layer.state_size)
+
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """Return the mask of each output: that of the input for a sequence, else None."""
         mask = flatten(previous_mask)[0] if self.return_sequences and previous_mask else None
         masks = [mask] * (2 if self.merge_mode is None else 1)
-        masks += [None] * (2 * len(self.forward_layer.state_size) * self.return_state)
+        masks += [None] * (len(self._sizes()) * self.return_state)
         return masks if len(masks) > 1 else mask
 
     def __call__(
@@ -286,7 +298,7 @@ class Bidirectional(_Wrapper):
         Raises:
             ValueError: If the number of states is another, or a shape does not fit.
         """
-        x, states = states_beside(self, x, initial_state, 2 * len(self.forward_layer.state_size))
+        x, states = states_beside(self, x, initial_state, self._sizes())
         if states and any_symbolic([x, *states]):
             return self.on_tensors((x, *states), training)
         return super().__call__([x, *states] if states else x, training, mask)
