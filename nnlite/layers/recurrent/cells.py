@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.layers import activations
-from nnlite.layers.activations import ActivationLayer, Sigmoid, Tanh
+from nnlite.layers.activations import ActivationLayer, Identity, Sigmoid, Tanh
 from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.random import new_generator
 from nnlite.symbolic import any_symbolic
+from nnlite.utils.overrides import overridden
 from nnlite.utils.structures import flatten
 from nnlite.utils.validation import check_count, check_fraction
 
@@ -81,10 +82,12 @@ class RecurrentCell(Layer):
         self.seed = seed
         self.generator = new_generator(seed)
 
-    def _activation(self, name: str, value: Any) -> ActivationLayer:
+    def _activation(self, name: str, value: Any) -> Layer:
         layer = activations.get(value, self.dtype)
         shape = (None, self.units)
-        if not isinstance(layer, ActivationLayer) or layer.compute_output_shape(shape) != shape:
+        known = isinstance(layer, (ActivationLayer, Identity))
+        known = known and not overridden(type(layer), "forward", "backward")
+        if not known or layer.compute_output_shape(shape) != shape:
             raise ValueError(
                 f"{name} of a recurrent layer must be a function without weights that keeps the "
                 f"shape. Received: {name}={value!r}"
@@ -255,14 +258,20 @@ class RecurrentCell(Layer):
     def take_further_gradient(self, z: Array, a: Array) -> None:
         """Add to the weights' gradients what does not come by M, given the arrays of all steps."""
 
-    def _apply(self, function: ActivationLayer, z: Array, a: Array) -> None:
+    def _apply(self, function: Any, z: Array, a: Array) -> None:
         """Write an activation of blocks of ``z`` into ``a``, each by itself, features last."""
+        if isinstance(function, Identity):
+            np.copyto(a, z)
+            return
         for start in range(0, len(z), self.units):
             block = slice(start, start + self.units)
             function.forward_into(z[block].T, a[block].T)
 
-    def _chain(self, function: ActivationLayer, d: Array, z: Array, a: Array, out: Array) -> None:
+    def _chain(self, function: Any, d: Array, z: Array, a: Array, out: Array) -> None:
         """Write the way back over `_apply` into ``out``, which may be ``z``."""
+        if isinstance(function, Identity):
+            np.copyto(out, d)
+            return
         for start in range(0, len(z), self.units):
             block = slice(start, start + self.units)
             made = np.empty_like(z[block])

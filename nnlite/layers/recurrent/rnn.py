@@ -129,7 +129,7 @@ class RNN(Layer):
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """Return the mask of the input for a sequence, else None; with states a list."""
-        mask = flatten(previous_mask)[0] if self.return_sequences and previous_mask else None
+        mask = flatten(previous_mask)[0] if self.return_sequences else None
         return [mask, *[None] * len(flatten(self.state_size))] if self.return_state else mask
 
     def stages(self, training: bool) -> Sequence[Layer]:

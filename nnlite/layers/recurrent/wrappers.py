@@ -131,7 +131,9 @@ class TimeDistributed(_Wrapper):
 
     def takes(self, input_shape: Shape) -> bool:
         """Return whether the layer takes the steps."""
-        return len(input_shape) > 2 and self.layer.takes((input_shape[0], *input_shape[2:]))
+        return not self.built or (
+            len(input_shape) > 2 and self.layer.takes((input_shape[0], *input_shape[2:]))
+        )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, steps, ...) with what the layer makes of a step."""
@@ -275,7 +277,7 @@ class Bidirectional(_Wrapper):
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """Return the mask of each output: that of the input for a sequence, else None."""
-        mask = flatten(previous_mask)[0] if self.return_sequences and previous_mask else None
+        mask = flatten(previous_mask)[0] if self.return_sequences else None
         masks = [mask] * (2 if self.merge_mode is None else 1)
         masks += [None] * (len(self._sizes()) * self.return_state)
         return masks if len(masks) > 1 else mask
