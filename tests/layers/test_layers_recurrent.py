@@ -227,6 +227,11 @@ def test_a_batch_of_another_size_is_refused_and_changes_nothing():
     np.testing.assert_array_equal(layer.states[0], before)
     layer.reset_states()
     assert layer(X[:2]).shape == (2, 2)
+    both = Bidirectional(GRU(2, stateful=True))
+    first = both(X)
+    assert (both(X) != first).any()
+    both.reset_state()
+    np.testing.assert_array_equal(both(X), first)
 
 
 # ---- dropout ------------------------------------------------------------------------------------

@@ -258,6 +258,13 @@ class Bidirectional(_Wrapper):
         """Return the constructor's arguments, without the weights, which no configuration holds."""
         return {name: value for name, value in super()._parameters().items() if name != "weights"}
 
+    def reset_state(self) -> None:
+        """Make the states 0 that the next batch begins with; see `RNN`."""
+        for layer in self.sublayers():
+            layer.reset_state()
+
+    reset_states = reset_state
+
     def takes(self, input_shape: Shapes) -> bool:
         """Return whether the layers take such sequences."""
         return self.forward_layer.takes(input_shape)
