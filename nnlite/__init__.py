@@ -10,6 +10,7 @@
 (64, 1)
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nnlite import (
@@ -45,7 +46,8 @@ from nnlite.regularizers import Regularizer
 from nnlite.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from nnlite import gradcheck
+    from nnlite import gradcheck, visualize
+    from nnlite.tracing import trace
 
 __all__ = [
     "Initializer",
@@ -77,14 +79,18 @@ __all__ = [
     "regularizers",
     "saving",
     "set_random_seed",
+    "trace",
     "utils",
+    "visualize",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Whoever does not check a derivative does not pay for it in import time.
-    if name == "gradcheck":
-        import nnlite.gradcheck as checks
+    # Whoever does not check a derivative, open a step or draw does not pay in import time.
+    if name in ("gradcheck", "visualize"):
+        return import_module(f"nnlite.{name}")
+    if name == "trace":
+        from nnlite.tracing import trace
 
-        return checks
+        return trace
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -28,6 +28,7 @@ TESTS = {
         "callbacks/test_callbacks_of_users.py callbacks/test_callbacks_rates.py"
     ),
     "layers": (
+        "layers/test_layers_attention.py "
         "layers/test_normalization.py layers/test_layers_normalization.py "
         "layers/test_layers_prelu.py layers/test_layers_regularization.py "
         "layers/test_layers_reshaping.py layers/test_layers_scaling.py "
@@ -65,6 +66,10 @@ TESTS = {
     ),
     "training/heads.py": "training/test_heads.py",
     "data/arrays.py": "data/test_data_several.py",
+    "visualize": (
+        "visualize/test_film.py visualize/test_gradients.py visualize/test_plot_model.py"
+    ),
+    "utils/markup.py": "visualize/test_gradients.py visualize/test_plot_model.py",
     "utils/structures.py": "data/test_data_several.py",
     "training/compiled_loss.py": "saving/test_old_training.py",
     "execution": (
@@ -75,6 +80,7 @@ TESTS = {
     "training/objective.py": (
         "gradients/test_models.py layers/test_user_code.py execution/test_graph.py"
     ),
+    "tracing": "test_trace.py",
     "utils/overrides.py": "layers/test_user_code.py",
     "utils/user_code.py": "layers/test_user_code.py",
     "layers/user_code.py": "layers/test_user_code.py",
@@ -85,6 +91,18 @@ TESTS = {
 }
 TESTS |= dict.fromkeys(
     ["layers/core/embedding.py", "layers/core/masking.py"], "layers/test_layers_embedding.py"
+)
+TESTS |= dict.fromkeys(
+    [
+        "backend/convolution.py",
+        "layers/convolution/base.py",
+        "layers/convolution/conv.py",
+        "layers/pooling/global_pooling.py",
+        "layers/pooling/pooling.py",
+        "layers/reshaping/margins.py",
+        "layers/reshaping/up_sampling.py",
+    ],
+    "layers/test_layers_images.py",
 )
 TESTS |= {
     f"layers/merging/{name}.py": "layers/test_layers_merging.py"

@@ -8,14 +8,18 @@ ROOT = Path(__file__).parent.parent / "nnlite"
 #: The rooms from top to bottom. A module imports from its own and from those below it only,
 #: inside functions and for annotations too.
 ROOMS = [
-    *("gradcheck", "models", "training", "saving", "callbacks", "execution", "metrics", "losses"),
+    *("tracing", "gradcheck", "visualize", "models", "training", "saving", "callbacks"),
+    *("execution", "metrics", "losses"),
     *("optimizers", "ops", "activations", "layers", "symbolic"),
     *("regularizers", "constraints", "initializers"),
     *("data", "backend", "random", "config", "serialization", "utils", "datasets", "version"),
 ]
 
 #: `nnlite.utils` has Keras's names for what lies higher. It passes them on when they are asked for.
-PASSED_ON = {("nnlite.utils", "nnlite.data.data_utils")}
+PASSED_ON = {
+    ("nnlite.utils", "nnlite.data.data_utils"),
+    ("nnlite.utils", "nnlite.visualize.plot_model"),
+}
 
 
 def modules():

@@ -12,32 +12,31 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from seed_numbers import (
+    ACTIVATION_BACKWARD,
+    COST,
+    FORWARD,
+    LINEAR_DA,
+    LINEAR_DB,
+    LINEAR_DW,
+    MODEL_DA0,
+    MODEL_DB1,
+    MODEL_DW1,
+    UPDATED_B1,
+    UPDATED_B2,
+    UPDATED_W1,
+    UPDATED_W2,
+    M,
+    R,
+    assert_prints,
+    dense,
+)
 
 from nnlite import Input, Sequential
 from nnlite.backend.variables import WeightVector
 from nnlite.layers import Dense, ReLU, Sigmoid
 from nnlite.losses import BinaryCrossEntropy
 from nnlite.optimizers import SGD
-
-M = 2  # samples in each of the seed's examples of backward propagation
-
-
-def R(seed):
-    """Return the old generator, which the seed's numbers come from."""
-    return np.random.RandomState(seed)
-
-
-def assert_prints(actual, expected):
-    """All eight decimals agree, shape and float64 too; -0. is 0."""
-    np.testing.assert_array_equal(np.round(actual, 8), np.array(expected, float), strict=True)
-
-
-def dense(W, b, activation=None):
-    """Return a layer that holds the seed's W and b."""
-    layer = Dense(len(W), activation, dtype="float64")
-    layer.ensure_built((None, W.shape[1]))
-    layer.set_weights([W.T, b.ravel()])
-    return layer
 
 
 def initialized(seed, inputs, *units):
@@ -99,15 +98,15 @@ def test_l_model_forward():
     X, W1, b1 = r.randn(4, 2), r.randn(3, 4), r.randn(3, 1)
     W2, b2 = r.randn(1, 3), r.randn(1, 1)
     model = Sequential([dense(W1, b1, "relu"), dense(W2, b2, "sigmoid")])
-    assert_prints(model.predict(X.T).T, [[0.17007265, 0.2524272]])
-    assert_prints(model(X.T, training=True).T, [[0.17007265, 0.2524272]])
+    assert_prints(model.predict(X.T).T, FORWARD)
+    assert_prints(model(X.T, training=True).T, FORWARD)
     caches = [layer.cache for layer in model.layers if layer.cache]
     assert len(caches) == 2
 
 
 def test_compute_cost():
     Y, AL = np.array([[1, 1, 1]]), np.array([[0.8, 0.9, 0.4]])
-    assert BinaryCrossEntropy()(Y.T, AL.T) == 0.41493159961539694
+    assert BinaryCrossEntropy()(Y.T, AL.T) == COST
 
 
 def test_linear_backward():
@@ -118,28 +117,15 @@ def test_linear_backward():
     dA_prev = layer.backward(dZ.T / M).T * M
     assert_prints(
         dA_prev,
-        [[0.51822968, -0.19517421], [-0.40506361, 0.15255393], [2.37496825, -0.89445391]],
+        LINEAR_DA,
     )
-    assert_prints(layer.kernel.gradient.T, [[-0.10076895, 1.40685096, 1.64992505]])
-    assert_prints(layer.bias.gradient, [0.50629448])
+    assert_prints(layer.kernel.gradient.T, LINEAR_DW)
+    assert_prints(layer.bias.gradient, LINEAR_DB)
 
 
 @pytest.mark.parametrize(
     ("activation", "dA_prev", "dW", "db"),
-    [
-        (
-            Sigmoid,
-            [[0.11017994, 0.01105339], [0.09466817, 0.00949723], [-0.05743092, -0.00576154]],
-            [[0.10266786, 0.09778551, -0.01968084]],
-            [-0.05729622],
-        ),
-        (
-            ReLU,
-            [[0.44090989, 0], [0.37883606, 0], [-0.2298228, 0]],
-            [[0.44513824, 0.37371418, -0.10478989]],
-            [-0.20837892],
-        ),
-    ],
+    ACTIVATION_BACKWARD,
 )
 def test_linear_activation_backward(activation, dA_prev, dW, db):
     r = R(2)
@@ -169,16 +155,10 @@ def test_l_model_backward():
         gradient = layer.backward(gradient)
     assert_prints(
         linear1.kernel.gradient.T,
-        [
-            [0.41010002, 0.07807203, 0.13798444, 0.10502167],
-            [0, 0, 0, 0],
-            [0.05283652, 0.01005865, 0.01777766, 0.0135308],
-        ],
+        MODEL_DW1,
     )
-    assert_prints(linear1.bias.gradient, [-0.22007063, 0, -0.02835349])
-    assert_prints(
-        gradient.T * M, [[0, 0.52257901], [0, -0.3269206], [0, -0.32070404], [0, -0.74079187]]
-    )
+    assert_prints(linear1.bias.gradient, MODEL_DB1)
+    assert_prints(gradient.T * M, MODEL_DA0)
 
 
 def test_update_parameters():
@@ -195,15 +175,11 @@ def test_update_parameters():
     kernel1, bias1, kernel2, bias2 = model.get_weights()
     assert_prints(
         kernel1.T,
-        [
-            [-0.59562069, -0.09991781, -2.14584584, 1.82662008],
-            [-1.76569676, -0.80627147, 0.51115557, -1.18258802],
-            [-1.0535704, -0.86128581, 0.68284052, 2.20374577],
-        ],
+        UPDATED_W1,
     )
-    assert_prints(bias1, [-0.04659241, -1.28888275, 0.53405496])
-    assert_prints(kernel2.T, [[-0.55569196, 0.0354055, 1.32964895]])
-    assert_prints(bias2, [-0.84610769])
+    assert_prints(bias1, UPDATED_B1)
+    assert_prints(kernel2.T, UPDATED_W2)
+    assert_prints(bias2, UPDATED_B2)
 
 
 # ---- the two cat models that the seed leads up to: docs/examples/cats.py ------------------------

@@ -1,4 +1,4 @@
-"""History: loss and metrics of every epoch, and their curves."""
+"""History: loss and metrics of every epoch, their curves and their table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
-        self._epochs: dict[str, list[int]] = {}  # of each name: validation may skip some
+        self._rows: list[int] = []  # the epoch of each row of values, those of earlier runs too
+        self._places: dict[str, list[int]] = {}  # each value's row: validation may skip some
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Count the epochs anew; as in Keras, the values of an earlier run stay."""
@@ -39,14 +40,28 @@ class History(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Append the epoch's values."""
         self.epoch.append(epoch)
+        self._rows.append(epoch)
         for name, value in (logs or {}).items():
             if isinstance(value, np.ndarray):  # perhaps a weight's, which training changes
                 value = value.copy()
             self.history.setdefault(name, []).append(value)
-            self._epochs.setdefault(name, []).append(epoch)
+            self._places.setdefault(name, []).append(len(self._rows) - 1)
+
+    def _rows_of(self, name: str) -> list[int]:
+        """Return the row of each value; for a list that a user has put in, the first ones."""
+        values, rows = self.history[name], self._places.get(name, [])
+        return rows if len(rows) == len(values) else list(range(len(values)))
+
+    def _epochs_of(self, name: str) -> Any:
+        """Return the epoch of each value, counted from 1."""
+        rows = self._rows_of(name)
+        return np.array([self._rows[at] if at < len(self._rows) else at for at in rows], int) + 1
 
     def plot(self, axes: Any = None) -> Any:
         """Draw loss and metrics over the epochs, training and validation together.
+
+        A notebook shows the figure once the cell has run, and ``matplotlib.pyplot.show()``
+        elsewhere.
 
         Args:
             axes: A sequence of matplotlib axes, one for each quantity; None makes a new figure.
@@ -59,7 +74,7 @@ class History(Callback):
             ValueError: If there is no epoch to draw, or too few axes.
         """
         try:
-            from matplotlib.figure import Figure
+            from matplotlib.ticker import MaxNLocator
         except ImportError as error:
             raise ImportError(
                 "History.plot draws with matplotlib: pip install 'nnlite[plot]'"
@@ -68,8 +83,7 @@ class History(Callback):
         if not names:
             raise ValueError("There is no epoch to draw yet.")
         if axes is None:
-            figure = Figure(figsize=(5 * len(names), 3.6), layout="constrained")
-            axes = figure.subplots(1, len(names), squeeze=False)[0]
+            axes = _new_axes(len(names))
         axes = np.atleast_1d(axes)
         if len(axes) < len(names):
             raise ValueError(f"plot needs {len(names)} axes. Received: {len(axes)}")
@@ -77,13 +91,87 @@ class History(Callback):
             for key, label in [(name, "training"), (f"val_{name}", "validation")]:
                 values = self.history.get(key, [])
                 if values:
-                    epochs = np.array(self._epochs[key]) + 1
-                    axis.plot(epochs, values, label=label, marker="." if len(values) < 40 else "")
+                    marker = "." if len(values) < 40 else ""
+                    axis.plot(self._epochs_of(key), values, label=label, marker=marker)
             axis.set_xlabel("epoch")
+            axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
             axis.set_ylabel(name)
             axis.legend()
         return axes[0].figure
 
+    def to_frame(self) -> Any:
+        """Return the values as a pandas data frame: a row for each epoch, a column for each name.
+
+        The index holds the epochs, counted from 0. What an epoch lacks, such as a validation that
+        is not run after each, is NaN.
+
+        Raises:
+            ImportError: If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError(
+                "History.to_frame makes a data frame of pandas: pip install pandas. "
+                "History.history holds the same values as lists."
+            ) from error
+        count = max([len(self._rows), *(len(values) for values in self.history.values())])
+        columns = {}
+        for name, values in self.history.items():
+            columns[name] = [np.nan] * count
+            for at, value in zip(self._rows_of(name), values, strict=True):
+                columns[name][at] = value
+        epochs = [*self._rows, *range(len(self._rows), count)]
+        return pandas.DataFrame(columns, index=pandas.Index(epochs, name="epoch"))
+
+    def _repr_html_(self) -> str:
+        from nnlite.utils.markup import curves, element, sheet
+
+        drawn = {
+            name: (self._epochs_of(name), values)
+            for name, values in self.history.items()
+            if values and all(np.ndim(value) == 0 and _is_number(value) for value in values)
+        }
+        charts = []
+        for name in drawn:
+            if name.startswith("val_") and name[4:] in drawn:
+                continue
+            pair = [(name, "training", "var(--first)", False)]
+            pair += [(f"val_{name}", "validation", "var(--second)", True)]
+            lines = [
+                (f"{label}: {number(drawn[key][1][-1])}", *drawn[key], colour, dashed)
+                for key, label, colour, dashed in pair
+                if key in drawn
+            ]
+            charts.append(element("div", sheet(name, [curves(name, lines)]), style=_CHART))
+        style = "display:flex;flex-wrap:wrap;gap:12px"
+        return element("p", repr(self)) + element("div", *charts, style=style)
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={number(values[-1])}" for name, values in self.history.items())
         return f"<History of {len(self.epoch)} epochs: {last}>"
+
+
+_CHART = "flex:0 1 440px;min-width:0"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, np.number))
+
+
+def _new_axes(count: int) -> Any:
+    """Return as many axes of a new figure that pyplot shows."""
+    from matplotlib import pyplot
+    from matplotlib.figure import Figure
+
+    class ShownOnce(Figure):
+        """A figure that a notebook does not show twice: as the value of a cell and at its end."""
+
+        def _ipython_display_(self) -> None:
+            if "inline" in pyplot.get_backend():
+                pyplot.close(self)  # it is shown now, and not once more when the cell ends
+            raise NotImplementedError  # IPython then shows it as any figure
+
+    size = (5 * count, 3.6)
+    figure = pyplot.figure(FigureClass=ShownOnce, figsize=size, layout="constrained")
+    return figure.subplots(1, count, squeeze=False)[0]

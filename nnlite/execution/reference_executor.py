@@ -48,7 +48,7 @@ class ReferenceExecutor:
         graph = self.graph
         values = self.values = [None] * graph.size
         for slot, x in zip(graph.inputs, inputs, strict=True):
-            values[slot] = x
+            values[slot] = self.passed(slot, x)
         for call in graph.calls:
             x, layer = call.arguments(values), call.layer
             arrays = None
@@ -62,9 +62,13 @@ class ReferenceExecutor:
             if graph.training:
                 call.owner.keep(layer, arrays, call.first)
             for slot, array in zip(call.outputs, flatten(y), strict=True):
-                values[slot] = array
+                values[slot] = self.passed(slot, array)
         self._unsettled = graph.calls
         return [values[slot] for slot in graph.outputs]
+
+    def passed(self, slot: Slot, array: Array) -> Array:
+        """Return what those that read ``slot`` are handed; a subclass may replace the array."""
+        return array
 
     def backward(self, gradients: Sequence[Array | None], inputs: bool = True) -> list[Any]:
         """Fill the gradient of each weight that learns, and return those of the inputs.

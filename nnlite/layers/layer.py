@@ -209,6 +209,9 @@ class Layer(Configurable):
     #: Whether a list of arrays is several inputs; else it is one array, as NumPy reads lists.
     takes_several: ClassVar[bool] = False
 
+    #: The names of a call's arguments beside ``training``, of a layer that takes more than one.
+    call_options: ClassVar[tuple[str, ...]] = ()
+
     #: Whether integers reach `forward` as they are; another layer's come as its float type.
     takes_integers: ClassVar[bool] = False
 
@@ -834,7 +837,7 @@ class Layer(Configurable):
         """
         self._check_options(options)
         arrays = self._as_arrays(x)
-        shapes = map_structure(lambda a: (None, *np.shape(a)[1:]), arrays)
+        shapes = map_structure(lambda a: () if a is None else (None, *a.shape[1:]), arrays)
         if "mask" in options:
             options["mask"] = self._as_masks(options["mask"], arrays)
         if not self.takes(shapes):

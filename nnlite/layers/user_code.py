@@ -65,8 +65,8 @@ def forward(layer: UserLayer, x: Any, training: bool) -> Any:
         ValueError: If it writes into ``x``, or the shape of what it returns is not the one that
             its `compute_output_shape` says.
     """
+    expected = layer.output_shape_for(x)  # first: it may run forward, which keeps a cache
     y = output(layer, x, training)
-    expected = layer.output_shape_for(x)
     if not fitting(y, expected):
         raise ValueError(
             f"forward of layer {layer.name!r} must return an array of shape {expected} for an x "

@@ -18,7 +18,7 @@ from nnlite.execution import Graph, ReferenceExecutor, infer
 from nnlite.layers.activations import ActivationLayer
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, Shapes, as_shapes, fits
-from nnlite.models.summary import print_summary
+from nnlite.models.summary import html_summary, print_summary
 from nnlite.ops.operation import Operation
 from nnlite.serialization.objects import CustomObjectScope
 from nnlite.symbolic import KerasTensor, Node, in_order
@@ -720,6 +720,9 @@ class Model(Trainer):
         print_summary(
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
+
+    def _repr_html_(self) -> str:
+        return html_summary(self)
 
 
 def _and_traced(build: Callable[..., None]) -> Callable[..., None]:

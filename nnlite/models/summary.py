@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnlite.layers.layer import Layer
 
-__all__ = ["print_summary"]
+if TYPE_CHECKING:
+    from nnlite.utils.markup import Markup
+
+__all__ = ["html_summary", "print_summary"]
 
 
 def print_summary(
@@ -28,13 +31,7 @@ def print_summary(
     """
     import shutil  # it brings compression libraries along, which nothing else here needs
 
-    rows = list(_rows(model, expand_nested, _within(model, layer_range)))
-    header = ["Layer (type)", "Output Shape", "Param #"]
-    if _branches(model):
-        header.append("Connected to")
-    if show_trainable:
-        header.append("Trainable")
-    table = [[row[column] for column in header] for row in rows]
+    header, *table = _table(model, expand_nested, show_trainable, _within(model, layer_range))
     width = line_length or min(shutil.get_terminal_size().columns, 100)
     widths = [max(len(row[i]) for row in [header, *table]) for i in range(len(header))]
     if positions is not None:
@@ -61,6 +58,46 @@ def print_summary(
 
     rule = "+" + "+".join("-" * (size + 2) for size in widths) + "+"
     lines = [f'Model: "{model.name}"', rule, line(header), rule, *map(line, table), rule]
+    (print_fn or print)("\n".join([*lines, *_counts(model)]))
+
+
+def html_summary(model: Any) -> str:
+    """Return the table as HTML, which notebooks show of a model."""
+    from nnlite.utils.markup import element
+
+    header, *table = _table(model, False, False, range(len(model.layers)))
+    cell = "padding:2px 10px;white-space:nowrap;text-align:"
+
+    def row(tag: str, cells: Sequence[str]) -> Markup:
+        styles = [cell + ("right" if name == "Param #" else "left") for name in header]
+        return element(
+            "tr", *(element(tag, c, style=s) for c, s in zip(cells, styles, strict=True))
+        )
+
+    lines = [element("div", line) for line in _counts(model)]
+    body = [row("th", header), *(row("td", cells) for cells in table)]
+    return element(
+        "div",
+        element("b", f'Model: "{model.name}"'),
+        element("table", *body),
+        *lines,
+        style="overflow-x:auto",
+    )
+
+
+def _table(model: Any, expand: bool, trainable: bool, shown: range) -> list[list[str]]:
+    """Return the cells of the table, its header first."""
+    header = ["Layer (type)", "Output Shape", "Param #"]
+    if _branches(model):
+        header.append("Connected to")
+    if trainable:
+        header.append("Trainable")
+    return [header, *([row[c] for c in header] for row in _rows(model, expand, shown))]
+
+
+def _counts(model: Any) -> list[str]:
+    """Return the lines below the table."""
+    lines = []
     if model.built:
         counts = {
             "Trainable": [variable.value for variable in model.trainable_weights],
@@ -72,7 +109,7 @@ def print_summary(
         lines += [_count(what, arrays) for what, arrays in counts.items()]
     else:
         lines.append("Not built yet: the number of weights follows from the input shape.")
-    (print_fn or print)("\n".join(lines))
+    return lines
 
 
 def _rows(model: Any, expand: bool, shown: range, indent: str = "") -> Iterator[dict[str, str]]:

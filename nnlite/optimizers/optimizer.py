@@ -179,6 +179,8 @@ class Optimizer(State):
         self.name = name or self.default_name()
         self._owner: object = None
         self._vector: WeightVector | None = None
+        #: Called in each step with its gradients in place, which a rule may overwrite.
+        self.watchers: tuple[Callable[[], None], ...] = ()
         self._no_decay: tuple[list[Variable], re.Pattern[str] | None] = ([], None)
         self._decayed: list[slice] = []
         self._parts: list[tuple[Array, ...]] = []
@@ -461,6 +463,8 @@ class Optimizer(State):
         if chosen is not None:  # gradients of others may have been accumulated
             self._keep_to_chosen(vector)
         self._clip(vector)
+        for watch in self.watchers:
+            watch()
         if self.weight_decay:
             keep = 1 - self.weight_decay * self.rate
             if chosen is None and len(self._decayed) == len(vector.slices):
@@ -648,7 +652,7 @@ class Optimizer(State):
     def __getstate__(self) -> dict[str, Any]:
         # The model's vector stays behind: the copy takes up that of the model it comes back with.
         fresh: dict[str, Any] = {"_parts": [], "_averages": [], "_decayed": []}
-        return {**self.__dict__, "_owner": None, "_vector": None, **fresh}
+        return {**self.__dict__, "_owner": None, "_vector": None, "watchers": (), **fresh}
 
 
 def _as_variable(target: Any) -> Variable:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         to_categorical,
         unpack_x_y_sample_weight,
     )
+    from nnlite.visualize.plot_model import plot_model
 
 __all__ = [
     "CustomObjectScope",
@@ -41,6 +42,7 @@ __all__ = [
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
+    "plot_model",
     "register_keras_serializable",
     "serialize_keras_object",
     "set_random_seed",
@@ -54,6 +56,10 @@ def __getattr__(name: str) -> Any:
     # What every module of the package uses lies beside this face, and must not bring it along.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "plot_model":
+        from nnlite.visualize.plot_model import plot_model
+
+        return plot_model
     from nnlite.data import data_utils
 
     return getattr(data_utils, name)

@@ -1,5 +1,6 @@
 """Callbacks: hooks in Keras's order, EarlyStopping, and the History."""
 
+import re
 import sys
 
 import numpy as np
@@ -361,9 +362,82 @@ def test_plot_takes_axes_and_says_what_is_missing(tmp_path):
 
 def test_plot_says_what_to_install(monkeypatch):
     history = small().fit(X, Y, verbose=0)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.ticker", None)
     with pytest.raises(ImportError, match=r"nnlite\[plot\]"):
         history.plot()
+
+
+def test_pyplot_shows_the_figure_with_whole_epochs(monkeypatch):
+    from matplotlib import pyplot
+
+    figure = small().fit(X, Y, epochs=2, verbose=0).plot()
+    try:
+        assert pyplot.fignum_exists(figure.number)
+        figure.draw_without_rendering()
+        ticks = figure.axes[0].get_xticks()
+        np.testing.assert_array_equal(ticks, np.rint(ticks))
+        with pytest.raises(NotImplementedError):  # which tells IPython to show it as any figure
+            figure._ipython_display_()
+        assert pyplot.fignum_exists(figure.number)
+        monkeypatch.setattr(pyplot, "get_backend", lambda: "inline")
+        with pytest.raises(NotImplementedError):
+            figure._ipython_display_()
+        assert not pyplot.fignum_exists(figure.number)  # a notebook would show it once more
+    finally:
+        pyplot.close(figure)
+
+
+class FakePandas:
+    """What `to_frame` calls of pandas, which need not be there."""
+
+    @staticmethod
+    def Index(values, name):
+        return name, values
+
+    @staticmethod
+    def DataFrame(columns, index):
+        assert {len(column) for column in columns.values()} == {len(index[1])}
+        return columns, index
+
+
+def test_a_frame_has_a_row_for_each_epoch_of_all_runs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", FakePandas)
+    history, model = History(), small()
+    for _ in range(2):
+        model.fit(X, Y, 5, 3, 0, history, validation_data=(X, Y), validation_freq=2)
+    columns, index = history.to_frame()
+    assert index == ("epoch", [0, 1, 2, 0, 1, 2])
+    assert columns["loss"] == history.history["loss"]
+    nan, (first, second) = np.nan, history.history["val_loss"]
+    np.testing.assert_array_equal(columns["val_loss"], [nan, first, nan, nan, second, nan])
+    history.history["mine"] = [7]
+    assert history.to_frame()[0]["mine"][0] == 7
+
+
+def test_a_frame_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        small().fit(X, Y, verbose=0).to_frame()
+
+
+def test_a_real_frame():
+    pytest.importorskip("pandas", exc_type=ImportError)
+    history = small().fit(X, Y, 5, 3, 0, validation_data=(X, Y), validation_freq=2)
+    frame = history.to_frame()
+    assert list(frame.index) == [0, 1, 2]
+    assert frame["val_loss"].isna().tolist() == [True, False, True]
+    assert frame["loss"].tolist() == history.history["loss"]
+
+
+def test_notebooks_show_a_chart_for_each_quantity():
+    history = small(metrics=["mae"]).fit(X, Y, 5, 4, 0, validation_data=(X, Y))
+    history.history["a<b"] = [1.0, np.nan, np.inf, 2.0]
+    history.history["names"] = ["one", "two"]
+    shown = history._repr_html_()
+    assert re.findall(r'font-weight="600">([^<]*)<', shown) == ["loss", "mae", "a&lt;b"]
+    assert f"validation: {history.history['val_mae'][-1]:.4f}" in shown
+    assert "nan" not in re.sub("<title>.*?</title>", "", shown.partition("<svg")[2].lower())
+    assert "<svg" not in History()._repr_html_()
 
 
 def test_names_are_public():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nnlite
-from nnlite import Sequential, gradcheck, losses, regularizers
+from nnlite import Input, Model, Sequential, gradcheck, losses, regularizers
 from nnlite.gradcheck import check_layer, check_loss, check_model
 from nnlite.layers import (
     Activation,
@@ -845,3 +845,23 @@ def test_a_refused_step_leaves_averages_and_counts_as_they_were(cls):
         np.testing.assert_array_equal(old, new)
     model.fit(X, Y, 8, verbose=0)
     assert model.get_weights()[4] == [6.0]
+
+
+def test_finding_out_the_shape_leaves_what_forward_has_kept():
+    """The shape is found by a forward pass on zeros, also of a layer of several inputs."""
+
+    class Times(Layer):
+        takes_several = True
+
+        def forward(self, x, training=False):
+            self.cache = tuple(x)
+            return x[0] * x[1]
+
+        def backward(self, gradient):
+            a, b = self.cache
+            return [gradient * b, gradient * a]
+
+    x = Input((2,), dtype="float64")
+    parts = [Dense(3, dtype="float64")(x) for _ in range(2)]
+    model = Model(x, Times(dtype="float64")(parts))
+    check_model(model, np.ones((4, 2)), np.zeros((4, 3)))

@@ -1,25 +1,13 @@
-"""The mistakes that the tests must notice: a sign, a factor, an axis."""
+"""Mistakes in the package, one for each formula: the tests must notice every one.
 
-from mutations import (
-    activations,
-    callbacks,
-    layers,
-    losses,
-    metrics,
-    model,
-    ops,
-    optimizers,
-    saving,
-)
+Each module of this folder has a dict ``MUTANTS``: for a file of the package, pairs of a text that
+stands there once and what it is replaced by.
+"""
 
-MUTANTS = {
-    **activations.MUTANTS,
-    **callbacks.MUTANTS,
-    **layers.MUTANTS,
-    **losses.MUTANTS,
-    **metrics.MUTANTS,
-    **model.MUTANTS,
-    **ops.MUTANTS,
-    **optimizers.MUTANTS,
-    **saving.MUTANTS,
-}
+import importlib
+import pkgutil
+
+MUTANTS: dict = {}
+for _module in pkgutil.iter_modules(__path__):
+    for _path, _pairs in importlib.import_module(f"mutations.{_module.name}").MUTANTS.items():
+        MUTANTS[_path] = [*MUTANTS.get(_path, ()), *_pairs]

@@ -1,10 +1,31 @@
 """One mistake for each formula of the layers: the file, the formula, the mistake."""
 
 MUTANTS = {
+    "layers/attention/attention.py": [
+        ("np.copyto(scores, _NEVER, where=~readable)", "pass"),
+        ("(p * dp).sum(axis=-1, keepdims=True)", "dp.sum(axis=-1, keepdims=True)"),
+        ("output *= rows", "pass"),
+        ("np.tri(*query_keys, dtype=bool)", "np.tri(*query_keys, -1, dtype=bool)"),
+        ("dq, dk = self.score_back", "dk, dq = self.score_back"),
+    ],
+    "layers/attention/multi_head_attention.py": [
+        ("p /= math.sqrt(layer.key_dim)", "pass"),
+        ("readable) / math.sqrt(layer.key_dim)", "readable)"),
+        ("d_value += more", "pass"),
+    ],
+    "layers/core/einsum_dense.py": [
+        ("y += self.bias.value", "y -= self.bias.value"),
+        ("x, dy, out=weight", "-x, dy, out=weight"),
+    ],
+    "layers/normalization/group_normalization.py": [
+        ("- rows.mean(axis=1, keepdims=True) - pull", "- pull"),
+    ],
+    "layers/preprocessing/images.py": [
+        ("(new_ones + 0.5) * count", "(new_ones + 0.0) * count"),
+    ],
     "layers/core/dense.py": [
         ("y += self.bias.value", "y -= self.bias.value"),
         ("x.dot(self.kernel.value, y)", "(-x).dot(self.kernel.value, y)"),
-        ("return (self, *self._activation.in_stages(training))", "return (self,)"),
         ("x.T.dot(dy, self.kernel.gradient)", "(-x.T).dot(dy, self.kernel.gradient)"),
         ("x.T.dot(dy, self.kernel.gradient)", "(x.T / len(x)).dot(dy, self.kernel.gradient)"),
         ("x.T.dot(dy, self.kernel.gradient)", "self.kernel.gradient += x.T.dot(dy)"),
@@ -26,6 +47,9 @@ MUTANTS = {
             "dy.dot(self.kernel.value.T, dx)",
             "dy.dot(self.kernel.value.reshape(self.units, -1), dx)",
         ),
+    ],
+    "layers/activations/activated.py": [
+        ("return (self, *self._activation.in_stages(training))", "return (self,)"),
     ],
     "layers/normalization/batch_normalization.py": [
         ("np.subtract(x, _mean(x, mean), out", "np.add(x, _mean(x, mean), out"),

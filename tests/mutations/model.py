@@ -50,7 +50,10 @@ MUTANTS = {
         ("read.update(self.outputs)", "pass"),
         ("read.update(slot for slot, _ in self.penalties)", "pass"),
         ("call.shared = any(calls[id(part)] > 1 for part in call.parts)", "pass"),
-        ("for stage in layer.stages(training):", "for stage in layer.stages(True):"),
+        (
+            "for stage in layer.stages(training, **options):",
+            "for stage in layer.stages(True, **options):",
+        ),
         ("x = map_structure(lambda s: self._as_floats(s, layer.dtype), x)", "pass"),
         ("needed.update(floats.intersection(call.outputs))", "pass"),
         ("skipped[slot].inputs[0] if slot in skipped else slot", "slot"),

@@ -55,7 +55,7 @@ MUTANTS = {
             "self._batches += 1\n        self.rate = self._rate_now()",
         ),
         ("self.gradient_accumulation_steps is None or self._accumulate(", "bool("),
-        ("self._clip(vector)\n        if", "if"),
+        ("self._clip(vector)\n        for", "for"),
         ("self._batches -= 1  # there", "pass  # there"),
         ("vars(self).update(self._scalars_before)", "pass"),
         (

@@ -540,6 +540,12 @@ RUNS = {
         layers.Reshape((2, 1, 3, 2)), layers.SpatialDropout3D(0.2),
         layers.PReLU("ones", shared_axes=[1, 2, 3]), layers.Flatten(),
     ),
+    "layers: over images": lambda: layered(
+        Dense(16, "tanh"), layers.Reshape((4, 4, 1)), layers.Conv2D(4, 3, padding="same"),
+        layers.MaxPooling2D(), layers.SeparableConv2D(3, 2, padding="same", activation="tanh"),
+        layers.Conv2DTranspose(2, 2, strides=2), layers.DepthwiseConv2D(2, activation="tanh"),
+        layers.GlobalAveragePooling2D(),
+    ),
     "layers: of words": lambda: fitted(
         compiled(
             [

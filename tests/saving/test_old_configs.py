@@ -238,6 +238,30 @@ def test_batch_normalization_by_all_its_names_and_axes(path, name, axis):
     np.testing.assert_allclose(y, gamma * (Z - mean) / np.sqrt(variance + 1e-3) + beta, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["DepthwiseConv1D", "SeparableConv1D"])
+def test_convolutions_with_what_keras_2_wrote_for_all_of_them(path, name):
+    own = {"strides": [1], "padding": "valid", "dilation_rate": [1], "depth_multiplier": 1}
+    rest = {"groups": 1, "kernel_regularizer": None, "kernel_constraint": None}
+    inner = {"class_name": "GlorotUniform", "config": {"seed": None}}
+    config = {"name": "conv", "kernel_size": [2], **own, **rest, "kernel_initializer": inner}
+    config["depthwise_initializer"] = inner
+    arrays = [np.array([[[2.0]], [[1.0]]], "float32")]  # of two entries
+    if name == "SeparableConv1D":
+        config["filters"] = 1
+        arrays.append(np.array([[[10.0]]], "float32"))
+    chain = [
+        {"class_name": "Reshape", "config": {"name": "steps", "target_shape": [3, 1]}},
+        {"class_name": name, "config": config},
+        {"class_name": "Flatten", "config": {"name": "flat"}},
+    ]
+    arrays.append(np.array([5.0], "float32"))
+    named = [(f"conv/{number}:0", array) for number, array in enumerate(arrays)]
+    config = sequential([input_layer(), dense("dense", 3), *chain])
+    y = load_model(write_h5(path, config, [TWO_GROUPS[0], ("conv", named)])).predict(X, verbose=0)
+    factor = 10 if name == "SeparableConv1D" else 1
+    np.testing.assert_allclose(y, factor * (2 * Z[:, :-1] + Z[:, 1:]) + 5, rtol=1e-5)
+
+
 def test_renorm_is_refused(path):
     with pytest.raises(ValueError, match=r"supports renorm=False only. Received: True"):
         after_dense(
@@ -562,9 +586,9 @@ def test_functions_of_tensorflow_are_operations(path):
     config["config"]["output_layers"] = [["cut", 0, 0]]
     assert_reads_config(path, config, 2 * expected(), groups=INPUT_GROUP)
     config["config"]["layers"][3]["config"]["function"] = "linalg.inv"
-    config["config"]["layers"][1]["class_name"] = "EinsumDense"
+    config["config"]["layers"][1]["class_name"] = "HashedCrossing"
     with pytest.raises(
-        ValueError, match=r"'dense' of class EinsumDense; .*'linalg.inv' of .*'times'"
+        ValueError, match=r"'dense' of class HashedCrossing; .*'linalg.inv' of .*'times'"
     ):
         load_model(write_h5(path, config, INPUT_GROUP))
 
@@ -592,7 +616,7 @@ def test_models_nest_in_models(path):
 def test_all_layers_outside_of_reach_are_named_at_once(path):
     chain = [
         *two_layers("own_function"),
-        {"class_name": "Conv2D", "config": {"name": "conv", "filters": 3}},
+        {"class_name": "ConvLSTM2D", "config": {"name": "conv", "filters": 3}},
         {"class_name": "Lambda", "config": {"name": "code", "function": ["4wEA", None, None]}},
         {
             "class_name": "Sequential",
@@ -606,7 +630,7 @@ def test_all_layers_outside_of_reach_are_named_at_once(path):
         load_model(write_h5(path, sequential(chain)))
     for what in (
         "activation 'own_function' of layer 'dense'",
-        "layer 'conv' of class Conv2D",
+        "layer 'conv' of class ConvLSTM2D",
         "layer 'code' of class Lambda",
         "layer 'in/lstm' of class LSTM",
         "custom_objects",
@@ -617,8 +641,8 @@ def test_all_layers_outside_of_reach_are_named_at_once(path):
 
 def test_layers_and_calls_outside_of_reach_are_named_at_once(path):
     config = functional(dense=[[["input_1", 0, 0, {"mask": ["input_1", 0, 0]}]]])
-    config["config"]["layers"][2]["class_name"] = "EinsumDense"
-    message = "mask= in a call of layer 'dense'; layer 'dense_1' of class EinsumDense"
+    config["config"]["layers"][2]["class_name"] = "HashedCrossing"
+    message = "mask= in a call of layer 'dense'; layer 'dense_1' of class HashedCrossing"
     with pytest.raises(ValueError, match=message):
         load_model(write_h5(path, config, INPUT_GROUP))
 

@@ -7,7 +7,7 @@ applied in the order in which they stand here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nnlite import constraints, initializers, regularizers
@@ -166,7 +166,10 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
         made = _operation(layer, nodes, notes, place)
         if made is None:
             made, _ = _layer(layer, notes, place)
-            _check_options(layer_name(layer), nodes, notes, place)
+            name = made["class_name"]
+            cls = registry.lookup(name) if name in registry else None
+            known = getattr(cls, "call_options", ())
+            _check_options(layer_name(layer), nodes, notes, place, known)
         layers.append({"inbound_nodes": nodes, **made, "name": layer_name(layer)})
     return {
         "layers": layers,
@@ -175,12 +178,14 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
     }
 
 
-def _check_options(name: str, nodes: Any, notes: LoadReport, place: str) -> None:
+def _check_options(
+    name: str, nodes: Any, notes: LoadReport, place: str, options_of_layer: Sequence[str]
+) -> None:
     """Note the arguments of a layer's calls that would change the result, and are not known."""
     for node in nodes if isinstance(nodes, list) else ():
         options = node.get("kwargs") if isinstance(node, dict) else None
         for key, value in options.items() if isinstance(options, dict) else ():
-            known = key in ("training", "inputs", "x")
+            known = key in ("training", "inputs", "x", *options_of_layer)
             if not known and any(leaf not in (None, False) for leaf in flatten(value)):
                 notes.missing.append(f"{key}= in a call of layer {place + name!r}")
 
@@ -480,6 +485,24 @@ def lists_are_shapes(config: Config, notes: LoadReport) -> None:
     for key in ("target_shape", "dims", "noise_shape"):
         if isinstance(config.get(key), list):
             config[key] = tuple(config[key])
+
+
+@_rule(
+    "Conv1DTranspose",
+    "Conv2DTranspose",
+    "Conv3DTranspose",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "SeparableConv1D",
+    "SeparableConv2D",
+)
+def keras_2_convolutions(config: Config, notes: LoadReport) -> None:
+    """Keras 2 wrote what these had from `Conv2D` too, and made no use of it."""
+    if config.get("groups") == 1:
+        del config["groups"]
+    if "depthwise_initializer" in config:
+        for part in ("initializer", "regularizer", "constraint"):
+            config.pop(f"kernel_{part}", None)
 
 
 @_rule()
