@@ -59,6 +59,8 @@ class RNN(Layer):
     """
 
     supports_masking = True
+    takes_several = True
+    call_options = ("sequences", "initial_state")
 
     def __init__(
         self,
@@ -104,10 +106,13 @@ class RNN(Layer):
         """Return the cell."""
         return (self.cell,)
 
-    def build(self, input_shape: Shapes) -> None:
+    def ensure_built(self, input_shape: Shapes) -> None:
+        """Build the layer for the sequences, whatever states stand beside them."""
+        super().ensure_built(_of_sequence(self, input_shape))
+
+    def build(self, input_shape: Shape) -> None:
         """Build the cell."""
-        shape = _of_sequence(self, input_shape)
-        self.cell.ensure_built((shape[0], *shape[2:]))
+        self.cell.ensure_built((input_shape[0], *input_shape[2:]))
         for run in self._runs.values():
             run._variables = self.cell.all_variables()
 
@@ -178,8 +183,6 @@ class RNN(Layer):
         if states and any_symbolic([x, *states]):
             return self.on_tensors((x, *states), training)
         return super().__call__([x, *states] if states else x, training, mask)
-
-    takes_several = True
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "states": None}
@@ -483,6 +486,7 @@ class _OneCell(RNN):
     """A layer that makes its cell of arguments that it takes beside its own."""
 
     cell_class: ClassVar[type[RecurrentCell]]
+    left_out_if_none = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

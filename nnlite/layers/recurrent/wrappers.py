@@ -192,6 +192,7 @@ class Bidirectional(_Wrapper):
     """
 
     takes_several = True
+    call_options = RNN.call_options
 
     def __init__(
         self,
@@ -242,13 +243,12 @@ class Bidirectional(_Wrapper):
 
     def build(self, input_shape: Shapes) -> None:
         """Build both layers."""
-        shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         for layer in self.sublayers():
-            layer.ensure_built(shape)
+            layer.ensure_built(input_shape)
 
     def ensure_built(self, input_shape: Shapes) -> None:
         """Build the layers, and set the weights that were given; see `Layer.ensure_built`."""
-        super().ensure_built(input_shape)
+        super().ensure_built(input_shape[0] if isinstance(input_shape, list) else input_shape)
         if self._beginning is not None:
             self.set_weights(self._beginning)
             self._beginning = None
