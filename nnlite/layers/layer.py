@@ -131,6 +131,7 @@ class Layer(Configurable):
         "trainable": "give trainable=False, or set layer.trainable.",
         "ensure_built": "define build(self, input_shape).",
         "forget_weights": "define build(self, input_shape).",
+        "name_variables": _DECLARED,
         "forget_caches": _BOTH_WAYS,
         "told_shape": "define compute_output_shape(self, input_shape).",
         "sample_shape": "define compute_output_shape(self, input_shape).",
@@ -630,7 +631,16 @@ class Layer(Configurable):
                 del self._building
             self.input_shape = input_shape
             self.built = True
+            self.name_variables(self.name)
             invalidate()
+
+    def name_variables(self, place: str) -> None:
+        """Let the paths of the weights begin with ``place``; those within a model are its own."""
+        for variable in self._variables:
+            variable.path = f"{place}/{variable.name}"
+        for layer in self.sublayers():
+            if not layer.is_model:
+                layer.name_variables(f"{place}/{layer.name}")
 
     def forget_caches(self) -> None:
         """Let go of what the last forward pass in training has kept."""

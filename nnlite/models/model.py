@@ -375,7 +375,7 @@ class Model(Trainer):
         while layer.name in names:
             number += 1
             layer.name = f"{base}_{number}"
-        _name_variables(layer, layer.name)
+        layer.name_variables(layer.name)
         layer.name_settled = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -780,15 +780,6 @@ def _take_type_of_reader(tensor: KerasTensor, nodes: Sequence[Node]) -> None:
 
 class _Reference(int):
     """The number of a tensor among a model's tensors as plain data."""
-
-
-def _name_variables(layer: Layer, place: str) -> None:
-    """Tell the weights of a layer and those within, but not within a model, where they stand."""
-    for variable in layer._variables:
-        variable.path = f"{place}/{variable.name}"
-    for inner in layer.sublayers():
-        if not inner.is_model:
-            _name_variables(inner, f"{place}/{inner.name}")
 
 
 def _as_data(inputs: Any, outputs: Any) -> dict[str, Any]:

