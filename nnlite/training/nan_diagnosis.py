@@ -49,7 +49,7 @@ def _first(model: AbstractModel, value: float, x: Any, y: Any) -> str:
                     "it was set so, or an earlier run left it so."
                 )
     executor = ReferenceExecutor(model.graph(False))
-    layers = [layer for layer in model.all_layers() if getattr(layer, "stateful", False)]
+    layers: list[Any] = [one for one in model.all_layers() if getattr(one, "stateful", False)]
     states = [layer.states for layer in layers]
     outputs = executor.forward(xs)
     for layer, before in zip(layers, states, strict=True):
