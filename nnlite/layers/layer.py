@@ -631,7 +631,8 @@ class Layer(Configurable):
                 del self._building
             self.input_shape = input_shape
             self.built = True
-            self.name_variables(self.name)
+            if not self.is_model:
+                self.name_variables(self.name)
             invalidate()
 
     def name_variables(self, place: str) -> None:
