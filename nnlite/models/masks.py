@@ -125,7 +125,8 @@ class Masks:
         own = [self._own.get(id(leaf)) for leaf in flatten(arguments)]
         masks = flatten(masks)
         return len(own) == len(masks) and all(
-            np.array_equal(*pair) for pair in zip(own, masks, strict=True)
+            one is other if one is None else np.array_equal(one, other)
+            for one, other in zip(own, masks, strict=True)
         )
 
 
