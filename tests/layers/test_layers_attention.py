@@ -230,12 +230,40 @@ def test_the_centre_is_cut_out():
     assert layers.CenterCrop(6, 2)(IMAGE).shape == (1, 6, 2, 1)
 
 
+@pytest.mark.parametrize("order", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **order: layers.CenterCrop(1, 2, **order),
+        lambda **order: layers.Resizing(2, 2, crop_to_aspect_ratio=True, **order),
+    ],
+)
+def test_what_is_cropped_away_is_not_read_and_learns_nothing(make, order):
+    x = np.full((2, 3, 5, 2), np.nan)
+    x[:, :, 1:4] = draw(2, 3, 3, 2)
+    layer = make(data_format=order, dtype="float64")
+    y = layer(x if order == "channels_last" else np.moveaxis(x, -1, 1), training=True)
+    assert np.isfinite(y).all()
+    dx = layer.backward(np.ones_like(y))
+    dx = dx if order == "channels_last" else np.moveaxis(dx, 1, -1)
+    assert (dx[:, :, [0, 4]] == 0).all()
+    assert dx.sum() == pytest.approx(y.size)  # the weights of each new pixel sum to 1
+
+
+def test_a_crop_spreads_no_infinity_within():
+    x = np.ones((1, 3, 5, 1))
+    x[0, 1, 2] = np.inf
+    assert np.isinf(layers.CenterCrop(3, 3)(x)).sum() == 1
+
+
 def test_what_images_refuse():
     with pytest.raises(ValueError, match="interpolation must be 'bilinear' or 'nearest'"):
         layers.Resizing(2, 2, "bicubic")
+    with pytest.raises(ValueError, match="fill_mode must be 'constant'"):
+        layers.Resizing(2, 2, fill_mode="wrap")
     with pytest.raises(ValueError, match="Only one of"):
         layers.Resizing(2, 2, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True)
-    with pytest.raises(ValueError, match="expects images of shape"):
+    with pytest.raises(ValueError, match=r"expects an input of shape \(batch, rows"):
         layers.CenterCrop(2, 2)(X)
 
 
