@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -112,6 +113,46 @@ def test_words_that_are_padded_change_nothing():
     np.testing.assert_allclose(found[1][:, :3, :3], expected[1], rtol=1e-5)
     for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         np.testing.assert_array_equal(again.predict(long, verbose=0)[0], found[0])
+
+
+def test_the_weights_have_no_mask():
+    # The scores, (batch, T, S), are no sequence of the query's steps: the loss averages all.
+    x = Input((3, 2))
+    m = layers.Masking()(x)
+    for y, weights in (
+        layers.Attention()([m, m], return_attention_scores=True),
+        layers.MultiHeadAttention(1, 2)(m, m, return_attention_scores=True),
+    ):
+        graph = Model(x, [y, weights]).graph(training=True)
+        assert [slot in graph.masks for slot in graph.outputs] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Attention(True, dropout=0.5),
+        layers.Attention(True, "concat", dropout=0.5),
+        layers.AdditiveAttention(dropout=0.5),
+        layers.MultiHeadAttention(2, 2, dropout=0.5),
+    ],
+    ids=lambda layer: f"{layer.name}",
+)
+def test_a_step_of_attention_makes_no_array_of_a_weight_for_each_pair(layer):
+    x = draw(32, 64, 2).astype("float32")
+    inputs = [x, x.copy()]
+    layer(*([inputs] if isinstance(layer, layers.Attention) else inputs))
+    (stage,) = layer.stages(training=True)
+    arrays = stage.run_into(inputs)
+    stage.run_back(np.ones_like(arrays["y"]), arrays)
+    arrays["dy"] = np.ones_like(arrays["y"])
+    tracemalloc.start()
+    try:
+        stage.forward_into(*[arrays[name] for name in stage.forward_names])
+        stage.backward_into(*[arrays[name] for name in stage.backward_names])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.4 * arrays["p"].nbytes
 
 
 def block():
