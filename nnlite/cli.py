@@ -208,8 +208,10 @@ def _dangers(config: Any) -> Iterator[str]:
     """Yield the places of a configuration where a reader other than nnlite may run something."""
     for one in _objects(config):
         inner = one["config"] if isinstance(one["config"], dict) else {}
-        if one["class_name"] in ("__lambda__", "Lambda"):
-            yield f"{one['class_name']} {inner.get('name', '')!r} is a function, which is never run"
+        if one["class_name"] == "Lambda":
+            yield f"layer {inner.get('name')!r} is a Lambda, whose function is never run"
+        elif one["class_name"] == "__lambda__":
+            yield "a function as compiled code (__lambda__), which is never run"
         elif is_foreign(one):
             place = f" of module {one['module']!r}" if one.get("module") else ""
             yield f"class {one['class_name']!r}{place} is not Keras's, and is never imported"

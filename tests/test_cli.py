@@ -187,8 +187,8 @@ def test_code_and_unknown_classes_are_named_and_not_run(said, tmp_path):
     assert exit_code == 3
     assert lines[1:4] == [
         "code: class 'Mine' of module 'evil' is not Keras's, and is never imported",
-        "code: Lambda 'f' is a function, which is never run",
-        "code: __lambda__ '' is a function, which is never run",
+        "code: layer 'f' is a Lambda, whose function is never run",
+        "code: a function as compiled code (__lambda__), which is never run",
     ]
     assert lines[4].startswith("refused: ")
     assert "'mine' of class Mine" in lines[4]
