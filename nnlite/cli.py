@@ -77,7 +77,9 @@ def _summary(path: str) -> int:
     with _opened(path) as file:
         _say(f"{os.path.basename(path)}: {file.what}{file.origin}")
         if file.config is None:
-            _print_arrays(file.weights)
+            shapes = (f"{path} {node.shape(key)}" for node, key, path in _arrays(file.weights))
+            count = _print_lines("array", shapes)
+            _say(f"{file.weights.total_elements():,} numbers in {count} arrays")
             return _FINE
         config = file.config
     try:
@@ -86,7 +88,7 @@ def _summary(path: str) -> int:
     except (ValueError, MemoryError):
         _print_lines("layer", _layers(config))
         raise
-    model.summary(print_fn=_say_lines)
+    model.summary(print_fn=lambda text: [*map(_say, text.split("\n"))])
     if model.optimizer is None:
         _say("Not compiled")
     else:
@@ -114,9 +116,7 @@ def _verify(path: str) -> int:
 
 def _convert(path: str, target: str, overwrite: bool) -> int:
     if not target.endswith((".keras", ".h5", ".hdf5", ".onnx")):
-        raise ValueError(
-            f"TARGET must end in .keras, .h5, .weights.h5 or .onnx. Received: {target}"
-        )
+        raise ValueError(f"TARGET must end in {_ENDINGS}. Received: {target}")
     if os.path.exists(target) and not overwrite:
         raise ValueError(f"{target} exists already. Give --overwrite to replace it")
     with _noting(path) as left_out:
@@ -236,12 +236,6 @@ def _not_finite(weights: Node) -> Iterator[str]:
 # ---- what is printed ---------------------------------------------------------------------------
 
 
-def _print_arrays(weights: Node) -> None:
-    found = [f"{path} {node.shape(key)}" for node, key, path in _arrays(weights)]
-    _print_lines("array", found)
-    _say(f"{weights.total_elements():,} numbers in {len(found)} arrays")
-
-
 def _print_lines(kind: str, lines: Sequence[str] | Iterator[str]) -> int:
     """Print lines, each different one once, and return their number."""
     different = [*dict.fromkeys(lines)]
@@ -250,11 +244,6 @@ def _print_lines(kind: str, lines: Sequence[str] | Iterator[str]) -> int:
     if len(different) > _MOST_LINES:
         _say(f"{kind}: ... and {len(different) - _MOST_LINES} more")
     return len(different)
-
-
-def _say_lines(text: str) -> None:
-    for line in text.split("\n"):
-        _say(line)
 
 
 def _say(line: str) -> None:

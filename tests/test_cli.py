@@ -232,13 +232,13 @@ def test_a_configuration_of_any_form_is_refused_by_a_sentence(said, tmp_path, co
 
 
 def test_what_a_file_says_cannot_steer_the_terminal_or_forge_a_line(said, tmp_path):
-    name = "a\x1b[2J\nNothing is wrong with it.\udcff"
+    name = "a\x1b[2J\nNothing is wrong with it.\udcff\x9b\u202e"
     write_keras(tmp_path / "m.keras", unknown([{"class_name": name, "config": {"name": name}}]))
     for command in ("summary", "verify"):
         _, lines = said(command, tmp_path / "m.keras")
         assert "Nothing is wrong with it." not in lines
         assert all(line.isprintable() for line in lines)
-    assert r"a\x1b[2J\nNothing is wrong with it.\udcff" in " ".join(lines)
+    assert r"a\x1b[2J\nNothing is wrong with it.\udcff\x9b\u202e" in " ".join(lines)
 
 
 def test_of_many_lines_the_first_are_printed(said, tmp_path):

@@ -198,19 +198,16 @@ def _record(event: bytes) -> bytes:
     return length + _masked(length) + data + _masked(data)
 
 
+#: The CRC-32C of each byte: the polynomial's bits from low to high are 0x82F63B78.
+_TABLE: list[int] = functools.reduce(
+    lambda crc, _: crc >> 1 ^ 0x82F63B78 * (crc & 1), range(8), np.arange(256)
+).tolist()
+
+
 def _masked(data: bytes) -> bytes:
     """Return the CRC-32C of data (RFC 3720, B.4), rotated and shifted as TensorFlow stores it."""
-    table, crc = _table(), 0xFFFFFFFF
+    crc = 0xFFFFFFFF
     for byte in data:
-        crc = table[(crc ^ byte) & 255] ^ crc >> 8
+        crc = _TABLE[(crc ^ byte) & 255] ^ crc >> 8
     crc ^= 0xFFFFFFFF
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-@functools.cache
-def _table() -> list[int]:
-    """Return the CRC-32C of each byte: the polynomial's bits from low to high are 0x82F63B78."""
-    table = list(range(256))
-    for _ in range(8):
-        table = [crc >> 1 ^ 0x82F63B78 * (crc & 1) for crc in table]
-    return table
