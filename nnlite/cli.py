@@ -88,7 +88,10 @@ def _summary(path: str) -> int:
     except (ValueError, MemoryError):
         _print_lines("layer", _layers(config))
         raise
-    model.summary(print_fn=lambda text: [*map(_say, text.split("\n"))])
+    if all(layer.name.isprintable() for layer in (model, *model.all_layers())):
+        model.summary(print_fn=lambda text: [*map(_say, text.split("\n"))])
+    else:  # a line break in a name would forge lines of the table
+        _print_lines("layer", _layers(config))
     if model.optimizer is None:
         _say("Not compiled")
     else:

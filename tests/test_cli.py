@@ -241,6 +241,15 @@ def test_what_a_file_says_cannot_steer_the_terminal_or_forge_a_line(said, tmp_pa
     assert r"a\x1b[2J\nNothing is wrong with it.\udcff\x9b\u202e" in " ".join(lines)
 
 
+def test_a_line_break_in_the_name_of_a_layer_forges_none(said, tmp_path):
+    layers = two_layers()
+    layers[1]["config"]["name"] = "a\nOptimizer: none"
+    write_keras(tmp_path / "m.keras", sequential(layers))
+    code, lines = said("summary", tmp_path / "m.keras")
+    assert (code, lines[2]) == (0, r"layer: a\nOptimizer: none (Dense)")
+    assert lines[-1] == "Not compiled"
+
+
 def test_of_many_lines_the_first_are_printed(said, tmp_path):
     layers = [dense(f"d_{i}", 2) for i in range(60)]
     write_keras(tmp_path / "m.keras", unknown(layers))

@@ -87,7 +87,10 @@ class TensorBoard(SavingCallback):
         self._files: dict[str, tuple[str, int]] = {}  # each folder's file, and where it ends
         self._before = self._batches = 0  # all batches before the epoch; those since the last write
         self._last_batch = -1
-        self._epoch_began = self._batch_began = (0, 0.0)  # count and time
+        self._epoch_began = self._batch_began = (
+            0,
+            0.0,
+        )  # count and time; the batches' is their last write's
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """See that the folder can be written."""
@@ -97,14 +100,11 @@ class TensorBoard(SavingCallback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Note when the epoch begins."""
         self._epoch_began = (self.model.optimizer.iterations, time.time())
-
-    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Note when the batch begins."""
-        super().on_train_batch_begin(batch, logs)
-        self._batch_began = (batch, time.time())
+        self._batch_began = (0, time.time())
 
     def _save_after_batch(self, batch: int, logs: Logs) -> None:
         values = self._speed(batch + 1, self._batch_began) | logs
+        self._batch_began = (batch + 1, time.time())
         self._write("train", "batch_{}", self._before + batch + 1, values)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -159,7 +159,7 @@ class TensorBoard(SavingCallback):
         if folder == "train" and self.write_graph and not self.model.of_user:
             try:
                 text = _bytes(8, self.model.to_json().encode())
-            except TypeError as error:
+            except (TypeError, ValueError) as error:
                 warnings.warn(f"TensorBoard writes no graph: {error}", stacklevel=2)
             else:
                 head += _event(0, "keras", "graph_keras_model", b"1", 7, text)
