@@ -9,8 +9,8 @@ ROOT = Path(__file__).parent.parent / "nnlite"
 #: inside functions and for annotations too.
 ROOMS = [
     *("__main__", "cli"),
-    *("tracing", "gradcheck", "visualize", "models", "training", "saving", "callbacks"),
-    *("execution", "metrics", "losses"),
+    *("tracing", "gradcheck", "visualize", "wrappers", "sklearn"),
+    *("models", "training", "saving", "callbacks", "execution", "metrics", "losses"),
     *("optimizers", "ops", "activations", "layers", "symbolic"),
     *("regularizers", "constraints", "initializers"),
     *("data", "backend", "random", "config", "serialization", "utils", "datasets", "version"),

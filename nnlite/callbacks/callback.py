@@ -58,7 +58,7 @@ class Callback:
         """Before an epoch of training."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch and its validation; ``logs`` has loss and metrics, val_ ones too."""
+        """After an epoch and its validation; ``logs`` has loss and metrics, ``val_`` ones too."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a training step."""

@@ -163,3 +163,51 @@ def plain(config):
     if isinstance(config, dict):
         return {key: plain(value) for key, value in config.items()}
     return [plain(value) for value in config] if isinstance(config, (list, tuple)) else config
+
+
+def over_images(k):
+    """Return a model with each kind of layer that has weights or sizes in files."""
+    same = {"padding": "same"}
+    return k.Sequential(
+        [
+            k.layers.Input((8, 8, 2)),
+            k.layers.Conv2D(4, 3, groups=2, activation="relu", **same),
+            k.layers.MaxPooling2D(),
+            k.layers.SeparableConv2D(3, 2, depth_multiplier=2, **same),
+            k.layers.DepthwiseConv2D(2, activation="tanh"),
+            k.layers.Conv2DTranspose(2, 3, strides=2, output_padding=1),
+            k.layers.UpSampling2D(interpolation="bilinear"),
+            k.layers.Cropping2D(((1, 2), (0, 1))),
+            k.layers.ZeroPadding2D(1),
+            k.layers.AveragePooling2D((2, 3)),
+            k.layers.GlobalMaxPooling2D(keepdims=True),
+            k.layers.Reshape((2, 1)),
+            k.layers.ZeroPadding1D((2, 1)),
+            k.layers.Conv1D(3, 2, padding="causal"),
+            k.layers.Conv1DTranspose(2, 2, strides=2),
+            k.layers.SeparableConv1D(2, 2, use_bias=False),
+            k.layers.DepthwiseConv1D(2, bias_initializer="ones"),
+            k.layers.GlobalAveragePooling1D(),
+        ]
+    )
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("kind", part(["keras", "h5", "weights.h5"]))
+def test_files_both_ways(kind, tmp_path):
+    x = np.random.default_rng(1).standard_normal((3, 8, 8, 2)).astype("float32")
+    theirs = over_images(keras)
+    expected = theirs.predict(x, verbose=0)
+    if kind == "weights.h5":
+        theirs.save_weights(tmp_path / f"theirs.{kind}")
+        ours, again = over_images(nnlite), over_images(keras)
+        ours.load_weights(tmp_path / f"theirs.{kind}")
+        ours.save_weights(tmp_path / f"ours.{kind}")
+        again.load_weights(tmp_path / f"ours.{kind}")
+    else:
+        theirs.save(tmp_path / f"theirs.{kind}")
+        ours = nnlite.saving.load_model(tmp_path / f"theirs.{kind}")
+        ours.save(tmp_path / f"ours.{kind}")
+        again = keras.saving.load_model(tmp_path / f"ours.{kind}")
+    np.testing.assert_allclose(ours.predict(x, verbose=0), expected, atol=1e-5)
+    np.testing.assert_allclose(again.predict(x, verbose=0), expected, atol=1e-5)

@@ -1,10 +1,12 @@
 """What versions of Keras wrote of models and layers, each thing read as it was meant."""
 
+import json
+
 import numpy as np
 import pytest
 
 from nnlite import layers
-from nnlite.models import Functional, load_model
+from nnlite.models import Functional, load_model, model_from_json
 from nnlite.saving import register_keras_serializable
 
 from .old_files import (
@@ -311,12 +313,36 @@ def test_activations_in_all_their_forms(path, written, function):
     assert_reads_config(path, sequential(two_layers(written)), expected(function))
 
 
-def test_hard_sigmoid_of_keras_2_is_said_to_be_another(path):
-    def hard_sigmoid(z):
-        return np.clip(z / 6 + 0.5, 0, 1)
+def hard_sigmoid_of_keras_2(z):
+    return np.clip(0.2 * z + 0.5, 0, 1)
 
-    with pytest.warns(UserWarning, match="hard_sigmoid of layer 'dense' as Keras 2 had it"):
-        assert_reads_config(path, sequential(two_layers("hard_sigmoid")), expected(hard_sigmoid))
+
+@pytest.mark.parametrize(
+    "written",
+    ["hard_sigmoid", {"class_name": "Activation", "config": {"activation": "hard_sigmoid"}}],
+)
+def test_hard_sigmoid_is_that_of_the_keras_that_wrote_the_file(path, tmp_path, written):
+    config = sequential(two_layers(written))
+    y = expected(hard_sigmoid_of_keras_2)
+    model = load_model(write_h5(path, config, version="2.15.0"))
+    assert model.predict(X, verbose=0) == pytest.approx(y, abs=1e-6)
+    for name in ("again.keras", "again.h5"):
+        model.save(tmp_path / name)
+        assert load_model(tmp_path / name).predict(X, verbose=0) == pytest.approx(y, abs=1e-6)
+    newer = load_model(write_h5(path, config, version="3.5.0")).predict(X, verbose=0)
+    assert newer == pytest.approx(expected(lambda z: np.clip(z / 6 + 0.5, 0, 1)), abs=1e-6)
+
+
+def test_hard_sigmoid_of_a_text_of_keras_2():
+    layers = [input_layer((None, 1)), activation_layer("hard_sigmoid")]
+    text = {**sequential(layers), "keras_version": "2.4.0"}
+    for given, slope in [(text, 0.2), (sequential(layers), 1 / 6)]:
+        y = model_from_json(json.dumps(given)).predict(np.ones((1, 1)), verbose=0)
+        assert y == pytest.approx(0.5 + slope)
+
+
+def activation_layer(name):
+    return {"class_name": "Activation", "config": {"name": "activation", "activation": name}}
 
 
 @pytest.mark.parametrize(
@@ -456,6 +482,34 @@ def test_functional_models(path, node, name, ends):
     model = assert_reads_config(path, functional(node, name, ends), groups=INPUT_GROUP)
     assert [layer.name for layer in model.layers] == ["input_1", "dense", "dense_1"]
     assert isinstance(model, Functional)
+
+
+def dropping(node):
+    dropout = {"class_name": "Dropout", "config": {"name": "drop", "rate": 0.5}, "name": "drop"}
+    config = functional(node, dense_1=node("drop"))
+    config["config"]["layers"].insert(2, {**dropout, "inbound_nodes": node("dense")})
+    return config
+
+
+def of_dropout(model):
+    (options,) = (node.options for node in model._nodes(True) if node.layer.name == "drop")
+    return options
+
+
+def test_training_false_holds_where_fit_does_not_override_it(path, tmp_path):
+    """Keras 3 writes it of itself; Keras 2 and nnlite, where the program says so."""
+
+    def kept(name):
+        return [[[name, 0, 0, {"training": False}]]]
+
+    assert of_dropout(load_model(write_h5(path, dropping(new_node), version="3.8.0"))) == {}
+    assert of_dropout(model_from_json(json.dumps(dropping(new_node)))) == {}
+    model = load_model(write_h5(path, dropping(kept), version="2.15.0"))
+    assert of_dropout(model) == {"training": False}
+    for name in ("own.keras", "own.h5"):
+        model.save(tmp_path / name)
+        assert of_dropout(load_model(tmp_path / name)) == {"training": False}
+    assert of_dropout(model_from_json(model.to_json())) == {"training": False}
 
 
 def test_ends_in_a_dict_keep_their_names(path):
@@ -622,7 +676,7 @@ def test_all_layers_outside_of_reach_are_named_at_once(path):
             "class_name": "Sequential",
             "config": {
                 "name": "in",
-                "layers": [{"class_name": "LSTM", "config": {"name": "lstm"}}],
+                "layers": [{"class_name": "ConvLSTM2D", "config": {"name": "lstm"}}],
             },
         },
     ]
@@ -632,7 +686,7 @@ def test_all_layers_outside_of_reach_are_named_at_once(path):
         "activation 'own_function' of layer 'dense'",
         "layer 'conv' of class ConvLSTM2D",
         "layer 'code' of class Lambda",
-        "layer 'in/lstm' of class LSTM",
+        "layer 'in/lstm' of class ConvLSTM2D",
         "custom_objects",
         str(path),
     ):

@@ -29,30 +29,21 @@ class Convolving(Windowed, Activated):
     #: The kinds of padding.
     paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
 
-    def __init__(
-        self,
-        kernel_size: Any,
-        strides: Any,
-        padding: Any,
-        data_format: Any,
-        dilation_rate: Any,
-        use_bias: bool,
-        bias_initializer: Any,
-        bias_regularizer: Any,
-        activity_regularizer: Any,
-        bias_constraint: Any,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+    def __init__(self, *window: Any, use_bias: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        kernel_size, strides, padding, data_format, dilation_rate = window
         self.kernel_size = check_sizes("kernel_size", kernel_size, self.rank)
         self.strides = check_sizes("strides", strides, self.rank)
         self.padding = check_padding(padding, self.paddings)
         self.data_format = check_data_format(data_format)
         self.dilation_rate = check_sizes("dilation_rate", dilation_rate, self.rank)
         self.use_bias = bool(use_bias)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.bias_constraint = constraints.get(bias_constraint)
+
+    def _keep(self, prefix: str, initializer: Any, regularizer: Any, constraint: Any) -> None:
+        """Keep what a weight is made with, for `_add_named`, in attributes with a prefix."""
+        setattr(self, f"{prefix}_initializer", initializers.get(initializer))
+        setattr(self, f"{prefix}_regularizer", regularizers.get(regularizer))
+        setattr(self, f"{prefix}_constraint", constraints.get(constraint))
 
     def _refuse_strides_with_dilation(self) -> None:
         """Raise ValueError if both are above 1."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
 from nnlite.backend.convolution import gather, kernel_gradient, pad, parts, product, scatter
 from nnlite.layers.convolution.base import Convolving
 from nnlite.layers.layer import Shape, registry
@@ -76,19 +75,9 @@ class Conv(Convolving):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            activity_regularizer,
-            bias_constraint,
-            **kwargs,
-        )
+        kwargs |= {"use_bias": use_bias, "activity_regularizer": activity_regularizer}
+        super().__init__(kernel_size, strides, padding, data_format, dilation_rate, **kwargs)
+        self._keep("bias", bias_initializer, bias_regularizer, bias_constraint)
         self._refuse_strides_with_dilation()
         self.filters = check_count("filters", filters, 1)
         self.groups = check_count("groups", groups, 1)
@@ -97,9 +86,7 @@ class Conv(Convolving):
                 "groups must divide filters. "
                 f"Received: groups={self.groups}, filters={self.filters}"
             )
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
+        self._keep("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
         self.activation = activation
 
     def build(self, input_shape: Shape) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
 from nnlite.backend.convolution import (
     Windows,
     gather,
@@ -41,20 +40,8 @@ class ConvTranspose(Convolving):
             ``strides`` times as large as the input.
         output_padding: How much larger the output is than the least that has an entry of every
             window's middle; less than ``strides``. None for what ``padding`` says.
-        data_format: ``"channels_last"`` (or None), or ``"channels_first"`` for an input of shape
-            (batch, channels, ...).
-        dilation_rate: How far the next entry within a window is.
-        activation: g, as a name, a layer, or a function of `nnlite.activations`; None for the
-            identity.
-        use_bias: Whether there is a b.
         kernel_initializer: How W, of shape (*kernel_size, filters, channels), begins.
-        bias_initializer: How b, of shape (filters,), begins.
-        kernel_regularizer: A penalty on W that is added to the loss.
-        bias_regularizer: A penalty on b.
-        activity_regularizer: A penalty on the output, averaged over the batch.
-        kernel_constraint: A projection of W after each update.
-        bias_constraint: A projection of b after each update.
-        **kwargs: As for `Layer`.
+        **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
         TypeError: If a size is no integer, or a keyword is unknown.
@@ -82,19 +69,9 @@ class ConvTranspose(Convolving):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            activity_regularizer,
-            bias_constraint,
-            **kwargs,
-        )
+        kwargs |= {"use_bias": use_bias, "activity_regularizer": activity_regularizer}
+        super().__init__(kernel_size, strides, padding, data_format, dilation_rate, **kwargs)
+        self._keep("bias", bias_initializer, bias_regularizer, bias_constraint)
         self._refuse_strides_with_dilation()
         self.filters = check_count("filters", filters, 1)
         self.output_padding = output_padding
@@ -105,9 +82,7 @@ class ConvTranspose(Convolving):
                     "output_padding must be less than strides. Received: "
                     f"output_padding={self.output_padding}, strides={self.strides}"
                 )
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
+        self._keep("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
         self.activation = activation
 
     def build(self, input_shape: Shape) -> None:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
 from nnlite.backend.convolution import depthwise, depthwise_back, parts
 from nnlite.layers.convolution.base import Convolving
 from nnlite.layers.convolution.conv import Conv, Conv1D, Conv2D
@@ -26,25 +25,12 @@ class DepthwiseConv(Convolving):
     i-th of channel c, of n. The way back is that of a `Conv` with as many groups as channels.
 
     Args:
-        kernel_size: The sizes of a window: one integer, or one for each axis.
-        strides: How far the next window is.
-        padding: ``"valid"`` for windows inside the input only; ``"same"`` for zeros around it, so
-            that there is a window for each stride.
         depth_multiplier: The number of kernels of each channel.
-        data_format: ``"channels_last"`` (or None), or ``"channels_first"`` for an input of shape
-            (batch, channels, ...).
-        dilation_rate: How far the next entry within a window is.
-        activation: g, as a name, a layer, or a function of `nnlite.activations`; None for the
-            identity.
-        use_bias: Whether there is a b.
         depthwise_initializer: How W, of shape (*kernel_size, channels, depth_multiplier), begins.
         bias_initializer: How b, of shape (channels * depth_multiplier,), begins.
         depthwise_regularizer: A penalty on W that is added to the loss.
-        bias_regularizer: A penalty on b.
-        activity_regularizer: A penalty on the output, averaged over the batch.
         depthwise_constraint: A projection of W after each update.
-        bias_constraint: A projection of b after each update.
-        **kwargs: As for `Layer`.
+        **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
         TypeError: If a size is no integer, or a keyword is unknown.
@@ -71,23 +57,11 @@ class DepthwiseConv(Convolving):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            activity_regularizer,
-            bias_constraint,
-            **kwargs,
-        )
+        kwargs |= {"use_bias": use_bias, "activity_regularizer": activity_regularizer}
+        super().__init__(kernel_size, strides, padding, data_format, dilation_rate, **kwargs)
+        self._keep("bias", bias_initializer, bias_regularizer, bias_constraint)
         self.depth_multiplier = check_count("depth_multiplier", depth_multiplier, 1)
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-        self.depthwise_constraint = constraints.get(depthwise_constraint)
+        self._keep("depthwise", depthwise_initializer, depthwise_regularizer, depthwise_constraint)
         self.activation = activation
 
     def build(self, input_shape: Shape) -> None:
@@ -165,31 +139,16 @@ class SeparableConv(Convolving):
     """A `DepthwiseConv` without a bias, and a `Conv` of windows of one entry over what it gives.
 
     Args:
-        filters: The number of output channels.
-        kernel_size: The sizes of a window: one integer, or one for each axis.
-        strides: How far the next window is.
-        padding: ``"valid"`` for windows inside the input only; ``"same"`` for zeros around it, so
-            that there is a window for each stride.
-        data_format: ``"channels_last"`` (or None), or ``"channels_first"`` for an input of shape
-            (batch, channels, ...).
-        dilation_rate: How far the next entry within a window is.
         depth_multiplier: The number of kernels of each channel.
-        activation: g, as a name, a layer, or a function of `nnlite.activations`; None for the
-            identity.
-        use_bias: Whether there is a b, of shape (filters,).
         depthwise_initializer: How the first W, of shape (*kernel_size, channels,
             depth_multiplier), begins.
         pointwise_initializer: How the second, of shape (1..., channels * depth_multiplier,
             filters), begins.
-        bias_initializer: How b begins.
         depthwise_regularizer: A penalty on the first W that is added to the loss.
         pointwise_regularizer: A penalty on the second.
-        bias_regularizer: A penalty on b.
-        activity_regularizer: A penalty on the output, averaged over the batch.
         depthwise_constraint: A projection of the first W after each update.
         pointwise_constraint: A projection of the second.
-        bias_constraint: A projection of b.
-        **kwargs: As for `Layer`.
+        **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
         TypeError: If a size is no integer, or a keyword is unknown.
@@ -223,27 +182,13 @@ class SeparableConv(Convolving):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            activity_regularizer,
-            bias_constraint,
-            **kwargs,
-        )
+        kwargs |= {"use_bias": use_bias, "activity_regularizer": activity_regularizer}
+        super().__init__(kernel_size, strides, padding, data_format, dilation_rate, **kwargs)
+        self._keep("bias", bias_initializer, bias_regularizer, bias_constraint)
         self.filters = check_count("filters", filters, 1)
         self.depth_multiplier = check_count("depth_multiplier", depth_multiplier, 1)
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.pointwise_initializer = initializers.get(pointwise_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-        self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
-        self.depthwise_constraint = constraints.get(depthwise_constraint)
-        self.pointwise_constraint = constraints.get(pointwise_constraint)
+        self._keep("depthwise", depthwise_initializer, depthwise_regularizer, depthwise_constraint)
+        self._keep("pointwise", pointwise_initializer, pointwise_regularizer, pointwise_constraint)
         self.activation = activation
         first, second = self._parts
         same: Any = {"data_format": self.data_format, "dtype": self.dtype}

@@ -144,7 +144,7 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
     rank = 1
     supports_masking = True
 
-    def forward_into(self, x: Array, y: Array, mask: Array | None) -> None:
+    def forward_into(self, x: Array, y: Array, mask: Array | None = None) -> None:
         """Write the mean of each channel into ``y``."""
         if mask is None:
             super().forward_into(x, y)
@@ -153,7 +153,7 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
             np.add.reduce(x, self._axes, keepdims=self.keepdims, where=counts, out=y)
             y /= number.reshape(len(y), *(1,) * (y.ndim - 1))
 
-    def backward_into(self, dy: Array, dx: Array, mask: Array | None) -> None:
+    def backward_into(self, dy: Array, dx: Array, mask: Array | None = None) -> None:
         """Write dJ/dy, divided by the number of entries, to each of those that count."""
         if mask is None:
             super().backward_into(dy, dx)
