@@ -29,6 +29,8 @@ TESTS = {
         "callbacks/test_callbacks.py callbacks/test_callbacks_files.py "
         "callbacks/test_callbacks_of_users.py callbacks/test_callbacks_rates.py"
     ),
+    "callbacks/tensorboard.py": "callbacks/test_tensorboard.py",
+    "cli.py": "test_cli.py",
     "layers": (
         "layers/test_layers_attention.py "
         "layers/test_normalization.py layers/test_layers_normalization.py "
