@@ -1,0 +1,117 @@
+"""The form of layers over space and time in ONNX, whose channels come first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnlite import layers as of
+from nnlite.layers.convolution.conv import Conv
+from nnlite.layers.convolution.conv_transpose import ConvTranspose
+from nnlite.layers.convolution.depthwise import DepthwiseConv
+from nnlite.layers.pooling.global_pooling import GlobalPooling
+from nnlite.layers.pooling.pooling import Pooling
+from nnlite.layers.reshaping.margins import Cropping, ZeroPadding
+from nnlite.layers.reshaping.up_sampling import UpSampling
+from nnlite.saving.onnx.builder import Builder, converts
+
+__all__: list[str] = []
+
+_Form = Callable[[Builder, Any, Any], Any]
+
+
+def _channels_first(form: _Form) -> _Form:
+    """Return the function that computes ``form`` of what has its channels last."""
+
+    def convert(g: Builder, layer: Any, x: Any) -> Any:
+        if not layer._is_last:
+            return form(g, layer, x)
+        rank = layer.rank + 2
+        return g.moved(form(g, layer, g.moved(x, rank, -1, 1)), rank, 1, -1)
+
+    return convert
+
+
+def _padding(layer: Any) -> dict[str, Any]:
+    """Return the attribute for the padding of windows."""
+    if layer.padding == "causal":
+        return {"pads": [(layer.kernel_size[0] - 1) * layer.dilation_rate[0], 0]}
+    return {} if layer.padding == "valid" else {"auto_pad": "SAME_UPPER"}
+
+
+def _weights(layer: Any, kernel: Any) -> list[Any]:
+    """Return a kernel of shape (*sizes, a, b) as one of (b, a, *sizes), and the bias."""
+    bias = [] if layer.bias is None else [layer.bias.value]
+    return [np.ascontiguousarray(np.moveaxis(kernel, (-1, -2), (0, 1))), *bias]
+
+
+@converts(Conv, DepthwiseConv)
+@_channels_first
+def _conv(g: Builder, layer: Any, x: Any) -> Any:
+    kernel, groups = layer.kernel.value, 1
+    if isinstance(layer, DepthwiseConv):
+        groups = kernel.shape[-2]
+        kernel = kernel.reshape(*layer.kernel_size, 1, -1)
+    else:
+        groups = layer.groups
+    steps = {"strides": layer.strides, "dilations": layer.dilation_rate, "group": groups}
+    return g.Conv(x, *_weights(layer, kernel), **steps, **_padding(layer))
+
+
+@converts(ConvTranspose)
+@_channels_first
+def _conv_transpose(g: Builder, layer: Any, x: Any) -> Any:
+    found = layer._windows((1, *(8,) * layer.rank, 1) if layer._is_last else (1, 1, *(8,) * layer.rank))
+    # For every number of windows the output is as much longer, or shorter, than all of them.
+    ends = [7 * s + e for s, e in zip(layer.strides, found.extents, strict=True)]
+    more = [n + low - end for n, low, end in zip(found.sizes, found.before, ends, strict=True)]
+    return g.ConvTranspose(
+        x,
+        *_weights(layer, layer.kernel.value),
+        strides=layer.strides,
+        dilations=layer.dilation_rate,
+        pads=[*found.before, *(max(-n, 0) for n in more)],
+        output_padding=[max(n, 0) for n in more],
+    )
+
+
+@converts(Pooling)
+@_channels_first
+def _pooling(g: Builder, layer: Any, x: Any) -> Any:
+    largest = type(layer).__name__.startswith("Max")
+    pool = g.MaxPool if largest else g.AveragePool
+    return pool(x, kernel_shape=layer.pool_size, strides=layer.strides, **_padding(layer))
+
+
+@converts(GlobalPooling)
+def _global_pooling(g: Builder, layer: Any, x: Any) -> Any:
+    largest = type(layer).__name__.startswith("GlobalMax")
+    reduce = g.ReduceMax if largest else g.ReduceMean
+    return reduce(x, axes=layer._axes, keepdims=layer.keepdims)
+
+
+@converts(UpSampling)
+@_channels_first
+def _up_sampling(g: Builder, layer: Any, x: Any) -> Any:
+    scales = np.array([1, 1, *layer._factors], np.float32)
+    if getattr(layer, "interpolation", "nearest") == "bilinear":
+        return g.Resize(x, None, scales, mode="linear")
+    how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return g.Resize(x, None, scales, mode="nearest", **how)
+
+
+@converts(ZeroPadding)
+@_channels_first
+def _zero_padding(g: Builder, layer: Any, x: Any) -> Any:
+    before, after = zip(*layer._margins, strict=True)
+    return g.Pad(x, [0, 0, *before, 0, 0, *after])
+
+
+@converts(Cropping)
+def _cropping(g: Builder, layer: Any, x: Any) -> Any:
+    first = 1 if layer._is_last else 2
+    starts, cut = zip(*layer._margins, strict=True)
+    ends = [-n or np.iinfo(np.int64).max for n in cut]
+    return g.Slice(x, [*starts], ends, [*range(first, first + layer.rank)])
