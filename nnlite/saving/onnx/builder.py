@@ -37,7 +37,7 @@ class Value(str):
 
 
 class Builder:
-    """An ONNX graph; ``builder.Conv(x, kernel, strides=[2, 2])`` adds a node and returns its output.
+    """An ONNX graph; ``builder.Conv(x, kernel, strides=[2, 2])`` adds a node, returns its output.
 
     Of a node's inputs, a number stands for a constant of the type ``dtype``, a list of integers
     for one of int64, an array for itself and None for what is left out. Keywords are attributes,
@@ -95,7 +95,7 @@ class Builder:
         return Value(self._constants[key])
 
     def cast(self, value: Any, dtype: str | None = None) -> Any:
-        """Return an array that a call reads, or a constant, as ``dtype``; None is that of output."""
+        """Return what a call reads, or a constant, as ``dtype``; None is that of the output."""
         wanted = dtype or self.dtype
         if not isinstance(value, Value):
             return np.asarray(value, wanted)
@@ -104,7 +104,12 @@ class Builder:
     def moved(self, value: Any, rank: int, source: Any, target: Any) -> Any:
         """Return an array of ``rank`` axes with some of them moved, as by ``np.moveaxis``."""
         order = list(np.moveaxis(np.empty(range(rank)), source, target).shape)
-        return value if order == sorted(order) else self.Transpose(value, perm=order)
+        if order == sorted(order):
+            return value
+        made = self.Transpose(value, perm=order)
+        if hasattr(value, "shape"):
+            made.shape = tuple(value.shape[axis] for axis in order)
+        return made
 
     def finished(self, name: str, inputs: list[bytes], outputs: list[bytes]) -> bytes:
         """Return the graph as a message."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import numpy as np
-
 from nnlite.execution.graph import Call, Graph, Slot, _MaskOf
 from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import fits
@@ -79,9 +77,7 @@ def _model(model: Any, inputs: list[KerasTensor]) -> bytes:
         made_inputs.append(_info(values[slot]))
     names = [builder.unique(name) for name in model.output_names]
     for call in _needed(graph):
-        try:
-            _write(builder, graph, call, values)
-        except NoFormError as reason:
+        if reason := _refusal(builder, graph, call, values):
             refused[f"{call.owner.name!r} ({type(call.owner).__name__}): {reason}"] = None
     if refused:
         raise ValueError(
@@ -116,6 +112,15 @@ def _needed(graph: Graph) -> list[Call]:
             needed.update(call.inputs)
             calls.append(call)
     return calls[::-1]
+
+
+def _refusal(builder: Builder, graph: Graph, call: Call, values: dict[int, Value]) -> str | None:
+    """Add the nodes of a call, or return why it has none."""
+    try:
+        _write(builder, graph, call, values)
+    except NoFormError as reason:
+        return str(reason)
+    return None
 
 
 def _write(builder: Builder, graph: Graph, call: Call, values: dict[int, Value]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def _split(g: Builder, layer: Any, x: Any) -> Any:
     if isinstance(where, int):
         parts = g.Split(x, axis=axis, outputs=where)
         return parts if where > 1 else [parts]
-    return [_slice(g, x, slice(*ends), axis) for ends in zip([0, *where], [*where, None])]
+    return [_slice(g, x, slice(*ends), axis) for ends in pairwise([0, *where, None])]
 
 
 def _slice(g: Builder, x: Any, part: slice, axis: int) -> Any:

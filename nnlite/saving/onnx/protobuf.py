@@ -9,7 +9,6 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["LIMIT", "TYPES", "graph", "model", "node", "tensor", "value_info"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite import layers as of
+from nnlite.backend.convolution import windows
 from nnlite.layers.convolution.conv import Conv
 from nnlite.layers.convolution.conv_transpose import ConvTranspose
 from nnlite.layers.convolution.depthwise import DepthwiseConv
@@ -15,7 +15,7 @@ from nnlite.layers.pooling.global_pooling import GlobalPooling
 from nnlite.layers.pooling.pooling import Pooling
 from nnlite.layers.reshaping.margins import Cropping, ZeroPadding
 from nnlite.layers.reshaping.up_sampling import UpSampling
-from nnlite.saving.onnx.builder import Builder, converts
+from nnlite.saving.onnx.builder import Builder, NoFormError, converts
 
 __all__: list[str] = []
 
@@ -34,11 +34,22 @@ def _channels_first(form: _Form) -> _Form:
     return convert
 
 
-def _padding(layer: Any) -> dict[str, Any]:
-    """Return the attribute for the padding of windows."""
-    if layer.padding == "causal":
-        return {"pads": [(layer.kernel_size[0] - 1) * layer.dilation_rate[0], 0]}
-    return {} if layer.padding == "valid" else {"auto_pad": "SAME_UPPER"}
+def _padding(layer: Any, x: Any) -> dict[str, Any]:
+    """Return the attribute for the padding of windows on an image, whose channels come first."""
+    sizes, window = x.shape[2:], layer._window()
+    if layer.padding == "valid" or max(window) == 1:
+        return {}
+    if layer.padding == "same" and max(layer.strides) > 1 and None in sizes:
+        if max(layer.dilation_rate) == 1:
+            return {"auto_pad": "SAME_UPPER"}
+        raise NoFormError(
+            "its padding, by strides and dilation_rate, depends on the sizes of the input: give "
+            "them by input_signature"
+        )
+    known = tuple(size or 1 for size in sizes)  # of which it is independent, without strides
+    found = windows(known, window, layer.strides, layer.dilation_rate, layer.padding)
+    rows = zip(found.padded, found.sizes, found.before, strict=True)
+    return {"pads": [*found.before, *(whole - size - low for whole, size, low in rows)]}
 
 
 def _weights(layer: Any, kernel: Any) -> list[Any]:
@@ -50,23 +61,24 @@ def _weights(layer: Any, kernel: Any) -> list[Any]:
 @converts(Conv, DepthwiseConv)
 @_channels_first
 def _conv(g: Builder, layer: Any, x: Any) -> Any:
-    kernel, groups = layer.kernel.value, 1
+    kernel = layer.kernel.value
     if isinstance(layer, DepthwiseConv):
         groups = kernel.shape[-2]
         kernel = kernel.reshape(*layer.kernel_size, 1, -1)
     else:
         groups = layer.groups
     steps = {"strides": layer.strides, "dilations": layer.dilation_rate, "group": groups}
-    return g.Conv(x, *_weights(layer, kernel), **steps, **_padding(layer))
+    return g.Conv(x, *_weights(layer, kernel), **steps, **_padding(layer, x))
 
 
 @converts(ConvTranspose)
 @_channels_first
 def _conv_transpose(g: Builder, layer: Any, x: Any) -> Any:
-    found = layer._windows((1, *(8,) * layer.rank, 1) if layer._is_last else (1, 1, *(8,) * layer.rank))
-    # For every number of windows the output is as much longer, or shorter, than all of them.
-    ends = [7 * s + e for s, e in zip(layer.strides, found.extents, strict=True)]
-    more = [n + low - end for n, low, end in zip(found.sizes, found.before, ends, strict=True)]
+    # Whatever the number of windows, the output is as much longer, or shorter, than all of them.
+    found = layer._windows(layer._joined(1, (1,) * layer.rank, 1))
+    more = [
+        n + low - end for n, low, end in zip(found.sizes, found.before, found.extents, strict=True)
+    ]
     return g.ConvTranspose(
         x,
         *_weights(layer, layer.kernel.value),
@@ -82,7 +94,7 @@ def _conv_transpose(g: Builder, layer: Any, x: Any) -> Any:
 def _pooling(g: Builder, layer: Any, x: Any) -> Any:
     largest = type(layer).__name__.startswith("Max")
     pool = g.MaxPool if largest else g.AveragePool
-    return pool(x, kernel_shape=layer.pool_size, strides=layer.strides, **_padding(layer))
+    return pool(x, kernel_shape=layer.pool_size, strides=layer.strides, **_padding(layer, x))
 
 
 @converts(GlobalPooling)
