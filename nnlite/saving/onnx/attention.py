@@ -37,8 +37,10 @@ def _weights(g: Builder, call: Any, scores: Any, masks: list[Any]) -> Any:
 
 @converts(_Reading)
 def _reading(g: Builder, call: Any, x: Any) -> Any:
-    x, masks = x if isinstance(x[0], list) else (x, [None, None])
     layer = call.layer
+    masks: list[Any] = [None, None]
+    if isinstance(x[0], list):
+        x, masks = x
     query, value, key = (*x, x[1])[:3]
     if layer.score_mode == "dot":
         scores = g.MatMul(query, g.Transpose(key, perm=[0, 2, 1]))

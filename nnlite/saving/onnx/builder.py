@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from nnlite.layers.layer import Layer, Shape
 from nnlite.saving.onnx import protobuf
 
-__all__ = ["OPSET", "Builder", "NoFormError", "Value", "converts", "find"]
+__all__ = ["OPSET", "UNKNOWN", "Builder", "NoFormError", "Value", "converts", "find"]
 
 #: Of the operators' versions the first in which Softmax is one along an axis, whatever comes before
 #: it, and the sizes of Squeeze, Unsqueeze and Split can be computed.
 OPSET = 13
+
+UNKNOWN = "it depends on sizes of its input that are unknown: give them by input_signature"
 
 Array = NDArray[Any]
 Converter = Callable[["Builder", Any, Any], Any]
@@ -84,6 +86,8 @@ class Builder:
         if isinstance(value, Value):
             return value
         if isinstance(value, list):
+            if None in value:
+                raise NoFormError(UNKNOWN)
             array = np.array(value, np.int64)
         else:
             array = value if isinstance(value, np.ndarray) else np.array(value, self.dtype)

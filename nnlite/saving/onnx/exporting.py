@@ -69,7 +69,8 @@ def _model(model: Any, inputs: list[KerasTensor]) -> bytes:
     if weights > protobuf.LIMIT:
         raise _too_large(model, weights)
     graph: Graph = model.graph(training=False)
-    builder, refused = Builder(), {}
+    builder = Builder()
+    refused: dict[str, None] = {}
     values: dict[int, Value] = {}
     made_inputs, made_outputs = [], []
     for slot, tensor in zip(graph.inputs, inputs, strict=True):
@@ -78,7 +79,8 @@ def _model(model: Any, inputs: list[KerasTensor]) -> bytes:
     names = [builder.unique(name) for name in model.output_names]
     for call in _needed(graph):
         if reason := _refusal(builder, graph, call, values):
-            refused[f"{call.owner.name!r} ({type(call.owner).__name__}): {reason}"] = None
+            owner = call.owner.layer if isinstance(call.owner, _MaskOf) else call.owner
+            refused[f"{owner.name!r} ({type(owner).__name__}): {reason}"] = None
     if refused:
         raise ValueError(
             f"Model {model.name!r} cannot be exported as ONNX. These layers have no form there:\n"
@@ -133,7 +135,11 @@ def _write(builder: Builder, graph: Graph, call: Call, values: dict[int, Value])
     if isinstance(layer, _MaskOf):
         raise NoFormError("its mask, which a later layer reads, is not exported")
     if convert is None:
-        raise NoFormError("there is none for its class")
+        raise NoFormError(
+            "there is none for a call with training=True"
+            if call.training
+            else f"there is none for its class {type(layer).__name__}"
+        )
     if any(slot not in values for slot in call.inputs):
         return  # what comes before has been refused
     builder.scope, builder.dtype = call.owner.name, graph.dtypes[call.outputs[0]]

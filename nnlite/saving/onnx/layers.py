@@ -15,7 +15,7 @@ from nnlite.layers.merging.merge import Merge
 from nnlite.layers.normalization.batch_normalization import _ByMovingAverages
 from nnlite.layers.normalization.layer_normalization import SampleNormalization
 from nnlite.layers.preprocessing.images import _Resized
-from nnlite.saving.onnx.builder import Builder, NoFormError, converts
+from nnlite.saving.onnx.builder import UNKNOWN, Builder, NoFormError, converts
 
 __all__ = ["einsum_dense"]
 
@@ -187,7 +187,7 @@ def _normalization(g: Builder, layer: Any, x: Any) -> Any:
 def _resized(g: Builder, layer: Any, x: Any) -> Any:
     into, out = layer._axes
     if None in (x.shape[into.index("h")], x.shape[into.index("w")]):
-        raise NoFormError("the sizes of its images are unknown: give them by input_signature")
+        raise NoFormError(UNKNOWN)
     shifted = g.Sub(x, layer.fill_value)
     y = g.Einsum(shifted, *layer._matrices(x.shape), equation=f"{into},ih,jw->{out}")
     return g.Add(y, layer.fill_value)

@@ -15,7 +15,7 @@ from nnlite.layers.pooling.global_pooling import GlobalPooling
 from nnlite.layers.pooling.pooling import Pooling
 from nnlite.layers.reshaping.margins import Cropping, ZeroPadding
 from nnlite.layers.reshaping.up_sampling import UpSampling
-from nnlite.saving.onnx.builder import Builder, NoFormError, converts
+from nnlite.saving.onnx.builder import UNKNOWN, Builder, NoFormError, converts
 
 __all__: list[str] = []
 
@@ -42,10 +42,7 @@ def _padding(layer: Any, x: Any) -> dict[str, Any]:
     if layer.padding == "same" and max(layer.strides) > 1 and None in sizes:
         if max(layer.dilation_rate) == 1:
             return {"auto_pad": "SAME_UPPER"}
-        raise NoFormError(
-            "its padding, by strides and dilation_rate, depends on the sizes of the input: give "
-            "them by input_signature"
-        )
+        raise NoFormError(UNKNOWN)
     known = tuple(size or 1 for size in sizes)  # of which it is independent, without strides
     found = windows(known, window, layer.strides, layer.dilation_rate, layer.padding)
     rows = zip(found.padded, found.sizes, found.before, strict=True)
