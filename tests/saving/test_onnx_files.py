@@ -2,6 +2,7 @@
 
 import os
 import struct
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_a_file_has_the_nodes_and_weights_of_the_model(tmp_path):
     nodes = [fields(node) for node in graph[1]]
     assert [node[4][0] for node in nodes] == [b"MatMul", b"Add", b"Relu", b"Identity"]
     assert nodes[0][1][0] == b"x"
-    for before, node in zip(nodes, nodes[1:], strict=False):
+    for before, node in pairwise(nodes):
         assert before[2][0] in node[1]
     assert nodes[-1][2] == [b"y"]
     kernel, bias = (fields(tensor) for tensor in graph[5])
