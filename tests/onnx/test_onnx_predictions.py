@@ -29,8 +29,7 @@ DIFFERENCES = defaultdict(float)
 
 def onnx_of(model, **options):
     """Return a session of the exported model, which the whole checker of ONNX has passed."""
-    signature = exporting._signature(model, options.get("input_signature"))
-    content = exporting._model(model, signature)
+    content = exporting.model_bytes(model, **options)
     onnx.checker.check_model(content, full_check=True)
     how = onnxruntime.SessionOptions()
     how.log_severity_level, how.intra_op_num_threads = 4, 1

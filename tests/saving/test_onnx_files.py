@@ -77,7 +77,7 @@ def test_a_file_has_the_nodes_and_weights_of_the_model(tmp_path):
     assert kernel[8][0] in nodes[0][1]
     assert np.frombuffer(bias[9][0], "<f4").tolist() == [1, 1, 1]
     assert [sizes_of(one) for one in graph[11]] == [("x", 1, ["batch", "x_1", 4])]
-    assert [sizes_of(one) for one in graph[12]] == [("y", 1, ["batch", "y_1", 3])]
+    assert [sizes_of(one) for one in graph[12]] == [("y", 1, ["y_0", "y_1", 3])]
 
 
 def test_attributes_are_integers_floats_words_and_lists(tmp_path):
@@ -125,9 +125,9 @@ def test_a_signature_tells_sizes(tmp_path):
     model = Model(x := Input((None, 2), name="x"), layers.Rescaling(2)(x))
     graph = fields(exported(model, tmp_path, input_signature=np.zeros((1, 7, 2)))[7][0])
     assert sizes_of(graph[11][0]) == ("x", 1, ["batch", 7, 2])
-    with pytest.raises(ValueError, match=r"here \(None, None, 2\) of 'x'. Received: array"):
+    with pytest.raises(ValueError, match=r"of shape \(None, None, 2\), the inp.* Received: \[arr"):
         exported(model, tmp_path, input_signature=[np.zeros((1, 7, 3))])
-    with pytest.raises(ValueError, match=r"each of the 1 inputs of model .* Received: 2"):
+    with pytest.raises(ValueError, match="input_signature must hold"):
         exported(model, tmp_path, input_signature=[x, x])
 
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from nnlite.layers.attention.attention import _NEVER, _Reading
 from nnlite.layers.attention.multi_head_attention import _Heads
-from nnlite.saving.onnx.activations import softmax
-from nnlite.saving.onnx.builder import Builder, NoFormError, converts
-from nnlite.saving.onnx.layers import einsum_dense
+from nnlite.saving.onnx.builder import Builder, NoFormError, form
+from nnlite.saving.onnx.layers import einsum_dense, softmax
 
 __all__: list[str] = []
 
@@ -35,7 +34,7 @@ def _weights(g: Builder, call: Any, scores: Any, masks: list[Any]) -> Any:
     return softmax(g, scores, [-1])
 
 
-@converts(_Reading)
+@form(_Reading)
 def _reading(g: Builder, call: Any, x: Any) -> Any:
     layer = call.layer
     masks: list[Any] = [None, None]
@@ -57,7 +56,7 @@ def _reading(g: Builder, call: Any, x: Any) -> Any:
     return [y, p] if call.scores else y
 
 
-@converts(_Heads)
+@form(_Heads)
 def _heads(g: Builder, call: Any, x: Any) -> Any:
     layer = call.layer
     query, value, key, *masks = [*x, *[None] * (7 - len(x))]

@@ -9,13 +9,24 @@ import numpy as np
 
 from nnlite.ops import arranging, elementwise, neural, reductions
 from nnlite.ops.operation import canonical_axes
-from nnlite.saving.onnx import protobuf
-from nnlite.saving.onnx.builder import Builder, NoFormError, converts
+from nnlite.saving.onnx.builder import FORMS, Builder, NoFormError, form
+from nnlite.saving.onnx.protobuf import TYPES
 
 __all__: list[str] = []
 
+FORMS |= {
+    elementwise.Square: lambda g, layer, x: g.Mul(x, x),
+    elementwise.Clip: lambda g, layer, x: g.Min(g.Max(g.cast(x), layer.x_min), layer.x_max),
+    neural.Cast: lambda g, layer, x: g.cast(x),
+    arranging.Concatenate: lambda g, layer, x: g.Concat(*map(g.cast, x), axis=layer.axis),
+    arranging.ExpandDims: lambda g, layer, x: g.Unsqueeze(x, np.atleast_1d(layer.axis).tolist()),
+    arranging.Stack: lambda g, layer, x: g.Concat(
+        *(g.Unsqueeze(g.cast(one), [layer.axis]) for one in x), axis=layer.axis
+    ),
+}
+
 #: ONNX's operators by nnlite's.
-_ELEMENTWISE = {
+_NAMES: dict[Any, str] = {
     elementwise.Absolute: "Abs",
     elementwise.Add: "Add",
     elementwise.Divide: "Div",
@@ -33,72 +44,41 @@ _ELEMENTWISE = {
 }
 
 
-@converts(*_ELEMENTWISE)
-def _elementwise(g: Builder, layer: Any, x: Any) -> Any:
-    several = x if isinstance(x, list) else [x]
-    return getattr(g, _ELEMENTWISE[type(layer)])(*map(g.cast, several))
+@form(*_NAMES)
+def _named(g: Builder, layer: Any, x: Any) -> Any:
+    return getattr(g, _NAMES[type(layer)])(*map(g.cast, x if isinstance(x, list) else [x]))
 
 
-@converts(elementwise.Square)
-def _square(g: Builder, layer: Any, x: Any) -> Any:
-    return g.Mul(x, x)
-
-
-@converts(elementwise.Clip)
-def _clip(g: Builder, layer: Any, x: Any) -> Any:
-    return g.Min(g.Max(g.cast(x), layer.x_min), layer.x_max)
-
-
-@converts(reductions.Max, reductions.Mean, reductions.Min, reductions.Sum)
+@form(reductions.Max, reductions.Mean, reductions.Min, reductions.Sum)
 def _reduction(g: Builder, layer: Any, x: Any) -> Any:
     x, axes, kept = g.cast(x), list(layer._axes(len(x.shape))), layer.keepdims
-    kind = type(layer).__name__
+    kind, start = type(layer).__name__, getattr(layer, "initial", None)
     if not axes:  # which ONNX takes for all
-        return x
-    if kind == "Sum":
-        return g.ReduceSum(x, axes, keepdims=kept)
-    y = getattr(g, f"Reduce{kind}")(x, axes=axes, keepdims=kept)
-    start = getattr(layer, "initial", None)
+        y = x
+    elif kind == "Sum":
+        y = g.ReduceSum(x, axes, keepdims=kept)
+    else:
+        y = getattr(g, f"Reduce{kind}")(x, axes=axes, keepdims=kept)
     return y if start is None else getattr(g, kind)(y, start)
 
 
-@converts(neural.Cast)
-def _cast(g: Builder, layer: Any, x: Any) -> Any:
-    return g.cast(x)
-
-
-@converts(neural.OneHot)
+@form(neural.OneHot)
 def _one_hot(g: Builder, layer: Any, x: Any) -> Any:
     rank = len(x.shape) + 1
     at = layer.axis % rank
     classes = np.arange(layer.num_classes).reshape([-1] + [1] * (rank - 1 - at))
     # Not ONNX's OneHot, which counts negative numbers from the end.
     dtype = x.dtype if x.dtype.startswith("float") else "int64"
-    hit = g.Equal(g.Unsqueeze(g.cast(x, dtype), [at]), classes.astype(dtype))
-    hit = g.Where(hit, np.array(1, np.float32), np.array(0, np.float32))
-    return g.Cast(hit, to=protobuf.TYPES[g.dtype])
+    return g.Cast(
+        g.Equal(g.Unsqueeze(g.cast(x, dtype), [at]), classes.astype(dtype)), to=TYPES[g.dtype]
+    )
 
 
-# ---- arranging ----------------------------------------------------------------------------
-
-
-@converts(arranging.Concatenate)
-def _concatenate(g: Builder, layer: Any, x: Any) -> Any:
-    return g.Concat(*map(g.cast, x), axis=layer.axis)
-
-
-@converts(arranging.Stack)
-def _stack(g: Builder, layer: Any, x: Any) -> Any:
-    parts = [g.Unsqueeze(g.cast(one), [layer.axis]) for one in x]
-    return g.Concat(*parts, axis=layer.axis)
-
-
-@converts(arranging.Split)
+@form(arranging.Split)
 def _split(g: Builder, layer: Any, x: Any) -> Any:
     where, axis = layer.indices_or_sections, layer.axis
     if isinstance(where, int):
-        parts = g.Split(x, axis=axis, outputs=where)
-        return parts if where > 1 else [parts]
+        return g.Split(x, axis=axis, outputs=where)
     return [_slice(g, x, slice(*ends), axis) for ends in pairwise([0, *where, None])]
 
 
@@ -110,20 +90,14 @@ def _slice(g: Builder, x: Any, part: slice, axis: int) -> Any:
     return g.Slice(x, [first], [last], [axis], [step])
 
 
-@converts(arranging.Reshape)
+@form(arranging.Reshape)
 def _reshape(g: Builder, layer: Any, x: Any) -> Any:
     if 0 in layer.newshape:
         raise NoFormError("a size of 0 in newshape has another meaning there")
     return g.Reshape(x, [*layer.newshape])
 
 
-@converts(arranging.ExpandDims)
-def _expand_dims(g: Builder, layer: Any, x: Any) -> Any:
-    axes = layer.axis if isinstance(layer.axis, (tuple, list)) else [layer.axis]
-    return g.Unsqueeze(x, [*axes])
-
-
-@converts(arranging.Squeeze)
+@form(arranging.Squeeze)
 def _squeeze(g: Builder, layer: Any, x: Any) -> Any:
     axes = layer._found if layer.axis is None else layer.axis
     if axes is None:
@@ -132,14 +106,13 @@ def _squeeze(g: Builder, layer: Any, x: Any) -> Any:
     return g.Squeeze(x, axes) if axes else x
 
 
-@converts(arranging.Transpose)
+@form(arranging.Transpose)
 def _transpose(g: Builder, layer: Any, x: Any) -> Any:
     rank = len(x.shape)
-    axes = layer.axes or range(rank)[::-1]
-    return g.Transpose(x, perm=[axis % rank for axis in axes])
+    return g.Transpose(x, perm=[axis % rank for axis in layer.axes or range(rank)[::-1]])
 
 
-@converts(arranging.GetItem)
+@form(arranging.GetItem)
 def _get_item(g: Builder, layer: Any, x: Any) -> Any:
     y, key = x
     at = key.index(Ellipsis) if Ellipsis in key else len(key)

@@ -11,25 +11,21 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["LIMIT", "TYPES", "graph", "model", "node", "tensor", "value_info"]
+from nnlite.version import __version__
+
+__all__ = ["LIMIT", "OPSET", "TYPES", "model", "node", "tensor", "value_info"]
 
 #: How many bytes a message of Protocol Buffers may have.
 LIMIT = 2**31 - 1
 
+#: The first version of the operators in which Softmax is one along an axis, and Squeeze, Unsqueeze
+#: and Split take what they do as inputs.
+OPSET = 13
+
+_NAMES = "float32 uint8 int8 uint16 int16 int32 int64 str bool float16 float64 uint32 uint64"
+
 #: ONNX's number of each type.
-TYPES = {
-    "float32": 1,
-    "uint8": 2,
-    "int8": 3,
-    "uint16": 4,
-    "int16": 5,
-    "int32": 6,
-    "int64": 7,
-    "bool": 9,
-    "float64": 11,
-    "uint32": 12,
-    "uint64": 13,
-}
+TYPES = {name: number for number, name in enumerate(_NAMES.split(), 1)}
 
 
 def _varint(number: int) -> bytes:
@@ -65,46 +61,38 @@ def _message(**fields: Any) -> bytes:
 
 
 def _attribute(name: str, value: Any) -> bytes:
-    """Return an AttributeProto of an integer, a float, a text or a list of integers."""
-    if isinstance(value, float):
-        return _message(_1=name, _2=value, _20=1)
-    if isinstance(value, str):
-        return _message(_1=name, _4=value, _20=3)
-    if isinstance(value, (list, tuple)):
-        return _message(_1=name, _8=[int(one) for one in value], _20=7)
-    return _message(_1=name, _3=int(value), _20=2)
+    """Return an AttributeProto: of an integer, a float, a text, or a list of one of them."""
+    listed = isinstance(value, (list, tuple))
+    first = value[0] if listed else value
+    kind = 1 if isinstance(first, float) else 3 if isinstance(first, str) else 2
+    kind += 5 * listed
+    content = list(value) if listed else value
+    return _message(_1=name, **{f"_{kind + 1}": content}, _20=kind)
 
 
-def node(
-    kind: str, name: str, inputs: list[str], outputs: list[str], attributes: Mapping[str, Any]
-) -> bytes:
-    """Return a NodeProto: one operator on arrays."""
+def node(kind: str, inputs: Any, outputs: Any, attributes: Mapping[str, Any]) -> bytes:
+    """Return a NodeProto, one operator on arrays, named as its first output."""
     made = [_attribute(key, value) for key, value in attributes.items()]
-    return _message(_1=inputs, _2=outputs, _3=name, _4=kind, _5=made)
+    return _message(_1=inputs, _2=outputs, _3=outputs[0], _4=kind, _5=made)
 
 
 def tensor(name: str, array: NDArray[Any]) -> bytes:
     """Return a TensorProto: a constant."""
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    number = TYPES[array.dtype.name]
-    return _message(_1=list(array.shape), _2=number, _8=name, _9=little.tobytes())
+    content = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    return _message(_1=list(array.shape), _2=TYPES[array.dtype.name], _8=name, _9=content)
 
 
 def value_info(name: str, dtype: str, sizes: Iterable[int | str]) -> bytes:
     """Return a ValueInfoProto: an input or output, with a name for each size that is not fixed."""
     axes = [_message(_1=n) if isinstance(n, int) else _message(_2=n) for n in sizes]
-    shape = _message(_1=axes)
-    return _message(_1=name, _2=_message(_1=_message(_1=TYPES[dtype], _2=shape)))
+    kind = _message(_1=TYPES[dtype], _2=_message(_1=axes))
+    return _message(_1=name, _2=_message(_1=kind))
 
 
-def graph(
+def model(
     name: str, nodes: list[bytes], tensors: list[bytes], inputs: list[bytes], outputs: list[bytes]
 ) -> bytes:
-    """Return a GraphProto."""
-    return _message(_1=nodes, _2=name, _5=tensors, _11=inputs, _12=outputs)
-
-
-def model(content: bytes, version: str, opset: int) -> bytes:
-    """Return a ModelProto of a graph, of the format's version that came with opset 13."""
-    operators = _message(_1="", _2=opset)
-    return _message(_1=7, _2="nnlite", _3=version, _7=content, _8=operators)
+    """Return a ModelProto, of the version of the format that came with `OPSET`."""
+    graph = _message(_1=nodes, _2=name, _5=tensors, _11=inputs, _12=outputs)
+    operators = _message(_1="", _2=OPSET)
+    return _message(_1=7, _2="nnlite", _3=__version__, _7=graph, _8=operators)

@@ -15,7 +15,7 @@ from nnlite.layers.pooling.global_pooling import GlobalPooling
 from nnlite.layers.pooling.pooling import Pooling
 from nnlite.layers.reshaping.margins import Cropping, ZeroPadding
 from nnlite.layers.reshaping.up_sampling import UpSampling
-from nnlite.saving.onnx.builder import UNKNOWN, Builder, NoFormError, converts
+from nnlite.saving.onnx.builder import UNKNOWN, Builder, NoFormError, form
 
 __all__: list[str] = []
 
@@ -55,7 +55,7 @@ def _weights(layer: Any, kernel: Any) -> list[Any]:
     return [np.ascontiguousarray(np.moveaxis(kernel, (-1, -2), (0, 1))), *bias]
 
 
-@converts(Conv, DepthwiseConv)
+@form(Conv, DepthwiseConv)
 @_channels_first
 def _conv(g: Builder, layer: Any, x: Any) -> Any:
     kernel = layer.kernel.value
@@ -68,7 +68,7 @@ def _conv(g: Builder, layer: Any, x: Any) -> Any:
     return g.Conv(x, *_weights(layer, kernel), **steps, **_padding(layer, x))
 
 
-@converts(ConvTranspose)
+@form(ConvTranspose)
 @_channels_first
 def _conv_transpose(g: Builder, layer: Any, x: Any) -> Any:
     # Whatever the number of windows, the output is as much longer, or shorter, than all of them.
@@ -86,7 +86,7 @@ def _conv_transpose(g: Builder, layer: Any, x: Any) -> Any:
     )
 
 
-@converts(Pooling)
+@form(Pooling)
 @_channels_first
 def _pooling(g: Builder, layer: Any, x: Any) -> Any:
     largest = type(layer).__name__.startswith("Max")
@@ -94,14 +94,14 @@ def _pooling(g: Builder, layer: Any, x: Any) -> Any:
     return pool(x, kernel_shape=layer.pool_size, strides=layer.strides, **_padding(layer, x))
 
 
-@converts(GlobalPooling)
+@form(GlobalPooling)
 def _global_pooling(g: Builder, layer: Any, x: Any) -> Any:
     largest = type(layer).__name__.startswith("GlobalMax")
     reduce = g.ReduceMax if largest else g.ReduceMean
     return reduce(x, axes=layer._axes, keepdims=layer.keepdims)
 
 
-@converts(UpSampling)
+@form(UpSampling)
 @_channels_first
 def _up_sampling(g: Builder, layer: Any, x: Any) -> Any:
     scales = np.array([1, 1, *layer._factors], np.float32)
@@ -111,14 +111,14 @@ def _up_sampling(g: Builder, layer: Any, x: Any) -> Any:
     return g.Resize(x, None, scales, mode="nearest", **how)
 
 
-@converts(ZeroPadding)
+@form(ZeroPadding)
 @_channels_first
 def _zero_padding(g: Builder, layer: Any, x: Any) -> Any:
     before, after = zip(*layer._margins, strict=True)
     return g.Pad(x, [0, 0, *before, 0, 0, *after])
 
 
-@converts(Cropping)
+@form(Cropping)
 def _cropping(g: Builder, layer: Any, x: Any) -> Any:
     first = 1 if layer._is_last else 2
     starts, cut = zip(*layer._margins, strict=True)
