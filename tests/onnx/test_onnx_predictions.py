@@ -1,6 +1,7 @@
 """ONNX Runtime gives what `predict` does, for every layer, operation and random graph."""
 
 import inspect
+import itertools
 from collections import defaultdict
 from pathlib import Path
 
@@ -112,10 +113,85 @@ MORE = {
 }
 
 
+RECURRENT = {
+    layers.SimpleRNN: [{"activation": a} for a in ("tanh", "relu", "linear", "hard_sigmoid")],
+    layers.LSTM: [{}, {"use_bias": False, "recurrent_activation": "hard_sigmoid"}],
+    layers.GRU: [{}, {"reset_after": False, "activation": "softsign"}, {"use_bias": False}],
+    layers.RNN: [{"cell": [layers.GRUCell(2), layers.LSTMCell(4)]}],
+}
+WITHIN = {
+    layers.TimeDistributed: [
+        lambda: layers.Dense(2, activation="softmax"),
+        lambda: layers.Conv1D(2, 1, activation="relu"),
+        lambda: layers.BatchNormalization(),
+        lambda: layers.Dropout(0.5),
+        lambda: Model(x := Input((3,)), layers.Add()([x, layers.Dense(3)(x)])),
+        lambda: layers.LSTM(4),
+    ],
+    layers.Bidirectional: [
+        lambda: layers.LSTM(4),
+        lambda: layers.GRU(4, return_sequences=True, return_state=True),
+        lambda: layers.SimpleRNN(4, return_sequences=True, activation="relu"),
+    ],
+}
+PARTS = {layers.SimpleRNNCell, layers.LSTMCell, layers.GRUCell, layers.StackedRNNCells}
+
+
+def random_weights(layer, generator):
+    for weight in layer.weights:
+        value = generator.standard_normal(weight.shape)
+        weight.assign(np.abs(value) if weight.name.endswith("variance") else value)
+
+
+@pytest.mark.parametrize("cls", RECURRENT, ids=lambda cls: cls.__name__)
+def test_a_recurrent_layer(cls):
+    generator = np.random.default_rng(3)
+    for arguments in RECURRENT[cls]:
+        for sequences, state, back in itertools.product((False, True), repeat=3):
+            how = {"return_sequences": sequences, "return_state": state, "go_backwards": back}
+            how |= arguments if cls is layers.RNN else {"units": 4, **arguments}
+            layer, x = cls(**how), Input((None, 3))
+            y = layer(x)
+            random_weights(layer, generator)
+            draw = lambda n: [generator.standard_normal((n, 5, 3))]  # noqa: E731
+            DIFFERENCES[cls.__name__] = max(DIFFERENCES[cls.__name__], agrees(Model(x, y), draw))
+
+
+@pytest.mark.parametrize("cls", [layers.SimpleRNN, layers.LSTM, layers.GRU])
+def test_states_to_begin_with(cls):
+    generator = np.random.default_rng(3)
+    sizes = [4] * (2 if cls is layers.LSTM else 1)
+    x, states = Input((5, 3)), [Input((size,)) for size in sizes]
+    y, z = (
+        cls(4)(x, initial_state=states),
+        layers.Bidirectional(cls(4))(x, initial_state=states * 2),
+    )
+    shapes = [(5, 3), *((size,) for size in sizes)]
+    agrees(Model([x, *states], [y, z]), lambda n: [generator.normal(size=(n, *s)) for s in shapes])
+
+
+@pytest.mark.parametrize("cls", WITHIN, ids=lambda cls: cls.__name__)
+def test_a_layer_around_another(cls):
+    generator = np.random.default_rng(3)
+    modes = [{}]
+    if cls is layers.Bidirectional:
+        modes = [{"merge_mode": mode} for mode in ("concat", "sum", "ave", "mul", None)]
+    for make, mode in itertools.product(WITHIN[cls], modes):
+        inner = make()
+        shape = (None, 5, 3) if isinstance(inner, (layers.Conv1D, layers.LSTM)) else (None, 3)
+        shape = (None, 3) if cls is layers.Bidirectional else shape
+        layer, x = cls(inner, **mode), Input(shape)
+        y = layer(x)
+        random_weights(layer, generator)
+        draw = lambda n, s=shape: [generator.standard_normal((n, 4, *s[1:]))]  # noqa: E731
+        DIFFERENCES[cls.__name__] = max(DIFFERENCES[cls.__name__], agrees(Model(x, y), draw))
+
+
 def test_every_public_layer_is_tried():
     public = {vars(layers)[name] for name in layers.__all__}
     classes = {thing for thing in public if inspect.isclass(thing)}
-    assert classes - {*LAYERS} - {*MORE} - {Layer, layers.ActivationLayer} == {layers.Lambda}
+    tried = {*LAYERS, *MORE, *RECURRENT, *WITHIN}
+    assert classes - tried - PARTS - {Layer, layers.ActivationLayer} == {layers.Lambda}
 
 
 @pytest.mark.parametrize("cls", MORE, ids=lambda cls: cls.__name__)
@@ -130,8 +206,7 @@ def test_a_layer_of_more(cls):
             if unpacked
             else layer(inputs if len(inputs) > 1 else inputs[0], **options)
         )
-        for weight in layer.weights:
-            weight.assign(generator.standard_normal(weight.shape))
+        random_weights(layer, generator)
         draw = lambda n, s=shapes: [generator.uniform(0, 6, (n, *a)) for a in s]  # noqa: E731
         worst = agrees(Model(inputs, y), draw)
         DIFFERENCES[cls.__name__] = max(DIFFERENCES[cls.__name__], worst)
@@ -267,7 +342,7 @@ def rows_of_the_page():
 
 def test_the_page_has_every_layer():
     named = [name.strip("`") for names in rows_of_the_page() for name in names.split(", ")]
-    assert sorted(named) == sorted(cls.__name__ for cls in {*LAYERS, *MORE})
+    assert sorted(named) == sorted(cls.__name__ for cls in {*LAYERS, *MORE, *RECURRENT, *WITHIN})
 
 
 def test_the_page_tells_the_differences():

@@ -176,6 +176,21 @@ def test_masks_are_refused_where_they_count_and_only_there(tmp_path):
             exported(Model(words, y), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (layers.LSTM(2, stateful=True), "it is stateful"),
+        (layers.GRU(2, activation="gelu"), "activation=GELU"),
+        (layers.SimpleRNN(2, activation=layers.ReLU(max_value=1)), "activation=ReLU"),
+        (layers.TimeDistributed(Mine(2, name="mine")), r"'mine' \(Mine\): there is none for its "),
+    ],
+)
+def test_what_a_recurrent_layer_cannot_be_is_named(layer, reason, tmp_path):
+    model = Sequential([Input((3, 2)), layer])
+    with pytest.raises(ValueError, match=rf"(?s){layer.name}' .*{reason}"):
+        exported(model, tmp_path)
+
+
 def test_a_lambda_is_refused(tmp_path):
     model = Sequential([Input((2,)), layers.Lambda(lambda x: x * 2, name="twice")])
     with pytest.raises(ValueError, match=r"'twice' \(Lambda\): there is none for its class Lambda"):

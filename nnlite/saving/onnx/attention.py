@@ -59,7 +59,8 @@ def _reading(g: Builder, call: Any, x: Any) -> Any:
 @form(_Heads)
 def _heads(g: Builder, call: Any, x: Any) -> Any:
     layer = call.layer
-    query, value, key, *masks = [*x, *[None] * (7 - len(x))]
+    given: list[Any] = [*x, *[None] * (7 - len(x))]
+    query, value, key, *masks = given
     key = value if key is None else key
     rank = len(query.shape)
     axes = layer._axes(rank)
@@ -80,12 +81,12 @@ def _heads(g: Builder, call: Any, x: Any) -> Any:
     order = [*range(beside), beside + 1, beside]
     scores = g.Div(g.MatMul(q, g.Transpose(k, perm=order)), math.sqrt(layer.key_dim))
     at = [[1, 3], [1, 2], [1, 2], [1]]
-    given = [
+    readable = [
         one if len(one.shape) > 3 else g.Unsqueeze(one, where)
         for one, where in zip(masks, at, strict=True)
         if one is not None
     ]
-    p = _weights(g, call, scores, given)
+    p = _weights(g, call, scores, readable)
     read = g.MatMul(p, v)
     if steps > 1:
         if call.scores:
