@@ -125,6 +125,8 @@ def test_a_signature_tells_sizes(tmp_path):
     model = Model(x := Input((None, 2), name="x"), layers.Rescaling(2)(x))
     graph = fields(exported(model, tmp_path, input_signature=np.zeros((1, 7, 2)))[7][0])
     assert sizes_of(graph[11][0]) == ("x", 1, ["batch", 7, 2])
+    assert sizes_of(graph[12][0])[2][1:] == [7, 2]
+    assert isinstance(sizes_of(graph[12][0])[2][0], str)  # batches of any size all the same
     with pytest.raises(ValueError, match=r"of shape \(None, None, 2\), the inp.* Received: \[arr"):
         exported(model, tmp_path, input_signature=[np.zeros((1, 7, 3))])
     with pytest.raises(ValueError, match="input_signature must hold"):
