@@ -124,6 +124,10 @@ TESTS |= {
 TESTS["layers/activations/base.py"] = f"layers/test_activations.py {TESTS['layers']}"
 TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
+TESTS |= {
+    f"saving/onnx/{name}.py": "saving/test_onnx_files.py"
+    for name in ("builder", "exporting", "protobuf", "recurrent")
+}
 TESTS["utils"] = TESTS["layers/layer.py"] = TESTS["saving"]
 
 if getattr(find_spec("sklearn"), "origin", None) is not None:

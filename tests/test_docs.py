@@ -29,7 +29,8 @@ def blocks(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_snippets_print_what_the_page_says(page, capsys):
+def test_snippets_print_what_the_page_says(page, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     needed = importlib.util.find_spec(NEEDS.get(page.name, "nnlite"))
     if getattr(needed, "origin", None) is None:
         pytest.skip(f"needs {NEEDS[page.name]}")
