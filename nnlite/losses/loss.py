@@ -147,6 +147,21 @@ class Loss(Configurable):
             f"Received: {name} of shape {array.shape}.{hint}"
         )
 
+    def averages_rows(self, y_true: Array, axes: int) -> bool:
+        """Return whether the loss of a batch is the mean of those of its parts, by their rows.
+
+        Args:
+            y_true: Some targets.
+            axes: The number of axes of the predictions.
+        """
+        return (
+            self.reduction in ("sum_over_batch_size", "mean")
+            and self.axis is not None
+            and all(axis % axes for axis in _tuple(self.axis))
+            and not self.of_user
+            and self.valid(y_true) is None
+        )
+
     def samples_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of what is weighted: ``output_shape`` without the loss's axes.
 
