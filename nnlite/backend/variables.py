@@ -318,9 +318,9 @@ class WeightVector:
         ends = np.cumsum([0, *(variable.size for variable in variables)]).tolist()
         self.slices = [slice(*pair) for pair in itertools.pairwise(ends)]
         self.values = np.empty(ends[-1], dtype)
-        #: The gradients and one number more, the loss, which several processes add up in one.
-        self.reduced = np.zeros(ends[-1] + 1, dtype)
-        self.gradients = self.reduced[:-1]
+        #: The gradients and two numbers more, which several processes add up in one call.
+        self.reduced = np.zeros(ends[-1] + 2, dtype)
+        self.gradients = self.reduced[:-2]
         for variable, part in zip(self.variables, self.slices, strict=True):
             value = self.values[part].reshape(variable.shape)
             value[...] = variable.value

@@ -228,8 +228,7 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
     # First of all, since a generator may draw from NumPy's global state on the way there.
     run.batches.restore(state["data"], bool(state["step"]))
     for layer, trainable in zip(layers, state["trainable"], strict=True):
-        if not layer.sublayers():
-            layer.trainable = trainable
+        layer.trainable = trainable  # the whole comes before its parts
     every = [state["layers"], *state.get("others", [])]
     if len(every) == current().size:  # as many processes as wrote it: each goes on with its draws
         for own, theirs in zip(generators_of(model), every[current().rank], strict=True):

@@ -1,4 +1,4 @@
-"""What the models of all processes have in common: the weights, the optimizer's state, the draws."""
+"""What the models of all processes have in common: weights, the optimizer's state, draws."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def hear_first(model: Any, before: Any, logs: dict[str, Any] | None) -> None:
         if optimizer is not None:
             vars(optimizer).update(numbers)
         for layer, learns in zip(model.all_layers(), trainable, strict=True):
-            if not layer.sublayers() and layer.trainable != learns:
+            if layer.trainable != learns:  # the whole comes before its parts
                 layer.trainable = learns
         if logs is not None:
             logs.clear()

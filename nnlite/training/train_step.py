@@ -22,7 +22,7 @@ from nnlite.layers.layer import Layer
 from nnlite.metrics.compiled import MetricsOfOutputs
 from nnlite.training.compiled_loss import AnyLoss, CompiledLoss
 from nnlite.training.heads import Heads
-from nnlite.training.nan_diagnosis import diagnosis
+from nnlite.training.nan_diagnosis import ALL_FINITE, diagnosis
 from nnlite.training.objective import Objective
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
 from nnlite.utils.user_code import read_only
@@ -248,19 +248,28 @@ class TrainStep:
                         one[...] = 0
             objective.backward(gradient)
             assert self.vector is not None
-            self.vector.reduced[-1] = (value + objective.step_penalty()) * share.weight
+            mark = _mark(x)
+            self.vector.reduced[-2:] = (value + objective.step_penalty()) * share.weight, mark
             group.sum(self.vector.reduced, "add up the gradients")
         finally:
             group.share = None
+        loss, marks = self.vector.reduced[-2:].tolist()
+        if abs(marks - mark * group.size) > 1e-3 * group.size:
+            raise ValueError(
+                f"Process {group.rank} of {group.size} was given another batch than the others. "
+                "Give all of them the same data in the same order, of which each takes its share; "
+                "what draws at random must have the same seed in all."
+            )
         objective.add_penalty_gradients()
-        return float(self.vector.reduced[-1]) + objective.weight_penalty()
+        return loss + objective.weight_penalty()
 
     def _diagnosis(self, value: float, x: Any, y: Any) -> str:
         """Return what is wrong with a step; where processes differ in it, what each finds."""
         texts = current().gather(diagnosis(self.model, value, x, y), "find the cause of NaN")
         if len(set(texts)) == 1:
             return texts[0]
-        return " ".join(f"In process {rank} {text}" for rank, text in enumerate(texts))
+        found = [f"In process {r}, {t}" for r, t in enumerate(texts) if ALL_FINITE not in t]
+        return " ".join(found) or texts[0]
 
     def update(self) -> None:
         """Change the weights: the loss and the gradient of the step are finite."""
@@ -409,6 +418,11 @@ class _OwnStep:
         self.loss = 0.0  # what compute_loss returned
         self.penalized = False  # whether the penalties' gradients were added
         self.refused = False
+
+
+def _mark(x: Any) -> float:
+    """Return a number that differs from batch to batch: of the last sample, in [0, 997)."""
+    return float(np.sum((x[0] if type(x) is list else x)[-1], dtype=float)) % 997
 
 
 def _read_only(array: Array | None) -> Array | None:
