@@ -22,7 +22,7 @@ __all__ = ["Processes", "Share", "alone", "current", "set_current", "weight_in_s
 
 Array = NDArray[Any]
 
-_SPINS = 200  # looks at a call before the first pause: one within a machine is done by then
+_SPINS = 50  # looks at a call before the first pause: one within a machine is done by then
 _PAUSE = 5e-5  # seconds
 _NOTE = 7  # the tag of the notes of those who wait
 

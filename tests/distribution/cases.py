@@ -11,8 +11,18 @@ import tempfile
 import numpy as np
 
 import nnlite
-from nnlite import Input, Model, Sequential, callbacks, distribution, layers, losses, metrics
-from nnlite import optimizers, regularizers
+from nnlite import (
+    Input,
+    Model,
+    Sequential,
+    callbacks,
+    distribution,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+)
 from nnlite.data import HDF5
 
 RNG = np.random.default_rng(5)
@@ -166,16 +176,28 @@ def data_cases():
     yield "no shuffling", lambda: data_run(X, NUMBERS, shuffle=False)
     yield "steps of an epoch", lambda: data_run(X, NUMBERS, steps_per_epoch=3, epochs=3)
     yield "validation", lambda: data_run(X, NUMBERS, validation_split=0.3)
-    yield "classes weighted", lambda: run_with(
-        layers.Dense(3, "softmax"), "crossentropy", LABELS, class_weight={0: 1.0, 1: 3.0, 2: 0.5}
+    yield (
+        "classes weighted",
+        lambda: run_with(
+            layers.Dense(3, "softmax"),
+            "crossentropy",
+            LABELS,
+            class_weight={0: 1.0, 1: 3.0, 2: 0.5},
+        ),
     )
-    yield "a list of batches", lambda: data_run(
-        [(X[at : at + 9], NUMBERS[at : at + 9]) for at in range(0, 43, 9)], batch_size=None
+    yield (
+        "a list of batches",
+        lambda: data_run(
+            [(X[at : at + 9], NUMBERS[at : at + 9]) for at in range(0, 43, 9)], batch_size=None
+        ),
     )
-    yield "a generator", lambda: data_run(
-        ((X[at : at + 9], NUMBERS[at : at + 9]) for at in range(0, 36, 9)),
-        batch_size=None,
-        epochs=1,
+    yield (
+        "a generator",
+        lambda: data_run(
+            ((X[at : at + 9], NUMBERS[at : at + 9]) for at in range(0, 36, 9)),
+            batch_size=None,
+            epochs=1,
+        ),
     )
     yield "HDF5", hdf5_run
 
@@ -197,13 +219,20 @@ def hdf5_run():
 
 
 def model_cases():
-    yield "penalties", lambda: model_run(
-        layers.Dense(
-            4, kernel_regularizer="l2", activity_regularizer=regularizers.L1(0.1), bias_constraint="non_neg"
-        )
+    yield (
+        "penalties",
+        lambda: model_run(
+            layers.Dense(
+                4,
+                kernel_regularizer="l2",
+                activity_regularizer=regularizers.L1(0.1),
+                bias_constraint="non_neg",
+            )
+        ),
     )
-    yield "synchronized batch normalization", lambda: model_run(
-        layers.BatchNormalization(synchronized=True)
+    yield (
+        "synchronized batch normalization",
+        lambda: model_run(layers.BatchNormalization(synchronized=True)),
     )
     yield "several outputs", outputs_run
     yield "masked steps", masked_run
@@ -304,15 +333,24 @@ def inference_run():
 
 
 def callback_cases():
-    yield "early stopping", lambda: callback_run(
-        callbacks.EarlyStopping("loss", min_delta=0.05, restore_best_weights=True)
+    yield (
+        "early stopping",
+        lambda: callback_run(
+            callbacks.EarlyStopping("loss", min_delta=0.05, restore_best_weights=True)
+        ),
     )
-    yield "learning rate", lambda: callback_run(
-        callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5),
-        callbacks.ReduceLROnPlateau("loss", min_delta=1, patience=1),
+    yield (
+        "learning rate",
+        lambda: callback_run(
+            callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5),
+            callbacks.ReduceLROnPlateau("loss", min_delta=1, patience=1),
+        ),
     )
-    yield "averaged weights", lambda: callback_run(
-        callbacks.SwapEMAWeights(), optimizer=optimizers.Adam(0.01, use_ema=True)
+    yield (
+        "averaged weights",
+        lambda: callback_run(
+            callbacks.SwapEMAWeights(), optimizer=optimizers.Adam(0.01, use_ema=True)
+        ),
     )
     yield "a user's", lambda: callback_run(Meddler())
 
