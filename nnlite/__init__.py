@@ -96,6 +96,14 @@ def __getattr__(name: str) -> Any:
         import nnlite.visualize as pictures
 
         return pictures
+    if name == "sklearn":
+        import nnlite.sklearn as estimators
+
+        return estimators
+    if name == "wrappers":
+        import nnlite.wrappers as wrapped
+
+        return wrapped
     if name == "trace":
         from nnlite.tracing import trace
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 from mutations import MUTANTS
@@ -104,6 +105,15 @@ TESTS |= dict.fromkeys(
     ],
     "layers/test_layers_images.py",
 )
+TESTS |= dict.fromkeys(
+    [
+        "layers/recurrent/cells.py",
+        "layers/recurrent/rnn.py",
+        "layers/recurrent/wrappers.py",
+        "training/nan_diagnosis.py",
+    ],
+    "layers/test_layers_recurrent.py",
+)
 TESTS |= {
     f"layers/merging/{name}.py": "layers/test_layers_merging.py"
     for name in ("concatenate", "dot", "elementwise", "merge")
@@ -112,6 +122,10 @@ TESTS["layers/activations/base.py"] = f"layers/test_activations.py {TESTS['layer
 TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
 TESTS["utils"] = TESTS["layers/layer.py"] = TESTS["saving"]
+
+if getattr(find_spec("sklearn"), "origin", None) is not None:
+    TESTS["sklearn"] = "sklearn/test_sklearn_agrees.py sklearn/test_sklearn_estimators.py"
+    TESTS["wrappers.py"] = "sklearn/test_wrappers.py"
 
 
 def run(package: Path, tests: Iterable[str], *options: str) -> subprocess.CompletedProcess[str]:

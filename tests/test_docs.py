@@ -1,6 +1,7 @@
 """Every snippet of the README and of docs/ runs, and prints what the page says; links lead on."""
 
 import doctest
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+#: Pages about optional packages.
+NEEDS = {"sklearn.md": "sklearn"}
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
@@ -23,11 +26,16 @@ def blocks(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_snippets_print_what_the_page_says(page, capsys):
+    needed = importlib.util.find_spec(NEEDS.get(page.name, "nnlite"))
+    if getattr(needed, "origin", None) is None:
+        pytest.skip(f"needs {NEEDS[page.name]}")
     names = {"__name__": "__main__"}
     code = [block for block in blocks(page) if block[0] in ("python", "text")]
     for (language, text), after in zip(code, [*code[1:], ("", "")], strict=False):
         if language != "python":
             continue
+        if page.name == "README.md":  # each of its snippets runs alone when it is pasted
+            names = {"__name__": "__main__"}
         if ">>>" in text:
             example = doctest.DocTestParser().get_doctest(text, names, page.name, str(page), 0)
             result = doctest.DocTestRunner().run(example, clear_globs=False)
@@ -78,6 +86,10 @@ def anchors(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_citation_is_of_this_version():
+    assert f"version: {nnlite.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_pages_link_to_files_and_headings_that_exist(reference):

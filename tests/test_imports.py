@@ -8,8 +8,8 @@ ROOT = Path(__file__).parent.parent / "nnlite"
 #: The rooms from top to bottom. A module imports from its own and from those below it only,
 #: inside functions and for annotations too.
 ROOMS = [
-    *("tracing", "gradcheck", "visualize", "models", "training", "saving", "callbacks"),
-    *("execution", "metrics", "losses"),
+    *("tracing", "gradcheck", "visualize", "wrappers", "sklearn"),
+    *("models", "training", "saving", "callbacks", "execution", "metrics", "losses"),
     *("optimizers", "ops", "activations", "layers", "symbolic"),
     *("regularizers", "constraints", "initializers"),
     *(

@@ -1,5 +1,6 @@
 """What every public layer keeps to beside its gradients: shapes, memory, and whose it is."""
 
+import copy
 import pickle
 import tracemalloc
 
@@ -140,7 +141,7 @@ def again(layer, stage, arrays, over=False, lost=(), dx=True):
     """
     if hasattr(layer, "generator"):
         layer.generator = np.random.default_rng(3)
-    arrays = {name: array.copy() for name, array in arrays.items()}
+    arrays = {name: copy.copy(array) for name, array in arrays.items()}
     spoil(arrays["y"], *(arrays[name] for name in stage.arrays(arrays["x"].shape)))
     arrays["y"] = arrays["x"] if over else arrays["y"]
     go_forward(stage, arrays)
