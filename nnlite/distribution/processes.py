@@ -40,7 +40,8 @@ class Processes:
 
     def __init__(self, comm: Any = None, timeout: float = 600.0) -> None:
         self.comm = comm
-        self.rank, self.size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
+        self.rank: int = 0 if comm is None else comm.Get_rank()
+        self.size: int = 1 if comm is None else comm.Get_size()
         self.timeout = timeout
         self.share: Share | None = None
         self._calls = 0
@@ -79,7 +80,7 @@ class Processes:
         self._wait(self.comm.Iallgather(np.array([len(own)], np.int64), sizes), what)
         found = np.empty(int(sizes.sum()), np.uint8)
         self._wait(self.comm.Iallgatherv(own, [found, sizes.tolist()]), what)
-        return [pickle.loads(part) for part in np.split(found, np.cumsum(sizes)[:-1])]
+        return [pickle.loads(part.tobytes()) for part in np.split(found, np.cumsum(sizes)[:-1])]
 
     def broadcast(self, thing: Any, what: str) -> Any:
         """Return what process 0 gives."""

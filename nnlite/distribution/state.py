@@ -35,7 +35,7 @@ def _arrays_of(model: Any) -> list[tuple[str, Array]]:
 
 
 def _digests(model: Any) -> list[int]:
-    return [zlib.crc32(np.ascontiguousarray(array)) for _, array in _arrays_of(model)]
+    return [zlib.crc32(np.ascontiguousarray(array).data) for _, array in _arrays_of(model)]
 
 
 def _take_from_first(model: Any, group: Processes) -> None:
@@ -112,7 +112,7 @@ def average_moving(model: Any) -> None:
     if group.size == 1 or not moving:
         return
     whole = np.concatenate([value.ravel() for value in moving])
-    digests = group.gather(zlib.crc32(whole), "compare the moving averages")
+    digests = group.gather(zlib.crc32(whole.data), "compare the moving averages")
     if any(one != digests[0] for one in digests):
         group.sum(whole, "average the moving averages")
         whole /= group.size

@@ -62,7 +62,7 @@ class Loss(Configurable):
 
     #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
     refused_overrides: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("__call__", "gradient", "value_and_gradient", "arrays", "masked"),
+        ("__call__", "gradient", "value_and_gradient", "arrays", "averages_rows", "masked"),
         "define call(self, y_true, y_pred), which returns the loss of each sample, and "
         "derivative(self, y_true, y_pred).",
     )
