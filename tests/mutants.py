@@ -28,6 +28,7 @@ TESTS = {
         "callbacks/test_callbacks.py callbacks/test_callbacks_files.py "
         "callbacks/test_callbacks_of_users.py callbacks/test_callbacks_rates.py"
     ),
+    "distribution": "test_distribution.py",
     "layers": (
         "layers/test_layers_attention.py "
         "layers/test_normalization.py layers/test_layers_normalization.py "

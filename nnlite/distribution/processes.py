@@ -8,8 +8,9 @@ process that has ended or gone another way.
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import os
-import pickle
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -17,6 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nnlite.utils.plain_data import decoded, encoded
 
 __all__ = ["Processes", "Share", "alone", "current", "set_current", "weight_in_step"]
 
@@ -72,15 +75,19 @@ class Processes:
         self._wait(self.comm.Ibcast(array, 0), what)
 
     def gather(self, thing: Any, what: str) -> list[Any]:
-        """Return what each process gives, in their order: any object that can be pickled."""
+        """Return what each process gives, in their order: numbers, text, arrays, and nests of them.
+
+        Raises:
+            NotPlainError: If it is anything else.
+        """
         if self.size == 1:
             return [thing]
-        own = np.frombuffer(pickle.dumps(thing), np.uint8)
+        own = _as_bytes(thing)
         sizes = np.empty(self.size, np.int64)
         self._wait(self.comm.Iallgather(np.array([len(own)], np.int64), sizes), what)
         found = np.empty(int(sizes.sum()), np.uint8)
         self._wait(self.comm.Iallgatherv(own, [found, sizes.tolist()]), what)
-        return [pickle.loads(part.tobytes()) for part in np.split(found, np.cumsum(sizes)[:-1])]
+        return [_from_bytes(part) for part in np.split(found, np.cumsum(sizes)[:-1])]
 
     def broadcast(self, thing: Any, what: str) -> Any:
         """Return what process 0 gives."""
@@ -126,17 +133,20 @@ class Processes:
 
     def _tell(self, what: str) -> None:
         """Tell all others where this one waits."""
+        self._note = _as_bytes((self._calls, what))  # which has to stay until it is sent
         self._sent = [
-            self.comm.isend((self._calls, what), dest=rank, tag=_NOTE)
+            self.comm.Isend(self._note, dest=rank, tag=_NOTE)
             for rank in range(self.size)
             if rank != self.rank
         ]
 
     def _who_is_missing(self, what: str) -> str:
         elsewhere = {rank: "has not come" for rank in range(self.size) if rank != self.rank}
-        while self.comm.iprobe(tag=_NOTE):
-            status = _status()
-            call, where = self.comm.recv(tag=_NOTE, status=status)
+        status = _status()
+        while self.comm.Iprobe(tag=_NOTE, status=status):
+            note = np.empty(status.Get_count(), np.uint8)
+            self.comm.Recv(note, source=status.Get_source(), tag=_NOTE)
+            call, where = _from_bytes(note)
             if (call, where) == (self._calls, what):
                 elsewhere.pop(status.Get_source(), None)
             elif call >= self._calls:
@@ -148,6 +158,21 @@ class Processes:
             "make the same calls of fit, evaluate and predict. Where one may take longer, give "
             "DataParallel(timeout=...) more seconds."
         )
+
+
+def _as_bytes(thing: Any) -> Array:
+    """Return plain data as bytes that hold nothing that can run."""
+    arrays: list[Array] = []
+    text = json.dumps(encoded(thing, arrays))
+    with io.BytesIO() as file:
+        np.savez(file, np.array(text), *arrays)
+        return np.frombuffer(file.getvalue(), np.uint8)
+
+
+def _from_bytes(part: Array) -> Any:
+    with np.load(io.BytesIO(part.tobytes()), allow_pickle=False) as found:
+        text, *arrays = [found[name] for name in found.files]
+    return decoded(json.loads(text.item()), arrays)
 
 
 def _status() -> Any:
@@ -179,7 +204,7 @@ class Share:
         ends = [rows * rank // group.size for rank in range(group.size + 1)]
         self.counts = np.diff(ends).tolist()
         own = self.counts[group.rank]
-        start = ends[group.rank] if own else 0
+        start = ends[group.rank]  # which is one of the rows, also where own is 0
         self.rows = slice(start, start + max(1, own))
         self.weight = own / rows
 
