@@ -31,6 +31,7 @@ TESTS = {
     ),
     "callbacks/tensorboard.py": "callbacks/test_tensorboard.py",
     "cli.py": "test_cli.py",
+    "distribution": "test_distribution.py",
     "layers": (
         "layers/test_layers_attention.py "
         "layers/test_normalization.py layers/test_layers_normalization.py "

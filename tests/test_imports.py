@@ -13,7 +13,17 @@ ROOMS = [
     *("models", "training", "saving", "callbacks", "execution", "metrics", "losses"),
     *("optimizers", "ops", "activations", "layers", "symbolic"),
     *("regularizers", "constraints", "initializers"),
-    *("data", "backend", "random", "config", "serialization", "utils", "datasets", "version"),
+    *(
+        "data",
+        "distribution",
+        "backend",
+        "random",
+        "config",
+        "serialization",
+        "utils",
+        "datasets",
+        "version",
+    ),
 ]
 
 #: `nnlite.utils` has Keras's names for what lies higher. It passes them on when they are asked for.
