@@ -58,8 +58,6 @@ class EinsumDense(Layer):
             [7., 7.]]], dtype=float32)
     """
 
-    supports_masking = True
-
     fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
     left_out_if_none = ()
 
