@@ -549,7 +549,8 @@ RUNS = {
     ),
     "layers: sizes and groups": lambda: layered(
         Dense(16, "tanh"), layers.Reshape((4, 4, 1)), layers.UpSampling2D(2),
-        layers.ZeroPadding2D(1), layers.Cropping2D(1), layers.Resizing(6, 6), layers.CenterCrop(4, 4),
+        layers.ZeroPadding2D(1), layers.Cropping2D(1), layers.Resizing(6, 6),
+        layers.CenterCrop(4, 4),
         layers.EinsumDense("abcd,de->abce", (None, None, 4), bias_axes="e"),
         layers.GroupNormalization(2), layers.AveragePooling2D(2), layers.GlobalMaxPooling2D(),
     ),
