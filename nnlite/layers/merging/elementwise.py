@@ -136,10 +136,8 @@ class Multiply(Merge):
 
     def backward_into(self, dy: Array, x: Arrays, dx: Slopes, mask: Masks) -> None:
         """Write dJ/dx_i = dJ/dy times the other inputs, without a division: they may be 0."""
-        counts, somewhere = _counting(x, mask)
+        counts, _ = _counting(x, mask)
         x = _replaced(x, counts, 1.0)
-        if somewhere is not None:
-            dy = dy * somewhere
         for i, (slope, own) in enumerate(zip(dx, counts, strict=True)):
             if slope is not None:
                 factors = [dy, *x[:i], *x[i + 1 :], *([] if own is None else [own])]
