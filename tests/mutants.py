@@ -67,7 +67,8 @@ TESTS = {
     ),
     "models/cloning.py": "saving/test_own_layers.py",
     "models/functional.py": (
-        "saving/test_functional_files.py saving/test_old_configs.py saving/test_hostile_models.py"
+        "saving/test_functional_files.py saving/test_old_configs.py saving/test_hostile_models.py "
+        "saving/test_masks_in_files.py"
     ),
     "training/heads.py": "training/test_heads.py",
     "data/arrays.py": "data/test_data_several.py",

@@ -176,3 +176,15 @@ def test_beside_states_sequences_are_taken_whole():
     for wrapped in (False, True):
         np.testing.assert_array_equal(results[True, wrapped, True], results[False, wrapped, True])
         assert (results[True, wrapped, False] != results[False, wrapped, False]).any()
+
+
+def test_a_mask_beside_states_is_refused():
+    a, h = nnlite.Input((5,), dtype="int32", name="a"), nnlite.Input((2,), name="h")
+    x = layers.Embedding(3, 2, mask_zero=True, name="x")(a)
+    model = nnlite.Model([a, h], layers.GRU(2, name="gru")(x, initial_state=h))
+    data = json.loads(model.to_json())
+    *before, last = data["config"]["layers"]
+    last["inbound_nodes"][0]["kwargs"]["mask"] = tensor("of_a")
+    data["config"]["layers"] = [*before, OF_A, last]
+    with pytest.raises(ValueError, match="'gru' is called with a mask= of its own"):
+        read(data)
