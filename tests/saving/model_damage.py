@@ -247,7 +247,7 @@ def bounded(call):
 @np.errstate(all="ignore")  # of a variance below zero, say, which repr() takes the root of too
 def predicts(model):
     """Check that a model gives predictions of the shape that it says."""
-    sizes = [2, *(size or 1 for size in model.input_shape[1:])]
+    sizes = [2, *(size or 4 for size in model.input_shape[1:])]  # steps for a window
     out = [2, *(size or 1 for size in model.output_shape[1:])]
     widest = max(math.prod(sizes), math.prod(out), *(len(str(s)) for s in [model.layers]))
     if widest > 100_000 or model.input_shape[0] not in (None, 2):
