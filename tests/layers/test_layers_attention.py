@@ -47,6 +47,54 @@ def test_backward_is_the_slope_of_forward(layer, inputs):
     check_layer(layer, inputs)
 
 
+OF_QUERY = np.array([[1, 0, 1], [1, 1, 1]], bool)
+OF_VALUE = np.array([[1, 1, 0, 1, 0], [0, 0, 0, 0, 0]], bool)  # of the second nothing is read
+
+
+@pytest.mark.parametrize(
+    ("layer", "call"),
+    [
+        (layers.Attention(True), lambda x: (x, [OF_QUERY, OF_VALUE])),
+        (layers.Attention(True, "concat"), lambda x: (x, [OF_QUERY, OF_VALUE])),
+        (layers.AdditiveAttention(), lambda x: (x, [OF_QUERY, OF_VALUE])),
+        (layers.MultiHeadAttention(2, 3), lambda x: (*x, None, OF_QUERY, OF_VALUE)),
+    ],
+    ids=["dot", "concat", "additive", "heads"],
+)
+def test_backward_is_the_slope_with_masks_dropout_and_weights_put_out(layer, call):
+    config = {**layer.get_config(), "dropout": 0.3, "dtype": "float64"}
+    layer, x = type(layer).from_config(config), [X, OTHER]
+    options = {"training": True, "return_attention_scores": True, "use_causal_mask": True}
+
+    def loss():
+        layer.generator = np.random.default_rng(2)
+        return sum(np.vdot(a, r) for a, r in zip(layer(*call(x), **options), R, strict=True))
+
+    R = [draw(*a.shape) for a in layer(*call(x), **options)]
+    for weight in layer.weights:
+        weight.assign(1 + 0.3 * draw(*weight.shape))
+    loss()
+    gradients = layer.backward(R)
+    gradients = gradients[0] if isinstance(layer, layers.Attention) else gradients
+    slopes = [*gradients[:2], *(weight.gradient.copy() for weight in layer.weights)]
+    for array, slope in zip([*x, *(w.value for w in layer.weights)], slopes, strict=True):
+        way, values = draw(*array.shape), []
+        before = array.copy()
+        for sign in (1, -1):
+            array[...] = before + sign * 1e-6 * way
+            values.append(loss())
+        array[...] = before
+        found = (values[0] - values[1]) / 2e-6
+        assert np.vdot(slope, way) == pytest.approx(found, rel=1e-6, abs=1e-7)
+
+
+def test_a_query_that_is_masked_reads_all_alike_in_each_head():
+    layer = layers.MultiHeadAttention(2, 3, dtype="float64")
+    _, weights = layer(X, OTHER, query_mask=OF_QUERY, return_attention_scores=True)
+    np.testing.assert_allclose(weights[0, :, 1], 1 / 5)
+    assert (weights[0, :, 0] != 1 / 5).all()
+
+
 def test_attention_is_softmax_of_products_times_values():
     query, value = np.array([[[1.0, 0.0]]]), np.array([[[1.0, 2.0], [3.0, 4.0]]])
     weights = np.exp([1.0, 3.0]) / np.exp([1.0, 3.0]).sum()
