@@ -29,6 +29,9 @@ TESTS = {
         "callbacks/test_callbacks.py callbacks/test_callbacks_files.py "
         "callbacks/test_callbacks_of_users.py callbacks/test_callbacks_rates.py"
     ),
+    "callbacks/tensorboard.py": "callbacks/test_tensorboard.py",
+    "cli.py": "test_cli.py",
+    "distribution": "test_distribution.py",
     "layers": (
         "layers/test_layers_attention.py "
         "layers/test_normalization.py layers/test_layers_normalization.py "
@@ -122,6 +125,10 @@ TESTS |= {
 TESTS["layers/activations/base.py"] = f"layers/test_activations.py {TESTS['layers']}"
 TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
+TESTS |= {
+    f"saving/onnx/{name}.py": "saving/test_onnx_files.py"
+    for name in ("builder", "exporting", "protobuf", "recurrent")
+}
 TESTS["utils"] = TESTS["layers/layer.py"] = TESTS["saving"]
 
 if getattr(find_spec("sklearn"), "origin", None) is not None:

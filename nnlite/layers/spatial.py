@@ -55,7 +55,7 @@ class Spatial(Layer):
         sizes, channels = self._split(shape)
         if self._is_last:
             return shape
-        return (shape[0] * channels, *sizes, 1)  # type: ignore[operator]
+        return (shape[0] * channels, *sizes, 1)
 
     def _joined(self, batch: int | None, sizes: Any, channels: int | None) -> Shape:
         """Return the shape of so many images, the axes in the order of ``data_format``."""

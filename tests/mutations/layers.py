@@ -96,7 +96,7 @@ MUTANTS = {
         ("return (self, *self._activation.in_stages(training))", "return (self,)"),
     ],
     "layers/normalization/batch_normalization.py": [
-        ("np.subtract(x, _mean(x, mean), out", "np.add(x, _mean(x, mean), out"),
+        ("np.subtract(x, self._of_all(", "np.add(x, self._of_all("),
         (
             "_mean(np.square(centered, out=y.reshape(centered.shape)), variance)",
             "_mean(2 * np.square(centered, out=y.reshape(centered.shape)), variance)",

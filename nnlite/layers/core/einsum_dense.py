@@ -58,8 +58,6 @@ class EinsumDense(Layer):
             [7., 7.]]], dtype=float32)
     """
 
-    supports_masking = True
-
     fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
     left_out_if_none = ()
 
@@ -223,7 +221,7 @@ class EinsumDense(Layer):
         of_x, of_kernel, y = self._axes(x.ndim)
         kernel, slope = self.kernel.value, self.kernel.gradient
         if self._trainable and self.bias is not None:
-            others = tuple(i for i, a in enumerate(y) if a not in self.bias_axes)
+            others = tuple(i for i, a in enumerate(y) if a not in (self.bias_axes or ""))
             own = [n for i, n in enumerate(dy.shape) if i not in others]
             np.add.reduce(dy, axis=others, out=self.bias.gradient.reshape(own))
         if count := self._rows(x.ndim):

@@ -86,10 +86,11 @@ class _Resized(Spatial):
         if not weights:
             y[...] = part
             return
-        resample(part, *weights, between, y)
+        rows, columns = weights
+        resample(part, rows, columns, between, y)
         if self.fill_value:
-            rows, columns = (one.sum(axis=1) for one in weights)
-            y += self.fill_value * (1 - np.multiply.outer(rows, columns))[..., np.newaxis]
+            filled = 1 - np.multiply.outer(rows.sum(axis=1), columns.sum(axis=1))
+            y += self.fill_value * filled[..., np.newaxis]
 
     def backward_into(self, dy: Array, dx: Array, between: Array) -> None:
         """Write R^T dJ/dY C into ``dx``."""
@@ -98,7 +99,8 @@ class _Resized(Spatial):
         if part.size < dx.size:
             dx.fill(0)
         if weights:
-            resample_back(dy, *weights, between, part)
+            rows, columns = weights
+            resample_back(dy, rows, columns, between, part)
         else:
             part[...] = dy
 

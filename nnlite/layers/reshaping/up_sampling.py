@@ -133,8 +133,8 @@ class UpSampling2D(UpSampling):
         if self.interpolation == "nearest":
             super().backward_into(dy, dx)
         else:
-            dx, *lines = self._with_lines(dx)
-            resample_back(dy.reshape(self._images(dy.shape)), *lines, between, dx)
+            dx, rows, columns = self._with_lines(dx)
+            resample_back(dy.reshape(self._images(dy.shape)), rows, columns, between, dx)
 
     def _with_lines(self, x: Array) -> tuple[Array, Array, Array]:
         """Return a view of images, channels last, and the weights of their rows and columns."""
