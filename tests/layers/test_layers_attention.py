@@ -3,6 +3,7 @@
 import copy
 import pickle
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -316,7 +317,10 @@ def test_the_nearest_pixel_and_the_mean_of_neighbours():
 
 def test_the_centre_is_cut_out():
     np.testing.assert_array_equal(layers.CenterCrop(1, 2)(IMAGE).ravel(), [5, 6])
-    assert layers.CenterCrop(6, 2)(IMAGE).shape == (1, 6, 2, 1)
+    # Of an image that is too low or too narrow, the middle in the ratio is made larger.
+    for size, cut in (((6, 2), IMAGE[:, :, 1:2]), ((1, 8), IMAGE[:, 1:2])):
+        expected = layers.Resizing(*size)(cut)
+        np.testing.assert_array_equal(layers.CenterCrop(*size)(IMAGE), expected)
 
 
 @pytest.mark.parametrize("order", ["channels_last", "channels_first"])
@@ -337,6 +341,11 @@ def test_what_is_cropped_away_is_not_read_and_learns_nothing(make, order):
     dx = dx if order == "channels_last" else np.moveaxis(dx, 1, -1)
     assert (dx[:, :, [0, 4]] == 0).all()
     assert dx.sum() == pytest.approx(y.size)  # the weights of each new pixel sum to 1
+
+
+def test_a_larger_image_needs_no_wider_means():
+    larger, smooth = (layers.Resizing(5, 7, antialias=wide) for wide in (False, True))
+    np.testing.assert_array_equal(smooth(IMAGE), larger(IMAGE))
 
 
 def test_a_crop_spreads_no_infinity_within():
@@ -371,6 +380,22 @@ def test_a_function_with_a_derivative_is_a_layer():
         lambda x: x[0] * x[1], lambda x, y, dy: [dy * x[1], dy * x[0]], dtype="float64"
     )
     check_layer(product, [X, X + 1])
+
+
+def test_the_mask_of_a_function_is_what_is_said():
+    x = Input((3, 1))
+    steps = layers.Masking()(x)
+    for mask, kept in (
+        (None, [True, True, True]),
+        (lambda inputs, mask: ~mask, [False, True, False]),
+        (np.array([[True, True, False]]), [True, True, False]),
+    ):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Layer 'lambda' does not pass masks on")
+            y = layers.Lambda(lambda x: x + 1, mask=mask, name="lambda")(steps)
+            pooled = layers.GlobalAveragePooling1D()(y)
+            found = Model(x, pooled).predict(np.array([[[1.0], [0.0], [5.0]]]), verbose=0)
+        assert found.item() == np.mean(np.array([2.0, 1.0, 6.0])[kept])
 
 
 def test_without_a_derivative_nothing_before_it_learns():

@@ -56,7 +56,7 @@ MUTANTS = {
     "layers/preprocessing/images.py": [
         ("dx.fill(0)", "pass"),
         ("(max(size - count, 0) // 2,", "(0,"),
-        ("(1 - np.multiply.outer(rows, columns))", "np.multiply.outer(rows, columns)"),
+        ("filled = 1 - np.multiply", "filled = np.multiply"),
         ("if height < self.height or width", "if height < self.height and width"),
     ],
     "backend/resampling.py": [
