@@ -751,7 +751,9 @@ def moved(found, recorded):
 RECORDED = json.loads(RECORD.read_text()) if RECORD.exists() else {}
 
 
-PAST_A_MASK = pytest.mark.filterwarnings("ignore:Layer '(einsum_dense|flatten)' does not pass masks on")
+PAST_A_MASK = pytest.mark.filterwarnings(
+    "ignore:Layer '(einsum_dense|flatten)' does not pass masks on"
+)
 
 
 @PAST_A_MASK
