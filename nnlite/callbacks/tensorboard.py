@@ -145,12 +145,12 @@ class TensorBoard(SavingCallback):
 
     def _new_file(self, folder: str) -> str:
         """Return the path of a file that is not there yet, with a name as TensorFlow gives it."""
-        import socket
+        import platform
 
         place = os.path.join(self.log_dir, folder)
         with explaining(place):
             os.makedirs(place, exist_ok=True)
-        name = f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_COUNT)}.v2"
+        name = f"{int(time.time()):010d}.{platform.node()}.{os.getpid()}.{next(_COUNT)}.v2"
         return os.path.join(place, f"events.out.tfevents.{name}")
 
     def _head(self, folder: str) -> bytes:

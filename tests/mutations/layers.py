@@ -56,7 +56,7 @@ MUTANTS = {
     "layers/preprocessing/images.py": [
         ("dx.fill(0)", "pass"),
         ("(max(size - count, 0) // 2,", "(0,"),
-        ("filled = 1 - np.multiply", "filled = np.multiply"),
+        ("filled = 1 - np.multiply.outer(", "filled = np.multiply.outer("),
         ("if height < self.height or width", "if height < self.height and width"),
     ],
     "backend/resampling.py": [
