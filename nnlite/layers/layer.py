@@ -495,6 +495,10 @@ class Layer(Configurable):
                 )
         return shape
 
+    def _largest_product(self, samples: int) -> int:
+        """Return about how many multiplications the largest matrix product for a batch makes."""
+        return samples * max((variable.size for variable in self._variables), default=0)
+
     def output_shape_for(self, x: Any) -> Shapes:
         """Return the shape of the output for the arrays ``x``, their number of samples first."""
         if isinstance(x, np.ndarray):

@@ -87,6 +87,12 @@ class Convolving(Windowed, Activated):
         padded = (step, *found.padded, channels) if copied else (0,)
         return {"columns": ((columns,), self.dtype), "padded": (padded, self.dtype)}
 
+    def _largest_product(self, samples: int) -> int:
+        shape = tuple(size or 1 for size in self.input_shape or (1,) * (self.rank + 2))
+        found = self._windows(shape)
+        step = self._step(found, samples, self._image_channels(shape))
+        return super()._largest_product(step * math.prod(found.counts))
+
     def _image_channels(self, shape: Shape) -> int:
         """Return the number of channels of what the windows lie on, for an input of ``shape``."""
         return int(self._split(shape)[1])

@@ -185,6 +185,12 @@ class EinsumDense(Layer):
         """Return the layer, which computes z, and what computes g(z)."""
         return (self, *self.activation.in_stages(training))
 
+    def _largest_product(self, samples: int) -> int:
+        shape = self.input_shape or ()
+        x, kernel, _ = self._axes(len(shape))
+        rows = [size or 1 for a, size in zip(x[1:], shape[1:], strict=False) if a not in kernel]
+        return super()._largest_product(samples * math.prod(rows))
+
     def output_shape_for(self, x: Any) -> Shape:
         """Return the shape of z."""
         return self._output_shape(np.shape(x))
