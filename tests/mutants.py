@@ -67,7 +67,8 @@ TESTS = {
     ),
     "models/cloning.py": "saving/test_own_layers.py",
     "models/functional.py": (
-        "saving/test_functional_files.py saving/test_old_configs.py saving/test_hostile_models.py"
+        "saving/test_functional_files.py saving/test_old_configs.py saving/test_hostile_models.py "
+        "saving/test_masks_in_files.py"
     ),
     "training/heads.py": "training/test_heads.py",
     "data/arrays.py": "data/test_data_several.py",
@@ -81,6 +82,7 @@ TESTS = {
         "execution/test_graph.py execution/test_masks_of_inputs.py gradients/test_graphs.py "
         "gradients/test_models.py layers/test_user_code.py"
     ),
+    "models/masks.py": "saving/test_masks_in_files.py",
     "models/model.py": "models/test_functional.py layers/test_user_code.py",
     "training/objective.py": (
         "gradients/test_models.py layers/test_user_code.py execution/test_graph.py"

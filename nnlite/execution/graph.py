@@ -231,7 +231,8 @@ class Graph:
         y = map_structure(lambda _: self.new_slot(dtype), count)
         masks = map_structure(lambda s: self.masks.get(s) if isinstance(s, Slot) else None, x)
         self._pass_masks_on(layer, x, y, masks)
-        read = masks if layer.takes_mask else None
+        alone = not (owner.masks_one and isinstance(x, list))
+        read = masks if layer.takes_mask and alone else None
         self.calls.append(Call(layer, x, y, parts, training, owner, first, read))
         return y
 

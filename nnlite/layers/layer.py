@@ -189,6 +189,9 @@ class Layer(Configurable):
     #: To how many of the outputs, from the first, the mask of the input belongs; None for all.
     mask_outputs: int | None = None
 
+    #: Whether a model hands over masks only where the layer is called on one input alone.
+    masks_one: ClassVar[bool] = False
+
     #: Whether `forward_into` or `backward_into` names ``mask``, the masks of the input.
     takes_mask: ClassVar[bool] = False
 

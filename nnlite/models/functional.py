@@ -6,8 +6,11 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, registry
+from nnlite.models.masks import MaskOperation, Masks, mask_operations
 from nnlite.models.model import Model
 from nnlite.serialization.objects import (
     KINDS,
@@ -98,20 +101,25 @@ class Functional(Model):
             raise ValueError(  # noqa: TRY004  data, not a caller's mistake
                 f"A functional model's config has a list of 'layers'. Received: {config!r:.200}"
             )
-        layers: dict[str, Layer] = {}
+        layers: dict[str, Any] = {}
         calls: list[_Call] = []
+        named = [(_name(entry), entry, entry.get("inbound_nodes", ())) for entry in entries]
+        dropped = mask_operations(named, config.get("output_layers"))
+        masks = Masks()
         with CustomObjectScope(custom_objects):
-            for entry in entries:
-                name, nodes = _name(entry), entry.get("inbound_nodes", ())
+            for name, entry, nodes in named:
                 if name in layers:
                     raise ValueError(f"two layers of the functional model are named {name!r:.200}")
-                layers[name] = _layer(entry)
+                if name in dropped:
+                    layers[name] = MaskOperation(name, entry, masks)
+                else:
+                    layers[name] = _layer(entry)
                 if not isinstance(nodes, (list, tuple)):
                     raise ValueError(  # noqa: TRY004  data
                         f"the calls of layer {name!r:.200} are no list: {nodes!r:.200}"
                     )
                 calls += [_Call(name, at, node) for at, node in enumerate(nodes)]
-        made = _run(calls, layers)
+        made = _run(calls, layers, masks)
         ends = [
             _end(what, config.get(what), layers, made) for what in ("input_layers", "output_layers")
         ]
@@ -227,8 +235,13 @@ class _Call:
         if not self.sources:
             raise ValueError(f"layer {name!r:.200} takes no input in one of its calls")
 
-    def run(self, layer: Layer, made: Mapping[tuple[str, int], list[KerasTensor]]) -> Any:
-        """Return the tensors that the call puts out."""
+    def run(
+        self,
+        layer: Layer,
+        made: Mapping[tuple[str, int], list[KerasTensor]],
+        masks: Masks,
+    ) -> Any:
+        """Return the tensors that the call puts out; note the masks that they have."""
 
         def tensor(leaf: Any) -> Any:
             if not isinstance(leaf, _Source):
@@ -239,12 +252,19 @@ class _Call:
         kwargs = {key: _mapped(tensor, part) for key, part in self.kwargs.items()}
         if not args and "inputs" in kwargs:
             args = [kwargs.pop("inputs")]
+        given = any(isinstance(leaf, np.ndarray) for leaf in flatten(kwargs.get("mask")))
+        alone = not (layer.masks_one and len(self.sources) > 2)
+        if given and alone and masks.are_own(args, kwargs["mask"]):
+            del kwargs["mask"]  # it goes along by itself
+        if "mask" in kwargs and (given or "mask" not in layer.call_options):
+            raise ValueError(f"layer {self.name!r:.200} is called with a mask= of its own")
         try:
-            if isinstance(layer, Model) or "mask" not in {*kwargs} - {*layer.call_options}:
-                return layer(*args, **kwargs)
+            output = layer(*args, **kwargs)
         except TypeError as error:
             raise ValueError(f"layer {self.name!r:.200} cannot be called: {error}") from error
-        raise ValueError(f"layer {self.name!r:.200} is called with a mask= of its own")
+        if isinstance(layer, Layer):
+            masks.note(layer.nodes[-1])
+        return output
 
 
 def _off(value: Any) -> bool:
@@ -307,7 +327,7 @@ def _tensor(
 
 
 def _run(
-    calls: Sequence[_Call], layers: Mapping[str, Layer]
+    calls: Sequence[_Call], layers: Mapping[str, Layer], masks: Masks
 ) -> dict[tuple[str, int], list[KerasTensor]]:
     """Make the calls, each after those whose outputs it reads; return their outputs.
 
@@ -343,7 +363,7 @@ def _run(
     while ready:
         call = ready.popleft()
         left -= 1
-        made[call.name, call.at] = flatten(call.run(layers[call.name], made))
+        made[call.name, call.at] = flatten(call.run(layers[call.name], made, masks))
         for reader in readers.get((call.name, call.at), ()):
             waiting[reader.name, reader.at] -= 1
             if not waiting[reader.name, reader.at]:

@@ -178,7 +178,7 @@ def test_an_input_whose_gradient_is_not_asked_for_is_left_out(name):
     y = layer.forward([A, B], training=True)
     expected = layer.backward(np.ones_like(y))
     for asked in (0, 1):
-        arrays = layer.arrays_for([A, B])
+        arrays = layer.arrays_for([A, B]) | {"mask": [None, None]}
         layer.forward_into(*[arrays[key] for key in layer.forward_names])
         arrays["dy"] = np.ones_like(y)
         arrays["dx"] = [None, None]
@@ -299,6 +299,27 @@ def test_a_step_counts_that_does_in_any_input(name):
     np.testing.assert_array_equal(mask, SECOND)
     assert layer.compute_mask([STEPS, STEPS], [FIRST, None]) is None
     assert layer.compute_mask([STEPS, STEPS]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "second", "values", "slopes"),
+    [
+        ("Multiply", SECOND, [14, 11, 0], ([7, 0, 0], [2, 1, 0])),
+        ("Multiply", None, [14, 11, 13], ([7, 0, 0], [2, 1, 1])),
+        ("Maximum", SECOND, [7, 11, 5], ([0, 0, 1], [1, 1, 0])),
+        ("Maximum", None, [7, 11, 13], ([0, 0, 0], [1, 1, 1])),
+        ("Minimum", SECOND, [2, 11, 5], ([1, 0, 1], [0, 1, 0])),
+        ("Add", SECOND, [9, 14, 18], ([1, 1, 1], [1, 1, 1])),
+    ],
+)
+def test_products_and_extremes_are_of_the_steps_that_count(name, second, values, slopes):
+    """By hand, as in Keras: a step that no input counts is 0, or that of the first."""
+    x = [np.array([2.0, 3.0, 5.0]).reshape(1, 3, 1), np.array([7.0, 11.0, 13.0]).reshape(1, 3, 1)]
+    layer = made(name)
+    y = layer._forward(x, training=True, mask=[FIRST, second])
+    np.testing.assert_array_equal(y.ravel(), values)
+    for got, wanted in zip(layer.backward(np.ones_like(y)), slopes, strict=True):
+        np.testing.assert_array_equal(got.ravel(), wanted)
 
 
 def test_masks_are_joined_along_steps():

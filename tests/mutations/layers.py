@@ -248,8 +248,11 @@ MUTANTS = {
     ],
     "layers/merging/elementwise.py": [
         ("np.negative(second, out=second)", "pass"),
-        ("[dy, *x[:i], *x[i + 1 :]]", "[dy, *x[i + 1 :]]"),
-        ("[dy, *x[:i], *x[i + 1 :]]", "[dy, *x]"),
+        ("[dy, *x[:i], *x[i + 1 :], ", "[dy, *x[i + 1 :], "),
+        ("[dy, *x[:i], *x[i + 1 :], ", "[dy, *x, "),
+        ("*([] if own is None else [own])", ""),
+        ("y *= somewhere", "pass"),
+        ("first = first | ~somewhere", "pass"),
         ("y /= len(x)", "y /= 2"),
         ("slope /= len(dx)", "pass"),
         ("chosen &= free", "pass"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -29,6 +30,25 @@ __all__ = [
 Array = NDArray[Any]
 Arrays = list[Array]
 Slopes = list[Array | None]
+Masks = list[Array | None]
+
+
+def _counting(x: Arrays, masks: Masks) -> tuple[Masks, Array | None]:
+    """Return where each input counts, None for all over; and where any does, likewise."""
+    counts = [
+        None if mask is None else mask.reshape(*mask.shape, *(1,) * (array.ndim - mask.ndim))
+        for array, mask in zip(x, masks, strict=True)
+    ]
+    known = [aligned(one, max(a.ndim for a in x)) for one in counts if one is not None]
+    return counts, functools.reduce(np.logical_or, known) if len(known) == len(x) else None
+
+
+def _replaced(x: Arrays, counts: Masks, value: float) -> Arrays:
+    """Return the inputs with ``value`` where they do not count."""
+    return [
+        array if one is None else np.where(one, array, array.dtype.type(value))
+        for array, one in zip(x, counts, strict=True)
+    ]
 
 
 @registry.register()
@@ -94,6 +114,9 @@ class Subtract(Merge):
 class Multiply(Merge):
     """The product of the inputs: y = x_1 x_2 ..., dJ/dx_i = dJ/dy times the other inputs.
 
+    A step that the mask of an input leaves out is a factor of 1. Where all inputs leave it out, the
+    product is 0.
+
     Args:
         **kwargs: As for `Layer`.
 
@@ -104,15 +127,21 @@ class Multiply(Merge):
     array([[10., 20.]], dtype=float32)
     """
 
-    def forward_into(self, x: Arrays, y: Array) -> None:
+    def forward_into(self, x: Arrays, y: Array, mask: Masks) -> None:
         """Write x_1 x_2 ... into ``y``."""
-        fold(np.multiply, x, y)
+        counts, somewhere = _counting(x, mask)
+        fold(np.multiply, _replaced(x, counts, 1.0), y)
+        if somewhere is not None:
+            y *= somewhere
 
-    def backward_into(self, dy: Array, x: Arrays, dx: Slopes) -> None:
+    def backward_into(self, dy: Array, x: Arrays, dx: Slopes, mask: Masks) -> None:
         """Write dJ/dx_i = dJ/dy times the other inputs, without a division: they may be 0."""
-        for i, slope in enumerate(dx):
+        counts, _ = _counting(x, mask)
+        x = _replaced(x, counts, 1.0)
+        for i, (slope, own) in enumerate(zip(dx, counts, strict=True)):
             if slope is not None:
-                fold(np.multiply, [dy, *x[:i], *x[i + 1 :]], slope)
+                factors = [dy, *x[:i], *x[i + 1 :], *([] if own is None else [own])]
+                fold(np.multiply, factors, slope)
 
 
 @registry.register()
@@ -143,22 +172,38 @@ class Average(Merge):
 
 
 class Extreme(Merge):
-    """Base class of `Maximum` and `Minimum`."""
+    """Base class of `Maximum` and `Minimum`.
+
+    A step that the mask of an input leaves out is none of this input's; where all inputs leave it
+    out, it is that of the first.
+    """
 
     operation: ClassVar[np.ufunc]
+
+    #: What is never chosen.
+    worst: ClassVar[float]
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Return the one that tells which entries of the gradient have not been handed on."""
         return {"free": (self.told_shape(shape), bool)}
 
-    def forward_into(self, x: Arrays, y: Array) -> None:
-        """Write the extremes into ``y``."""
-        fold(self.operation, x, y)
+    def _counted(self, x: Arrays, mask: Masks) -> Arrays:
+        """Return the inputs without the steps that do not count."""
+        (first, *rest), somewhere = _counting(x, mask)
+        if first is not None and somewhere is not None:
+            first = first | ~somewhere
+        return _replaced(x, [first, *rest], self.worst)
 
-    def backward_into(self, dy: Array, x: Arrays, y: Array, dx: Slopes, free: Array) -> None:
+    def forward_into(self, x: Arrays, y: Array, mask: Masks) -> None:
+        """Write the extremes into ``y``."""
+        fold(self.operation, self._counted(x, mask), y)
+
+    def backward_into(
+        self, dy: Array, x: Arrays, y: Array, dx: Slopes, free: Array, mask: Masks
+    ) -> None:
         """Write dJ/dx_i = dJ/dy where x_i is the first that is y, and 0 elsewhere."""
         free.fill(True)
-        for array, slope in zip(x, dx, strict=True):
+        for array, slope in zip(self._counted(x, mask), dx, strict=True):
             chosen = aligned(array, y.ndim) == y
             chosen &= free
             free ^= chosen
@@ -184,6 +229,7 @@ class Maximum(Extreme):
     """
 
     operation = np.maximum
+    worst = -np.inf
 
 
 @registry.register()
@@ -203,6 +249,7 @@ class Minimum(Extreme):
     """
 
     operation = np.minimum
+    worst = np.inf
 
 
 def add(inputs: Sequence[Any], **kwargs: Any) -> Any:

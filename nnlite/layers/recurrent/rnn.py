@@ -60,6 +60,7 @@ class RNN(Layer):
 
     supports_masking = True
     takes_several = True
+    masks_one = True  # as in Keras: beside states to begin with, sequences are taken whole
     call_options = ("sequences", "initial_state")
 
     def __init__(

@@ -192,6 +192,7 @@ class Bidirectional(_Wrapper):
     """
 
     takes_several = True
+    masks_one = True
     call_options = RNN.call_options
 
     def __init__(

@@ -14,6 +14,7 @@ from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import weights_from_file
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, registry
+from nnlite.models.masks import mask_operations, sources
 from nnlite.ops.tensorflow import from_tf_function
 from nnlite.saving.legacy.graphs import FUNCTIONAL, keras_3_graph, layer_name
 from nnlite.saving.load_report import LoadReport
@@ -164,9 +165,14 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
         calls, outputs = keras_3_graph(inner)
     except ValueError as error:
         notes.faults.append(str(error))
+    named = [(layer_name(layer), layer, calls.get(layer_name(layer))) for layer in inner["layers"]]
+    masks = mask_operations(named, outputs)
     layers = []
     for layer in inner["layers"]:
         nodes = calls.get(layer_name(layer), []) if calls else []
+        if layer_name(layer) in masks:
+            layers.append({"inbound_nodes": nodes, **layer, "op": True, "name": layer_name(layer)})
+            continue
         if notes.fit_overrides:
             nodes = [_without_training(node) for node in nodes]
         made = _operation(layer, nodes, notes, place)
@@ -175,7 +181,7 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
             name = made["class_name"]
             cls = registry.lookup(name) if name in registry else None
             known = getattr(cls, "call_options", ())
-            _check_options(layer_name(layer), nodes, notes, place, known)
+            _check_options(layer_name(layer), nodes, notes, place, known, masks)
         layers.append({"inbound_nodes": nodes, **made, "name": layer_name(layer)})
     return {
         "layers": layers,
@@ -192,13 +198,19 @@ def _without_training(node: Any) -> Any:
 
 
 def _check_options(
-    name: str, nodes: Any, notes: LoadReport, place: str, options_of_layer: Sequence[str]
+    name: str,
+    nodes: Any,
+    notes: LoadReport,
+    place: str,
+    options_of_layer: Sequence[str],
+    masks: set[str],
 ) -> None:
     """Note the arguments of a layer's calls that would change the result, and are not known."""
     for node in nodes if isinstance(nodes, list) else ():
         options = node.get("kwargs") if isinstance(node, dict) else None
         for key, value in options.items() if isinstance(options, dict) else ():
             known = key in ("training", "inputs", "x", *options_of_layer)
+            known = known or (key == "mask" and not masks.isdisjoint(sources(value)))
             if not known and any(leaf not in (None, False) for leaf in flatten(value)):
                 notes.missing.append(f"{key}= in a call of layer {place + name!r}")
 
