@@ -59,7 +59,11 @@ from nnlite.layers.normalization.layer_normalization import (
     RMSNormalization,
     UnitNormalization,
 )
+from nnlite.layers.preprocessing.encoding import CategoryEncoding, Discretization
+from nnlite.layers.preprocessing.hashing import Hashing
+from nnlite.layers.preprocessing.lookup import IntegerLookup, StringLookup
 from nnlite.layers.preprocessing.scaling import Normalization, Rescaling
+from nnlite.layers.preprocessing.text_vectorization import TextVectorization
 from nnlite.layers.regularization.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -88,8 +92,10 @@ __all__ = [
     "AlphaDropout",
     "Average",
     "BatchNormalization",
+    "CategoryEncoding",
     "Concatenate",
     "Dense",
+    "Discretization",
     "Dot",
     "Dropout",
     "Embedding",
@@ -101,9 +107,11 @@ __all__ = [
     "HardSiLU",
     "HardSigmoid",
     "HardTanh",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -135,9 +143,11 @@ __all__ = [
     "SpatialDropout2D",
     "SpatialDropout3D",
     "Squareplus",
+    "StringLookup",
     "Subtract",
     "Tanh",
     "TanhShrink",
+    "TextVectorization",
     "Threshold",
     "UnitNormalization",
     "add",
