@@ -102,6 +102,8 @@ def _from_archive(archive: Archive, notes: LoadReport, compiled: bool) -> Abstra
         text = archive.vocabulary(place)
         if text is not None:
             layer.take_vocabulary_text(text)
+        elif layer.vocabulary is None and not layer.get_vocabulary(False):
+            raise ValueError(f"the file has no vocabulary for layer {layer.name!r}")
     settings = config.get("compile_config") if compiled else None
     if isinstance(settings, dict):
         name, stored = _state(weights)

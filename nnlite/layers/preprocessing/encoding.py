@@ -108,12 +108,28 @@ class Encoder(Layer):
             return shape
         if self.output_mode == "one_hot":
             return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), self.depth())
-        if len(shape) > 2 or shape == (None,):
+        if len(shape) > 2:
             raise ValueError(
                 f"Layer {self.name!r} with output_mode={self.output_mode!r} takes inputs of shape "
                 f"(samples, entries). Received: shape {shape}"
             )
         return (*shape[:-1], self.depth())
+
+    def on_tensors(
+        self, arguments: Sequence[Any], training: bool | None = None, **options: Any
+    ) -> Any:
+        """As `Layer.on_tensors`.
+
+        Raises:
+            ValueError: If the entries of all samples would make one row.
+        """
+        outputs = super().on_tensors(arguments, training, **options)
+        if self.output_mode != "int" and outputs.ndim < 2:
+            raise ValueError(
+                f"Layer {self.name!r} with output_mode={self.output_mode!r} takes inputs of shape "
+                f"(samples, entries). Received: shape {arguments[0].shape}"
+            )
+        return outputs
 
     def output_shape_for(self, x: Any) -> Shape:
         """Return the shape of the output for the array ``x``."""
@@ -294,7 +310,7 @@ class Discretization(Encoder):
         """Put the boundaries where ``data`` have equally many entries between them.
 
         Args:
-            data: An array, or an iterable of arrays.
+            data: An array, or an iterable or a list of arrays.
             steps: How many of the iterable's to take; None takes all.
 
         Raises:
@@ -372,13 +388,14 @@ def _compressed(summary: Array, epsilon: float) -> Array:
 
 
 def batches_of(data: Any, steps: int | None) -> Iterator[Any]:
-    """Yield ``data`` if it is a list, an array or a frame's column; else the batches it gives.
+    """Yield ``data`` if it is an array, a frame's column or a list of entries; else its batches.
 
     Raises:
         TypeError: If it is neither.
     """
     steps = optional_count("steps", steps)
-    if isinstance(data, (list, tuple)) or hasattr(data, "__array__"):
+    batches = isinstance(data, (list, tuple)) and any(hasattr(part, "shape") for part in data)
+    if (isinstance(data, (list, tuple)) and not batches) or hasattr(data, "__array__"):
         yield data
         return
     if isinstance(data, (str, bytes, Mapping)) or not (
@@ -387,5 +404,5 @@ def batches_of(data: Any, steps: int | None) -> Iterator[Any]:
         raise ArgumentError(
             f"data must be an array, or an iterable of arrays. Received: {type(data).__name__}"
         )
-    batches = map(data.__getitem__, range(len(data))) if is_sequence(data) else iter(data)
-    yield from islice(batches, steps)
+    each = map(data.__getitem__, range(len(data))) if is_sequence(data) else iter(data)
+    yield from islice(each, steps)

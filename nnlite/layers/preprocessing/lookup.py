@@ -431,10 +431,11 @@ class IndexLookup(Encoder):
         special = self._special_tokens()
         if tokens == special or not text:  # of a layer that has none yet
             return
-        if tokens[: len(special)] != special:
+        if tokens[: len(special)] != special or self._frozen_size not in (None, len(tokens)):
             raise ValueError(
-                f"the vocabulary of layer {self.name!r} must begin with {special}. Received: "
-                f"{tokens[: len(special)]!r:.200}"
+                f"the vocabulary of layer {self.name!r} must begin with {special} and have "
+                f"{self._frozen_size} tokens. Received: {tokens[: len(special)]!r:.200} and "
+                f"{len(tokens)} tokens"
             )
         if self.output_mode != "tf_idf":
             self.set_vocabulary(tokens)
