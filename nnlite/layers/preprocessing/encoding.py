@@ -199,15 +199,15 @@ class CategoryEncoding(Encoder):
         self.set_mode(output_mode)
 
     def __call__(
-        self, x: Any, count_weights: Any = None, training: bool | None = None, mask: Any = None
+        self, x: Any, training: bool | None = None, mask: Any = None, *, count_weights: Any = None
     ) -> Any:
         """Return the columns for ``x``, as `Layer.__call__` does.
 
         Args:
             x: Integers of shape (samples, entries).
-            count_weights: For ``"count"``: what each entry counts, of the same shape.
             training: As for `Layer`.
             mask: As for `Layer`.
+            count_weights: For ``"count"``: what each entry counts, of the same shape.
 
         Raises:
             ValueError: If there are weights and the mode is not ``"count"``.
