@@ -20,6 +20,7 @@ from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
 from nnlite.ops.operation import Operation
 from nnlite.saving.compile_config import built_optimizer, compile_config
+from nnlite.saving.formats.keras_archive import MAX_VOCABULARY
 from nnlite.saving.weight_layouts import (
     attributes,
     class_name,
@@ -299,12 +300,22 @@ def _parts(model: AbstractModel) -> list[tuple[str, Any]]:
         ("metadata.json", json.dumps({**versions, "date_saved": saved}).encode()),
         ("config.json", model_json(model).encode()),
         ("model.weights.h5", weights.getbuffer()),
-        *(
-            (f"assets/{place}/vocabulary.txt", text.encode())
-            for place, layer in vocabularies(model)
-            if (text := layer.vocabulary_text()) is not None
-        ),
+        *_vocabularies(model),
     ]
+
+
+def _vocabularies(model: AbstractModel) -> Iterator[tuple[str, bytes]]:
+    for place, layer in vocabularies(model):
+        text = layer.vocabulary_text()
+        if text is None:
+            continue
+        data = text.encode()
+        if len(data) > MAX_VOCABULARY:
+            raise ValueError(
+                f"The vocabulary of layer {layer.name!r} has {len(data)} bytes; a file holds at "
+                f"most {MAX_VOCABULARY}. Give the layer max_tokens."
+            )
+        yield f"assets/{place}/vocabulary.txt", data
 
 
 # ---- groups by class ----------------------------------------------------------------------

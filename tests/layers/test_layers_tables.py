@@ -510,6 +510,41 @@ def test_damaged_vocabularies_are_refused(tmp_path, text, message):
         nnlite.models.load_model(path)
 
 
+def test_a_large_vocabulary_is_neither_written_nor_read(tmp_path, monkeypatch):
+    layer = StringLookup()
+    layer.adapt(["abcdefgh", "ijklmnop"])
+    model = Sequential([layer])
+    model.build((None, 1))
+    path = tmp_path / "model.keras"
+    model.save(path)
+    changed(path, "assets/layers/string_lookup/vocabulary.txt", b"\n" * (2**24 + 1))
+    with pytest.raises(ValueError, match=r"vocabulary\.txt: it declares 16777217 bytes; at most"):
+        nnlite.models.load_model(path)
+    monkeypatch.setattr("nnlite.saving.writing.MAX_VOCABULARY", 10)
+    with pytest.raises(ValueError, match="'string_lookup' has 23 bytes; a file holds at most 10"):
+        model.save(path)
+
+
+@nnlite.saving.register_keras_serializable("tables")
+def shouted(texts):
+    return np.char.upper(texts)
+
+
+def test_functions_in_files_are_those_that_are_registered(tmp_path):
+    layer = TextVectorization(
+        standardize=shouted, vocabulary=["FOO"], output_mode="count", name="words"
+    )
+    model = Sequential([Input((1,), dtype="string"), layer])
+    path = tmp_path / "model.keras"
+    model.save(path)
+    again = nnlite.models.load_model(path)
+    assert again.predict(["foo bar"], verbose=0).tolist() == [[1, 1]]
+    config = layers.serialize(layer)
+    config["config"]["standardize"] = {"class_name": "__lambda__", "config": {"value": "x"}}
+    with pytest.raises(ValueError, match="lambda"):
+        layers.deserialize(config)
+
+
 def test_a_file_names_no_other_file(tmp_path):
     (tmp_path / "words.txt").write_text("a\nb\n")
     layer = StringLookup(vocabulary=str(tmp_path / "words.txt"))
@@ -517,5 +552,9 @@ def test_a_file_names_no_other_file(tmp_path):
     assert layer.get_config()["vocabulary"] is None  # the file keeps it as one of its own
     config = layers.serialize(layer)
     config["config"]["vocabulary"] = str(tmp_path / "words.txt")
-    with pytest.raises(ValueError, match="vocabulary must be a list of tokens"):
+    with pytest.raises(ValueError, match="StringLookup has its vocabulary in a list"):
+        layers.deserialize(config)
+    config = layers.serialize(TextVectorization())
+    config["config"]["vocabulary"] = str(tmp_path / "words.txt")
+    with pytest.raises(ValueError, match="TextVectorization has its vocabulary in a list"):
         layers.deserialize(config)

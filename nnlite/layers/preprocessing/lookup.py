@@ -6,6 +6,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,12 +27,30 @@ from nnlite.utils.validation import (
     check_flag,
 )
 
-__all__ = ["IndexLookup", "IntegerLookup", "StringLookup"]
+__all__ = ["IndexLookup", "IntegerLookup", "StringLookup", "Vocabulary"]
 
 Array = NDArray[Any]
 
 
-class IndexLookup(Encoder):
+class Vocabulary(Encoder):
+    """Base of the layers whose configuration may hold a vocabulary."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        """Make a new layer from what `get_config` returned.
+
+        Raises:
+            ValueError: If the vocabulary is the name of a file: a configuration opens none.
+        """
+        if not isinstance(config.get("vocabulary"), (list, tuple, NoneType)):
+            raise ValueError(  # noqa: TRY004  of a file
+                f"A configuration of {cls.__name__} has its vocabulary in a list. Received: "
+                f"vocabulary={config['vocabulary']!r:.200}"
+            )
+        return super().from_config(config)
+
+
+class IndexLookup(Vocabulary):
     """Base of `StringLookup` and `IntegerLookup`, which differ in what a token is.
 
     The first index is that of the ``mask_token``, where there is one and the mode is ``"int"``;
@@ -370,20 +389,6 @@ class IndexLookup(Encoder):
 
     def _shown(self) -> dict[str, Any]:
         return {key: part for key, part in super()._shown().items() if key != "vocabulary_size"}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
-        """Make a new layer from what `get_config` returned.
-
-        Raises:
-            ValueError: If the vocabulary is the name of a file: a configuration opens none.
-        """
-        if isinstance(config.get("vocabulary"), str):
-            raise ValueError(  # noqa: TRY004  of a file
-                "A configuration's vocabulary must be a list of tokens. Received: "
-                f"vocabulary={config['vocabulary']!r:.200}"
-            )
-        return super().from_config(config)
 
     def save_own_variables(self, store: dict[str, Any]) -> None:
         """Put the weights of ``"tf_idf"`` into a file's ``store``."""

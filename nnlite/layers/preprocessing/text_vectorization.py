@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, registry
-from nnlite.layers.preprocessing.encoding import Encoder, batches_of
-from nnlite.layers.preprocessing.lookup import IndexLookup, StringLookup
+from nnlite.layers.preprocessing.encoding import batches_of
+from nnlite.layers.preprocessing.lookup import IndexLookup, StringLookup, Vocabulary
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.utils.validation import as_text, check_count
 
@@ -34,7 +34,7 @@ _SPLITS: dict[str, Callable[[str], list[str]]] = {
 
 
 @registry.register()
-class TextVectorization(Encoder):
+class TextVectorization(Vocabulary):
     """Text, one for each sample, as the indices or the counts of its words in a vocabulary.
 
     Index 0 fills up what is too short (mode ``"int"`` only), the next one is for words that are
@@ -99,7 +99,7 @@ class TextVectorization(Encoder):
             ("standardize", standardize, _STANDARDS),
             ("split", split, _SPLITS),
         ):
-            if value is not None and value not in known and not callable(value):
+            if not (value is None or callable(value) or value in tuple(known)):
                 raise ValueError(
                     f"{name} must be one of {', '.join(known)}, None or a function. "
                     f"Received: {name}={value!r}"

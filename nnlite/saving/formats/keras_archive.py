@@ -23,12 +23,12 @@ from nnlite.saving.formats.hdf5.files import allowed_size, read_hdf5, superblock
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.json_text import MAX_JSON, parse_json
 
-__all__ = ["MEMBERS", "Archive", "kind_of", "read_archive"]
+__all__ = ["MAX_VOCABULARY", "MEMBERS", "Archive", "kind_of", "read_archive"]
 
 _CONFIG, _METADATA, _WEIGHTS = MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _VOCABULARY = "assets/{}/vocabulary.txt"
 _MAX_DIRECTORY = 1 << 20
-_MAX_VOCABULARY = 1 << 26  # bytes; a million words of English take some 8 MiB
+MAX_VOCABULARY = 1 << 24  # bytes; a million words of English take some 8 MiB
 _MAX_METADATA = 1 << 16  # bytes; Keras's versions and the date take some 100
 _PIECE = 1 << 20
 _STORED, _DEFLATED = 0, 8
@@ -96,14 +96,14 @@ def _read(file: BinaryIO, name: str) -> Archive:
 
     def vocabulary(place: str) -> bytes | None:
         member = members.get(_VOCABULARY.format(place))
-        return None if member is None else _text(source, member, _MAX_VOCABULARY)
+        return None if member is None else _text(source, member, MAX_VOCABULARY)
 
     return _archive(config, metadata, weights, name, vocabulary)
 
 
 def _beside(folder: str, place: str) -> bytes | None:
     path = os.path.join(folder, *_VOCABULARY.format(place).split("/"))
-    return _whole(path, _MAX_VOCABULARY) if os.path.isfile(path) else None
+    return _whole(path, MAX_VOCABULARY) if os.path.isfile(path) else None
 
 
 def _whole(path: str, most: int) -> bytes:

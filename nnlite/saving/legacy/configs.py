@@ -402,6 +402,13 @@ def input_has_a_batch_shape(config: Config, notes: LoadReport) -> None:
     config.update(kept)
 
 
+@_rule("Hashing")
+def bins_are_integers(config: Config, notes: LoadReport) -> None:
+    """Their type is told by ``dtype``, in the place of that of columns."""
+    if config.get("output_mode", "int") == "int" and config.get("dtype") not in _DATA_TYPES:
+        config["dtype"] = "int64"
+
+
 @_rule("StringLookup", "IntegerLookup", "TextVectorization")
 def type_of_tokens_is_known(config: Config, notes: LoadReport) -> None:
     """TensorFlow 2 wrote the type of the tokens; here ``dtype`` is that of columns."""
