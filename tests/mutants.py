@@ -73,7 +73,7 @@ TESTS = {
     "training/compiled_loss.py": "saving/test_old_training.py",
     "execution": (
         "execution/test_graph.py gradients/test_graphs.py gradients/test_models.py "
-        "layers/test_user_code.py"
+        "layers/test_user_code.py layers/test_layers_tables.py"
     ),
     "models/model.py": "models/test_functional.py layers/test_user_code.py",
     "training/objective.py": (
@@ -91,6 +91,10 @@ TESTS = {
 TESTS |= dict.fromkeys(
     ["layers/core/embedding.py", "layers/core/masking.py"], "layers/test_layers_embedding.py"
 )
+TESTS |= {
+    f"layers/preprocessing/{name}.py": "layers/test_layers_tables.py"
+    for name in ("encoding", "hashing", "lookup", "text_vectorization")
+}
 TESTS |= {
     f"layers/merging/{name}.py": "layers/test_layers_merging.py"
     for name in ("concatenate", "dot", "elementwise", "merge")

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from nnlite.backend.structure_cache import invalidate
 from nnlite.data.iterables import is_sequence
 from nnlite.layers.layer import Layer, Shape, registry
-from nnlite.symbolic import KerasTensor
+from nnlite.symbolic import any_symbolic
+from nnlite.utils.structures import map_structure
 from nnlite.utils.validation import (
     ArgumentError,
     as_numeric,
@@ -103,7 +104,9 @@ class Encoder(Layer):
         Raises:
             ValueError: If several entries are to make one row, and there are more than two axes.
         """
-        shape = tuple(input_shape[0] if isinstance(input_shape, list) else input_shape)
+        shape, weights = input_shape if isinstance(input_shape, list) else (input_shape, None)
+        if weights not in (None, shape):
+            raise ValueError(f"count_weights must have shape {shape}, as x. Received: {weights}")
         if self.output_mode == "int":
             return shape
         if self.output_mode == "one_hot":
@@ -133,7 +136,7 @@ class Encoder(Layer):
 
     def output_shape_for(self, x: Any) -> Shape:
         """Return the shape of the output for the array ``x``."""
-        return self.compute_output_shape(np.shape(x[0] if isinstance(x, list) else x))
+        return self.compute_output_shape(map_structure(np.shape, x))
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
         """Return the type of the indices, or of the columns."""
@@ -186,6 +189,8 @@ class CategoryEncoding(Encoder):
 
     default_input_dtype = "int32"
 
+    takes_several = True
+
     def __init__(
         self, num_tokens: int | None = None, output_mode: str = "multi_hot", **kwargs: Any
     ) -> None:
@@ -212,22 +217,13 @@ class CategoryEncoding(Encoder):
         Raises:
             ValueError: If there are weights and the mode is not ``"count"``.
         """
-        if count_weights is None:
-            return super().__call__(x, training, mask)
-        if self.output_mode != "count":
+        if count_weights is not None and self.output_mode != "count":
             raise ValueError(
                 "count_weights are for output_mode='count'. "
                 f"Received: output_mode={self.output_mode!r}"
             )
-        if any(isinstance(part, KerasTensor) for part in (x, count_weights)):
-            return self.on_tensors((x, count_weights), training)
-        arrays = [self._as_array(x), as_samples("count_weights", count_weights).astype(self.dtype)]
-        if arrays[0].shape != arrays[1].shape:
-            raise ValueError(
-                "count_weights must have the shape of x. Received: "
-                f"{arrays[1].shape} for x of shape {arrays[0].shape}"
-            )
-        return self.run_forward(arrays)
+        x = x if any_symbolic(x) else self._as_array(x)  # a list is one array
+        return super().__call__(x if count_weights is None else [x, count_weights], training, mask)
 
     def depth(self) -> int:
         """Return ``num_tokens``."""

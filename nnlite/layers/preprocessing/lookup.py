@@ -55,46 +55,22 @@ class IndexLookup(Vocabulary):
 
     The first index is that of the ``mask_token``, where there is one and the mode is ``"int"``;
     then come those of what is not in the vocabulary, then the vocabulary.
-
-    Args:
-        max_tokens: The largest size of the vocabulary, with the special tokens.
-        num_oov_indices: How many indices there are for what is not in the vocabulary. With none,
-            such entries are an error; among several they are hashed.
-        mask_token: A token that stands for a missing one.
-        oov_token: The token for what is not in the vocabulary, where ``invert`` is True.
-        vocabulary: The tokens, or the name of a file with one in each line; None for `adapt`.
-        idf_weights: For ``"tf_idf"``: the weight of each token.
-        invert: Whether to return the tokens for indices.
-        output_mode: ``"int"`` for the indices; ``"one_hot"``, ``"multi_hot"`` or ``"count"`` for a
-            column for each index, as in `CategoryEncoding`; ``"tf_idf"`` for counts times weights.
-        pad_to_max_tokens: Whether there are ``max_tokens`` columns in any case.
-        salt: A key of one or two integers for the hash.
-        oov_method: How integers are hashed, by ``"floormod"`` or ``"farmhash"``.
-        vocabulary_size: What a configuration tells of a vocabulary that is not in it.
-        **kwargs: As for `Layer`.
-
-    Raises:
-        TypeError: If an argument is of a wrong type, or a token is.
-        ValueError: If an argument has no such value, or those given do not go together.
     """
 
     modes = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 
-    fixed_config: ClassVar[Mapping[str, Any]] = {"sparse": False}
-
     def __init__(
         self,
-        *,
-        max_tokens: int | None,
-        num_oov_indices: int,
-        mask_token: Any,
-        oov_token: Any,
-        vocabulary: Any,
-        idf_weights: Any,
-        invert: bool,
-        output_mode: str,
-        pad_to_max_tokens: bool,
-        salt: Any,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        mask_token: Any = None,
+        oov_token: Any = "[UNK]",
+        vocabulary: Any = None,
+        idf_weights: Any = None,
+        invert: bool = False,
+        output_mode: str = "int",
+        pad_to_max_tokens: bool = False,
+        salt: Any = None,
         oov_method: str = "floormod",
         vocabulary_size: int | None = None,
         **kwargs: Any,
@@ -134,7 +110,7 @@ class IndexLookup(Vocabulary):
         self._tokens: list[Any] | None = None
         self._idf: Array | None = None
         if invert:
-            self.default_input_dtype = "int64"
+            self.default_input_dtype, self.takes_strings = "int64", False
         self.vocabulary: list[Any] | None = None  # as it was given, for the configuration
         self.idf_weights: list[float] | None = None
         self.reset_state()
@@ -475,8 +451,9 @@ class StringLookup(IndexLookup):
         output_mode: ``"int"`` for the indices; ``"one_hot"``, ``"multi_hot"`` or ``"count"`` for a
             column for each index, as in `CategoryEncoding`; ``"tf_idf"`` for counts times weights.
         pad_to_max_tokens: Whether there are ``max_tokens`` columns in any case.
-        encoding: ``"utf-8"``.
         salt: A key of one or two integers, for SipHash in the place of FarmHash.
+        oov_method: For `IntegerLookup`.
+        vocabulary_size: What a configuration tells of a vocabulary that is not in it.
         **kwargs: As for `Layer`.
 
     Raises:
@@ -499,35 +476,6 @@ class StringLookup(IndexLookup):
 
     fixed_config: ClassVar[Mapping[str, Any]] = {"sparse": False, "encoding": "utf-8"}
 
-    def __init__(
-        self,
-        max_tokens: int | None = None,
-        num_oov_indices: int = 1,
-        mask_token: str | None = None,
-        oov_token: str | None = "[UNK]",
-        vocabulary: Any = None,
-        idf_weights: Any = None,
-        invert: bool = False,
-        output_mode: str = "int",
-        pad_to_max_tokens: bool = False,
-        salt: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            max_tokens=max_tokens,
-            num_oov_indices=num_oov_indices,
-            mask_token=mask_token,
-            oov_token=oov_token,
-            vocabulary=vocabulary,
-            idf_weights=idf_weights,
-            invert=invert,
-            output_mode=output_mode,
-            pad_to_max_tokens=pad_to_max_tokens,
-            salt=salt,
-            **kwargs,
-        )
-        self.takes_strings = not self.invert
-
     def compute_output_dtype(self, *input_dtypes: str) -> str:
         """Return the type of text where ``invert`` is True."""
         return "string" if self.invert else super().compute_output_dtype(*input_dtypes)
@@ -541,21 +489,12 @@ class IntegerLookup(IndexLookup):
     """The index of each integer in a vocabulary, or the integer of each index.
 
     Args:
-        max_tokens: The largest size of the vocabulary, with the special tokens.
-        num_oov_indices: How many indices there are for what is not in the vocabulary. With none,
-            such entries are an error; among several they are spread by ``oov_method``.
+        max_tokens: As for `StringLookup`, as are the arguments that are not named here.
+        num_oov_indices: How many indices there are for what is not in the vocabulary.
         mask_token: An integer that stands for a missing one: index 0, or no column.
         oov_token: The integer for what is not in the vocabulary, where ``invert`` is True.
-        vocabulary: The integers, or the name of a file with one in each line; None for `adapt`.
-        vocabulary_dtype: ``"int64"``.
-        idf_weights: For ``"tf_idf"``: the weight of each integer.
-        invert: Whether to return the integers for indices.
-        output_mode: ``"int"`` for the indices; ``"one_hot"``, ``"multi_hot"`` or ``"count"`` for a
-            column for each index, as in `CategoryEncoding`; ``"tf_idf"`` for counts times weights.
-        pad_to_max_tokens: Whether there are ``max_tokens`` columns in any case.
-        oov_method: ``"floormod"``, the remainder, or ``"farmhash"``, of the digits.
-        salt: A key of one or two integers, for SipHash in the place of FarmHash.
-        **kwargs: As for `Layer`.
+        **kwargs: Among them ``oov_method``: how several indices are shared out, ``"floormod"``,
+            by the remainder, or ``"farmhash"``, by the hash of the digits.
 
     Raises:
         TypeError: If an argument is of a wrong type, or a token is no integer.
@@ -579,29 +518,9 @@ class IntegerLookup(IndexLookup):
         num_oov_indices: int = 1,
         mask_token: int | None = None,
         oov_token: int | None = -1,
-        vocabulary: Any = None,
-        idf_weights: Any = None,
-        invert: bool = False,
-        output_mode: str = "int",
-        pad_to_max_tokens: bool = False,
-        oov_method: str = "floormod",
-        salt: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            max_tokens=max_tokens,
-            num_oov_indices=num_oov_indices,
-            mask_token=mask_token,
-            oov_token=oov_token,
-            vocabulary=vocabulary,
-            idf_weights=idf_weights,
-            invert=invert,
-            output_mode=output_mode,
-            pad_to_max_tokens=pad_to_max_tokens,
-            oov_method=oov_method,
-            salt=salt,
-            **kwargs,
-        )
+        super().__init__(max_tokens, num_oov_indices, mask_token, oov_token, **kwargs)
 
     def _as_tokens(self, name: str, value: Any) -> Array:
         array = np.asarray(value)
