@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 from mutations import MUTANTS
@@ -23,11 +24,16 @@ NO_TESTS = 5  # pytest's exit code where nothing was selected
 # The tests that each part's mutants are put before; a survivor has passed them all.
 TESTS = {
     "backend/blas.py": "backend/test_blas.py",
+    "backend/resampling.py": "layers/test_layers_attention.py layers/test_layers_images.py",
     "callbacks": (
         "callbacks/test_callbacks.py callbacks/test_callbacks_files.py "
         "callbacks/test_callbacks_of_users.py callbacks/test_callbacks_rates.py"
     ),
+    "callbacks/tensorboard.py": "callbacks/test_tensorboard.py",
+    "cli.py": "test_cli.py",
+    "distribution": "test_distribution.py",
     "layers": (
+        "layers/test_layers_attention.py "
         "layers/test_normalization.py layers/test_layers_normalization.py "
         "layers/test_layers_prelu.py layers/test_layers_regularization.py "
         "layers/test_layers_reshaping.py layers/test_layers_scaling.py "
@@ -72,8 +78,8 @@ TESTS = {
     "utils/structures.py": "data/test_data_several.py",
     "training/compiled_loss.py": "saving/test_old_training.py",
     "execution": (
-        "execution/test_graph.py gradients/test_graphs.py gradients/test_models.py "
-        "layers/test_user_code.py layers/test_layers_tables.py"
+        "execution/test_graph.py execution/test_masks_of_inputs.py gradients/test_graphs.py "
+        "gradients/test_models.py layers/test_user_code.py layers/test_layers_tables.py"
     ),
     "models/model.py": "models/test_functional.py layers/test_user_code.py",
     "training/objective.py": (
@@ -91,6 +97,27 @@ TESTS = {
 TESTS |= dict.fromkeys(
     ["layers/core/embedding.py", "layers/core/masking.py"], "layers/test_layers_embedding.py"
 )
+TESTS |= dict.fromkeys(
+    [
+        "backend/convolution.py",
+        "layers/convolution/base.py",
+        "layers/convolution/conv.py",
+        "layers/pooling/global_pooling.py",
+        "layers/pooling/pooling.py",
+        "layers/reshaping/margins.py",
+        "layers/reshaping/up_sampling.py",
+    ],
+    "layers/test_layers_images.py",
+)
+TESTS |= dict.fromkeys(
+    [
+        "layers/recurrent/cells.py",
+        "layers/recurrent/rnn.py",
+        "layers/recurrent/wrappers.py",
+        "training/nan_diagnosis.py",
+    ],
+    "layers/test_layers_recurrent.py",
+)
 TESTS |= {
     f"layers/preprocessing/{name}.py": "layers/test_layers_tables.py"
     for name in ("encoding", "hashing", "lookup", "text_vectorization")
@@ -102,7 +129,15 @@ TESTS |= {
 TESTS["layers/activations/base.py"] = f"layers/test_activations.py {TESTS['layers']}"
 TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
+TESTS |= {
+    f"saving/onnx/{name}.py": "saving/test_onnx_files.py"
+    for name in ("builder", "exporting", "protobuf", "recurrent")
+}
 TESTS["utils"] = TESTS["layers/layer.py"] = TESTS["saving"]
+
+if getattr(find_spec("sklearn"), "origin", None) is not None:
+    TESTS["sklearn"] = "sklearn/test_sklearn_agrees.py sklearn/test_sklearn_estimators.py"
+    TESTS["wrappers.py"] = "sklearn/test_wrappers.py"
 
 
 def run(package: Path, tests: Iterable[str], *options: str) -> subprocess.CompletedProcess[str]:

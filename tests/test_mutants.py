@@ -3,8 +3,15 @@ import pytest
 from mutations import MUTANTS
 from samples import part
 
+
+def needs(file):
+    """Return the marks of a file's mutants: those of an optional package need it."""
+    optional = file.startswith(("sklearn/", "wrappers.py"))
+    return [pytest.mark.skipif(optional and "sklearn" not in mutants.TESTS, reason="no sklearn")]
+
+
 EVERY = [
-    pytest.param(file, *change, id=f"{file}-{number}")
+    pytest.param(file, *change, id=f"{file}-{number}", marks=needs(file))
     for file, changes in MUTANTS.items()
     for number, change in enumerate(changes)
 ]

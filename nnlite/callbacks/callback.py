@@ -34,6 +34,9 @@ class Callback:
     #: Whether it is called after all others, whatever its place in the list.
     comes_last: ClassVar[bool] = False
 
+    #: Whether each of several processes calls its own; the others' decisions are process 0's.
+    in_every_process: ClassVar[bool] = False
+
     params: Logs = {}  # noqa: RUF012  replaced, never changed, by set_params
 
     def _idle_hook(self) -> Any:
@@ -58,7 +61,7 @@ class Callback:
         """Before an epoch of training."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch and its validation; ``logs`` has loss and metrics, val_ ones too."""
+        """After an epoch and its validation; ``logs`` has loss and metrics, ``val_`` ones too."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a training step."""

@@ -33,7 +33,23 @@ from nnlite.layers.activations import (
     Threshold,
 )
 from nnlite.layers.activations.prelu import PReLU
+from nnlite.layers.attention.attention import AdditiveAttention, Attention
+from nnlite.layers.attention.multi_head_attention import MultiHeadAttention
+from nnlite.layers.convolution import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Conv3D,
+    Conv3DTranspose,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
 from nnlite.layers.core import Activation, Dense, Embedding, Input, InputLayer, Masking
+from nnlite.layers.core.einsum_dense import EinsumDense
+from nnlite.layers.core.lambda_layer import Lambda
 from nnlite.layers.layer import Layer, registry
 from nnlite.layers.merging import (
     Add,
@@ -54,16 +70,44 @@ from nnlite.layers.merging import (
     subtract,
 )
 from nnlite.layers.normalization.batch_normalization import BatchNormalization
+from nnlite.layers.normalization.group_normalization import GroupNormalization
 from nnlite.layers.normalization.layer_normalization import (
     LayerNormalization,
     RMSNormalization,
     UnitNormalization,
 )
+from nnlite.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+)
 from nnlite.layers.preprocessing.encoding import CategoryEncoding, Discretization
 from nnlite.layers.preprocessing.hashing import Hashing
+from nnlite.layers.preprocessing.images import CenterCrop, Resizing
 from nnlite.layers.preprocessing.lookup import IntegerLookup, StringLookup
 from nnlite.layers.preprocessing.scaling import Normalization, Rescaling
 from nnlite.layers.preprocessing.text_vectorization import TextVectorization
+from nnlite.layers.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+    TimeDistributed,
+)
 from nnlite.layers.regularization.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -74,35 +118,100 @@ from nnlite.layers.regularization.regularization import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from nnlite.layers.reshaping.margins import (
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
+)
 from nnlite.layers.reshaping.reshaping import Flatten, Permute, RepeatVector, Reshape
+from nnlite.layers.reshaping.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from nnlite.serialization.objects import serialize_keras_object as serialize
 
 deserialize = registry.deserialize
+
+# Keras's other names.
+AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
+Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
+Convolution3DTranspose = Conv3DTranspose
+GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
+GlobalAvgPool3D, GlobalMaxPool3D = GlobalAveragePooling3D, GlobalMaxPooling3D
+GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
+MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
 
 __all__ = [
     "CELU",
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "ActivationLayer",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "AvgPool1D",
+    "AvgPool2D",
+    "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
+    "Convolution3D",
+    "Convolution3DTranspose",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Discretization",
     "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Exponential",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalAvgPool3D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "GroupNormalization",
     "HardShrink",
     "HardSiLU",
     "HardSigmoid",
@@ -112,15 +221,24 @@ __all__ = [
     "Input",
     "InputLayer",
     "IntegerLookup",
+    "LSTMCell",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
     "LogSigmoid",
     "LogSoftmax",
     "Masking",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPool3D",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Minimum",
     "Mish",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
@@ -130,8 +248,15 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "SiLU",
     "Sigmoid",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "SoftShrink",
     "Softmax",
     "Softplus",
@@ -143,13 +268,21 @@ __all__ = [
     "SpatialDropout2D",
     "SpatialDropout3D",
     "Squareplus",
+    "StackedRNNCells",
     "StringLookup",
     "Subtract",
     "Tanh",
     "TanhShrink",
     "TextVectorization",
     "Threshold",
+    "TimeDistributed",
     "UnitNormalization",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
     "add",
     "average",
     "concatenate",

@@ -131,6 +131,7 @@ class Layer(Configurable):
         "trainable": "give trainable=False, or set layer.trainable.",
         "ensure_built": "define build(self, input_shape).",
         "forget_weights": "define build(self, input_shape).",
+        "name_variables": _DECLARED,
         "forget_caches": _BOTH_WAYS,
         "told_shape": "define compute_output_shape(self, input_shape).",
         "sample_shape": "define compute_output_shape(self, input_shape).",
@@ -185,6 +186,9 @@ class Layer(Configurable):
     forward_names: ClassVar[tuple[str, ...]] = ()
     backward_names: ClassVar[tuple[str, ...]] = ()
 
+    #: To how many of the outputs, from the first, the mask of the input belongs; None for all.
+    mask_outputs: int | None = None
+
     #: Whether `forward_into` or `backward_into` names ``mask``, the masks of the input.
     takes_mask: ClassVar[bool] = False
 
@@ -205,6 +209,9 @@ class Layer(Configurable):
 
     #: Whether a list of arrays is several inputs; else it is one array, as NumPy reads lists.
     takes_several: ClassVar[bool] = False
+
+    #: The names of a call's arguments beside ``training``, of a layer that takes more than one.
+    call_options: ClassVar[tuple[str, ...]] = ()
 
     #: Whether integers reach `forward` as they are; another layer's come as its float type.
     takes_integers: ClassVar[bool] = False
@@ -630,7 +637,17 @@ class Layer(Configurable):
                 del self._building
             self.input_shape = input_shape
             self.built = True
+            if not self.is_model:
+                self.name_variables(self.name)
             invalidate()
+
+    def name_variables(self, place: str) -> None:
+        """Let the paths of the weights begin with ``place``; those within a model are its own."""
+        for variable in self._variables:
+            variable.path = f"{place}/{variable.name}"
+        for layer in self.sublayers():
+            if not layer.is_model:
+                layer.name_variables(f"{place}/{layer.name}")
 
     def forget_caches(self) -> None:
         """Let go of what the last forward pass in training has kept."""
@@ -813,7 +830,9 @@ class Layer(Configurable):
             TypeError: If ``x`` is not numeric, or there is a mask.
             ValueError: If its shape does not fit the layer.
         """
-        if mask is not None and (any_symbolic(x) or not self.takes_mask):
+        if mask is not None and (
+            any_symbolic(x) or not any(stage.takes_mask for stage in self.stages(False))
+        ):
             raise TypeError(
                 f"Layer {self.name!r} takes no mask. In a model, masks go along by themselves."
             )
@@ -835,7 +854,7 @@ class Layer(Configurable):
         """
         self._check_options(options)
         arrays = self._as_arrays(x)
-        shapes = map_structure(lambda a: (None, *np.shape(a)[1:]), arrays)
+        shapes = map_structure(lambda a: () if a is None else (None, *a.shape[1:]), arrays)
         if "mask" in options:
             options["mask"] = self._as_masks(options["mask"], arrays)
         if not self.takes(shapes):

@@ -164,10 +164,14 @@ def _call_as_data(node: Node, place: Mapping[int, list[Any]]) -> dict[str, Any]:
         config = {"shape": leaf.shape, "dtype": leaf.dtype, "keras_history": place[id(leaf)]}
         return {"class_name": "__keras_tensor__", "config": config}
 
-    return {
-        "args": [map_structure(as_data, argument) for argument in node.arguments],
-        "kwargs": serialize_keras_object(node.options),
-    }
+    args = [map_structure(as_data, argument) for argument in node.arguments]
+    kwargs = serialize_keras_object(node.options)
+    if named := node.layer.call_options:
+        if len(args) > len(named):  # the last one is a list
+            args = [*args[: len(named) - 1], args[len(named) - 1 :]]
+        pairs = zip(named[1:], args[1:], strict=False)
+        args, kwargs = args[:1], {key: arg for key, arg in pairs if arg is not None} | kwargs
+    return {"args": args, "kwargs": kwargs}
 
 
 # ---- ... and back again -------------------------------------------------------------------
@@ -236,7 +240,7 @@ class _Call:
         if not args and "inputs" in kwargs:
             args = [kwargs.pop("inputs")]
         try:
-            if isinstance(layer, Model) or "mask" not in kwargs:
+            if isinstance(layer, Model) or "mask" not in {*kwargs} - {*layer.call_options}:
                 return layer(*args, **kwargs)
         except TypeError as error:
             raise ValueError(f"layer {self.name!r:.200} cannot be called: {error}") from error

@@ -33,9 +33,9 @@ class Adam(Optimizer):
         beta_2: b2, in [0, 1).
         epsilon: e, as in Kingma and Ba's section 2 ("epsilon hat").
         amsgrad: Whether v never falls.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
-            `Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
+        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
+        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
 
     Raises:
         ValueError: If a beta is outside [0, 1), or as for `Optimizer`.
@@ -125,8 +125,9 @@ class AdamW(Adam):
         learning_rate: a, as for `Optimizer`.
         weight_decay: d.
         beta_1, beta_2, epsilon, amsgrad: As for `Adam`.
-        clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
+        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
+        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
 
     Raises:
         TypeError: If ``weight_decay`` is no number.
@@ -188,9 +189,9 @@ class Adamax(Optimizer):
         beta_1: b1, in [0, 1).
         beta_2: b2, in [0, 1).
         epsilon: e.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
-            `Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
+        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
+        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
 
     Raises:
         ValueError: If a beta is outside [0, 1), or as for `Optimizer`.
@@ -271,9 +272,9 @@ class Nadam(Optimizer):
         beta_1: b1, in [0, 1).
         beta_2: b2, in [0, 1).
         epsilon: e.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
-            `Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
+        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
+        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
 
     Raises:
         ValueError: If a beta is outside [0, 1), or as for `Optimizer`.

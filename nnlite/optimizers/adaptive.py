@@ -31,9 +31,9 @@ class RMSprop(Optimizer):
         momentum: p, in [0, 1).
         epsilon: e.
         centered: Whether to divide by the running standard deviation.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
-            `Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
+        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
+        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``rho`` or ``momentum`` is outside [0, 1), or as for `Optimizer`.
@@ -125,9 +125,9 @@ class Adagrad(Optimizer):
         learning_rate: a, as for `Optimizer`.
         initial_accumulator_value: s at first.
         epsilon: e.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
-            `Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
+        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
+        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``initial_accumulator_value`` is negative, or as for `Optimizer`.
@@ -198,9 +198,9 @@ class Adadelta(Optimizer):
         learning_rate: a, as for `Optimizer`.
         rho: r, in [0, 1).
         epsilon: e.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
-            `Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
+        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
+        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``rho`` is outside [0, 1), or as for `Optimizer`.

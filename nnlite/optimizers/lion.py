@@ -27,9 +27,9 @@ class Lion(Optimizer):
         learning_rate: a, as for `Optimizer`; best three to ten times smaller than for Adam.
         beta_1: b1, in (0, 1].
         beta_2: b2, in [0, 1).
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
-            `Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
+        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
+        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``beta_1`` is outside (0, 1] or ``beta_2`` outside [0, 1), or as for

@@ -29,9 +29,9 @@ class SGD(Optimizer):
         learning_rate: a, as for `Optimizer`.
         momentum: r, in [0, 1].
         nesterov: Whether to use Nesterov's correction.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name: As for
-            `Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
+        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
+        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``momentum`` is outside [0, 1], or as for `Optimizer`.

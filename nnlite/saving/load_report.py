@@ -27,15 +27,27 @@ class LoadReport:
         faults: What else is wrong with the model.
         unread: Settings of `compile`, as the file has them, that training cannot do without.
         layers: How many layers were met so far.
+        own: Whether nnlite wrote the model.
     """
 
-    def __init__(self, version: str = "") -> None:
-        self.version = version
+    def __init__(self, version: Any = None) -> None:
+        self.version = version if isinstance(version, str) else ""
         self.skipped: dict[str, None] = {}  # a set that keeps its order
         self.missing: list[str] = []
         self.faults: list[str] = []
         self.unread: dict[str, Any] = {}
         self.layers = 0
+        self.own = False
+
+    @property
+    def older_than_3(self) -> bool:
+        """Whether Keras 1 or 2 wrote the file."""
+        return self.version.startswith(("1.", "2."))
+
+    @property
+    def fit_overrides(self) -> bool:
+        """Whether `fit` and `predict` override ``training=`` in a call, as those of Keras 3 do."""
+        return not (self.own or self.older_than_3)
 
     def skip(self, what: str) -> None:
         """Note something that is left out; the same thing only once."""

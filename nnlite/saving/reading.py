@@ -74,13 +74,11 @@ def load_model(
     with naming_file(path), CustomObjectScope(custom_objects):
         if kind_of(path) == "keras":
             with read_archive(path) as archive:
-                version = archive.metadata.get("keras_version")
-                notes = LoadReport(version if isinstance(version, str) else "")
+                notes = LoadReport(archive.metadata.get("keras_version"))
                 model = _from_archive(archive, notes, compile)
         else:
             with open_hdf5(path, path) as root:
-                version = root.attribute("keras_version")
-                notes = LoadReport(version if isinstance(version, str) else "")
+                notes = LoadReport(root.attribute("keras_version"))
                 model = _from_hdf5(root, path, notes, compile)
     notes.warn(path)
     return model
@@ -193,6 +191,7 @@ def translate(config: Any, notes: LoadReport) -> dict[str, Any]:
     if not is_model(config):
         notes.missing.append(f"a model of class {config['class_name']!r:.200}")
         notes.refuse()
+    notes.own = "nnlite_version" in config
     translated = model_config(config, notes)
     notes.refuse()
     settle_dtype(translated, notes)
@@ -326,7 +325,7 @@ def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None
     Raises:
         ValueError: If it is no model's, or the model needs what nnlite does not have.
     """
-    notes = LoadReport()
+    notes = LoadReport(config.get("keras_version") if isinstance(config, dict) else None)
     with naming_file("the configuration"), CustomObjectScope(custom_objects):
         model = registry.deserialize(translate(config, notes))
         assert isinstance(model, AbstractModel)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, TypeGuard, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import without_memo
@@ -65,20 +67,49 @@ class Assignment:
                 f"layer {self.layer!r} has {len(self.variables)} weights ({names}). "
                 f"The file has {len(self.keys)} for it, under {self.node.name!r}"
             )
+        converted = self._converted()
         for key, variable in zip(self.keys, self.variables, strict=True):
-            shape = self.node.shape(key)
+            shape = converted[variable].shape if variable in converted else self.node.shape(key)
             if _squeezed(shape) != _squeezed(variable.shape):
                 raise ValueError(
                     f"weight {variable.name!r} of layer {self.layer!r} has shape {variable.shape}. "
                     f"The file has shape {shape}, under {self.node.name.rstrip('/')}/{key}"
                 )
         return [
-            self._checked(key, variable)
+            self._checked(converted.get(variable, self.node.array(key)), variable)
             for key, variable in zip(self.keys, self.variables, strict=True)
         ]
 
-    def _checked(self, key: str, variable: Variable) -> Array:
-        array = self.node.array(key)
+    def shapes(self) -> tuple[str, str]:
+        """Return the layer with its weights' shapes, and the group with its arrays'."""
+        return (
+            _shown(self.layer, (one.shape for one in self.variables)),
+            _shown(self.node.name, map(self.node.shape, self.keys)),
+        )
+
+    def _converted(self) -> dict[Variable, Array]:
+        """Return the weights of those layers that were a CuDNNLSTM or CuDNNGRU in the file.
+
+        cuDNN has the kernel of each gate transposed, and a bias for each of the two kernels.
+        """
+        found: dict[Variable, Array] = {}
+        for at in range(2, len(self.keys)):
+            kernel, recurrent, bias = self.variables[at - 2 : at + 1]
+            if (recurrent.name, bias.name) != ("recurrent_kernel", "bias"):
+                continue
+            units, width = recurrent.shape[0], recurrent.shape[-1]
+            summed = bias.shape == (4 * units,)
+            ours = summed or bias.shape == (2, 3 * units)
+            if not ours or self.node.shape(self.keys[at]) != (2 * width,):
+                continue
+            for variable, key in ((kernel, self.keys[at - 2]), (recurrent, self.keys[at - 1])):
+                gates = np.hsplit(self.node.array(key), width // units)
+                found[variable] = np.hstack([gate.reshape(gate.shape[::-1]).T for gate in gates])
+            both = self.node.array(self.keys[at]).reshape(2, width)
+            found[bias] = both.sum(axis=0) if summed else both
+        return found
+
+    def _checked(self, array: Array, variable: Variable) -> Array:
         if variable.dtype.kind == "f" and array.dtype.kind != "f":
             raise ValueError(
                 f"weight {variable.name!r} of layer {self.layer!r} is stored as {array.dtype}, "
@@ -113,7 +144,7 @@ def assign(assignments: Sequence[Assignment], skip_mismatch: bool = False) -> No
             ready += zip(one.variables, one.arrays(), strict=True)
         except ValueError as error:
             if not skip_mismatch:
-                raise
+                raise ValueError(f"{error}{_beside(assignments)}") from error
             skipped.append(str(error))
     if skipped:
         warnings.warn(f"Weights that do not fit were left out: {'; '.join(skipped)}", stacklevel=5)
@@ -122,6 +153,25 @@ def assign(assignments: Sequence[Assignment], skip_mismatch: bool = False) -> No
             one.load({key: one.node.array(key) for key in one.keys})
     for variable, array in ready:
         variable.value[...] = array
+
+
+def _beside(assignments: Sequence[Assignment]) -> str:
+    """Return what the model has beside what the file has, if the file tells: a line a layer."""
+    try:
+        pairs = [one.shapes() for one in assignments if one.load is None]
+    except ValueError:  # it is damaged, as the error says
+        return ""
+    return _table(pairs)
+
+
+def _shown(name: str, shapes: Iterable[tuple[int, ...]]) -> str:
+    return f"{name}: {', '.join(map(str, shapes)) or 'none'}"
+
+
+def _table(pairs: Sequence[tuple[str, str]]) -> str:
+    width = max((len(left) for left, _ in pairs), default=0)
+    lines = [f"{left:{width}} | {right}" for left, right in [("the model", "the file"), *pairs]]
+    return "\n  ".join(["", *lines])
 
 
 # ---- groups by class, since Keras 2.12 ----------------------------------------------------
@@ -154,11 +204,17 @@ class Tree:
             return []
         return sorted(self.children["vars"].node.datasets(), key=natural)
 
+    def filled_groups(self) -> Iterator[Tree]:
+        """Yield the groups, this one and those below, that hold arrays of weights."""
+        if self.keys():
+            yield self
+        for name, child in self.children.items():
+            if name not in ("vars", "seed_generator"):
+                yield from child.filled_groups()
+
     def holds_arrays(self) -> bool:
-        """Return whether there is an array in any group below."""
-        return bool(self.keys()) or any(
-            child.holds_arrays() for name, child in self.children.items() if name != "vars"
-        )
+        """Return whether there is an array of a weight in any group below."""
+        return any(True for _ in self.filled_groups())
 
 
 def natural(name: str) -> tuple[int, str]:
@@ -197,6 +253,11 @@ def _of_model(
     found = _numbered(layers, [_names(*pair) for pair in zip(layers, configs, strict=True)], tree)
     for layer, config in zip(layers, configs, strict=True):
         yield from _of_layer(layer, found.get(layer), config, skip, place, tree)
+    if written is None:
+        for name, group in _container(tree).items():
+            for left in group.filled_groups() if group not in found.values() else ():
+                node = left.children["vars"].node
+                yield Assignment(f"{place}{name} (not in the model)", node, left.keys(), [])
 
 
 def _as_written(model: AbstractModel, written: Any) -> tuple[list[Layer], list[Any]]:
@@ -434,10 +495,13 @@ def by_order(model: AbstractModel, node: Node, written: Any = None) -> list[Assi
         if named.keys() == {name for name, *_ in stored}:
             layers = [named[name] for name, *_ in stored]
     if len(stored) != len(layers):
+        ours = [
+            _shown(layer.name, (one.shape for one in layer.all_variables())) for layer in layers
+        ]
+        theirs = [_shown(name, map(group.shape, keys)) for name, group, keys in stored]
         raise ValueError(
-            f"the model has {len(layers)} layers with weights "
-            f"({', '.join(layer.name for layer in layers) or 'none'}), the file {len(stored)} "
-            f"({', '.join(name for name, *_ in stored) or 'none'})"
+            f"the model has {len(layers)} layers with weights, the file {len(stored)}"
+            + _table([*zip_longest(ours, theirs, fillvalue="-")])
         )
     return [
         Assignment(layer.name, group, keys, in_legacy_order(layer, configs[layer]))
@@ -448,11 +512,17 @@ def by_order(model: AbstractModel, node: Node, written: Any = None) -> list[Assi
 def by_name(model: AbstractModel, node: Node) -> list[Assignment]:
     """Return what goes where: the layers whose names the file has too."""
     named = {layer.name: layer for layer in model.layers}
-    return [
+    found = [
         Assignment(name, group, keys, in_legacy_order(named[name]))
         for name, group, keys in _stored(node)
         if name in named
     ]
+    if not any(one.variables for one in found):
+        raise ValueError(
+            "no layer of the file has the name of a layer with weights of the model. The model "
+            f"has {', '.join(named)}; the file {', '.join(name for name, *_ in _stored(node))}"
+        )
+    return found
 
 
 def _stored(node: Node) -> list[tuple[str, Node, list[str]]]:

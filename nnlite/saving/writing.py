@@ -59,7 +59,7 @@ def model_data(model: AbstractModel) -> dict[str, Any]:
     Raises:
         TypeError: If a part of it cannot be written as data.
     """
-    data = _serialized(model)
+    data = {**_serialized(model), "nnlite_version": __version__}  # Keras passes over it
     if model.column_names is not None:  # Keras passes over it
         data["config"]["column_names"] = list(model.column_names)
     if model.compiled or model.unread:
@@ -419,7 +419,7 @@ def _legacy(value: Any) -> Any:
     config = value["config"]
     if isinstance(config, Mapping) and "layers" in config:
         config = {**config, "layers": _legacy(config["layers"])}
-    calls = {key: value[key] for key in ("name", "inbound_nodes") if key in value}
+    calls = {key: value[key] for key in ("name", "inbound_nodes", "nnlite_version") if key in value}
     name = value.get("registered_name") or value["class_name"]
     return {"class_name": name, "config": config, **calls}
 

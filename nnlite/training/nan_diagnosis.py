@@ -14,10 +14,11 @@ from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
 from nnlite.utils.validation import all_finite
 
-__all__ = ["diagnosis"]
+__all__ = ["ALL_FINITE", "diagnosis"]
 
 Array = NDArray[Any]
 
+ALL_FINITE = "The outputs of all layers are finite"  # what begins the sentences that name none
 _LARGE = 1e4  # inputs beyond this are to blame before the weights are
 
 
@@ -49,7 +50,11 @@ def _first(model: AbstractModel, value: float, x: Any, y: Any) -> str:
                     "it was set so, or an earlier run left it so."
                 )
     executor = ReferenceExecutor(model.graph(False))
+    layers: list[Any] = [one for one in model.all_layers() if getattr(one, "stateful", False)]
+    states = [layer.states for layer in layers]
     outputs = executor.forward(xs)
+    for layer, before in zip(layers, states, strict=True):
+        layer.states = before
     calls = executor.graph.calls
     for call, following in zip(calls, [*calls[1:], None], strict=True):
         if following is not None and following.owner is call.owner and not following.first:
@@ -67,11 +72,11 @@ def _first(model: AbstractModel, value: float, x: Any, y: Any) -> str:
     )
     if not np.isfinite(value):
         return (
-            f"The outputs of all layers are finite; the loss of them is not ({sizes}). Scale what "
+            f"{ALL_FINITE}; the loss of them is not ({sizes}). Scale what "
             "is large, or lower the learning rate."
         )
     return (
-        f"The outputs of all layers are finite, and the loss is; the way back overflows ({sizes}). "
+        f"{ALL_FINITE}, and the loss is; the way back overflows ({sizes}). "
         "Scale what is large, or clip the gradients (clipnorm=1)."
     )
 

@@ -28,6 +28,7 @@ __all__ = [
     "check_fraction",
     "check_number",
     "check_positive",
+    "check_sizes",
     "is_sparse",
     "only_one",
     "optional_count",
@@ -377,6 +378,25 @@ def check_count(name: str, value: Any, minimum: int) -> int:
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}. Received: {name}={value}")
     return int(value)
+
+
+def check_sizes(name: str, value: Any, count: int, minimum: int = 1) -> tuple[int, ...]:
+    """Return ``value``, an integer for all of ``count`` axes or one for each, as a tuple.
+
+    Raises:
+        TypeError: If it is neither, or there is another number of them.
+        ValueError: If one is smaller than ``minimum``.
+
+    >>> check_sizes("strides", 2, 3), check_sizes("strides", [1, 2], 2)
+    ((2, 2, 2), (1, 2))
+    """
+    if isinstance(value, (int, np.integer)):
+        value = (value,) * count
+    if not isinstance(value, (list, tuple)) or len(value) != count:
+        raise ArgumentError(
+            f"{name} must be an integer or a tuple of {count} integers. Received: {name}={value!r}"
+        )
+    return tuple(check_count(name, size, minimum) for size in value)
 
 
 def check_fraction(name: str, value: Any, including_one: bool = False) -> float:

@@ -13,12 +13,15 @@ from nnlite.layers import (
     ActivityRegularization,
     AlphaDropout,
     BatchNormalization,
+    CenterCrop,
     Dense,
     Dropout,
+    EinsumDense,
     Exponential,
     Flatten,
     GaussianDropout,
     GaussianNoise,
+    GroupNormalization,
     HardShrink,
     HardSigmoid,
     HardSiLU,
@@ -38,6 +41,7 @@ from nnlite.layers import (
     RepeatVector,
     Rescaling,
     Reshape,
+    Resizing,
     RMSNormalization,
     Sigmoid,
     SiLU,
@@ -58,6 +62,8 @@ from nnlite.layers import (
     UnitNormalization,
     activations,
 )
+
+from .image_strategies import IMAGES
 
 # One name for each activation that can be made by name, and takes an axis of any size.
 _MAKERS = {name: activations.registry.lookup(name) for name in sorted(activations.registry)}
@@ -105,8 +111,23 @@ _thresholds = st.tuples(
     st.sampled_from([0.25, 0.5, 1.0]).map(lambda threshold: {"threshold": threshold}), sample_shapes
 )
 
+EINSUMS = [
+    {"equation": equation, "output_shape": shape, "bias_axes": bias, "activation": activation}
+    for equation, shape, bias, activation in (
+        ("abc,cd->abd", (None, 2), "d", "tanh"),
+        ("abc,cde->abde", (2, 2, 3), "de", None),
+        ("abc,bcd->abd", (None, 2), "bd", None),
+        ("abc,bcd->ad", 3, None, None),
+        ("abc,bd->ad", 2, "d", None),
+        ("...a,ab->...b", 2, "b", None),
+        ("ab...,bc->ac...", 3, "c", None),
+        ("abc,cd->abd", (2, 1), "b", None),
+    )
+]
+
 # The arguments of each public layer, and the shape of a sample of its input.
 LAYERS = {
+    **IMAGES,
     **dict.fromkeys(
         [
             Exponential,
@@ -173,6 +194,27 @@ LAYERS = {
         )
         | st.just({"units": 4, "activation": "glu", "use_bias": True}),
         sample_shapes,
+    ),
+    # Axes that are kept, shared with the kernel, summed away, and made.
+    EinsumDense: st.tuples(
+        st.sampled_from(EINSUMS),
+        st.just((2, 3)),
+    ),
+    GroupNormalization: st.tuples(
+        st.fixed_dictionaries(
+            {
+                "groups": st.sampled_from([-1, 1, 2]),
+                "axis": st.sampled_from([-1, 1, 2, -2]),
+                "center": st.booleans(),
+                "scale": st.booleans(),
+            },
+            optional={"epsilon": st.sampled_from([1e-5, 0.5]), "trainable": st.just(False)},
+        ),
+        st.just((2, 4, 2)),
+    ),
+    **dict.fromkeys(
+        [Resizing, CenterCrop],
+        st.tuples(st.fixed_dictionaries({"height": sizes, "width": sizes}), st.just((2, 3, 2))),
     ),
     Dropout: st.one_of(
         st.tuples(

@@ -282,6 +282,7 @@ def test_the_config_is_that_of_keras(tmp_path):
         with zipfile.ZipFile(tmp_path / "model.keras") as archive:
             configs.append(without_ids(json.loads(archive.read("config.json"))))
     theirs, ours = configs
+    assert ours.pop("nnlite_version") == nnlite.__version__
     for config in configs:
         config["config"]["layers"][0]["config"].pop("name")  # Keras counts inputs over the process
     rate = theirs["compile_config"]["optimizer"]["config"].pop("learning_rate")  # in float32

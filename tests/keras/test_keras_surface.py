@@ -35,7 +35,7 @@ ABSENT = {
     "tree": "nests of tensors",
     "version": "nnlite.__version__",
     "visualization": "pictures of images",
-    "wrappers": "models for scikit-learn",
+    "wrappers": "nnlite.wrappers, with the extra [sklearn]",
     "src": "not public",
 }
 

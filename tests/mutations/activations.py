@@ -109,9 +109,9 @@ MUTANTS = {
         ("by_v *= y", "by_v *= s"),
     ],
     "layers/activations/hard.py": [
-        ("_clip(out, 0, 6, out)", "_clip(out, 0, 5, out)"),
+        ("_clip(out, 0, 2 * end, out)", "_clip(out, 0, end, out)"),
         ("(y > 0) & (y < 1)", "(y >= 0) & (y <= 1)"),
-        ("np.divide(gradient, 6, out=out)", "np.divide(gradient, 5, out=out)"),
+        ("np.divide(gradient, 2 * self.end, out=out)", "np.divide(gradient, 6, out=out)"),
         ("out *= np.abs(x) < 3", "out *= np.abs(x) <= 3"),
         ("out += h\n", "out -= h\n"),
         ("_clip(x, -1, 1, out)", "_clip(x, 0, 1, out)"),

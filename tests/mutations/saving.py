@@ -17,6 +17,7 @@ MUTANTS = {
         ('if "float16" in value or value == "half":', 'if value == "half":'),
         ("if not layers and shape is not None", "if shape is not None"),
         ("with weights_from_file(0):", "if True:"),
+        ('{"end": 2.5}', '{"end": 3.0}'),
         ('inner.get("trainable") is not False', 'inner.get("trainable") is False'),
     ],
     "models/functional.py": [
@@ -47,6 +48,10 @@ MUTANTS = {
         ("stored = [one for one in _stored(node) if one[2]]", "stored = _stored(node)"),
         ("            skipped.append(str(error))", "            pass"),
         ("if _takes_itself(model):", "if False:"),
+        ("gate.reshape(gate.shape[::-1]).T", "gate"),
+        ("both.sum(axis=0) if summed", "both[0] if summed"),
+        ('not in ("vars", "seed_generator")', 'not in ("vars",)'),
+        ("if group not in found.values() else ()", "if False else ()"),
         ("            name = public  # Keras", "            pass  # Keras"),
         ("in _CONTAINERS or id(value) in seen:", "in _CONTAINERS:"),
     ],
@@ -96,6 +101,9 @@ MUTANTS = {
         ('with naming_file("the configuration"), Cus', "with Cus"),
     ],
     "saving/load_report.py": [
+        ('self.version.startswith(("1.", "2."))', "True"),
+        ("not (self.own or self.older_than_3)", "not self.own"),
+        ("not (self.own or self.older_than_3)", "not self.older_than_3"),
         ("self.skipped[_shortened(what, _LONGEST)]", "self.skipped[what]"),
         ("kind(_shortened(text, _MOST_TEXT + 1_000))", "kind(text)"),
     ],

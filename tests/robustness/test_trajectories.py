@@ -556,6 +556,12 @@ RUNS = {
         layers.Reshape((2, 1, 3, 2)), layers.SpatialDropout3D(0.2),
         layers.PReLU("ones", shared_axes=[1, 2, 3]), layers.Flatten(),
     ),
+    "layers: over images": lambda: layered(
+        Dense(16, "tanh"), layers.Reshape((4, 4, 1)), layers.Conv2D(4, 3, padding="same"),
+        layers.MaxPooling2D(), layers.SeparableConv2D(3, 2, padding="same", activation="tanh"),
+        layers.Conv2DTranspose(2, 2, strides=2), layers.DepthwiseConv2D(2, activation="tanh"),
+        layers.GlobalAveragePooling2D(),
+    ),
     "layers: of words": lambda: fitted(
         compiled(
             [
@@ -567,6 +573,14 @@ RUNS = {
     ),
     "layers: merging": merged,
     "layers: of tables": of_tables,
+    "layers: recurrent": lambda: layered(
+        layers.Reshape((2, 2)), layers.TimeDistributed(Dense(3, "tanh")),
+        layers.Bidirectional(layers.LSTM(3, return_sequences=True, dropout=0.2)),
+        layers.RNN([layers.GRUCell(3, recurrent_dropout=0.2), layers.LSTMCell(2)],
+                   return_sequences=True),
+        layers.GRU(3, reset_after=False, return_sequences=True),
+        layers.SimpleRNN(4, go_backwards=True),
+    ),
     "layers: an output of three axes": lambda: layered(
         layers.Reshape((2, 2)), y=REAL[:, :, None], last=Dense(1, "tanh")
     ),

@@ -25,7 +25,7 @@ from nnlite.models import load_model, model_from_json
 
 from .damage import damaged
 from .limits import limit_memory
-from .old_files import kernel_and_bias, sequential, two_layers, write_h5
+from .old_files import TWO_GROUPS, kernel_and_bias, sequential, two_layers, write_h5
 
 DATA = Path(__file__).parent.parent / "fixtures"
 SECONDS = 1.0  # of computing, whatever else the machine does
@@ -62,10 +62,12 @@ def of_keras_2():
     ]
     state = [(f"{number}/{name}", array) for number, (name, array) in enumerate(state)]
     settings = {"optimizer_config": {"class_name": "Adam", "config": {"lr": 0.01}}, "loss": "mse"}
+    return in_file(write_h5, sequential(two_layers()), training=settings, state=state)
+
+
+def in_file(write, *arguments, **options):
     with tempfile.TemporaryDirectory() as folder:
-        path = write_h5(Path(folder) / "m.h5", sequential(two_layers()), training=settings,
-                        state=state)  # fmt: skip
-        return Path(path).read_bytes()
+        return Path(write(Path(folder) / "file", *arguments, **options)).read_bytes()
 
 
 def rezipped(data, change=lambda name, member: member, method=zipfile.ZIP_STORED):
@@ -87,6 +89,7 @@ def good_files():
     }
     files["deflated.keras"] = rezipped(files["sequential.keras"], method=zipfile.ZIP_DEFLATED)
     files["keras2.h5"] = of_keras_2()
+    files["keras2.weights.h5"] = in_file(write_h5, groups=TWO_GROUPS, whole=False)
     return files
 
 
@@ -237,7 +240,9 @@ def weightless(name, made={}):  # noqa: B006  made once
     """Return the model that a file of weights fits."""
     kind = name.split(".")[0]
     if kind not in made:
-        made[kind] = trained() if kind == "nested" else load_model(DATA / f"{kind}.keras")
+        text = json.dumps(sequential(two_layers()))
+        make = {"nested": trained, "keras2": lambda: model_from_json(text)}
+        made[kind] = make.get(kind, lambda: load_model(DATA / f"{kind}.keras"))()
     return made[kind]
 
 

@@ -9,6 +9,7 @@ import pytest
 from nnlite import Sequential
 from nnlite.layers import BatchNormalization, Dense, Dropout, Input, Layer
 from nnlite.models import load_model
+from nnlite.saving import register_keras_serializable
 
 from .old_files import (
     CHAIN,
@@ -347,10 +348,78 @@ def test_skip_mismatch_takes_what_fits_and_names_the_rest(tmp_path, kind):
 
 def test_another_number_of_layers_is_refused(tmp_path):
     model = Sequential([Input((4,)), Dense(3), BatchNormalization(), Dense(2)])
-    with pytest.raises(ValueError, match=r"3 layers with weights .*the file 2 \(dense, dense_1\)"):
+    with pytest.raises(ValueError, match="3 layers with weights, the file 2") as caught:
         model.load_weights(write_weights(tmp_path, "old"))
+    lines = [line.split("|") for line in str(caught.value).splitlines()[1:]]
+    assert [(left.strip(), right.strip()) for left, right in lines] == [
+        ("the model", "the file"),
+        ("dense: (4, 3), (3,)", "dense: (4, 3), (3,)"),
+        ("batch_normalization: (3,), (3,), (3,), (3,)", "dense_1: (3, 2), (2,)"),
+        ("dense_1: (3, 2), (2,)", "-"),
+    ]
     with pytest.raises(ValueError, match=r"'batch_normalization' has 4 weights .* has 0 for it"):
         model.load_weights(write_weights(tmp_path, "new"))
+
+
+def test_layers_that_only_the_file_has_are_refused_or_skipped(tmp_path):
+    groups = {**NEW_GROUPS, "layers/dense_2": [np.ones((2, 1), "float32")]}
+    groups["layers/dropout/seed_generator"] = [np.zeros(2, "uint32")]
+    path, model = write_weights(tmp_path, "new", groups), fresh()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"dense_2 \(not in the model\): none \| /layers/dense_2"):
+        model.load_weights(path)
+    for had, has in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(had, has)
+    with pytest.warns(UserWarning, match="dense_2"):
+        model.load_weights(path, skip_mismatch=True)
+    assert_predicts(model)
+
+
+def test_by_name_with_no_name_in_common_is_refused(tmp_path):
+    model = Sequential([Input((4,)), Dense(3, name="other"), Dense(2, name="more")])
+    with pytest.raises(ValueError, match="has other, more; the file dense, dense_1"):
+        model.load_weights(write_weights(tmp_path, "old"), by_name=True)
+
+
+@register_keras_serializable("tests")
+class Gates(Layer):
+    """Has the weights of an LSTM of two units, or of a GRU that resets after the product."""
+
+    def __init__(self, gates, **kwargs):
+        super().__init__(**kwargs)
+        self.gates = gates
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight("kernel", (3, 2 * self.gates))
+        self.recurrent_kernel = self.add_weight("recurrent_kernel", (2, 2 * self.gates))
+        bias = (8,) if self.gates == 4 else (2, 6)
+        self.bias = self.add_weight("bias", bias)
+
+    def forward(self, x, training=False):
+        return x
+
+    def backward(self, gradient):
+        return gradient
+
+
+@pytest.mark.parametrize("gates", [3, 4])
+def test_weights_of_cudnn(tmp_path, gates):
+    """cuDNN reads each gate's matrices W (units, inputs) row by row, and W x + b + U h + c."""
+    generator = np.random.default_rng(0)
+    W, U = (generator.normal(size=(gates, 2, size)).astype("float32") for size in (3, 2))
+    biases = generator.normal(size=(2, 2 * gates)).astype("float32")
+    stored = [
+        ("kernel", np.hstack([one.reshape(3, 2) for one in W])),
+        ("recurrent_kernel", np.hstack([one.reshape(2, 2) for one in U])),
+        ("bias", biases.reshape(-1)),
+    ]
+    model = Sequential([Input((3,)), Gates(gates)])
+    model.load_weights(write_weights(tmp_path, "old", [("cu_dnn", stored)]))
+    kernel, recurrent, bias = model.get_weights()
+    x, h = np.float32([1, -2, 3]), np.float32([0.5, 4])
+    np.testing.assert_allclose(x @ kernel, np.concatenate([one @ x for one in W]), rtol=1e-5)
+    np.testing.assert_allclose(h @ recurrent, np.concatenate([one @ h for one in U]), rtol=1e-5)
+    np.testing.assert_array_equal(bias, biases.sum(axis=0) if gates == 4 else biases)
 
 
 def test_another_number_of_weights_is_refused(tmp_path):

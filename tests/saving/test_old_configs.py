@@ -1,10 +1,12 @@
 """What versions of Keras wrote of models and layers, each thing read as it was meant."""
 
+import json
+
 import numpy as np
 import pytest
 
 from nnlite import layers
-from nnlite.models import Functional, load_model
+from nnlite.models import Functional, load_model, model_from_json
 from nnlite.saving import register_keras_serializable
 
 from .old_files import (
@@ -238,6 +240,30 @@ def test_batch_normalization_by_all_its_names_and_axes(path, name, axis):
     np.testing.assert_allclose(y, gamma * (Z - mean) / np.sqrt(variance + 1e-3) + beta, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["DepthwiseConv1D", "SeparableConv1D"])
+def test_convolutions_with_what_keras_2_wrote_for_all_of_them(path, name):
+    own = {"strides": [1], "padding": "valid", "dilation_rate": [1], "depth_multiplier": 1}
+    rest = {"groups": 1, "kernel_regularizer": None, "kernel_constraint": None}
+    inner = {"class_name": "GlorotUniform", "config": {"seed": None}}
+    config = {"name": "conv", "kernel_size": [2], **own, **rest, "kernel_initializer": inner}
+    config["depthwise_initializer"] = inner
+    arrays = [np.array([[[2.0]], [[1.0]]], "float32")]  # of two entries
+    if name == "SeparableConv1D":
+        config["filters"] = 1
+        arrays.append(np.array([[[10.0]]], "float32"))
+    chain = [
+        {"class_name": "Reshape", "config": {"name": "steps", "target_shape": [3, 1]}},
+        {"class_name": name, "config": config},
+        {"class_name": "Flatten", "config": {"name": "flat"}},
+    ]
+    arrays.append(np.array([5.0], "float32"))
+    named = [(f"conv/{number}:0", array) for number, array in enumerate(arrays)]
+    config = sequential([input_layer(), dense("dense", 3), *chain])
+    y = load_model(write_h5(path, config, [TWO_GROUPS[0], ("conv", named)])).predict(X, verbose=0)
+    factor = 10 if name == "SeparableConv1D" else 1
+    np.testing.assert_allclose(y, factor * (2 * Z[:, :-1] + Z[:, 1:]) + 5, rtol=1e-5)
+
+
 def test_renorm_is_refused(path):
     with pytest.raises(ValueError, match=r"supports renorm=False only. Received: True"):
         after_dense(
@@ -287,12 +313,36 @@ def test_activations_in_all_their_forms(path, written, function):
     assert_reads_config(path, sequential(two_layers(written)), expected(function))
 
 
-def test_hard_sigmoid_of_keras_2_is_said_to_be_another(path):
-    def hard_sigmoid(z):
-        return np.clip(z / 6 + 0.5, 0, 1)
+def hard_sigmoid_of_keras_2(z):
+    return np.clip(0.2 * z + 0.5, 0, 1)
 
-    with pytest.warns(UserWarning, match="hard_sigmoid of layer 'dense' as Keras 2 had it"):
-        assert_reads_config(path, sequential(two_layers("hard_sigmoid")), expected(hard_sigmoid))
+
+@pytest.mark.parametrize(
+    "written",
+    ["hard_sigmoid", {"class_name": "Activation", "config": {"activation": "hard_sigmoid"}}],
+)
+def test_hard_sigmoid_is_that_of_the_keras_that_wrote_the_file(path, tmp_path, written):
+    config = sequential(two_layers(written))
+    y = expected(hard_sigmoid_of_keras_2)
+    model = load_model(write_h5(path, config, version="2.15.0"))
+    assert model.predict(X, verbose=0) == pytest.approx(y, abs=1e-6)
+    for name in ("again.keras", "again.h5"):
+        model.save(tmp_path / name)
+        assert load_model(tmp_path / name).predict(X, verbose=0) == pytest.approx(y, abs=1e-6)
+    newer = load_model(write_h5(path, config, version="3.5.0")).predict(X, verbose=0)
+    assert newer == pytest.approx(expected(lambda z: np.clip(z / 6 + 0.5, 0, 1)), abs=1e-6)
+
+
+def test_hard_sigmoid_of_a_text_of_keras_2():
+    layers = [input_layer((None, 1)), activation_layer("hard_sigmoid")]
+    text = {**sequential(layers), "keras_version": "2.4.0"}
+    for given, slope in [(text, 0.2), (sequential(layers), 1 / 6)]:
+        y = model_from_json(json.dumps(given)).predict(np.ones((1, 1)), verbose=0)
+        assert y == pytest.approx(0.5 + slope)
+
+
+def activation_layer(name):
+    return {"class_name": "Activation", "config": {"name": "activation", "activation": name}}
 
 
 @pytest.mark.parametrize(
@@ -434,6 +484,34 @@ def test_functional_models(path, node, name, ends):
     assert isinstance(model, Functional)
 
 
+def dropping(node):
+    dropout = {"class_name": "Dropout", "config": {"name": "drop", "rate": 0.5}, "name": "drop"}
+    config = functional(node, dense_1=node("drop"))
+    config["config"]["layers"].insert(2, {**dropout, "inbound_nodes": node("dense")})
+    return config
+
+
+def of_dropout(model):
+    (options,) = (node.options for node in model._nodes(True) if node.layer.name == "drop")
+    return options
+
+
+def test_training_false_holds_where_fit_does_not_override_it(path, tmp_path):
+    """Keras 3 writes it of itself; Keras 2 and nnlite, where the program says so."""
+
+    def kept(name):
+        return [[[name, 0, 0, {"training": False}]]]
+
+    assert of_dropout(load_model(write_h5(path, dropping(new_node), version="3.8.0"))) == {}
+    assert of_dropout(model_from_json(json.dumps(dropping(new_node)))) == {}
+    model = load_model(write_h5(path, dropping(kept), version="2.15.0"))
+    assert of_dropout(model) == {"training": False}
+    for name in ("own.keras", "own.h5"):
+        model.save(tmp_path / name)
+        assert of_dropout(load_model(tmp_path / name)) == {"training": False}
+    assert of_dropout(model_from_json(model.to_json())) == {"training": False}
+
+
 def test_ends_in_a_dict_keep_their_names(path):
     config = functional(ends=lambda name: {"z" if name == "dense_1" else "x": [name, 0, 0]})
     model = load_model(write_h5(path, config, INPUT_GROUP))
@@ -562,9 +640,9 @@ def test_functions_of_tensorflow_are_operations(path):
     config["config"]["output_layers"] = [["cut", 0, 0]]
     assert_reads_config(path, config, 2 * expected(), groups=INPUT_GROUP)
     config["config"]["layers"][3]["config"]["function"] = "linalg.inv"
-    config["config"]["layers"][1]["class_name"] = "EinsumDense"
+    config["config"]["layers"][1]["class_name"] = "HashedCrossing"
     with pytest.raises(
-        ValueError, match=r"'dense' of class EinsumDense; .*'linalg.inv' of .*'times'"
+        ValueError, match=r"'dense' of class HashedCrossing; .*'linalg.inv' of .*'times'"
     ):
         load_model(write_h5(path, config, INPUT_GROUP))
 
@@ -592,13 +670,13 @@ def test_models_nest_in_models(path):
 def test_all_layers_outside_of_reach_are_named_at_once(path):
     chain = [
         *two_layers("own_function"),
-        {"class_name": "Conv2D", "config": {"name": "conv", "filters": 3}},
+        {"class_name": "ConvLSTM2D", "config": {"name": "conv", "filters": 3}},
         {"class_name": "Lambda", "config": {"name": "code", "function": ["4wEA", None, None]}},
         {
             "class_name": "Sequential",
             "config": {
                 "name": "in",
-                "layers": [{"class_name": "LSTM", "config": {"name": "lstm"}}],
+                "layers": [{"class_name": "ConvLSTM2D", "config": {"name": "lstm"}}],
             },
         },
     ]
@@ -606,9 +684,9 @@ def test_all_layers_outside_of_reach_are_named_at_once(path):
         load_model(write_h5(path, sequential(chain)))
     for what in (
         "activation 'own_function' of layer 'dense'",
-        "layer 'conv' of class Conv2D",
+        "layer 'conv' of class ConvLSTM2D",
         "layer 'code' of class Lambda",
-        "layer 'in/lstm' of class LSTM",
+        "layer 'in/lstm' of class ConvLSTM2D",
         "custom_objects",
         str(path),
     ):
@@ -617,8 +695,8 @@ def test_all_layers_outside_of_reach_are_named_at_once(path):
 
 def test_layers_and_calls_outside_of_reach_are_named_at_once(path):
     config = functional(dense=[[["input_1", 0, 0, {"mask": ["input_1", 0, 0]}]]])
-    config["config"]["layers"][2]["class_name"] = "EinsumDense"
-    message = "mask= in a call of layer 'dense'; layer 'dense_1' of class EinsumDense"
+    config["config"]["layers"][2]["class_name"] = "HashedCrossing"
+    message = "mask= in a call of layer 'dense'; layer 'dense_1' of class HashedCrossing"
     with pytest.raises(ValueError, match=message):
         load_model(write_h5(path, config, INPUT_GROUP))
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.layers.activations.base import ActivationLayer, activation
-from nnlite.utils.validation import check_number
+from nnlite.utils.validation import check_number, check_positive
 
 __all__ = [
     "HardShrink",
@@ -31,29 +31,46 @@ def _clip(x: Array, low: float, high: float, out: Array) -> Array:
     return np.minimum(out, high, out=out)
 
 
-def _hard_sigmoid(x: Array, out: Array) -> Array:
-    np.add(x, 3, out=out)
-    _clip(out, 0, 6, out)
-    return np.divide(out, 6, out=out)
+def _hard_sigmoid(x: Array, out: Array, end: float = 3) -> Array:
+    """Write the line from 0 at -end to 1 at end, and 0 and 1 beyond, into ``out``."""
+    np.add(x, end, out=out)
+    _clip(out, 0, 2 * end, out)
+    return np.divide(out, 2 * end, out=out)
 
 
 @activation("hard_sigmoid")
 class HardSigmoid(ActivationLayer):
-    """Hard sigmoid: a(z) = z / 6 + 1/2, kept from 0 to 1, with a'(z) = 1/6 where 0 < a(z) < 1.
+    """Hard sigmoid: a(z) = z / (2 end) + 1/2, kept from 0 to 1.
 
-    Source: Howard et al., "Searching for MobileNetV3", 2019, section 5.2.
+    Its derivative is 1 / (2 end) where 0 < a(z) < 1, else 0.
+
+    Source: Howard et al., "Searching for MobileNetV3", 2019, section 5.2. Keras 1 and 2 computed
+    0.2 z + 1/2 under this name, which is ``end=2.5``: so `load_model` reads their files. Keras 3
+    does not have the layer, and does not open a file in which ``end`` is not 3.
+
+    Args:
+        end: From which input on the output is 1; from -end down it is 0.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If ``end`` is no number.
+        ValueError: If it is not positive and finite.
 
     >>> HardSigmoid()(np.array([[-4.0, 0.0, 1.5, 4.0]]))
     array([[0.  , 0.5 , 0.75, 1.  ]], dtype=float32)
     """
 
+    def __init__(self, end: float = 3.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.end = check_positive("end", end)
+
     def apply(self, x: Array, out: Array) -> Array:
         """Write the function of ``x`` into ``out``."""
-        return _hard_sigmoid(x, out)
+        return _hard_sigmoid(x, out, self.end)
 
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
-        """Write gradient / 6 into ``out``, or 0 where the unit is saturated."""
-        np.divide(gradient, 6, out=out)
+        """Write gradient / (2 end) into ``out``, or 0 where the unit is saturated."""
+        np.divide(gradient, 2 * self.end, out=out)
         return np.multiply(out, (y > 0) & (y < 1), out=out)
 
 

@@ -74,6 +74,13 @@ class ReLU(ActivationLayer):
             slope *= y < self.max_value
         return np.multiply(gradient, slope, out=out)
 
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Do what `apply` does; that of a user is checked."""
+        if self.of_user:
+            super().forward_into(x, y)
+        else:
+            self.apply(x, y)
+
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
         """Return that of where the unit is active."""
         return {"active": (shape, bool)}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
-from nnlite.backend.structure_cache import invalidate
-from nnlite.layers import activations
-from nnlite.layers.layer import Layer, Shape, fits, ones, registry
+from nnlite.layers.activations.activated import Activated
+from nnlite.layers.layer import Shape, fits, ones, registry
 from nnlite.utils.validation import check_count
 
 __all__ = ["Dense"]
@@ -19,7 +18,7 @@ Array = NDArray[Any]
 
 
 @registry.register()
-class Dense(Layer):
+class Dense(Activated):
     """Every output connected to every input: a = g(x W + b).
 
     With d = dJ/dz for z = x W + b, of shape (m, units), the way back is dJ/dW = x^T d,
@@ -82,30 +81,6 @@ class Dense(Layer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
 
-    @property
-    def activation(self) -> Layer:
-        """The layer that computes g; a name, a layer or a function can be assigned.
-
-        Raises:
-            ValueError: On assigning an unknown name, or a layer that changes the shape.
-            TypeError: On assigning anything else.
-        """
-        return self._activation
-
-    @activation.setter
-    def activation(self, value: Any) -> None:
-        layer = activations.get(value, self.dtype)
-        shape = layer.compute_output_shape((None, self.units))
-        if shape != (None, self.units) and not isinstance(layer, activations.GLU):
-            raise ValueError(
-                f"activation must keep the shape of what it takes, (batch, {self.units}). "
-                f"Received: activation={layer!r}"
-            )
-        if self.built and self.input_shape is not None:
-            layer.ensure_built((*self.input_shape[:-1], self.units))
-        self._activation = layer
-        invalidate()
-
     def build(self, input_shape: Shape) -> None:
         """Make the kernel and the bias."""
         if len(input_shape) < 2:
@@ -129,19 +104,15 @@ class Dense(Layer):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
-        self.activation.ensure_built((*input_shape[:-1], self.units))
+        self.activation.ensure_built(self._z_shape(input_shape))
 
     def takes(self, input_shape: Shape) -> bool:
         """Return whether the features are as many as the layer is built for, and g takes them."""
         return self.input_shape is None or (
             len(input_shape) > 1
             and fits((None, input_shape[-1]), (None, self.input_shape[-1]))
-            and self.activation.takes((*input_shape[:-1], self.units))
+            and self.activation.takes(self._z_shape(input_shape))
         )
-
-    def stages(self, training: bool) -> Sequence[Layer]:
-        """Return the layer, which computes z, and what computes g(z)."""
-        return (self, *self._activation.in_stages(training))
 
     def output_shape_for(self, x: Array) -> Shape:
         """Return the shape of z."""
@@ -167,20 +138,6 @@ class Dense(Layer):
         if dx is not None:
             dy.dot(self.kernel.value.T, dx)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` with ``units`` as its last size (by a `GLU`, half of them)."""
-        return self.activation.compute_output_shape((*input_shape[:-1], self.units))
-
-    def sublayers(self) -> Sequence[Layer]:
-        """Return the activation."""
-        return (self.activation,)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data, the activation by its name where it has one."""
-        return {**super().get_config(), "activation": activations.serialize(self.activation)}
-
-    def _shown(self) -> dict[str, Any]:
-        shown = super()._shown()
-        if isinstance(self.activation, activations.Identity):
-            shown.pop("activation", None)
-        return shown
+    def _z_shape(self, input_shape: Shape | None) -> Shape:
+        """Return ``input_shape`` with ``units`` as its last size."""
+        return (*(input_shape or (None, None))[:-1], self.units)

@@ -98,7 +98,7 @@ class Encoder(Layer):
         """
         raise TypeError(f"Layer {self.name!r} has no gradient.")
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return ``input_shape``, or with columns for its last axis, or behind it.
 
         Raises:
@@ -271,6 +271,8 @@ class Discretization(Encoder):
     """
 
     index_type = "int32"
+
+    _summary: Array  # values, and how many entries each stands for
 
     def __init__(
         self,

@@ -319,12 +319,12 @@ class IndexLookup(Vocabulary):
         """Return the index of each entry; of indices, where ``invert`` is True, the tokens."""
         if self.invert:
             tokens = dict(enumerate(self.get_vocabulary()))
-            found = [tokens.get(index, self.oov_token) for index in self._whole(x).flat]
-            if None in found:
+            named = [tokens.get(index, self.oov_token) for index in self._whole(x).flat]
+            if None in named:
                 raise ValueError(
                     f"Layer {self.name!r} has no oov_token for what is not in its vocabulary."
                 )
-            return np.array(found, object).reshape(x.shape)
+            return np.array(named, object).reshape(x.shape)
         x = self._as_tokens(f"the input of layer {self.name!r}", x)
         table = self._table
         found = np.array([table.get(token, -2) for token in x.ravel().tolist()], np.int64)

@@ -7,7 +7,7 @@ applied in the order in which they stand here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nnlite import constraints, initializers, regularizers
@@ -114,9 +114,7 @@ def model_config(config: Any, notes: LoadReport, place: str = "") -> Config:
         raise ValueError(  # noqa: TRY004  data, not a caller's mistake
             f"{place or 'the model'}: a {written} without a list of layers"
         )
-    notes.layers += len(inner["layers"])
-    if notes.layers > _MOST_LAYERS:
-        raise ValueError(f"the model has more than {_MOST_LAYERS} layers")
+    _count(len(inner["layers"]), notes)
     result: Config = {"trainable": inner.get("trainable") is not False}
     functional = written in FUNCTIONAL or "input_layers" in inner
     if functional:
@@ -141,6 +139,12 @@ def model_config(config: Any, notes: LoadReport, place: str = "") -> Config:
     return {"class_name": name, "config": result, "calls": calls, **known}
 
 
+def _count(layers: int, notes: LoadReport) -> None:
+    notes.layers += layers
+    if notes.layers > _MOST_LAYERS:
+        raise ValueError(f"the model has more than {_MOST_LAYERS} layers")
+
+
 def _chain(order: list[Any], notes: LoadReport, place: str) -> list[Config]:
     """Return the layers of a Sequential, first to last."""
     layers: list[Config] = []
@@ -163,10 +167,15 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
     layers = []
     for layer in inner["layers"]:
         nodes = calls.get(layer_name(layer), []) if calls else []
+        if notes.fit_overrides:
+            nodes = [_without_training(node) for node in nodes]
         made = _operation(layer, nodes, notes, place)
         if made is None:
             made, _ = _layer(layer, notes, place)
-            _check_options(layer_name(layer), nodes, notes, place)
+            name = made["class_name"]
+            cls = registry.lookup(name) if name in registry else None
+            known = getattr(cls, "call_options", ())
+            _check_options(layer_name(layer), nodes, notes, place, known)
         layers.append({"inbound_nodes": nodes, **made, "name": layer_name(layer)})
     return {
         "layers": layers,
@@ -175,12 +184,21 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
     }
 
 
-def _check_options(name: str, nodes: Any, notes: LoadReport, place: str) -> None:
+def _without_training(node: Any) -> Any:
+    """Return a call without its ``training``, which Keras 3 writes of itself."""
+    if not isinstance(node, dict) or not isinstance(node.get("kwargs"), dict):
+        return node
+    return {**node, "kwargs": {k: v for k, v in node["kwargs"].items() if k != "training"}}
+
+
+def _check_options(
+    name: str, nodes: Any, notes: LoadReport, place: str, options_of_layer: Sequence[str]
+) -> None:
     """Note the arguments of a layer's calls that would change the result, and are not known."""
     for node in nodes if isinstance(nodes, list) else ():
         options = node.get("kwargs") if isinstance(node, dict) else None
         for key, value in options.items() if isinstance(options, dict) else ():
-            known = key in ("training", "inputs", "x")
+            known = key in ("training", "inputs", "x", *options_of_layer)
             if not known and any(leaf not in (None, False) for leaf in flatten(value)):
                 notes.missing.append(f"{key}= in a call of layer {place + name!r}")
 
@@ -284,10 +302,23 @@ def _layer(config: Any, notes: LoadReport, place: str) -> tuple[Config, Any]:
     for classes, rule in _RULES:
         if not classes or written in classes:
             rule(inner, notes)
-    if "activation" in inner:
-        inner["activation"] = _activation(inner["activation"], notes, shown)
+    for key in _ACTIVATIONS & inner.keys():
+        inner[key] = _activation(inner[key], notes, shown)
+    calls = 1
+    for key in _WRAPPED & inner.keys():
+        many = isinstance(inner[key], list)
+        made = []
+        for part in inner[key] if many else [inner[key]]:
+            if part is not None:  # as backward_layer may be
+                _count(1, notes)
+                part, inside = _layer(part, notes, f"{shown}/")
+                shape = inside if shape is None else shape
+                calls += part.get("calls", 1)
+                part = {"module": "keras.layers", "registered_name": None, **part}
+            made.append(part)
+        inner[key] = made if many else made[0]
     kept = fitting(cls, inner, notes, f"layer {shown!r}")
-    return {"class_name": name, "config": kept, "was": written}, shape
+    return {"class_name": name, "config": kept, "was": written, "calls": calls}, shape
 
 
 def _registered(value: Any) -> Any:
@@ -301,10 +332,16 @@ def _registered(value: Any) -> Any:
     return None
 
 
+#: What a configuration has functions under, and what it has other layers under.
+_ACTIVATIONS = frozenset({"activation", "recurrent_activation"})
+_WRAPPED = frozenset({"backward_layer", "cell", "cells", "layer"})
+
 #: Classes that another one stands for: names of TensorFlow 1.13 to 2.15, same predictions.
 _RENAMED = {
     "BatchNormalizationV1": "BatchNormalization",
     "BatchNormalizationV2": "BatchNormalization",
+    "CuDNNGRU": "GRU",
+    "CuDNNLSTM": "LSTM",
     "SyncBatchNormalization": "BatchNormalization",
     "ThresholdedReLU": "ReLU",
 }
@@ -491,12 +528,44 @@ def keras_1_batch_normalization(config: Config, notes: LoadReport) -> None:
             config[f"{name}_initializer"] = config.pop(f"{name}_init")
 
 
+@_rule("CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "RNN", "SimpleRNN")
+def batches_come_first(config: Config, notes: LoadReport) -> None:
+    """Keras 2 could have time as the first axis, and hardly ever had."""
+    if config.get("time_major") is False:
+        del config["time_major"]
+
+
+@_rule("GRU", "GRUCell")
+def reset_before(config: Config, notes: LoadReport) -> None:
+    """Keras up to 2.1.2 knew one GRU alone, which applies the reset gate before the product."""
+    if notes.older_than_3:
+        config.setdefault("reset_after", False)
+
+
 @_rule("RepeatVector", "Dropout", "GaussianNoise", "Reshape", "Permute")
 def lists_are_shapes(config: Config, notes: LoadReport) -> None:
     """JSON has no tuples."""
     for key in ("target_shape", "dims", "noise_shape"):
         if isinstance(config.get(key), list):
             config[key] = tuple(config[key])
+
+
+@_rule(
+    "Conv1DTranspose",
+    "Conv2DTranspose",
+    "Conv3DTranspose",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "SeparableConv1D",
+    "SeparableConv2D",
+)
+def keras_2_convolutions(config: Config, notes: LoadReport) -> None:
+    """Keras 2 wrote what these had from `Conv2D` too, and made no use of it."""
+    if config.get("groups") == 1:
+        del config["groups"]
+    if "depthwise_initializer" in config:
+        for part in ("initializer", "regularizer", "constraint"):
+            config.pop(f"kernel_{part}", None)
 
 
 @_rule()
@@ -571,12 +640,11 @@ def _activation(value: Any, notes: LoadReport, layer: str) -> Any:
             f"layer {layer!r}: an activation must have a name. Received: {value!r:.200}"
         )
     name = _FUNCTIONS.get(value, value)
-    if name == "hard_sigmoid" and notes.version.startswith(("1.", "2.")):
-        notes.skip(
-            f"hard_sigmoid of layer {layer!r} as Keras 2 had it, clip(0.2 x + 0.5, 0, 1) "
-            "(computed as in Keras 3, clip(x / 6 + 0.5, 0, 1))"
-        )
-    if get_registered_object(name) is None and name not in activations.registry:
+    if get_registered_object(name) is not None:
+        return name
+    if name == "hard_sigmoid" and notes.older_than_3:
+        return {"class_name": "HardSigmoid", "config": {"end": 2.5}}
+    if name not in activations.registry:
         notes.missing.append(f"activation {value!r} of layer {layer!r}")
     return name
 
@@ -609,7 +677,11 @@ def _all_layers(config: Config) -> list[Config]:
     """Return each layer's configuration, however deep, activations included."""
     if "written_as" in config:
         return [one for layer in config["config"]["layers"] for one in _all_layers(layer)]
-    activation = config["config"].get("activation")
-    if isinstance(activation, dict) and isinstance(activation.get("config"), dict):
-        return [config, *_all_layers(activation)]
-    return [config]
+    found = [config]
+    for key in sorted(_ACTIVATIONS | _WRAPPED):
+        value = config["config"].get(key)
+        for part in value if isinstance(value, list) else [value]:
+            own = "own" in config or not isinstance(part, dict)
+            if not own and isinstance(part.get("config"), dict):
+                found += _all_layers(part)
+    return found

@@ -1,0 +1,312 @@
+"""Windows over images and sequences: what convolution and pooling compute with.
+
+A window is a kernel's view of an image: ``kernel`` entries on each axis, ``dilation`` apart, and
+``strides`` on from the window before. All functions take arrays of shape (samples, sizes...,
+channels); one whose channels come first is handed over as a view with its axes moved.
+
+A convolution is one matrix product for many windows at once, whose entries are copied into the
+rows of a matrix for that, the columns (Chellapilla, Puri and Simard, "High Performance
+Convolutional Neural Networks for Document Processing", 2006). They take as many times the memory of
+the image as the kernel has entries. So the batch is walked in parts whose columns are within a
+budget, and stay in the cache from the copy to the product.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+__all__ = [
+    "BUDGET",
+    "Windows",
+    "gather",
+    "kernel_gradient",
+    "scatter",
+    "transposed_windows",
+    "windows",
+]
+
+Array = NDArray[Any]
+
+#: How many bytes the columns of a part of the batch may take, if more than one sample's.
+BUDGET = 2**21
+
+_FEW = 8  # channels, below which copying whole axes of an image is quicker than copying windows
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where windows lie on an image.
+
+    Attributes:
+        sizes: The image's sizes.
+        kernel: The number of entries of a window, on each axis.
+        strides: How far the next window is.
+        dilation: How far the next entry within a window is.
+        before: How many entries of padding stand before the image.
+        counts: How many windows there are.
+    """
+
+    sizes: tuple[int, ...]
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    before: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @functools.cached_property
+    def extents(self) -> tuple[int, ...]:
+        """How many entries of the image a window spans."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @functools.cached_property
+    def padded(self) -> tuple[int, ...]:
+        """The image's sizes with the padding."""
+        rows = zip(self.sizes, self.before, self.counts, self.strides, self.extents, strict=True)
+        return tuple(max(low + n, (count - 1) * s + e) for n, low, count, s, e in rows)
+
+    @functools.cached_property
+    def image(self) -> tuple[slice, ...]:
+        """Where the image is within the padded one."""
+        inner = zip(self.before, self.sizes, strict=True)
+        return (slice(None), *(slice(low, low + n) for low, n in inner))
+
+    @functools.cached_property
+    def taps(self) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+        """For each entry of a window, where in the image it lies, and of which windows."""
+        found = []
+        for place in np.ndindex(self.kernel):
+            image, own = [slice(None)], [slice(None)]
+            for axis, at in enumerate(place):
+                stride = self.strides[axis]
+                first = at * self.dilation[axis] - self.before[axis]  # that of the first window
+                low = max(0, -(first // stride))
+                high = min(self.counts[axis], (self.sizes[axis] - 1 - first) // stride + 1)
+                start = first + low * stride
+                image.append(slice(start, max(start, first + (high - 1) * stride + 1), stride))
+                own.append(slice(low, max(low, high)))
+            found.append((tuple(image), tuple(own)))
+        return found
+
+    @functools.cached_property
+    def tile(self) -> bool:
+        """Whether each entry of the image lies in just one window."""
+        pairs = zip(self.counts, self.strides, strict=True)
+        return self.kernel == self.strides and self.sizes == tuple(n * s for n, s in pairs)
+
+    @functools.cached_property
+    def inside(self) -> Array:
+        """How many entries of each window lie in the image, (counts..., 1)."""
+        number = np.zeros((1, *self.counts, 1))
+        for _, own in self.taps:
+            number[own] += 1
+        return number[0]
+
+    def samples_at_once(self, samples: int, channels: int, itemsize: int) -> int:
+        """Return how many samples' columns are within the budget."""
+        each = math.prod(self.counts) * math.prod(self.kernel) * channels * itemsize
+        return min(samples, max(1, BUDGET // max(each, 1)))
+
+
+@functools.lru_cache(maxsize=256)
+def windows(
+    sizes: tuple[int, ...],
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilation: tuple[int, ...],
+    padding: str,
+) -> Windows:
+    """Return the windows of a convolution or a pooling.
+
+    Args:
+        sizes: The image's sizes.
+        kernel: The number of entries of a window, on each axis.
+        strides: How far the next window is.
+        dilation: How far the next entry within a window is.
+        padding: ``"valid"`` for none, ``"same"`` for as much on both sides (at the end one more)
+            that each stride has a window, ``"causal"`` for as much at the start.
+
+    >>> windows((5,), (3,), (2,), (1,), "same")
+    Windows(sizes=(5,), kernel=(3,), strides=(2,), dilation=(1,), before=(1,), counts=(3,))
+    """
+    before, counts = [], []
+    for n, k, s, d in zip(sizes, kernel, strides, dilation, strict=True):
+        extent = d * (k - 1) + 1
+        count = (n - extent) // s + 1 if padding == "valid" else -(-n // s)
+        total = max((count - 1) * s + extent - n, 0)
+        before.append({"valid": 0, "same": total // 2, "causal": extent - 1}[padding])
+        counts.append(count)
+    return Windows(sizes, kernel, strides, dilation, tuple(before), tuple(counts))
+
+
+@functools.lru_cache(maxsize=256)
+def transposed_windows(
+    counts: tuple[int, ...],
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilation: tuple[int, ...],
+    padding: str,
+    more: tuple[int | None, ...],
+) -> Windows:
+    """Return the windows of a transposed convolution, which lie on its output.
+
+    Args:
+        counts: The sizes of its input: each entry has a window.
+        kernel: The number of entries of a window, on each axis.
+        strides: How far the next window is.
+        dilation: How far the next entry within a window is.
+        padding: ``"valid"`` for an output that all of each window lies in, ``"same"`` for one of
+            as many strides as there are windows.
+        more: How much longer the output is than the least that ``padding`` asks for.
+
+    >>> transposed_windows((3,), (3,), (2,), (1,), "same", (None,))
+    Windows(sizes=(6,), kernel=(3,), strides=(2,), dilation=(1,), before=(0,), counts=(3,))
+    """
+    sizes, before = [], []
+    for n, k, s, d, longer in zip(counts, kernel, strides, dilation, more, strict=True):
+        extent = d * (k - 1) + 1
+        if padding == "valid":
+            size = (n - 1) * s + extent + (max(s - extent, 0) if longer is None else longer)
+            cut = 0
+        else:
+            size = n * s if longer is None else (n - 1) * s + extent % 2 + longer
+            cut = max(extent - 1 - (size - (n - 1) * s + extent - 1) // 2, 0)
+        sizes.append(size)
+        before.append(cut)
+    return Windows(tuple(sizes), kernel, strides, dilation, tuple(before), counts)
+
+
+def parts(samples: int, step: int) -> Iterator[slice]:
+    """Yield the parts of a batch, ``step`` samples each."""
+    for start in range(0, samples, step):
+        yield slice(start, start + step)
+
+
+def pad(windows: Windows, x: Array, buffer: Array) -> Array:
+    """Return ``x`` with zeros around it, in ``buffer``; or ``x`` itself where that is empty."""
+    if not buffer.size:
+        return x
+    padded = buffer[: len(x)]
+    if windows.padded != windows.sizes:
+        padded.fill(0)
+    padded[windows.image] = x
+    return padded
+
+
+def gather(windows: Windows, padded: Array, columns: Array) -> Array:
+    """Return the windows of an image as the rows of a matrix, (windows, entries and channels).
+
+    Args:
+        windows: The windows.
+        padded: The padded image.
+        columns: A vector to hold the matrix.
+    """
+    rank, channels = len(windows.kernel), padded.shape[-1]
+    view = sliding_window_view(padded, windows.extents, axis=tuple(range(1, rank + 1)))
+    starts = [slice(0, n * s, s) for n, s in zip(windows.counts, windows.strides, strict=True)]
+    apart = [slice(None, None, d) for d in windows.dilation]
+    view = view[(slice(None), *starts, slice(None), *apart)]
+    batch, inner = (*range(rank + 1),), (*range(rank + 2, 2 * rank + 2), rank + 1)
+    turned = channels < _FEW
+    view = view.transpose(*inner, *batch) if turned else view.transpose(*batch, *inner)
+    if not view.flags.c_contiguous:  # as it is for a kernel of one entry, or of the image's size
+        matrix = columns[: view.size].reshape(view.shape)
+        np.copyto(matrix, view)
+        view = matrix
+    width = math.prod(windows.kernel) * channels
+    return view.reshape(width, -1).T if turned else view.reshape(-1, width)
+
+
+def product(a: Array, b: Array, y: Array) -> None:
+    """Write the matrix product of ``a`` and ``b`` into ``y``, whose last axis is that of ``b``."""
+    if y.flags.c_contiguous:
+        a.dot(b, y.reshape(len(a), -1))
+    else:
+        y[...] = a.dot(b).reshape(y.shape)
+
+
+def kernel_gradient(columns: Array, dy: Array, gradient: Array, first: bool) -> None:
+    """Write, or after the first part of a batch add, what a part says of the kernel's gradient."""
+    part = columns.T.dot(dy.reshape(len(columns), -1)).reshape(gradient.shape)
+    if first:
+        gradient[...] = part
+    else:
+        gradient += part
+
+
+def scatter(windows: Windows, dy: Array, kernel: Array, dx: Array, partial: Array) -> None:
+    """Write the sum over all windows of ``dy``, spread by the kernel, into an image.
+
+    It is the adjoint of a convolution: one product for each entry of the kernel, added where that
+    entry lies.
+
+    Args:
+        windows: The windows.
+        dy: What each window has, (samples, counts..., filters).
+        kernel: The kernel, (sizes..., channels, filters).
+        dx: The image.
+        partial: A vector that holds one product.
+    """
+    channels, filters = kernel.shape[-2:]
+    rows = dy.reshape(-1, filters)
+    part = partial[: len(rows) * channels].reshape(len(rows), channels)
+    added = part.reshape(*dy.shape[:-1], channels)
+    dx.fill(0)
+    for (image, own), entry in zip(
+        windows.taps, kernel.reshape(-1, channels, filters), strict=True
+    ):
+        rows.dot(entry.T, part)
+        dx[image] += added[own]
+
+
+def depthwise(windows: Windows, x: Array, kernel: Array, y: Array, partial: Array) -> None:
+    """Write the windows of each channel times that channel's kernels into ``y``.
+
+    Args:
+        windows: The windows.
+        x: The image.
+        kernel: The kernels, (sizes..., channels, kernels of a channel).
+        y: The output, (samples, counts..., channels, kernels of a channel).
+        partial: An array of the shape of ``y`` without the last axis.
+    """
+    for at, entries in enumerate(_of_each_kernel(kernel)):
+        out = y[..., at]
+        out.fill(0)
+        for (image, own), entry in zip(windows.taps, entries, strict=True):
+            out[own] += np.multiply(x[image], entry, out=partial[own])
+
+
+def depthwise_back(
+    windows: Windows,
+    dy: Array,
+    x: Array,
+    kernel: Array,
+    partial: Array,
+    gradient: Array | None,
+    dx: Array | None,
+) -> None:
+    """Go back over `depthwise`: add to the kernels' ``gradient``, and write ``dx``."""
+    if dx is not None:
+        dx.fill(0)
+    for at, entries in enumerate(_of_each_kernel(kernel)):
+        d = dy[..., at]
+        for number, ((image, own), entry) in enumerate(zip(windows.taps, entries, strict=True)):
+            if gradient is not None:
+                each = np.multiply(x[image], d[own], out=partial[own])
+                total = np.add.reduce(each, axis=tuple(range(each.ndim - 1)))
+                gradient.reshape(-1, *gradient.shape[-2:])[number, :, at] += total
+            if dx is not None:
+                dx[image] += np.multiply(d[own], entry, out=partial[own])
+
+
+def _of_each_kernel(kernel: Array) -> Iterator[Array]:
+    """Yield the kernels of all channels, (entries, channels), one of each channel at a time."""
+    for at in range(kernel.shape[-1]):
+        yield kernel[..., at].reshape(-1, kernel.shape[-2])

@@ -1,0 +1,1 @@
+"""Attention: each query reads the values whose keys are like it."""

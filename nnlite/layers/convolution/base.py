@@ -1,0 +1,120 @@
+"""What all convolutions have: sizes, strides, padding, an order of axes, a bias, an activation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import constraints, initializers, regularizers
+from nnlite.backend.variables import Variable
+from nnlite.layers.activations.activated import Activated
+from nnlite.layers.layer import Shape, ones
+from nnlite.layers.reshaping.reshaping import check_data_format
+from nnlite.layers.spatial import Windowed, check_padding
+from nnlite.utils.validation import check_sizes
+
+__all__ = ["Convolving"]
+
+Array = NDArray[Any]
+
+
+class Convolving(Windowed, Activated):
+    """Base class of convolutions."""
+
+    left_out_if_none: ClassVar[tuple[str, ...]] = ()
+
+    #: The kinds of padding.
+    paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
+
+    def __init__(self, *window: Any, use_bias: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        kernel_size, strides, padding, data_format, dilation_rate = window
+        self.kernel_size = check_sizes("kernel_size", kernel_size, self.rank)
+        self.strides = check_sizes("strides", strides, self.rank)
+        self.padding = check_padding(padding, self.paddings)
+        self.data_format = check_data_format(data_format)
+        self.dilation_rate = check_sizes("dilation_rate", dilation_rate, self.rank)
+        self.use_bias = bool(use_bias)
+
+    def _keep(self, prefix: str, initializer: Any, regularizer: Any, constraint: Any) -> None:
+        """Keep what a weight is made with, for `_add_named`, in attributes with a prefix."""
+        setattr(self, f"{prefix}_initializer", initializers.get(initializer))
+        setattr(self, f"{prefix}_regularizer", regularizers.get(regularizer))
+        setattr(self, f"{prefix}_constraint", constraints.get(constraint))
+
+    def _refuse_strides_with_dilation(self) -> None:
+        """Raise ValueError if both are above 1."""
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"{type(self).__name__} takes strides or a dilation_rate above 1, not both. "
+                f"Received: strides={self.strides}, dilation_rate={self.dilation_rate}"
+            )
+
+    def _window(self) -> tuple[int, ...]:
+        return self.kernel_size
+
+    def takes(self, input_shape: Shape) -> bool:
+        """Return whether the channels are as many as the layer is built for, and g takes them."""
+        if self.input_shape is None:
+            return True
+        if len(input_shape) != self.rank + 2:
+            return False
+        channels, built = self._split(input_shape)[1], self._split(self.input_shape)[1]
+        return channels in (None, built) and self.activation.takes(self._z_shape(input_shape))
+
+    def _filters_for(self, channels: int | None) -> int | None:
+        """Return how many channels the output has."""
+        raise NotImplementedError
+
+    def _z_shape(self, input_shape: Shape | None) -> Shape:
+        shape = input_shape or (None,) * (self.rank + 2)
+        filters = self._filters_for(self._split(shape)[1])
+        return self._joined(shape[0], self._counts(shape), filters)
+
+    def output_shape_for(self, x: Array) -> Shape:
+        """Return the shape of z."""
+        return self._z_shape(x.shape)
+
+    def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
+        """Return those of a part of the batch: the columns, and the padded image if it is one."""
+        found, channels = self._windows(shape), self._image_channels(shape)
+        step = self._step(found, shape[0], channels)
+        columns = step * math.prod((*found.counts, *found.kernel, channels))
+        copied = found.padded != found.sizes or not self._is_last
+        padded = (step, *found.padded, channels) if copied else (0,)
+        return {"columns": ((columns,), self.dtype), "padded": (padded, self.dtype)}
+
+    def _image_channels(self, shape: Shape) -> int:
+        """Return the number of channels of what the windows lie on, for an input of ``shape``."""
+        return int(self._split(shape)[1])
+
+    def _add_named(self, name: str, shape: Any, prefix: str) -> Any:
+        """Return a new weight, whose initializer, regularizer and constraint have a prefix."""
+        own = {part: getattr(self, f"{prefix}_{part}") for part in ("regularizer", "constraint")}
+        return self.add_weight(name, shape, getattr(self, f"{prefix}_initializer"), **own)
+
+    def _add_bias(self, input_shape: Shape) -> None:
+        """Make the bias, if there is one, and build the activation."""
+        z_shape = self._z_shape(input_shape)
+        filters = self._split(z_shape)[1]
+        self.bias: Any = self._add_named("bias", (filters,), "bias") if self.use_bias else None
+        self.activation.ensure_built(z_shape)
+
+    def _adopt(self, kernel: Variable, bias: Variable | None) -> None:
+        """Take up the weights of another layer, which this one is a stage of."""
+        self.kernel, self.bias = kernel, bias
+        self._variables = [kernel] if bias is None else [kernel, bias]
+        self.built = True
+
+    def _bias_gradient(self, dy: Array) -> None:
+        """Fill dJ/db, the sums of ``dy`` over all but the channels, if there is a bias."""
+        if self.bias is None:
+            return
+        if dy.flags.c_contiguous:
+            rows = dy.reshape(-1, dy.shape[-1])
+            ones(len(rows), self.dtype).dot(rows, self.bias.gradient)
+        else:
+            np.add.reduce(dy, axis=tuple(range(dy.ndim - 1)), out=self.bias.gradient)

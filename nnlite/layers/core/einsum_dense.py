@@ -1,0 +1,251 @@
+"""EinsumDense: sums of products of an input and a kernel, along axes that an equation names."""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import constraints, initializers, regularizers
+from nnlite.layers import activations
+from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.layers.reshaping.reshaping import check_integers
+
+__all__ = ["EinsumDense"]
+
+Array = NDArray[Any]
+
+_FORMS = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
+
+
+@registry.register()
+class EinsumDense(Layer):
+    """a = g(z) for z = einsum(equation, x, W) + b: `Dense` along any axes.
+
+    The gradients are sums of the same kind: with d = dJ/dz and the equation ``"X,W->Z"``,
+    dJ/dW = einsum("X,Z->W", x, d), dJ/dx = einsum("Z,W->X", d, W), and dJ/db is the sum of d along
+    the axes that b lacks.
+
+    Args:
+        equation: ``"X,W->Z"``, a letter for each axis of the input, the kernel and the output,
+            such as ``"abc,cd->abd"``; ``"...X,W->...Z"`` and ``"X...,W->Z..."`` leave out axes
+            that stay as they are.
+        output_shape: The sizes of the output without the batch axis and what ``...`` stands for;
+            None where the input has the axis.
+        activation: g, as for `Dense`.
+        bias_axes: The letters of the output's axes that b has; None for no b.
+        kernel_initializer: How W begins.
+        bias_initializer: How b begins.
+        kernel_regularizer: A penalty on W that is added to the loss.
+        bias_regularizer: A penalty on b.
+        kernel_constraint: A projection of W after each update.
+        bias_constraint: A projection of b after each update.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: If ``equation`` is no string, or a size is no integer.
+        ValueError: If the equation has another form, names an axis twice in one array, or does
+            not fit ``output_shape``, ``bias_axes`` or, on a call, the input.
+
+    >>> layer = EinsumDense("abc,cd->abd", (None, 2), kernel_initializer="ones")
+    >>> layer(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
+    array([[[3., 3.],
+            [7., 7.]]], dtype=float32)
+    """
+
+    supports_masking = True
+
+    fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
+    left_out_if_none = ()
+
+    def __init__(
+        self,
+        equation: str,
+        output_shape: int | Sequence[int | None],
+        activation: Any = None,
+        bias_axes: str | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        match = _FORMS.fullmatch(equation)
+        if match is None or [bool(match[i]) for i in (1, 3)] != [bool(match[i]) for i in (5, 7)]:
+            raise ValueError(
+                "equation must have the form 'X,W->Z', '...X,W->...Z' or 'X...,W->Z...'. "
+                f"Received: equation={equation!r}"
+            )
+        x, kernel, y = self._letters = match[2], match[4], match[6]
+        if any(len({*letters}) < len(letters) for letters in self._letters):
+            raise ValueError(
+                f"equation must name each axis of an array once. Received: equation={equation!r}"
+            )
+        if {*y} - {*x, *kernel} or {*kernel} - {*x, *y}:
+            raise ValueError(
+                "equation must take each axis of the output from the input or the kernel, and "
+                "each of the kernel from the input or the output. "
+                f"Received: equation={equation!r}"
+            )
+        if bias_axes is not None and (not bias_axes or {*bias_axes} - {*y}):
+            raise ValueError(
+                f"bias_axes must name axes of the output, {y!r}. Received: bias_axes={bias_axes!r}"
+            )
+        self._left, self._right = bool(match[1]), bool(match[3])
+        self.equation = equation
+        sizes = (output_shape,) if isinstance(output_shape, int) else output_shape
+        self.output_shape = check_integers("output_shape", sizes, or_none=True)
+        self.activation = activations.get(activation, self.dtype)
+        self.bias_axes = bias_axes
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+
+    def _axes(self, rank: int) -> tuple[str, str, str]:
+        """Return the letters of input, kernel and output, with those that ``...`` stands for."""
+        x, kernel, y = self._letters
+        free = [a for a in string.ascii_letters if a not in x + kernel + y]
+        more = "".join(free[: rank - len(x)])
+        if self._left:
+            return more + x, kernel, more + y
+        return x + more, kernel, y + more
+
+    def _sizes(self, input_shape: Shape) -> dict[str, int | None]:
+        """Return the size of each axis by its letter.
+
+        Raises:
+            ValueError: If the input does not fit.
+        """
+        x, _, y = self._axes(len(input_shape))
+        beside = len(y) - len(self._letters[2])
+        first = y[0]
+        told = dict(zip(y[max(beside, 1) if self._left else 1 :], self.output_shape, strict=False))
+        sizes: dict[str, int | None] = dict(zip(x, input_shape, strict=False))
+        expected = len(y) - (max(beside, 1) if self._left else 1 + beside)
+        fit = len(x) == len(input_shape) and first == x[0] and expected == len(self.output_shape)
+        if not fit or any(
+            size is not None and sizes.get(a, size) not in (None, size) for a, size in told.items()
+        ):
+            raise ValueError(
+                f"Layer {self.name!r} with equation={self.equation!r} and "
+                f"output_shape={self.output_shape} does not fit an input of shape {input_shape}."
+            )
+        return sizes | {a: size for a, size in told.items() if size is not None or a not in sizes}
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the kernel and the bias."""
+        sizes = self._sizes(input_shape)
+        _, kernel, y = self._axes(len(input_shape))
+        draw = self.kernel_initializer
+        if isinstance(draw, initializers.VarianceScaling) and draw.input_axes is None:
+            axes = {
+                "input_axes": [i for i, a in enumerate(kernel) if a not in y],
+                "output_axes": [i for i, a in enumerate(kernel) if a in y],
+            }
+            draw = type(draw).from_config({**draw.get_config(), **axes})
+        self.kernel = self.add_weight(
+            "kernel",
+            [sizes[a] for a in kernel],
+            draw,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias: Any = None
+        if self.bias_axes is not None:
+            first = min(y.index(a) for a in self.bias_axes)
+            self.bias = self.add_weight(
+                "bias",
+                [sizes[a] if a in self.bias_axes else 1 for a in y[first:]],
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.activation.ensure_built(tuple(sizes[a] for a in y))
+
+    def takes(self, input_shape: Shape) -> bool:
+        """Return whether the kernel that has been built fits such an input."""
+        if self.input_shape is None:
+            return True
+        if len(input_shape) != len(self.input_shape):
+            return False
+        sizes, built = self._sizes(input_shape), self._sizes(self.input_shape)
+        fixed = {*self._letters[1], *(self.bias_axes or "")}
+        return all(sizes[a] in (None, built[a]) for a in fixed)
+
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return the layer, which computes z, and what computes g(z)."""
+        return (self, *self.activation.in_stages(training))
+
+    def output_shape_for(self, x: Any) -> Shape:
+        """Return the shape of z."""
+        return self._output_shape(np.shape(x))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the sizes of the output's axes; raises a ValueError if the input does not fit."""
+        return self.activation.compute_output_shape(self._output_shape(input_shape))
+
+    def _output_shape(self, input_shape: Shape) -> Shape:
+        sizes = self._sizes(input_shape)
+        return tuple(sizes[a] for a in self._axes(len(input_shape))[2])
+
+    def _rows(self, rank: int) -> int:
+        """Return how many of the last axes of x one matrix product sums away; 0 if none does."""
+        x, kernel, y = self._axes(rank)
+        count = sum(a not in y for a in kernel)
+        kept, made = x[: rank - count], kernel[count:]
+        return count if (x, y) == (kept + kernel[:count], kept + made) else 0
+
+    def forward_into(self, x: Array, y: Array) -> None:
+        """Write z = einsum("X,W->Z", x, W) + b into ``y``."""
+        kernel = self.kernel.value
+        if count := self._rows(x.ndim):
+            kernel = kernel.reshape(math.prod(kernel.shape[:count]), -1)
+            x.reshape(-1, len(kernel)).dot(kernel, y.reshape(-1, kernel.shape[1]))
+        else:
+            of_x, of_kernel, of_y = self._axes(x.ndim)
+            np.einsum(f"{of_x},{of_kernel}->{of_y}", x, kernel, out=y, optimize=True)
+        if self.bias is not None:
+            y += self.bias.value
+
+    def backward_into(self, dy: Array, x: Array, dx: Array | None = None) -> None:
+        """Fill dJ/dW = einsum("X,Z->W", x, d) and dJ/db; write dJ/dx = einsum("Z,W->X", d, W)."""
+        of_x, of_kernel, y = self._axes(x.ndim)
+        kernel, slope = self.kernel.value, self.kernel.gradient
+        if self._trainable and self.bias is not None:
+            others = tuple(i for i, a in enumerate(y) if a not in (self.bias_axes or ""))
+            own = [n for i, n in enumerate(dy.shape) if i not in others]
+            np.add.reduce(dy, axis=others, out=self.bias.gradient.reshape(own))
+        if count := self._rows(x.ndim):
+            kernel = kernel.reshape(math.prod(kernel.shape[:count]), -1)
+            dy = dy.reshape(-1, kernel.shape[1])
+            if self._trainable:
+                x.reshape(-1, len(kernel)).T.dot(dy, slope.reshape(kernel.shape))
+            if dx is not None:
+                dy.dot(kernel.T, dx.reshape(-1, len(kernel)))
+            return
+        if self._trainable:
+            np.einsum(f"{of_x},{y}->{of_kernel}", x, dy, out=slope, optimize=True)
+        if dx is not None:
+            summed = [a for a in of_x if a not in y + of_kernel]  # each entry has the same slope
+            ones = [np.ones(x.shape[of_x.index(a)], x.dtype) for a in summed]
+            equation = f"{','.join([y, of_kernel, *summed])}->{of_x}"
+            np.einsum(equation, dy, kernel, *ones, out=dx, optimize=True)
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the activation."""
+        return (self.activation,)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as plain data, the activation by its name where it has one."""
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}

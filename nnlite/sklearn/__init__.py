@@ -1,0 +1,13 @@
+"""Estimators for scikit-learn that nnlite trains; they need the extra ``[sklearn]``."""
+
+try:
+    import sklearn.callback  # noqa: F401  what is new in 1.9
+except ImportError as error:
+    raise ImportError(
+        "nnlite.sklearn and nnlite.wrappers need scikit-learn 1.9 or later: "
+        "pip install 'nnlite[sklearn]'"
+    ) from error
+
+from nnlite.sklearn.mlp import MLPClassifier, MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
