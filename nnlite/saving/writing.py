@@ -20,7 +20,6 @@ from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
 from nnlite.ops.operation import Operation
 from nnlite.saving.compile_config import built_optimizer, compile_config
-from nnlite.saving.formats.keras_archive import MAX_VOCABULARY
 from nnlite.saving.weight_layouts import (
     attributes,
     class_name,
@@ -305,6 +304,8 @@ def _parts(model: AbstractModel) -> list[tuple[str, Any]]:
 
 
 def _vocabularies(model: AbstractModel) -> Iterator[tuple[str, bytes]]:
+    from nnlite.saving.formats.keras_archive import MAX_VOCABULARY
+
     for place, layer in vocabularies(model):
         text = layer.vocabulary_text()
         if text is None:

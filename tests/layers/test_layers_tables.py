@@ -520,7 +520,7 @@ def test_a_large_vocabulary_is_neither_written_nor_read(tmp_path, monkeypatch):
     changed(path, "assets/layers/string_lookup/vocabulary.txt", b"\n" * (2**24 + 1))
     with pytest.raises(ValueError, match=r"vocabulary\.txt: it declares 16777217 bytes; at most"):
         nnlite.models.load_model(path)
-    monkeypatch.setattr("nnlite.saving.writing.MAX_VOCABULARY", 10)
+    monkeypatch.setattr("nnlite.saving.formats.keras_archive.MAX_VOCABULARY", 10)
     with pytest.raises(ValueError, match="'string_lookup' has 23 bytes; a file holds at most 10"):
         model.save(path)
 
