@@ -102,3 +102,15 @@ def float_type(dtype: Any) -> np.dtype[Any]:
             f"dtype must be 'float32' or 'float64'. Received: dtype={dtype!r}"
         ) from None
     return result
+
+
+def data_type(name: str) -> np.dtype[Any]:
+    """Return the NumPy type of a model's data. Text is kept as objects, all of them `str`.
+
+    A type such as ``<U5`` would cut longer words off where one array takes the batches in turn,
+    and NumPy before 2.0 has no type of text of any length.
+
+    >>> data_type("int32"), data_type("string")
+    (dtype('int32'), dtype('O'))
+    """
+    return np.dtype(object if name == "string" else name)

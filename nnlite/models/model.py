@@ -25,7 +25,7 @@ from nnlite.symbolic import KerasTensor, Node, in_order
 from nnlite.training.trainer import Trainer
 from nnlite.utils.overrides import overridden
 from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pack_as
-from nnlite.utils.validation import ArgumentError, as_samples
+from nnlite.utils.validation import ArgumentError, as_samples, as_text
 from nnlite.version import __version__
 
 __all__ = ["Model"]
@@ -262,7 +262,9 @@ class Model(Trainer):
             structure = map_structure(lambda part: "x", x)
             dtypes = dtypes * len(flatten(x))
         arrays = [
-            as_samples("x", part).astype(dtype, copy=False)
+            as_text("x", part)
+            if dtype == "string"
+            else as_samples("x", part).astype(dtype, copy=False)
             for part, dtype in zip(arranged("x", x, structure, "input"), dtypes, strict=True)
         ]
         return pack_as(structure, arrays)

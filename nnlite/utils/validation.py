@@ -18,6 +18,7 @@ __all__ = [
     "as_numeric",
     "as_returned",
     "as_samples",
+    "as_text",
     "check_axes_count",
     "check_axis",
     "check_count",
@@ -39,7 +40,7 @@ Array = NDArray[Any]
 
 _TEXT = (
     "Text must become numbers first: labels by numpy.unique(labels, return_inverse=True)[1], a "
-    "category for instance as one column for each of its values"
+    "category by StringLookup in the model, behind Input((1,), dtype='string')"
 )
 
 # What to do with entries that are no numbers, by the kind of their type.
@@ -189,13 +190,14 @@ def is_sparse(value: Any) -> bool:
 
 
 def as_features(name: str, value: Any, rank: int = 2) -> Array:
-    """Return ``value`` as a numeric array of at least ``rank`` axes, the first of them samples.
+    """Return ``value`` as an array of at least ``rank`` axes, the first of them samples.
 
     Raises:
-        ArgumentError: If it is not numeric.
+        ArgumentError: If it is not numeric; an array that `as_text` has made may be text.
         ValueError: If it is empty or has fewer axes.
     """
-    array = as_numeric(name, value)
+    text = isinstance(value, np.ndarray) and value.dtype == object
+    array = value if text else as_numeric(name, value)
     if array.ndim < rank:
         raise ValueError(
             f"{name} must have an axis of samples and at least one of features. Received: shape "
@@ -217,6 +219,38 @@ def as_samples(name: str, value: Any) -> Array:
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{name} must hold samples. Received: shape {array.shape}")
     return array
+
+
+def as_text(name: str, value: Any) -> Array:
+    """Return ``value`` as an array of objects that are all `str`; bytes are read as UTF-8.
+
+    Raises:
+        ArgumentError: If an entry is missing (None, NaN, pandas.NA) or no text.
+        ValueError: If it holds no samples.
+
+    >>> as_text("x", ["red", b"blue"])
+    array(['red', 'blue'], dtype=object)
+    """
+    array = np.asarray(value, dtype=object)
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{name} must hold samples. Received: shape {array.shape}")
+    if set(map(type, array.flat)) == {str}:
+        return array
+    text = np.empty(array.shape, object)
+    for index, entry in np.ndenumerate(array):
+        if isinstance(entry, (str, bytes)):
+            text[index] = entry.decode() if isinstance(entry, bytes) else str(entry)
+            continue
+        gap = entry is None or entry != entry or type(entry).__name__ in ("NAType", "NaTType")
+        advice = (
+            "Drop such rows, or fill the gaps first, for instance with '[UNK]' or the mask_token "
+            "of StringLookup"
+            if gap
+            else f"It is of type {type(entry).__name__}. Convert it first, by .astype(str)"
+        )
+        at = ", ".join(map(str, index))
+        raise ArgumentError(f"{name} must hold text. Received: {name}[{at}] = {entry!r}. {advice}.")
+    return text
 
 
 def as_returned(source: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -274,9 +308,10 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
 
 
 def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
-    """Refuse an array with an entry that is no number of type ``dtype``.
+    """Refuse an array with an entry that is no number, or text, of type ``dtype``.
 
     Raises:
+        ArgumentError: If there is text where numbers are expected, or the other way round.
         ValueError: If an entry is NaN or infinite, or for a type of integers or booleans, is no
             integer or out of the type's range.
 
@@ -285,10 +320,14 @@ def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
       ...
     ValueError: x must hold integers that fit into int32. Received: x[1] = 2.5
     """
+    if dtype.kind == "O":
+        as_text(name, array)
+        return
+    as_numeric(name, array)
     if dtype.kind == "f":
         check_finite(name, array, dtype)
         return
-    if array.dtype in (dtype, bool):
+    if array.dtype == dtype or array.dtype == bool:
         return
     least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     wrong = ~((array >= least) & (array <= most))

@@ -408,6 +408,22 @@ def attending():
     return fitted(model)
 
 
+def of_tables():
+    x = Input((3,))
+    bins = layers.Discretization([-0.5, 0.0, 0.5])(x)
+    texts = layers.StringLookup(vocabulary=["b", "c"], oov_token="a b", invert=True)(bins)
+    columns = [
+        layers.IntegerLookup(vocabulary=[2, 0], output_mode="multi_hot")(bins),
+        layers.CategoryEncoding(4, "count")(bins),
+        layers.Hashing(5, output_mode="multi_hot")(texts),
+        layers.StringLookup(vocabulary=["b"], output_mode="count")(texts),
+        layers.TextVectorization(split=None, output_mode="count", vocabulary=["a b"])(texts),
+    ]
+    model = Model(x, Dense(2)(Dense(4, "tanh")(layers.Concatenate()(columns))))
+    model.compile(Adam(0.02), "mse")
+    return fitted(model)
+
+
 def nested():
     leaf = Sequential([Dense(3, "tanh"), layers.BatchNormalization()], name="leaf")
     middle = Sequential([leaf, Dense(4, "softplus", activity_regularizer="l2"), Dropout(0.2)])
@@ -613,6 +629,7 @@ RUNS = {
         )
     ),
     "layers: merging": merged,
+    "layers: of tables": of_tables,
     "layers: recurrent": lambda: layered(
         layers.Reshape((2, 2)), layers.TimeDistributed(Dense(3, "tanh")),
         layers.Bidirectional(layers.LSTM(3, return_sequences=True, dropout=0.2)),
