@@ -59,12 +59,7 @@ def get(identifier: Any) -> Callable[[Array], Array] | None:
 
 
 def project(variable: Variable, constraint: Callable[[Array], Any]) -> None:
-    """Put a weight where its constraint says.
-
-    Raises:
-        TypeError: If the constraint does not return real numbers.
-        ValueError: If it returns an array of another shape.
-    """
+    """Put a weight where its constraint says."""
     value = constraint(variable.value)
     if getattr(value, "dtype", None) != variable.dtype or value.shape != variable.shape:
         source = f"constraint {constraint!r} of weight {variable.name!r}"

@@ -167,11 +167,7 @@ class _Given(Constant):
     """An array that a user gave as the initializer of one weight, whose shape it has."""
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
-        """Return the array.
-
-        Raises:
-            ValueError: If it has another shape.
-        """
+        """Return the array."""
         if tuple(shape) != self.value.shape:
             raise ValueError(
                 f"An array as initializer must have the weight's shape {tuple(shape)}. "

@@ -243,11 +243,7 @@ orthogonal_regularizer = OrthogonalRegularizer
 
 
 def penalty(regularizer: Regularizer, x: Array) -> float:
-    """Return the penalty on ``x``; what a user's regularizer says is checked.
-
-    Raises:
-        TypeError: If it returns anything but a number.
-    """
+    """Return the penalty on ``x``; what a user's regularizer says is checked."""
     if not regularizer.of_user:
         return regularizer(x)
     what = f"__call__ of regularizer {type(regularizer).__name__}"
@@ -256,12 +252,7 @@ def penalty(regularizer: Regularizer, x: Array) -> float:
 
 
 def penalty_gradient(regularizer: Regularizer, x: Array) -> Array:
-    """Return the derivative of the penalty on ``x``; what a user's regularizer says is checked.
-
-    Raises:
-        TypeError: If it returns anything but an array of floats.
-        ValueError: If that is not of the shape of ``x``.
-    """
+    """Return the derivative of the penalty on ``x``; what a user's regularizer says is checked."""
     if not regularizer.of_user:
         return regularizer.gradient(x)
     what = f"gradient of regularizer {type(regularizer).__name__}"

@@ -38,11 +38,7 @@ _threads_before = 0
 
 @functools.cache
 def _openblas(name: str) -> Any:
-    """Return a function of NumPy's own OpenBLAS, or None for another BLAS.
-
-    Args:
-        name: The function's name, such as ``"cblas_saxpy"``.
-    """
+    """Return a function of NumPy's own OpenBLAS, or None for another BLAS."""
     package = os.path.dirname(np.__file__)
     for folder in (f"{package}.libs", f"{package}/.dylibs"):
         names = os.listdir(folder) if os.path.isdir(folder) else []

@@ -38,11 +38,7 @@ def weights_from_file(elements: int) -> Iterator[None]:
 
 
 def array_for_file(what: str, shape: Sequence[int], dtype: Any) -> Array | None:
-    """Return zeros for a weight that comes from a file, or None outside of `weights_from_file`.
-
-    Raises:
-        ValueError: If the file does not hold so many numbers.
-    """
+    """Return zeros for a weight that comes from a file, or None outside of `weights_from_file`."""
     left = _left_in_file.get()
     if left is None:
         return None

@@ -90,13 +90,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         self._epoch = 0
 
     def _expect(self, names: Iterable[str], complete: bool) -> None:
-        """Be told the names that the logs are going to have, before the first epoch.
-
-        Raises:
-            KeyError: If the path has a name that is none of them.
-            ValueError: If the path cannot be filled in with numbers, or which way is better must
-                be known and is not.
-        """
+        """Be told the names that the logs are going to have, before the first epoch."""
         by_epochs = self.save_freq == "epoch"
         names = [name for name in names if by_epochs or not name.startswith("val_")]
         if self.save_best_only:

@@ -66,15 +66,7 @@ class MonitorCallback(Callback):
         self._told = []
 
     def _expect(self, names: Iterable[str], complete: bool) -> None:
-        """Be told the names that the logs are going to have, before the first epoch.
-
-        Args:
-            names: The names.
-            complete: Whether nobody can add another.
-
-        Raises:
-            ValueError: If ``mode`` is ``"auto"`` and which way is better is not known.
-        """
+        """Be told the names that the logs are going to have, before the first epoch."""
         if self.monitor_op is None:
             self._set_monitor_op(names)
         own = getattr(self.get_monitor_value, "__func__", None) is not _GET
@@ -93,11 +85,7 @@ class MonitorCallback(Callback):
         return value
 
     def _watched(self, logs: Logs | None) -> Any:
-        """Return what `get_monitor_value` returns, as a float where it is a single number.
-
-        Raises:
-            ValueError: If which way is better is not known.
-        """
+        """Return what `get_monitor_value` returns, as a float where it is a single number."""
         if self.monitor_op is None:
             self._set_monitor_op(logs or {})
         value = self.get_monitor_value(logs)
@@ -128,11 +116,7 @@ class MonitorCallback(Callback):
         )
 
     def _is_improvement(self, value: Any, reference: Any) -> bool:
-        """Return whether ``value`` is better than ``reference``, by more than ``min_delta``.
-
-        Raises:
-            ValueError: If ``value`` is no single number.
-        """
+        """Return whether ``value`` is better than ``reference``, by more than ``min_delta``."""
         if not isinstance(value, (int, float)):
             raise ValueError(  # noqa: TRY004  a value of the logs, not an argument
                 f"{type(self).__name__} needs one number to compare. Received: {self.monitor!r} "
@@ -175,12 +159,7 @@ def as_number(value: Any) -> float | None:
 
 
 def check_reference(name: str, value: Any) -> float | None:
-    """Return the value to get better than, infinite ones too, and None as None.
-
-    Raises:
-        TypeError: If it is no number.
-        ValueError: If it is NaN.
-    """
+    """Return the value to get better than, infinite ones too, and None as None."""
     if value is None or (isinstance(value, float) and math.isinf(value)):
         return value
     return check_number(name, value, -math.inf)

@@ -30,9 +30,6 @@ def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
         run: The run.
         epoch: The epoch that is to go on or to begin.
         step: How many of its batches are done.
-
-    Raises:
-        OSError: If the file cannot be written; an old one of the name is still there then.
     """
     import zipfile
 
@@ -57,13 +54,7 @@ def _digest(state: str, arrays: list[Array]) -> str:
 
 
 def read_backup(path: str) -> dict[str, Any]:
-    """Return what `write_backup` wrote.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        OSError: If it cannot be opened.
-        ValueError: If it is damaged, or of another version's form.
-    """
+    """Return what `write_backup` wrote."""
     with explaining(path):
         file = open(path, "rb")  # noqa: SIM115  closed below
     with file:
@@ -207,12 +198,7 @@ def _check_attributes(path: str, thing: Any, values: dict[str, Any]) -> None:
 
 
 def restore(run: Any, state: dict[str, Any], path: str) -> None:
-    """Put a run where the one stood whose state was written.
-
-    Raises:
-        ValueError: If it is that of another model, optimizer, data or list of callbacks, or the
-            data end before the place where it stood. Nothing has changed then.
-    """
+    """Put a run where the one stood whose state was written."""
     model, optimizer = run.model, run.model.optimizer
     variables, layers = model.all_variables(), model.all_layers()
     own = _kinds(run)

@@ -60,9 +60,6 @@ def grouped(flat: Sequence[Any], counts: Counts) -> tuple[Any, ...]:
 def check_rows(columns: Iterable[tuple[str, Any]]) -> None:
     """Refuse arrays of different numbers of samples; what is None is left out.
 
-    Raises:
-        ValueError: With the names and shapes of the first two that differ.
-
     >>> check_rows([("x", np.ones(3)), ("y", np.ones(4))])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
       ...
@@ -247,11 +244,7 @@ class Samples:
 
 
 def split_at(rows: int, fraction: float) -> int:
-    """Return the number of rows that are left when the last ``fraction`` of them is taken off.
-
-    Raises:
-        ValueError: If that leaves none on one side.
-    """
+    """Return the number of rows that are left when the last ``fraction`` of them is taken off."""
     at = int(rows * (1 - fraction))
     if not 0 < at < rows:
         raise ValueError(f"validation_split={fraction} of {rows} samples leaves none on one side.")

@@ -228,13 +228,7 @@ class StoredSamples:
     """Samples that stay where they are stored, and what it takes to make batches of them.
 
     Args:
-        open_columns: As for `BlockBatches`.
-        rows: As for `BlockBatches`.
-        row_shapes: As for `BlockBatches`.
-        dtypes: As for `BlockBatches`.
-        admit: As for `BlockBatches`.
-        weigh: As for `BlockBatches`.
-        counts: As for `BlockBatches`.
+        open_columns, rows, row_shapes, dtypes, admit, weigh, counts: As for `BlockBatches`.
     """
 
     names = None  # columns in a file have none

@@ -17,11 +17,7 @@ def column_names(value: Any) -> tuple[str, ...] | None:
 
 
 def in_order(name: str, value: Any, expected: tuple[str, ...] | None) -> Any:
-    """Return ``value``; a frame with its columns in the order ``expected``.
-
-    Raises:
-        ValueError: If a column is missing, or one is not expected.
-    """
+    """Return ``value``; a frame with its columns in the order ``expected``."""
     names = column_names(value)
     if names is None or expected is None or names == expected:
         return value

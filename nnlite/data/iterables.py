@@ -25,12 +25,7 @@ def _is_dataset(source: Any) -> bool:
 
 
 def _count(source: Any) -> int | None:
-    """Return the number of batches, or None where it is not known or there is no end to them.
-
-    Raises:
-        TypeError: If what the source says is not a number.
-        ValueError: If it is less than 0.
-    """
+    """Return the number of batches, or None where it is not known or there is no end to them."""
     if _is_dataset(source):
         name = f"{type(source).__name__}.num_batches"
         return None if source.num_batches is None else check_count(name, source.num_batches, 0)
@@ -51,11 +46,7 @@ def named_batch(source: Any, number: int) -> Iterator[None]:
 
 
 def first_batch(source: Any) -> tuple[Any, Any]:
-    """Return the first batch of ``source``, and an iterable in its place that has it still.
-
-    Raises:
-        ValueError: If there is none.
-    """
+    """Return the first batch of ``source``, and an iterable in its place that has it still."""
     if _is_dataset(source) or is_sequence(source):
         if _count(source) == 0:
             raise ValueError(f"There are no batches: {type(source).__name__} has length 0.")

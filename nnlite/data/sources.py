@@ -87,10 +87,6 @@ def open_stored(
 
     Returns:
         What opens the columns, and how many of them are those of x, y and weights; see `in_parts`.
-
-    Raises:
-        ValueError: If an `HDF5`, which names its own targets, comes with others, or the columns
-            are of different lengths, empty, or of no numeric type.
     """
     if isinstance(x, HDF5) and not (y is None and sample_weight is None):
         raise ValueError(
@@ -147,11 +143,7 @@ def _names(counts: Counts) -> list[str]:
 
 
 def unpacked(batch: Any, targets: bool = True) -> tuple[Any, Any, Any]:
-    """Return x, y and weight of one batch of an iterable.
-
-    Raises:
-        ValueError: If it is no ``(x, y)`` and no ``(x, y, sample_weight)``.
-    """
+    """Return x, y and weight of one batch of an iterable."""
     if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
         return (*batch, None)[:3]
     if not targets:

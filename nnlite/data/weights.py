@@ -26,11 +26,6 @@ def class_weights(weights: Any, y: Array) -> Array:
         weights: A dict of weights by class index.
         y: Class indices, or rows that are one-hot or probabilities.
 
-    Raises:
-        TypeError: If ``weights`` is not a dict, or a weight is not a number.
-        ValueError: If a key is not a class index, a weight is negative, or a target is not one
-            class: rows of several ones, or numbers to be predicted.
-
     >>> class_weights({1: 2.0}, np.array([0, 1, 1]))
     array([1., 2., 2.])
     """

@@ -35,9 +35,7 @@ class Circle(Loss):
         gamma: The scale of the exponents.
         margin: m.
         remove_diagonal: Whether an embedding is not compared with itself.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         TypeError: If ``gamma`` or ``margin`` is no number.

@@ -38,9 +38,7 @@ class CrossEntropy(Loss):
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
         label_smoothing: How far, in [0, 1], the targets are moved towards the even distribution.
         axis: The axis of the outputs.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         ValueError: If ``label_smoothing`` lies outside [0, 1].
@@ -87,9 +85,7 @@ class BinaryCrossEntropy(CrossEntropy):
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
         label_smoothing: s in [0, 1]: the targets become y (1 - s) + s / 2.
         axis: The axis of the outputs.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         ValueError: If ``label_smoothing`` lies outside [0, 1].
@@ -170,9 +166,7 @@ class CategoricalCrossEntropy(CrossEntropy):
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
         label_smoothing: s in [0, 1]: the targets become y (1 - s) + s / classes.
         axis: The axis of the classes.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         ValueError: If ``label_smoothing`` lies outside [0, 1].
@@ -221,9 +215,7 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
         ignore_class: A class index that marks samples to leave out, or None.
         axis: The axis of the classes.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> SparseCategoricalCrossEntropy()([1], [[0.5, 0.5]])
     0.6931471805599453
@@ -275,9 +267,7 @@ class CategoricalGeneralizedCrossEntropy(Loss):
 
     Args:
         q: Between 0 and 1.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         ValueError: If ``q`` does not lie between 0 and 1.

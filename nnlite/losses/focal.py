@@ -46,9 +46,7 @@ class BinaryFocalCrossEntropy(BinaryCrossEntropy):
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
         label_smoothing: s in [0, 1]: the targets become y (1 - s) + s / 2.
         axis: The axis of the outputs.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         TypeError: If an argument is of another kind.
@@ -112,9 +110,7 @@ class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
         label_smoothing: s in [0, 1]: the targets become y (1 - s) + s / classes.
         axis: The axis of the classes.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         TypeError: If an argument is of another kind.

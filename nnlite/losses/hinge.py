@@ -24,9 +24,7 @@ class Hinge(Loss):
     Source: Cortes and Vapnik, "Support-Vector Networks", 1995.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> Hinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     0.75
@@ -53,9 +51,7 @@ class SquaredHinge(Hinge):
     Its derivative is -2 y max(1 - y p, 0) / k. The labels are as for `Hinge`.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> SquaredHinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     1.125
@@ -82,9 +78,7 @@ class CategoricalHinge(Loss):
     Vector Machines", 2001, section 3.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> CategoricalHinge()([[0.0, 1.0, 0.0]], [[0.25, 0.5, -1.0]])
     0.75

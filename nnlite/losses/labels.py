@@ -49,10 +49,6 @@ def check_indices(
         shape: The shape that they must have.
         output_shape: That of the predictions.
 
-    Raises:
-        TypeError: If they are no integers.
-        ValueError: If the shape does not fit.
-
     >>> check_indices("Loss", "y", np.array([[0], [2]]), (2,), (2, 3))
     array([0, 2])
     """
@@ -80,11 +76,7 @@ def check_indices(
 def check_classes(
     owner: str, name: str, array: Array, classes: int, ignored: int | None = None
 ) -> None:
-    """Refuse an index that is neither one of ``classes`` nor the ``ignored`` one.
-
-    Raises:
-        ValueError: With the first such index.
-    """
+    """Refuse an index that is neither one of ``classes`` nor the ``ignored`` one."""
     wrong = (array < 0) | (array >= classes)
     if ignored is not None:
         wrong &= array != ignored

@@ -266,12 +266,7 @@ class Loss(Configurable):
         return self._checked("call_and_derivative", both[0], y_pred), both[1]
 
     def _checked(self, method: str, values: Any, y_pred: Array) -> Array:
-        """Return a user's loss of each sample as an array of the predictions' type.
-
-        Raises:
-            TypeError: If it is no array of floats.
-            ValueError: If it is not one loss a sample.
-        """
+        """Return a user's loss of each sample as an array of the predictions' type."""
         what = f"{method} of loss {self.name!r}"
         array = floats(what, values, None, y_pred.dtype)
         shape = () if self.axis is None else self.samples_shape(y_pred.shape)
@@ -333,11 +328,7 @@ def _tuple(axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
 
 
 def check_axis(axis: Any) -> int:
-    """Return ``axis`` as an integer.
-
-    Raises:
-        TypeError: If it is none.
-    """
+    """Return ``axis`` as an integer."""
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
     return int(axis)

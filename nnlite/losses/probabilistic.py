@@ -24,9 +24,7 @@ class KLDivergence(Loss):
     Source: Kullback and Leibler, "On Information and Sufficiency", 1951, section 2.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> round(KLDivergence()([[0.0, 1.0]], [[0.5, 0.5]]), 5)
     0.69315
@@ -53,9 +51,7 @@ class Poisson(Loss):
     Source: McCullagh and Nelder, "Generalized Linear Models", 2nd edition, 1989, section 6.2.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> round(Poisson()([[0.0, 2.0]], [[1.0, 1.0]]), 6)
     1.0

@@ -29,9 +29,7 @@ class MeanSquaredError(Loss):
     """Mean squared error: the mean of (p - y)^2 over the k outputs, with derivative 2 (p - y) / k.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> MeanSquaredError()([[0.0, 2.0]], [[1.0, 4.0]])
     2.5
@@ -54,9 +52,7 @@ class MeanAbsoluteError(Loss):
     """Mean absolute error: the mean of |p - y| over the k outputs, with derivative sign(p - y) / k.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> MeanAbsoluteError()([[0.0, 2.0]], [[1.0, 4.0]])
     1.5
@@ -81,9 +77,7 @@ class MeanAbsolutePercentageError(Loss):
     Its derivative is 100 sign(p - y) / |y| / k. Where |y| is below 1e-7, it is taken as that.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> MeanAbsolutePercentageError()([[2.0, 4.0]], [[1.0, 5.0]])
     37.5
@@ -109,9 +103,7 @@ class MeanSquaredLogarithmicError(Loss):
     2 e / (1 + p) / k, and 0 below.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> round(MeanSquaredLogarithmicError()([[0.0, 3.0]], [[1.0, 3.0]]), 5)  # log(2)**2 / 2
     0.24023
@@ -138,9 +130,7 @@ class LogCosh(Loss):
     About e^2 / 2 for small errors and |e| - log 2 for large ones; its derivative is tanh(e) / k.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> round(LogCosh()([[0.0, 0.0]], [[0.0, 100.0]]), 6)  # (100 - log(2)) / 2
     49.653426
@@ -168,9 +158,7 @@ class CosineSimilarity(Loss):
 
     Args:
         axis: The axis of the vectors.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         TypeError: If ``axis`` is no integer.
@@ -222,9 +210,7 @@ class Huber(Loss):
 
     Args:
         delta: The error at which the loss turns linear.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         ValueError: If ``delta`` is not positive.

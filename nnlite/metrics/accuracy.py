@@ -177,8 +177,7 @@ class Accuracy(MeanMetricWrapper):
     """The fraction of predictions that equal their targets.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> Accuracy()([[1], [2], [3], [4]], [[0], [2], [3], [4]])
     0.75
@@ -195,8 +194,7 @@ class BinaryAccuracy(MeanMetricWrapper):
     """The fraction of predictions on the right side of a threshold.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         threshold: A prediction above it is a 1.
 
     Raises:
@@ -221,8 +219,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest output stands where the largest target does.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> CategoricalAccuracy()([[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.4, 0.6]])
     0.5
@@ -239,8 +236,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest output is that of the target's class index.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.4, 0.6]])
     0.5
@@ -258,8 +254,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
     Args:
         k: How many outputs to look among.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If ``k`` is no integer.
@@ -284,8 +279,7 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
 
     Args:
         k: How many outputs to look among.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         from_sorted_ids: Whether predictions are class indices, the likeliest first, not scores.
 
     Raises:

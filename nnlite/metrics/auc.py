@@ -38,8 +38,7 @@ class AUC(ThresholdMetric):
         summation_method: The height of the area between two thresholds: ``"interpolation"`` takes
             the middle of the two (for PR, integrates precision with TP and FP in between linear),
             ``"minoring"`` the smaller, ``"majoring"`` the larger.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         thresholds: Thresholds in [0, 1] in the place of ``num_thresholds``; one below 0 and one
             above 1 are added.
         multi_label: Whether to take the area for each label, the last axis, and average them,
@@ -194,11 +193,7 @@ class AUC(ThresholdMetric):
 
 
 def _one_of(name: str, value: Any, known: dict[str, str]) -> str:
-    """Return the name that ``value`` is one spelling of.
-
-    Raises:
-        ValueError: If it is none.
-    """
+    """Return the name that ``value`` is one spelling of."""
     if not isinstance(value, str) or value not in known:
         wanted = ", ".join(repr(one) for one in dict.fromkeys(known.values()))
         raise ValueError(f"{name} must be one of {wanted}. Received: {name}={value!r}")

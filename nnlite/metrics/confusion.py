@@ -38,8 +38,7 @@ class AtThresholds(ThresholdMetric):
 
     Args:
         thresholds: One number in [0, 1] or a list of them; None is 0.5, or with ``top_k`` none.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If ``thresholds`` are no numbers.
@@ -75,8 +74,7 @@ class TruePositives(AtThresholds):
 
     Args:
         thresholds: As for `Precision`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If ``thresholds`` are no numbers.
@@ -99,8 +97,7 @@ class TrueNegatives(AtThresholds):
 
     Args:
         thresholds: As for `Precision`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If ``thresholds`` are no numbers.
@@ -123,8 +120,7 @@ class FalsePositives(AtThresholds):
 
     Args:
         thresholds: As for `Precision`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If ``thresholds`` are no numbers.
@@ -147,8 +143,7 @@ class FalseNegatives(AtThresholds):
 
     Args:
         thresholds: As for `Precision`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If ``thresholds`` are no numbers.
@@ -169,11 +164,8 @@ class OfClass(AtThresholds):
     """What precision and recall share: the class, and how many outputs, to look at.
 
     Args:
-        thresholds: As for `Precision`.
-        top_k: As for `Precision`.
-        class_id: As for `Precision`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        thresholds, top_k, class_id: As for `Precision`.
+        name, dtype: As for `Metric`.
     """
 
     direction = "up"
@@ -200,8 +192,7 @@ class Precision(OfClass):
             is 0.5, or with ``top_k`` no threshold.
         top_k: Only the k largest outputs of a sample can be positive.
         class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If an argument is of another kind.
@@ -228,8 +219,7 @@ class Recall(OfClass):
         thresholds: As for `Precision`.
         top_k: Only the k largest outputs of a sample can be positive.
         class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If an argument is of another kind.
@@ -254,8 +244,7 @@ class BestAt(ThresholdMetric):
         value: The value.
         num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
         class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
     """
 
     direction = "up"
@@ -294,8 +283,7 @@ class SensitivityAtSpecificity(BestAt):
         specificity: The value, in [0, 1].
         num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
         class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If an argument is of another kind.
@@ -329,8 +317,7 @@ class SpecificityAtSensitivity(BestAt):
         sensitivity: The value, in [0, 1].
         num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
         class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If an argument is of another kind.
@@ -364,8 +351,7 @@ class PrecisionAtRecall(BestAt):
         recall: The value, in [0, 1].
         num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
         class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If an argument is of another kind.
@@ -399,8 +385,7 @@ class RecallAtPrecision(BestAt):
         precision: The value, in [0, 1].
         num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
         class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If an argument is of another kind.

@@ -88,8 +88,7 @@ class Correlation(MeanMetricWrapper):
 
     Args:
         fn: The function.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         axis: The axis, or axes, to correlate along.
     """
 
@@ -108,8 +107,7 @@ class PearsonCorrelation(Correlation):
     """The mean of Pearson's correlation, cov(y, p) / (std(y) std(p)), along an axis.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         axis: The axis, or axes, to correlate along.
 
     Raises:
@@ -130,8 +128,7 @@ class ConcordanceCorrelation(Correlation):
     """The mean concordance, 2 cov(y, p) / (var(y) + var(p) + (mean(y) - mean(p))^2), along an axis.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         axis: The axis, or axes, to correlate along.
 
     Raises:

@@ -34,8 +34,7 @@ class FBetaScore(Metric):
         beta: How many times as much recall counts as precision.
         threshold: A prediction above it, in (0, 1], is positive. None takes the largest of a
             sample's outputs, unless that is 0.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If ``beta`` or ``threshold`` is no number.
@@ -145,10 +144,8 @@ class F1Score(FBetaScore):
     """F1, the harmonic mean of precision and recall: `FBetaScore` with beta = 1.
 
     Args:
-        average: As for `FBetaScore`.
-        threshold: As for `FBetaScore`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        average, threshold: As for `FBetaScore`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If ``threshold`` is no number.

@@ -16,8 +16,7 @@ class Hinge(LossMetric):
     """The mean of max(1 - y p, 0), for labels y of -1 or 1; labels of 0 and 1 are taken for those.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> Hinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     0.75
@@ -32,8 +31,7 @@ class SquaredHinge(LossMetric):
     """The mean of max(1 - y p, 0)^2, for labels as those of `Hinge`.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> SquaredHinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     1.125
@@ -48,8 +46,7 @@ class CategoricalHinge(LossMetric):
     """The mean of max(1 + max of (1 - y) p - sum of y p, 0), for one-hot targets y.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> CategoricalHinge()([[0.0, 1.0]], [[0.5, 1.0]])
     0.5

@@ -122,11 +122,7 @@ class IoU(Metric):
         self.total_cm[...] += counts.reshape(self.total_cm.shape)
 
     def _classes(self, name: str, labels: Array) -> Array:
-        """Return labels as a flat array of class indices, fractions cut off.
-
-        Raises:
-            ValueError: If one is no class.
-        """
+        """Return labels as a flat array of class indices, fractions cut off."""
         check_finite(name, labels, labels.dtype)
         if labels.size and not (labels.min() > -1 and labels.max() < self.num_classes):
             raise ValueError(
@@ -192,11 +188,7 @@ class MeanIoU(IoU):
     Args:
         num_classes: As for `IoU`.
         name: As for `Metric`.
-        dtype: As for `IoU`.
-        ignore_class: As for `IoU`.
-        sparse_y_true: As for `IoU`.
-        sparse_y_pred: As for `IoU`.
-        axis: As for `IoU`.
+        dtype, ignore_class, sparse_y_true, sparse_y_pred, axis: As for `IoU`.
 
     Raises:
         TypeError: If an argument is of another kind.
@@ -233,13 +225,9 @@ class OneHotIoU(IoU):
     """`IoU` of one-hot targets.
 
     Args:
-        num_classes: As for `IoU`.
-        target_class_ids: As for `IoU`.
+        num_classes, target_class_ids: As for `IoU`.
         name: As for `Metric`.
-        dtype: As for `IoU`.
-        ignore_class: As for `IoU`.
-        sparse_y_pred: As for `IoU`.
-        axis: As for `IoU`.
+        dtype, ignore_class, sparse_y_pred, axis: As for `IoU`.
 
     Raises:
         TypeError: If an argument is of another kind.
@@ -271,10 +259,7 @@ class OneHotMeanIoU(MeanIoU):
     Args:
         num_classes: As for `IoU`.
         name: As for `Metric`.
-        dtype: As for `IoU`.
-        ignore_class: As for `IoU`.
-        sparse_y_pred: As for `IoU`.
-        axis: As for `IoU`.
+        dtype, ignore_class, sparse_y_pred, axis: As for `IoU`.
 
     Raises:
         TypeError: If an argument is of another kind.

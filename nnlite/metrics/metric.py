@@ -233,24 +233,13 @@ registry: Registry[Metric] = Registry("metric", Metric, "keras.metrics")
 
 
 def as_pair(y_true: Any, y_pred: Any) -> tuple[Array, Array]:
-    """Return targets and predictions as arrays, the targets in the shape of the predictions.
-
-    Raises:
-        TypeError: If either is not numeric.
-        ValueError: If the shapes differ by more than a last axis of size 1, or a target is not
-            finite.
-    """
+    """Return targets and predictions as arrays, the targets in the shape of the predictions."""
     y_pred = as_numeric("y_pred", y_pred)
     return as_targets(y_true, y_pred.shape), y_pred
 
 
 def as_targets(y_true: Any, shape: tuple[int, ...]) -> Array:
-    """Return ``y_true`` in ``shape``, from which it may differ by a last axis of size 1.
-
-    Raises:
-        TypeError: If it is not numeric.
-        ValueError: If it has another shape, or an entry is not finite.
-    """
+    """Return ``y_true`` in ``shape``, from which it may differ by a last axis of size 1."""
     array = as_numeric("y_true", y_true)
     if array.shape != shape:
         if array.shape not in ((*shape, 1), shape[:-1] if shape[-1:] == (1,) else shape):
@@ -268,10 +257,6 @@ def as_weights(sample_weight: Any, shape: tuple[int, ...]) -> Array:
     Args:
         sample_weight: One number, or an array over the first of the axes.
         shape: The shape of what is weighted.
-
-    Raises:
-        TypeError: If they are not numeric.
-        ValueError: If they do not fit, or one is not finite.
     """
     array = as_numeric("sample_weight", sample_weight)
     check_finite("sample_weight", array, array.dtype)
@@ -289,12 +274,7 @@ def as_weights(sample_weight: Any, shape: tuple[int, ...]) -> Array:
 
 
 def check_size(name: str, value: Any, minimum: int) -> int:
-    """Return ``value`` as a count that state is made of, at least ``minimum`` and not absurd.
-
-    Raises:
-        TypeError: If it is no integer.
-        ValueError: If it is smaller, or larger than ten million.
-    """
+    """Return ``value`` as a count that state is made of, at least ``minimum`` and not absurd."""
     count = check_count(name, value, minimum)
     if count > _LARGEST_STATE:
         raise ValueError(f"{name} must be at most {_LARGEST_STATE:,}. Received: {name}={value}")

@@ -28,8 +28,7 @@ class KLDivergence(LossMetric):
     """The mean of the sum of y log(y / p) over the outputs, y and p kept within [1e-7, 1].
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> round(KLDivergence()([[0.0, 1.0]], [[0.5, 0.5]]), 4)
     0.6931
@@ -44,8 +43,7 @@ class Poisson(LossMetric):
     """The mean of p - y log p: the deviation of counts y from the rates p, but for a constant.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> round(Poisson()([[0.0, 1.0]], [[1.0, 1.0]]), 4)
     1.0
@@ -60,8 +58,7 @@ class BinaryCrossEntropy(LossMetric):
     """The mean of -(y log p + (1 - y) log(1 - p)).
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         from_logits: Whether predictions are logits rather than probabilities.
         label_smoothing: How far, in [0, 1], the targets are moved towards 1 / 2.
 
@@ -89,8 +86,7 @@ class CategoricalCrossEntropy(LossMetric):
     """The mean of -sum y log p over the classes, for targets given as distributions.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         from_logits: Whether predictions are logits rather than probabilities.
         label_smoothing: How far, in [0, 1], the targets are moved towards the even distribution.
         axis: The axis of the classes.
@@ -123,8 +119,7 @@ class SparseCategoricalCrossEntropy(LossMetric):
     """The mean of -log p_y, for targets y given as class indices.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         from_logits: Whether predictions are logits rather than probabilities.
         ignore_class: A class index that marks samples to leave out, or None.
         axis: The axis of the classes.

@@ -35,8 +35,7 @@ class Sum(Metric):
     """The weighted sum of values.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> total = Sum()
     >>> total([1, 3, 5, 7], sample_weight=[1, 1, 0, 2])
@@ -73,8 +72,7 @@ class Mean(Metric):
     they add up to.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> mean = Mean()
     >>> mean([1, 3, 5, 7])
@@ -139,8 +137,7 @@ class MeanMetricWrapper(Mean):
         fn: Called as ``fn(y_true, y_pred, **kwargs)`` for each batch; returns a value for each
             sample, shape (m,) or (m, ...), or one number, which counts as much as one sample. A
             `Loss` does, whatever its reduction.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         **kwargs: Passed on to ``fn``.
 
     Raises:
@@ -234,8 +231,7 @@ class LossMetric(MeanMetricWrapper):
 
     Args:
         loss: The loss.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
     """
 
     def __init__(self, loss: losses.Loss, name: str | None, dtype: Any) -> None:
@@ -245,11 +241,7 @@ class LossMetric(MeanMetricWrapper):
 def function_of(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Callable[..., Any]:
-    """Return the function that a serialized one names.
-
-    Raises:
-        ValueError: If there is none of the name.
-    """
+    """Return the function that a serialized one names."""
     name = config.get("config")
     found = custom_object(config, custom_objects) or FUNCTIONS.get(str(name))
     if found is None:

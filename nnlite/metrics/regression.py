@@ -33,8 +33,7 @@ class MeanSquaredError(LossMetric):
     """The mean of (p - y)^2.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> MeanSquaredError()([[0.0, 2.0]], [[1.0, 4.0]])
     2.5
@@ -49,8 +48,7 @@ class RootMeanSquaredError(MeanMetricWrapper):
     """The square root of the mean of (p - y)^2 over all that has been seen.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> RootMeanSquaredError()([[0.0, 2.0]], [[1.0, 9.0]])
     5.0
@@ -71,8 +69,7 @@ class MeanAbsoluteError(LossMetric):
     """The mean of |p - y|.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> MeanAbsoluteError()([[0.0, 2.0]], [[1.0, 4.0]])
     1.5
@@ -87,8 +84,7 @@ class MeanAbsolutePercentageError(LossMetric):
     """The mean of 100 |p - y| / |y|, the divisor no smaller than 1e-7.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> MeanAbsolutePercentageError()([[1.0, 2.0]], [[1.5, 2.0]])
     25.0
@@ -105,8 +101,7 @@ class MeanSquaredLogarithmicError(LossMetric):
     """The mean of (log(1 + p) - log(1 + y))^2, p and y no smaller than 1e-7.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> round(MeanSquaredLogarithmicError()([[0.0, 1.0]], [[1.0, 1.0]]), 4)
     0.2402
@@ -123,8 +118,7 @@ class CosineSimilarity(LossMetric):
     """The mean cosine of the angle between target and prediction, y p / (|y| |p|).
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         axis: The axis of the vectors.
 
     Raises:
@@ -152,8 +146,7 @@ class LogCoshError(LossMetric):
     """The mean of log(cosh(p - y)): quadratic for small errors, linear for large ones.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> round(LogCoshError()([[0.0, 0.0]], [[1.0, 0.0]]), 4)
     0.2169
@@ -178,8 +171,7 @@ class R2Score(Metric):
             ``"variance_weighted_average"`` weighs it by the targets' variance; None returns them
             all.
         num_regressors: How many regressors to adjust for; 0 does not.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     Raises:
         TypeError: If ``num_regressors`` is no integer.

@@ -27,8 +27,7 @@ class ThresholdMetric(Metric):
     every threshold, which the state is made of, are sums of that from either end.
 
     Args:
-        dtype: As for `Metric`.
-        name: As for `Metric`.
+        dtype, name: As for `Metric`.
     """
 
     #: Only the k largest outputs of a sample can be positive; None for all.
@@ -140,12 +139,7 @@ class ThresholdMetric(Metric):
 
 
 def as_thresholds(thresholds: Any, default: float) -> list[float]:
-    """Return one threshold or several as a list, the default where there is None.
-
-    Raises:
-        TypeError: If they are no numbers.
-        ValueError: If there is none, or one lies outside [0, 1].
-    """
+    """Return one threshold or several as a list, the default where there is None."""
     if thresholds is None:
         return [default]
     try:

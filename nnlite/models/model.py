@@ -348,11 +348,7 @@ class Model(Trainer):
         return sorted(order, key=lambda layer: -deepest[layer])
 
     def _name_layers(self) -> None:
-        """Number the layers that the user did not name, as dense, dense_1, dense_2.
-
-        Raises:
-            ValueError: If two have the same name, given by the user.
-        """
+        """Number the layers that the user did not name, as dense, dense_1, dense_2."""
         names: set[str] = set()
         layers = self.layers
         for layer in sorted(layers, key=lambda layer: not layer.named_by_user):

@@ -23,12 +23,7 @@ def print_summary(
     show_trainable: bool = False,
     layer_range: tuple[str, str] | None = None,
 ) -> None:
-    """Print the table; `Sequential.summary` says the arguments.
-
-    Raises:
-        ValueError: If ``layer_range`` names no layers of the model, or ``positions`` are not one a
-            column.
-    """
+    """Print the table; `Sequential.summary` says the arguments."""
     import shutil  # it brings compression libraries along, which nothing else here needs
 
     header, *table = _table(model, expand_nested, show_trainable, _within(model, layer_range))

@@ -163,11 +163,7 @@ class _Binary(Operation):
         self.ufunc(*x, out=y)
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
-        """Return the shape of both broadcast together.
-
-        Raises:
-            ValueError: If they do not fit each other.
-        """
+        """Return the shape of both broadcast together."""
         return broadcast(self.name, *input_shape)
 
 

@@ -37,11 +37,7 @@ class _Activation(Operation):
         return self._stages
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``.
-
-        Raises:
-            ValueError: If it is that of a single number.
-        """
+        """Return ``input_shape``."""
         if not input_shape:
             raise ValueError(f"{self.name} takes arrays of at least one axis. Received: shape ()")
         return tuple(input_shape)

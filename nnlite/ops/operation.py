@@ -221,9 +221,6 @@ def chain(dx: Array | None, dy: Array, factor: Any = 1) -> None:
 def broadcast(name: str, *shapes: Shape) -> Shape:
     """Return the shape that arrays of ``shapes`` have together, None where it is not known.
 
-    Raises:
-        ValueError: If they do not fit each other.
-
     >>> broadcast("add", (None, 1, 3), (4, 1)), broadcast("add", (None, 2), (5, 2))
     ((None, 4, 3), (5, 2))
     """
@@ -241,12 +238,7 @@ def broadcast(name: str, *shapes: Shape) -> Shape:
 
 
 def canonical_axes(name: str, axis: Any, rank: int) -> tuple[int, ...]:
-    """Return ``axis``, an integer, several, or None for all, as numbers from 0 to ``rank`` - 1.
-
-    Raises:
-        TypeError: If it is none of these.
-        ValueError: If there is no such axis, or one is named twice.
-    """
+    """Return ``axis``, an integer, several, or None for all, as numbers from 0 to ``rank`` - 1."""
     if axis is None:
         return tuple(range(rank))
     axes = [check_axis(one) for one in (axis if isinstance(axis, (tuple, list)) else (axis,))]

@@ -46,11 +46,7 @@ class _Reduction(Operation):
         return array.reshape([1 if i in axes else size for i, size in enumerate(x.shape)])
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the sizes along the other axes.
-
-        Raises:
-            ValueError: If the input lacks an axis.
-        """
+        """Return the sizes along the other axes."""
         axes = self._axes(len(input_shape))
         sizes = [1 if i in axes else size for i, size in enumerate(input_shape)]
         return tuple(s for i, s in enumerate(sizes) if self.keepdims or i not in axes)

@@ -119,9 +119,6 @@ def from_tf_function(
         first: The function's first argument: a tensor, a constant, or a list of them.
         named: The others by TensorFlow's names.
 
-    Raises:
-        ValueError: If nnlite does not have the function, or one of its arguments.
-
     >>> operation, arguments = from_tf_function("math.reduce_mean", 1.0, {"axis": -1})
     >>> operation, arguments
     (Mean(axis=-1), (1.0,))

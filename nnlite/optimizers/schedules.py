@@ -80,12 +80,7 @@ def deserialize(
 
 
 def _positive(name: str, value: Any) -> Any:
-    """Return ``value`` if it is a number above 0.
-
-    Raises:
-        TypeError: If it is no number.
-        ValueError: If it is not above 0.
-    """
+    """Return ``value`` if it is a number above 0."""
     if check_number(name, value) == 0:
         raise ValueError(f"{name} must be > 0. Received: {name}={value}")
     return value
@@ -373,11 +368,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         return self.initial_learning_rate * ((1 - self.alpha) * height + self.alpha)
 
     def _place(self, time: float) -> tuple[int, float]:
-        """Return how many decays have ended, and which part of the next has passed.
-
-        Args:
-            time: Steps, as a multiple of the first decay's.
-        """
+        """Return how many decays have ended, and which part of the next has passed."""
         p = self.t_mul
         if p == 1:
             return int(time), time % 1

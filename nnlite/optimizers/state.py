@@ -238,11 +238,7 @@ class State(Configurable):
         return tuple([row[i] for row in rows] for i in range(len(name)))
 
     def _get_variable_index(self, variable: Variable) -> int:
-        """Return the place of a weight among those that the optimizer is built for.
-
-        Raises:
-            ValueError: If it is none of them.
-        """
+        """Return the place of a weight among those that the optimizer is built for."""
         if variable not in self._index:
             raise ValueError(
                 f"Unknown variable: {variable}. This {type(self).__name__} is not built for it: "

@@ -246,11 +246,7 @@ def serialize_keras_object(thing: Any) -> Any:
 
 
 def serialized_object(thing: Any) -> dict[str, Any]:
-    """Return the serialized form of an object with a ``get_config``.
-
-    Raises:
-        TypeError: If ``get_config`` returns anything but a dict, or data that are not plain.
-    """
+    """Return the serialized form of an object with a ``get_config``."""
     cls = type(thing)
     module, name = PUBLIC.get(cls, (cls.__module__, cls.__name__))
     config = thing.get_config()
@@ -376,11 +372,7 @@ _KERAS = ("keras", "keras_core", "tf_keras", "tensorflow", "builtins")
 
 
 def kind_of(config: Mapping[str, Any]) -> Kind:
-    """Return the registry that a serialized object's module and class name belong to.
-
-    Raises:
-        ConfigError: If it is none of nnlite's.
-    """
+    """Return the registry that a serialized object's module and class name belong to."""
     module, name = config.get("module"), config["class_name"]
     if isinstance(module, str):
         place = module.replace("keras.src.", "keras.").replace("tf_keras.", "keras.")
@@ -412,11 +404,7 @@ def custom_object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] |
 
 
 def made_from(cls: Any, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
-    """Return what a class makes of a serialized object; a function is what it is.
-
-    Raises:
-        ConfigError: If the configuration does not fit the class.
-    """
+    """Return what a class makes of a serialized object; a function is what it is."""
     if not inspect.isclass(cls) or config["class_name"] == "function":
         return cls
     inner, name = config["config"] or {}, config["class_name"]

@@ -35,10 +35,6 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
         path: The file.
         overwrite: Whether it may exist.
 
-    Raises:
-        ValueError: If it exists and ``overwrite`` is False.
-        OSError: If it cannot be written; the message names it, and says what to do.
-
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> with atomic_write(os.path.join(folder.name, "numbers")) as file:

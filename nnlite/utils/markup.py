@@ -106,13 +106,7 @@ class Picture:
 
 
 def check_path(name: str, path: Any, suffix: str) -> str | None:
-    """Return the path of a file to be written, or None as None.
-
-    Raises:
-        TypeError: If it is no path.
-        ValueError: If it does not end as ``suffix``.
-        FileNotFoundError: If its folder does not exist.
-    """
+    """Return the path of a file to be written, or None as None."""
     if path is None:
         return None
     if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):

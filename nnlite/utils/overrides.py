@@ -44,9 +44,6 @@ def refuse_overrides(cls: type, refused: Mapping[str, str]) -> None:
     Args:
         cls: The class that is being defined.
         refused: For each such method, a sentence on what to define instead.
-
-    Raises:
-        TypeError: If it overrides one.
     """
     for method, instead in refused.items():
         if overridden(cls, method):
@@ -66,10 +63,6 @@ def require_derivative(
         function: The method that computes the function.
         derivative: The method that computes its derivative.
         signature: That method's arguments, for the message.
-
-    Raises:
-        TypeError: If a class outside of the package defines ``function`` anew, and no
-            ``derivative`` with it.
     """
     shipped = next(i for i, owner in enumerate(cls.__mro__) if not _is_foreign(owner))
     at = min(depth(cls, derivative), shipped)

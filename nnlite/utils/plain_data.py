@@ -19,9 +19,6 @@ class NotPlainError(TypeError):
 def encoded(value: Any, arrays: list[Array]) -> Any:
     """Return ``value`` as what JSON can hold, and append the arrays in it to ``arrays``.
 
-    Raises:
-        NotPlainError: If it holds anything else.
-
     >>> arrays = []
     >>> encoded({"best": (1, np.float32(0.5))}, arrays), arrays
     ({'dict': [['best', {'tuple': [1, {'scalar': 0}]}]]}, [array(0.5, dtype=float32)])

@@ -136,11 +136,7 @@ def pace(seconds: float, of: str = "step") -> str:
 
 
 def check_verbose(verbose: Any) -> None:
-    """Refuse what ``verbose`` cannot be.
-
-    Raises:
-        ValueError: If it is another value than ``"auto"``, 0, 1 or 2.
-    """
+    """Refuse what ``verbose`` cannot be."""
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
 

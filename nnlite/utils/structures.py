@@ -77,9 +77,6 @@ def arranged(
         of: What the names are of, such as ``"output"``.
         optional: Names that may be missing, for which the result has None.
 
-    Raises:
-        ValueError: If a name is missing or unknown, or the number of parts is another.
-
     >>> arranged("x", {"b": 1, "a": 0}, ["a", "b"], "input")
     [0, 1]
     >>> arranged("x", {"b": 1}, ["a", "b"], "input")

@@ -29,11 +29,7 @@ def read_only(array: Array) -> Array:
 
 @contextmanager
 def lent(what: str) -> Iterator[None]:
-    """Within it, a method of a user's works on arrays from `read_only`.
-
-    Raises:
-        ValueError: If it writes into one; the message names the method.
-    """
+    """Within it, a method of a user's works on arrays from `read_only`."""
     try:
         yield
     except ValueError as error:
@@ -53,10 +49,6 @@ def floats(what: str, value: Any, shape: tuple[int, ...] | None, dtype: Any) -> 
         value: What it returned.
         shape: The shape that it must have, or None for any.
         dtype: The float type of the model.
-
-    Raises:
-        TypeError: If it is no array of real floating-point numbers.
-        ValueError: If it has another shape.
 
     >>> floats("derivative of loss 'mine'", np.zeros(2), (2,), "float32").dtype
     dtype('float32')

@@ -61,12 +61,7 @@ class ArgumentError(TypeError, ValueError):
 
 
 def as_numeric(name: str, value: Any) -> Array:
-    """Return ``value`` as an array of real numbers or booleans, without a copy where it is one.
-
-    Raises:
-        ArgumentError: If its entries are complex, text, objects or missing.
-        ValueError: If its rows are of different lengths.
-    """
+    """Return ``value`` as an array of real numbers or booleans, without a copy where it is one."""
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return value
     if value is None:
@@ -189,12 +184,7 @@ def is_sparse(value: Any) -> bool:
 
 
 def as_features(name: str, value: Any, rank: int = 2) -> Array:
-    """Return ``value`` as a numeric array of at least ``rank`` axes, the first of them samples.
-
-    Raises:
-        ArgumentError: If it is not numeric.
-        ValueError: If it is empty or has fewer axes.
-    """
+    """Return ``value`` as a numeric array of at least ``rank`` axes, the first of them samples."""
     array = as_numeric(name, value)
     if array.ndim < rank:
         raise ValueError(
@@ -207,12 +197,7 @@ def as_features(name: str, value: Any, rank: int = 2) -> Array:
 
 
 def as_samples(name: str, value: Any) -> Array:
-    """Return ``value`` as a numeric array with at least one sample, which may be a number.
-
-    Raises:
-        TypeError: If it is not numeric.
-        ValueError: If it is empty or has no axis.
-    """
+    """Return ``value`` as a numeric array with at least one sample, which may be a number."""
     array = as_numeric(name, value)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{name} must hold samples. Received: shape {array.shape}")
@@ -220,12 +205,7 @@ def as_samples(name: str, value: Any) -> Array:
 
 
 def as_returned(source: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return what a user's function returned, of which ``source`` tells the name, as ``dtype``.
-
-    Raises:
-        TypeError: If it is not numeric.
-        ValueError: If it is not of ``shape``.
-    """
+    """Return what a user's function returned, of which ``source`` tells the name, as ``dtype``."""
     array = as_numeric(f"what {source} returned", value)
     if array.shape != shape:
         raise ValueError(
@@ -247,11 +227,7 @@ def all_finite(array: Array) -> bool:
 
 
 def check_finite(name: str, array: Array, dtype: Any) -> None:
-    """Refuse an array with an entry that is no finite number once it is of type ``dtype``.
-
-    Raises:
-        ValueError: With the first such entry and where it stands.
-    """
+    """Refuse an array with an entry that is no finite number once it is of type ``dtype``."""
     if array.dtype.kind != "f" or not array.size:
         return
     narrows = array.dtype != dtype and array.dtype.itemsize > np.dtype(dtype).itemsize
@@ -276,10 +252,6 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
 def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
     """Refuse an array with an entry that is no number of type ``dtype``.
 
-    Raises:
-        ValueError: If an entry is NaN or infinite, or for a type of integers or booleans, is no
-            integer or out of the type's range.
-
     >>> check_entries("x", np.array([1.0, 2.5]), np.dtype("int32"))
     Traceback (most recent call last):
       ...
@@ -303,11 +275,7 @@ def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
 
 
 def check_axes_count(name: str, sizes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return ``sizes``.
-
-    Raises:
-        ValueError: If there are more than an array of NumPy's can have axes.
-    """
+    """Return ``sizes``."""
     if len(sizes) > _MAX_AXES:
         raise ValueError(
             f"{name} must have at most {_MAX_AXES} sizes, as NumPy's arrays. Received: {len(sizes)}"
@@ -316,24 +284,14 @@ def check_axes_count(name: str, sizes: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """Return ``value``, True or False, 1 or 0, as a boolean.
-
-    Raises:
-        TypeError: If it is anything else: a text is not what it says, and an array in its place
-            belongs to another argument.
-    """
+    """Return ``value``, True or False, 1 or 0, as a boolean."""
     if not (isinstance(value, (bool, np.bool_, int)) and value in (0, 1)):
         raise ArgumentError(f"{name} must be True or False. Received: {name}={value!r}")
     return bool(value)
 
 
 def check_count(name: str, value: Any, minimum: int) -> int:
-    """Return ``value`` as an integer no smaller than ``minimum``.
-
-    Raises:
-        TypeError: If it is no integer.
-        ValueError: If it is smaller.
-    """
+    """Return ``value`` as an integer no smaller than ``minimum``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise ArgumentError(f"{name} must be an integer. Received: {name}={value!r}")
     if value < minimum:
@@ -343,10 +301,6 @@ def check_count(name: str, value: Any, minimum: int) -> int:
 
 def check_sizes(name: str, value: Any, count: int, minimum: int = 1) -> tuple[int, ...]:
     """Return ``value``, an integer for all of ``count`` axes or one for each, as a tuple.
-
-    Raises:
-        TypeError: If it is neither, or there is another number of them.
-        ValueError: If one is smaller than ``minimum``.
 
     >>> check_sizes("strides", 2, 3), check_sizes("strides", [1, 2], 2)
     ((2, 2, 2), (1, 2))
@@ -361,12 +315,7 @@ def check_sizes(name: str, value: Any, count: int, minimum: int = 1) -> tuple[in
 
 
 def check_fraction(name: str, value: Any, including_one: bool = False) -> float:
-    """Return ``value`` as a number in [0, 1), or in [0, 1] ``including_one``.
-
-    Raises:
-        TypeError: If it is no number.
-        ValueError: If it lies outside.
-    """
+    """Return ``value`` as a number in [0, 1), or in [0, 1] ``including_one``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
         raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
     if not (0 <= value < 1 or (including_one and value == 1)):
@@ -381,12 +330,7 @@ def optional_count(name: str, value: Any) -> int | None:
 
 
 def check_number(name: str, value: Any, minimum: float = 0.0) -> float:
-    """Return ``value`` as a finite number no smaller than ``minimum``.
-
-    Raises:
-        TypeError: If it is no number.
-        ValueError: If it is smaller, or not finite.
-    """
+    """Return ``value`` as a finite number no smaller than ``minimum``."""
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value):
         raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
     result = float(value)
@@ -404,23 +348,14 @@ def check_positive(name: str, value: Any) -> float:
 
 
 def check_axis(axis: Any) -> int:
-    """Return ``axis`` as an integer.
-
-    Raises:
-        TypeError: If it is none.
-    """
+    """Return ``axis`` as an integer."""
     if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
         raise ArgumentError(f"axis must be an integer. Received: axis={axis!r}")
     return int(axis)
 
 
 def sample_weights(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return weights, one for each sample or for each loss of ``shape``.
-
-    Raises:
-        TypeError: If they are not numeric.
-        ValueError: If there is another number of them, or one is not finite.
-    """
+    """Return weights, one for each sample or for each loss of ``shape``."""
     array = as_numeric(name, value)
     if array.shape == (*shape, 1) or array.shape == (*shape[:1], 1):
         array = array[..., 0]
