@@ -70,7 +70,7 @@ def set_epsilon(value: float) -> None:
             float32 probability off 1.
 
     Raises:
-        TypeError: If ``value`` is no number.
+        TypeError: If ``value`` is not a number.
         ValueError: If it lies outside.
 
     >>> set_epsilon(1e-5)

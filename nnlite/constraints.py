@@ -47,7 +47,7 @@ def get(identifier: Any) -> Callable[[Array], Array] | None:
 
     Raises:
         ValueError: If no constraint has that name.
-        TypeError: If ``identifier`` is of another kind.
+        TypeError: If ``identifier`` has the wrong type.
 
     >>> get("max_norm")
     MaxNorm()

@@ -83,7 +83,7 @@ def get(identifier: Any) -> Callable[..., Array] | None:
 
     Raises:
         ValueError: If no initializer has that name.
-        TypeError: If ``identifier`` is of another kind.
+        TypeError: If ``identifier`` has the wrong type.
 
     >>> get("glorot_uniform")
     GlorotUniform()
@@ -337,7 +337,7 @@ class VarianceScaling(_Random):
         output_axes: The axes whose sizes multiply to fan_out; both are given, or neither.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If ``scale`` is not positive, ``seed`` is negative, ``mode`` or
             ``distribution`` is none of the above, or only one of the two lists of axes is given.
 

@@ -28,7 +28,7 @@ def set_random_seed(seed: int) -> None:
         seed: An integer in ``[0, 2**32 - 1]``.
 
     Raises:
-        TypeError: If ``seed`` is no integer.
+        TypeError: If ``seed`` is not an integer.
         ValueError: If ``seed`` is out of range.
 
     >>> set_random_seed(7)
@@ -93,7 +93,7 @@ def new_generator(seed: int | None = None) -> np.random.Generator:
     """Return a Generator of its own: from ``seed``, or from the root where ``seed`` is None.
 
     Raises:
-        ValueError: If ``seed`` is no integer of at least 0.
+        ValueError: If ``seed`` is not an integer of at least 0.
 
     >>> new_generator(3).random() == new_generator(3).random()
     True

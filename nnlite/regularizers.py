@@ -31,7 +31,7 @@ class Regularizer(Configurable):
     3.0
     """
 
-    #: Whether a class outside of nnlite defines the value or the derivative.
+    #: Whether a class outside nnlite defines the value or the derivative.
     of_user: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -59,7 +59,7 @@ def get(identifier: Any) -> Regularizer | None:
 
     Raises:
         ValueError: If no regularizer has that name.
-        TypeError: If ``identifier`` is of another kind.
+        TypeError: If ``identifier`` has the wrong type.
 
     >>> get("l2")
     L2()

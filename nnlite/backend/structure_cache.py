@@ -25,7 +25,7 @@ def structure_version() -> int:
 
 
 def invalidate() -> None:
-    """Say that some layer or model has changed: everything derived is to be computed anew."""
+    """Say that some layer or model has changed: everything derived must be computed anew."""
     global _version
     _version += 1
 

@@ -1,4 +1,4 @@
-"""Losses: how wrong a prediction is, the value beside its derivative."""
+"""Losses: values that training minimizes, and their derivatives."""
 
 from nnlite.losses.circle import *
 from nnlite.losses.crossentropy import *

@@ -1,4 +1,4 @@
-"""Metrics: numbers to watch, gathered over the batches of an epoch."""
+"""Metrics: quantities that are accumulated over batches and reported."""
 
 from nnlite.losses import (
     binary_crossentropy,

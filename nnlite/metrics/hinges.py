@@ -1,4 +1,4 @@
-"""Hinge metrics: what predictions lack to their margin."""
+"""Hinge metrics: how far predictions are inside the margin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["CategoricalHinge", "Hinge", "SquaredHinge"]
 
 @registry.register()
 class Hinge(LossMetric):
-    """The mean of max(1 - y p, 0), for labels y of -1 or 1; labels of 0 and 1 are taken for those.
+    """The mean of max(1 - y p, 0), for labels y of -1 or 1 (0 is converted to -1).
 
     Args:
         name, dtype: As for `Metric`.
@@ -28,7 +28,7 @@ class Hinge(LossMetric):
 
 @registry.register()
 class SquaredHinge(LossMetric):
-    """The mean of max(1 - y p, 0)^2, for labels as those of `Hinge`.
+    """The mean of max(1 - y p, 0)^2, for labels as in `Hinge`.
 
     Args:
         name, dtype: As for `Metric`.

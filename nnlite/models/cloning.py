@@ -29,7 +29,7 @@ def clone_model(
     call_function: Callable[..., Any] | None = None,
     recursive: bool = False,
 ) -> Model:
-    """Return a model of the same layers with fresh weights, compiled as the model is.
+    """Return a model of the same layers with new weights, compiled as the model is.
 
     A layer that is called several times has one copy. A subclass of `Model` with a `call` is made
     anew from its configuration.
@@ -47,7 +47,7 @@ def clone_model(
 
     Raises:
         TypeError: If ``model`` is not a model, or its class cannot be made again.
-        ValueError: If an argument is not for such a model, or ``input_tensors`` are no tensors, or
+        ValueError: If an argument is not for such a model, or ``input_tensors`` are not tensors, or
             are in another structure.
 
     >>> from nnlite.layers import Dense, Input
@@ -179,14 +179,14 @@ _OF_LAYERS = (Model.get_config, Functional.get_config)
 def model_from_config(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Model:
-    """Return a model, with fresh weights, from ``{"class_name": ..., "config": ...}``.
+    """Return a model, with new weights, from ``{"class_name": ..., "config": ...}``.
 
     Args:
         config: The model as plain data, as any version of Keras writes it.
-        custom_objects: Classes of yours that it names, by their names there.
+        custom_objects: Classes of your own that it names, by their names there.
 
     Raises:
-        ValueError: If it is no model's, or needs layers that nnlite does not have.
+        ValueError: If it is not a model's, or needs layers that nnlite does not have.
 
     >>> from nnlite.layers import Dense, Input
     >>> config = Sequential([Input((2,)), Dense(1)]).get_config()
@@ -199,14 +199,14 @@ def model_from_config(
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """Return a model, with fresh weights, from what `Model.to_json` or Keras's gave.
+    """Return a model, with new weights, from what `Model.to_json` or Keras's gave.
 
     Args:
         json_string: The text.
-        custom_objects: Classes of yours that it names, by their names there.
+        custom_objects: Classes of your own that it names, by their names there.
 
     Raises:
-        ValueError: If it is no JSON of a model, or needs layers that nnlite does not have.
+        ValueError: If it is not JSON of a model, or needs layers that nnlite does not have.
 
     >>> from nnlite.layers import Dense, Input
     >>> model_from_json(Sequential([Input((2,)), Dense(1)]).to_json()).count_params()

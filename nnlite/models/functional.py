@@ -42,7 +42,7 @@ class Functional(Model):
     }
 
     def get_config(self) -> dict[str, Any]:
-        """Return layers, calls and both ends as plain data in Keras's form."""
+        """Return layers, calls and both ends as plain data in Keras's format."""
         inputs, outputs = self._tensors[False]
         kept = {id(node) for node in self._nodes()}
         entries = [_entry(tensor, self.layers) for tensor in flatten(inputs)]
@@ -83,11 +83,11 @@ class Functional(Model):
     def from_config(
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Functional:
-        """Make a new model, with fresh weights, from what `get_config` returned.
+        """Create a model with new weights from what `get_config` returned.
 
         Args:
             config: The configuration.
-            custom_objects: Classes of yours that it names, by their names there.
+            custom_objects: Classes of your own that it names, by their names there.
 
         Raises:
             ValueError: If a layer is unknown or its configuration does not fit; if two have one
@@ -108,7 +108,7 @@ class Functional(Model):
                 layers[name] = _layer(entry)
                 if not isinstance(nodes, (list, tuple)):
                     raise ValueError(  # noqa: TRY004  data
-                        f"the calls of layer {name!r:.200} are no list: {nodes!r:.200}"
+                        f"the calls of layer {name!r:.200} are not list: {nodes!r:.200}"
                     )
                 calls += [_Call(name, at, node) for at, node in enumerate(nodes)]
         made = _run(calls, layers)
@@ -130,7 +130,7 @@ class Functional(Model):
         return {"input_shape": None}
 
     def serialized(self) -> dict[str, Any]:
-        """Return the model as plain data, in Keras's form."""
+        """Return the model as plain data, in Keras's format."""
         data = super().serialized()
         return data | ({"registered_name": "Functional"} if type(self) is Functional else {})
 
@@ -251,7 +251,7 @@ def _off(value: Any) -> bool:
 
 
 def _argument(value: Any) -> Any:
-    """Return an argument of a call with a `_Source` in the place of each tensor."""
+    """Return an argument of a call with a `_Source` instead of each tensor."""
     if isinstance(value, (list, tuple)):
         return [_argument(part) for part in value]
     if not isinstance(value, Mapping):
@@ -365,7 +365,7 @@ def _end(
     if isinstance(value, Mapping):
         return {key: _end(what, part, layers, made) for key, part in value.items()}
     if not isinstance(value, (list, tuple)) or not value:
-        raise ValueError(f"the functional model's {what} are no tensors. Received: {value!r:.200}")
+        raise ValueError(f"the functional model's {what} are not tensors. Received: {value!r:.200}")
     if not isinstance(value[0], str):
         return [_end(what, part, layers, made) for part in value]
     name, at, index = _source(value)

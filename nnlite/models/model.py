@@ -48,7 +48,7 @@ class Model(Trainer):
     Args:
         inputs: A tensor of `Input`, or a list or dict of them.
         outputs: A tensor that is made of them, or a list or dict.
-        name: Its name.
+        name: The name.
         trainable: False to keep all weights as they are.
 
     Raises:
@@ -114,7 +114,7 @@ class Model(Trainer):
         **kwargs: Any,
     ) -> None:
         self._input_shape: Shapes = None
-        #: The tensors of inputs and outputs, outside of training and in it.
+        #: The tensors of inputs and outputs, outside training and in it.
         self._tensors: dict[bool, tuple[Any, Any]] = {}
         self._connected = False  # by Model(inputs, outputs)
         self._traced: list[Layer] = []  # the layers that there were when `call` was last run
@@ -635,11 +635,11 @@ class Model(Trainer):
     def from_config(
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Model:
-        """Make a new model, with fresh weights, from what `get_config` returned.
+        """Create a model with new weights from what `get_config` returned.
 
         Args:
             config: The configuration.
-            custom_objects: Classes of yours that it names, by their names there.
+            custom_objects: Classes of your own that it names, by their names there.
 
         Raises:
             TypeError: If an entry is none of the constructor's arguments.
@@ -708,7 +708,7 @@ class Model(Trainer):
         Args:
             line_length: The table's width; None takes the terminal's.
             positions: Where columns end, as fractions of the width; None fits them.
-            print_fn: Called with the whole table in the place of ``print``.
+            print_fn: Called with the whole table instead of ``print``.
             expand_nested: Whether to list the layers of nested models too.
             show_trainable: Whether to tell of each layer whether it is trained.
             layer_range: The names (or regular expressions) of the first and last layer to show.

@@ -32,10 +32,10 @@ class Sequential(Model):
     Args:
         layers: The layers, first to last; more can be added by `add`.
         trainable: False to keep all weights as they are.
-        name: Its name.
+        name: The name.
 
     Raises:
-        TypeError: If an element of ``layers`` is no layer.
+        TypeError: If an element of ``layers`` is not a layer.
         ValueError: If two layers share a name or a layer, or differ in float type.
 
     >>> import numpy as np
@@ -114,7 +114,7 @@ class Sequential(Model):
         """Append ``layer``; in a built model it is built at once, for the output so far.
 
         Raises:
-            TypeError: If it is no layer.
+            TypeError: If it is not a layer.
             ValueError: If the model has a layer of that name, or this very layer, already; if its
                 float type is another one; if an `Input` does not come first; or if the layer
                 cannot take what the model puts out.
@@ -248,7 +248,7 @@ class Sequential(Model):
     # ---- as data --------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Return the layers as plain data in Keras's form; `from_config` makes them anew."""
+        """Return the layers as plain data in Keras's format; `from_config` makes them anew."""
         entry = self._input_layer
         if entry is None and self.built:
             entry = InputLayer(batch_shape=self.input_shape, dtype=self.dtype)
@@ -265,11 +265,11 @@ class Sequential(Model):
     def from_config(
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Sequential:
-        """Make a new model, with fresh weights, from what `get_config` returned.
+        """Create a model with new weights from what `get_config` returned.
 
         Args:
             config: The configuration.
-            custom_objects: Classes of yours that it names, by their names there.
+            custom_objects: Classes of your own that it names, by their names there.
 
         Raises:
             ValueError: If there are no layers in it, a layer is unknown, or its configuration does

@@ -46,7 +46,7 @@ class _Joining(Operation):
         name: As for `Operation`.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
     """
 
     def __init__(self, axis: int = 0, *, name: str | None = None) -> None:
@@ -140,7 +140,7 @@ class Split(Operation):
         name: As for `Operation`.
 
     Raises:
-        TypeError: If one of them is no integer.
+        TypeError: If one of them is not an integer.
         ValueError: If the number of parts is below 1.
     """
 
@@ -214,7 +214,7 @@ class Reshape(_Reshaping):
         name: As for `Operation`.
 
     Raises:
-        TypeError: If a size is no integer.
+        TypeError: If a size is not an integer.
         ValueError: If a size is below -1, or two are -1.
     """
 

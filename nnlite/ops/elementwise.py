@@ -129,7 +129,7 @@ class Clip(_Unary):
         name: As for `Operation`.
 
     Raises:
-        TypeError: If a bound is no number.
+        TypeError: If a bound is not a number.
     """
 
     def __init__(self, x_min: float, x_max: float, *, name: str | None = None) -> None:

@@ -325,7 +325,7 @@ def softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
 def one_hot(
     x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
 ) -> Any:
-    """Return class numbers as vectors of zeros with a 1 in the place of the class.
+    """Return class numbers as vectors of zeros with a 1 instead of the class.
 
     >>> one_hot([0, 2], 3)
     array([[1., 0., 0.],

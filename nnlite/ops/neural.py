@@ -135,9 +135,9 @@ class Cast(_OfType):
 
 @nn.register()
 class OneHot(_OfType):
-    """Class numbers as vectors of zeros with a 1 in the place of the class.
+    """Class numbers as vectors of zeros with a 1 instead of the class.
 
-    A number that is no class gives zeros.
+    A number that is not a class gives zeros.
 
     Args:
         num_classes: How many classes there are.
@@ -147,7 +147,7 @@ class OneHot(_OfType):
         name: As for `Operation`.
 
     Raises:
-        TypeError: If ``num_classes`` or ``axis`` is no integer.
+        TypeError: If ``num_classes`` or ``axis`` is not an integer.
         ValueError: If ``num_classes`` is below 1, or ``sparse`` is asked for.
     """
 

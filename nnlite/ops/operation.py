@@ -34,7 +34,7 @@ class Operation(Layer):
         name: What errors and summaries call it; by default the class's name in snake case.
 
     Raises:
-        TypeError: If ``name`` is no string.
+        TypeError: If ``name`` is not a string.
     """
 
     takes_several = True
@@ -112,7 +112,7 @@ class Operation(Layer):
         return outputs
 
     def _prepared(self, arguments: Sequence[Any], dtype: str, constants: bool = False) -> list[Any]:
-        """Return the arguments with arrays in the place of lists; tensors and numbers stay."""
+        """Return the arguments with arrays instead of lists; tensors and numbers stay."""
         return [
             self._array(name, argument, dtype, constants)
             for name, argument in zip(self.argument_names, arguments, strict=True)
@@ -176,7 +176,7 @@ class Operation(Layer):
         return self.compute_output_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the name and the constructor's other arguments, in Keras's form."""
+        """Return the name and the constructor's other arguments, in Keras's format."""
         own = [name for name in self._parameters() if name != "name"]
         values = map_structure(lambda leaf: leaf, [getattr(self, name) for name in own])
         return {"name": self.name, **dict(zip(own, values, strict=True))}

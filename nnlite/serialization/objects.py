@@ -62,7 +62,7 @@ _recorded: list[dict[str, Any]] = []
 def register_keras_serializable(
     package: str = "Custom", name: str | None = None
 ) -> Callable[[T], T]:
-    """Return a decorator that lets files and configurations name a class or function of yours.
+    """Return a decorator that lets files and configurations name a class or function of your own.
 
     Args:
         package: The first half of its name in files, ``"package>name"``.
@@ -174,7 +174,7 @@ def get_registered_object(
     """Return the class or function known under ``name``, or None.
 
     Args:
-        name: Its name.
+        name: The name.
         custom_objects: Looked up first.
         module_objects: Looked up last.
 
@@ -281,7 +281,7 @@ def deserialize_keras_object(
 
     Args:
         config: The serialized form.
-        custom_objects: Classes and functions of yours that it may name.
+        custom_objects: Classes and functions of your own that it may name.
         safe_mode: As in Keras; code in a configuration is refused either way.
 
     Raises:

@@ -69,7 +69,7 @@ class Configurable:
         return found
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name, as plain data in Keras's form.
+        """Return the constructor's arguments by name, as plain data in Keras's format.
 
         Raises:
             NotImplementedError: If one of them is kept in no attribute of its name.
@@ -205,7 +205,7 @@ class Registry(Generic[T]):
 
         Raises:
             ValueError: If the name is unknown.
-            TypeError: If ``identifier`` is of another kind.
+            TypeError: If ``identifier`` has the wrong type.
         """
         if isinstance(identifier, str):
             own = get_registered_object(identifier)
@@ -229,8 +229,8 @@ class Registry(Generic[T]):
             custom_objects: Classes of the program's own that it may name.
 
         Raises:
-            TypeError: If ``config`` is of another kind.
-            ValueError: If it names nothing known, or its configuration does not fit.
+            TypeError: If ``config`` has the wrong type.
+            ValueError: If the name is unknown, or its configuration does not fit.
         """
         if not isinstance(config, Mapping):
             with_custom = get_registered_object(config, custom_objects)

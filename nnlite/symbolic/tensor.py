@@ -41,7 +41,7 @@ class KerasTensor:
     Args:
         shape: Its shape, the batch axis first and None where a size is not known.
         dtype: The type of its entries.
-        name: Its name.
+        name: The name.
 
     Attributes:
         node: The call of a layer that puts it out, or None.

@@ -17,8 +17,8 @@ _ADVICE = {
     errno.EFBIG: "Raise the limit on the size of files (ulimit -f), or write less",
     errno.ENOENT: "Make its folder first",
     errno.ENOTDIR: "A part of the path is a file and no folder: write elsewhere",
-    errno.EEXIST: "A file stands in the place of a folder: move it, or write elsewhere",
-    errno.EISDIR: "A folder stands in the place of the file: move it, or write elsewhere",
+    errno.EEXIST: "A file stands instead of a folder: move it, or write elsewhere",
+    errno.EISDIR: "A folder stands instead of the file: move it, or write elsewhere",
 }
 _OTHERWISE = "See that you may write there, or write elsewhere"
 

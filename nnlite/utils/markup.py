@@ -44,7 +44,7 @@ def element(tag: str, *content: Any, **attributes: Any) -> Markup:
     """Return an element; what it holds is escaped unless it is `Markup`.
 
     Args:
-        tag: Its name.
+        tag: The name.
         content: What it holds.
         attributes: Its attributes; an underscore stands for a hyphen, one at the end for nothing.
             None leaves an attribute out.

@@ -1,4 +1,4 @@
-"""Which methods a class outside of the package overrides, and which of them it may not.
+"""Which methods a class outside the package overrides, and which of them it may not.
 
 A method that is overridden and never called would give wrong numbers in silence: each is called,
 or refused when the class is defined.
@@ -25,7 +25,7 @@ def depth(cls: type, method: str) -> int:
 
 
 def overridden(cls: type, *methods: str) -> bool:
-    """Return whether a class outside of the package defines one of the methods for ``cls``.
+    """Return whether a class outside the package defines one of the methods for ``cls``.
 
     >>> from nnlite.layers import Dense
     >>> overridden(Dense, "forward", "backward")
@@ -39,7 +39,7 @@ def overridden(cls: type, *methods: str) -> bool:
 
 
 def refuse_overrides(cls: type, refused: Mapping[str, str]) -> None:
-    """Refuse a class outside of the package that overrides what nnlite does not call.
+    """Refuse a class outside the package that overrides what nnlite does not call.
 
     Args:
         cls: The class that is being defined.

@@ -36,7 +36,7 @@ def encoded(value: Any, arrays: list[Array]) -> Any:
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiubU":
         arrays.append(np.array(value))
         return {"scalar" if isinstance(value, np.generic) else "array": len(arrays) - 1}
-    raise NotPlainError(f"{value!r} is no plain data")
+    raise NotPlainError(f"{value!r} is not plain data")
 
 
 def decoded(value: Any, arrays: list[Array]) -> Any:

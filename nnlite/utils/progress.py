@@ -1,4 +1,4 @@
-"""What fit shows while it runs: a bar an epoch on a terminal, plain lines elsewhere."""
+"""What fit shows while it runs: a bar per epoch on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Progress:
     """A progress bar, or plain lines, or nothing.
 
     Args:
-        verbose: 0 for nothing, 1 for a bar, 2 for a line an epoch; ``"auto"`` for a bar on a
+        verbose: 0 for nothing, 1 for a bar, 2 for a line per epoch; ``"auto"`` for a bar on a
             terminal or in a notebook, else lines for at most some twenty of the epochs.
         epochs: How many epochs there are.
         delay: Seconds to wait before a bar first shows. A single pass (``evaluate``, ``predict``)

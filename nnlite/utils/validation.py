@@ -42,7 +42,7 @@ _TEXT = (
     "category for instance as one column for each of its values"
 )
 
-# What to do with entries that are no numbers, by the kind of their type.
+# What to do with entries that are not numbers, by the kind of their type.
 _ADVICE = {
     "U": _TEXT,
     "S": _TEXT,
@@ -227,7 +227,7 @@ def all_finite(array: Array) -> bool:
 
 
 def check_finite(name: str, array: Array, dtype: Any) -> None:
-    """Refuse an array with an entry that is no finite number once it is of type ``dtype``."""
+    """Refuse an array with an entry that is not a finite number once it is of type ``dtype``."""
     if array.dtype.kind != "f" or not array.size:
         return
     narrows = array.dtype != dtype and array.dtype.itemsize > np.dtype(dtype).itemsize
@@ -250,7 +250,7 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
 
 
 def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
-    """Refuse an array with an entry that is no number of type ``dtype``.
+    """Refuse an array with an entry that is not a number of type ``dtype``.
 
     >>> check_entries("x", np.array([1.0, 2.5]), np.dtype("int32"))
     Traceback (most recent call last):
@@ -361,7 +361,8 @@ def sample_weights(name: str, value: Any, shape: tuple[int, ...], dtype: Any) ->
         array = array[..., 0]
     if array.shape not in (shape, shape[:1]):
         raise ValueError(
-            f"{name} must have one entry a sample, shape {shape[:1]}. Received: shape {array.shape}"
+            f"{name} must have one entry per sample, shape {shape[:1]}. "
+            f"Received: shape {array.shape}"
         )
     check_finite(name, array, dtype)
     return array

@@ -250,11 +250,11 @@ def test_functions_become_hooks_and_only_those_are_called():
 
 
 def test_a_name_that_is_no_hook_is_refused():
-    with pytest.raises(TypeError, match=r"'on_epoch_ned' is no hook of a callback\..*begin"):
+    with pytest.raises(TypeError, match=r"'on_epoch_ned' is not a callback method\..*begin"):
         LambdaCallback(on_epoch_ned=print)
     with pytest.raises(TypeError, match=r"on_epoch_end must be a function\. Received: 3"):
         LambdaCallback(on_epoch_end=3)
-    with pytest.raises(TypeError, match=r"'epoch_end' is no hook of a callback"):
+    with pytest.raises(TypeError, match=r"'epoch_end' is not a callback method"):
         LambdaCallback(epoch_end=print)
     assert LambdaCallback(notes=[1]).notes == [1]  # as in Keras
 

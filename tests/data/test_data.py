@@ -713,7 +713,7 @@ def test_targets_of_several_classes_or_of_none_have_no_class_weight(y, row):
     y = np.array(y)
     net = Sequential([Dense(1 if y.ndim == 1 else y.shape[1])])
     net.compile("sgd", "mse")
-    with pytest.raises(ValueError, match=f"one class a sample.*Received: {row}.*sample_weight"):
+    with pytest.raises(ValueError, match=f"one class per sample.*Received: {row}.*sample_weight"):
         net.fit(X[: len(y)], y, class_weight={0: 2.0}, verbose=0)
 
 

@@ -381,7 +381,7 @@ def test_validation_data_that_have_ended():
 def test_class_weights_need_classes():
     ours, theirs = (net(k) for k in BOTH)
     given = {"class_weight": {0: 1.0, 1: 5.0}}
-    with pytest.raises(ValueError, match="class_weight needs one class a sample"):
+    with pytest.raises(ValueError, match="class_weight needs one class per sample"):
         ours.train_on_batch(X, [[0.5], [1.7]], **given)
     loss = theirs.train_on_batch(X, np.array([[0.5], [1.7]]), **given)
     assert float(loss) == pytest.approx((2.5**2 + 5.3**2) / 2)  # neither has a weight
@@ -465,7 +465,7 @@ def test_losses_of_your_own_have_derivatives():
         def call(self, y_true, y_pred):
             return jnp.mean(y_pred)
 
-    with pytest.raises(ValueError, match="must return one loss a sample"):
+    with pytest.raises(ValueError, match="must return one loss per sample"):
         Ours()(Y, Y)
     assert Theirs()(Y, Y) == 0.5
 

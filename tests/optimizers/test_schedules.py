@@ -195,7 +195,7 @@ def test_a_rate_can_be_assigned_but_not_in_the_place_of_a_schedule():
     assert optimizer.learning_rate == 0.3
     optimizer.learning_rate = 0.1
     assert optimizer.learning_rate == 0.1
-    with pytest.raises(TypeError, match="class Halved: make an object"):
+    with pytest.raises(TypeError, match="class Halved. Create an instance"):
         optimizer.learning_rate = Halved
 
 
@@ -241,7 +241,7 @@ def test_a_schedule_may_return_any_one_number(rate):
 def test_what_is_no_rate_is_refused_by_the_schedules_name(rate, error):
     weight, optimizer = Variable([3.0], "w"), SGD(Returns(rate))
     with pytest.raises(
-        error, match="What Returns returned is no learning rate: learning_rate must"
+        error, match="What Returns returned is not a learning rate: learning_rate must"
     ):
         optimizer.apply([[2.0]], [weight])
     assert (weight.value, optimizer.iterations) == ([3.0], 0)
