@@ -27,7 +27,7 @@ def in_order(name: str, value: Any, expected: tuple[str, ...] | None) -> Any:
         what = f"has no column {missing[0]!r}" if missing else f"has a column {unknown[0]!r} more"
         raise ValueError(
             f"{name} must have the columns that the model was trained on: {_listed(expected)}. "
-            f"Received: {_listed(names)}, which {what}. To match by position, pass {name}.to_numpy()."
+            f"Received: {_listed(names)}, which {what}. For positions, pass {name}.to_numpy()."
         )
     return value[list(expected)]
 

@@ -55,7 +55,7 @@ class HDF5(Configurable):
 
     @contextmanager
     def open(self, targets: bool = True) -> Iterator[list[Any]]:
-        """Open the file and yield x, y and weight: datasets in the structures of the names, or None.
+        """Open the file and yield the datasets of x, y and weight, structured like the names.
 
         Args:
             targets: Whether y is required.

@@ -1127,7 +1127,7 @@ def test_callback_arguments_are_known(name):
     with pytest.warns(UserWarning, match="fallback to auto"):
         assert getattr(keras.callbacks, name)("loss", mode="down").mode == "auto"
     misspelt = {"on_epoch_ended": lambda epoch, logs: None}
-    with pytest.raises(TypeError, match="'on_epoch_ended' is no hook of a callback"):
+    with pytest.raises(TypeError, match="'on_epoch_ended' is not a callback method"):
         nnlite.callbacks.LambdaCallback(**misspelt)
     assert hasattr(keras.callbacks.LambdaCallback(**misspelt), "on_epoch_ended")
     with pytest.raises(TypeError, match="unexpected keyword argument 'waiting'"):

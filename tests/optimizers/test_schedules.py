@@ -195,7 +195,7 @@ def test_a_rate_can_be_assigned_but_not_in_the_place_of_a_schedule():
     assert optimizer.learning_rate == 0.3
     optimizer.learning_rate = 0.1
     assert optimizer.learning_rate == 0.1
-    with pytest.raises(TypeError, match="class Halved. Create an instance"):
+    with pytest.raises(TypeError, match=r"class Halved\. Create an instance"):
         optimizer.learning_rate = Halved
 
 
