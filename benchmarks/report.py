@@ -20,7 +20,7 @@ HEADINGS = {
     "train_on_batch": "`train_on_batch` of one row",
     "predict": "`predict` of one row",
     "predict_on_batch": "`predict_on_batch` of one row",
-    "predict_many": "`predict` of 100,000 rows",
+    "predict_many": "`predict` of 100,000 rows, or a batch of an epoch's",
 }
 
 
@@ -73,6 +73,9 @@ def first_line(results: list[Result]) -> str:
 def _workload(results: list[Result]) -> list[str]:
     workload = WORKLOADS[results[0].workload]
     net = "-".join(map(str, workload.sizes))
+    if workload.layers:
+        layers = (f"{name} {' '.join(map(str, own))}".strip() for name, *own in workload.layers)
+        net = f"{net}: {', '.join(layers)}"
     kind = f"{workload.hidden}, {workload.output}, batch {workload.batch}"
     if workload.regular:
         kind += ", with BatchNormalization and Dropout"

@@ -14,6 +14,9 @@ __all__ = ["Verdict", "import_seconds", "verdicts"]
 KERAS = ("keras-jax", "keras-torch")
 FIT = ("fit", "train_on_batch")
 PREDICT = ("predict", "predict_on_batch")
+ALL = ("fit", "predict_many")
+IMAGES = ("convnet", "convnet-128")
+RECURRENT = ("lstm", "lstm-long", "lstm-wide", "gru")
 COMPILED = ("torch-compile", "jax-step")
 STATE = {"sgd": 0, "momentum": 1, "adam": 2}  # vectors that the optimizer keeps
 
@@ -26,7 +29,7 @@ class Target:
     limit: float
     others: tuple[str, ...]
     operations: tuple[str, ...]
-    workloads: tuple[str, ...] = tuple(WORKLOADS)
+    workloads: tuple[str, ...] = tuple(n for n, one in WORKLOADS.items() if not one.layers)
     optimizers: tuple[str, ...] = tuple(STATE)
 
 
@@ -43,6 +46,14 @@ RATIOS = (
     Target("bare matrix products, medium, SGD", 1.25, ("matmul",), FIT, ("medium",), ("sgd",)),
     Target("NumPy by hand, one row", 3, ("numpy",), PREDICT),
     Target("NumPy by hand, 100,000 rows", 1.1, ("numpy",), ("predict_many",)),
+    Target("PyTorch and Keras, convolutions", 1, (*KERAS, "torch"), ALL, IMAGES),
+    Target("PyTorch, channels last", 1.25, ("torch-channels-last",), ALL, IMAGES),
+    Target("PyTorch, CIFAR-sized", 1.3, ("torch",), ALL, ("cifar",)),
+    Target("PyTorch, one picture", 2, ("torch",), ("predict_many",), ("picture",)),
+    Target("PyTorch, recurrent", 1.4, ("torch",), ALL, RECURRENT),
+    Target("Keras, recurrent", 1, KERAS, ALL, RECURRENT),
+    Target("PyTorch and Keras, embedding", 1, (*KERAS, "torch"), ("fit",), ("embedding",)),
+    Target("PyTorch and Keras, wide and deep", 1, (*KERAS, "torch"), ALL, ("wide-and-deep",)),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,8 @@ class Workload:
         stands_for: Who has such a net.
         hidden: The activation of the hidden layers.
         regular: Whether BatchNormalization comes before each hidden activation, and Dropout after.
+        layers: For nets of other layers, Keras's name of each and its arguments, the activations
+            of all but the last among them; ``sizes`` is then the shape of a sample and the outputs.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Workload:
     stands_for: str
     hidden: str = "relu"
     regular: bool = False
+    layers: tuple[tuple[Any, ...], ...] = ()
 
     @property
     def samples(self) -> int:
@@ -79,6 +83,9 @@ class Workload:
     def operations(self, optimizer: str) -> dict[str, tuple[int, int]]:
         """Return what is timed, with the steps of an epoch and the epochs of a round of each."""
         fit = (self.steps, self.epochs)
+        if self.layers:  # SGD's update is the least part of these: the others would say little more
+            forward = {"predict_many": (self.steps, self.epochs)}
+            return {} if optimizer != "sgd" else forward if self.by_row else {"fit": fit, **forward}
         if not self.by_row:
             bar = {"fit_with_bar": fit} if self.name == "tiny" and optimizer == "sgd" else {}
             return {"fit": fit, **bar}
@@ -87,6 +94,38 @@ class Workload:
             rows |= dict.fromkeys(("predict", "predict_on_batch"), (self.steps, self.epochs))
             rows["predict_many"] = (1, 5)
         return rows
+
+
+_CONVNET = (
+    ("Conv2D", 32, 3, "relu"),
+    ("MaxPooling2D", 2),
+    ("Conv2D", 64, 3, "relu"),
+    ("MaxPooling2D", 2),
+    ("Flatten",),
+    ("Dense", 10),
+)
+_CIFAR = (
+    *(("Conv2D", 32, 3, "relu"), ("Conv2D", 32, 3, "relu"), ("MaxPooling2D", 2)),
+    *(("Conv2D", 64, 3, "relu"), ("Conv2D", 64, 3, "relu"), ("MaxPooling2D", 2)),
+    *(("Flatten",), ("Dense", 256, "relu"), ("Dense", 10)),
+)
+_PICTURE = (
+    ("Conv2D", 16, 3, "relu"),
+    ("MaxPooling2D", 2),
+    *(("DepthwiseConv2D", 3, "relu"), ("Conv2D", 32, 1, "relu"), ("MaxPooling2D", 2)),
+    *(("DepthwiseConv2D", 3, "relu"), ("Conv2D", 64, 1, "relu")),
+    *(("GlobalAveragePooling2D",), ("Dense", 10)),
+)
+_EMBEDDING = (("Embedding", 100_000, 32), ("Flatten",), ("Dense", 64, "relu"), ("Dense", 1))
+_WIDE = (("Dense", 128, "relu"), ("Dense", 64, "relu"), ("Beside",), ("Dense", 1))
+
+
+def _recurrent(name: str, layer: str, batch: int, *sizes: int) -> Workload:
+    steps, features, units = sizes
+    layers = ((layer, units), ("Dense", 1))
+    return Workload(
+        name, (steps, features, 1), "mse", batch, 10, 1, f"{layer} of {units} units", layers=layers
+    )
 
 
 WORKLOADS = {
@@ -110,6 +149,16 @@ WORKLOADS = {
             "what people really build",
             regular=True,
         ),
+        Workload("convnet", (28, 28, 1, 10), "cce", 32, 10, 1, "MNIST", layers=_CONVNET),
+        Workload("convnet-128", (28, 28, 1, 10), "cce", 128, 4, 1, "MNIST", layers=_CONVNET),
+        Workload("cifar", (32, 32, 3, 10), "cce", 32, 4, 1, "small pictures", layers=_CIFAR),
+        Workload("picture", (224, 224, 3, 10), "cce", 1, 4, 1, "one picture", layers=_PICTURE),
+        _recurrent("lstm", "LSTM", 32, 50, 8, 64),
+        _recurrent("lstm-long", "LSTM", 32, 100, 1, 32),
+        _recurrent("lstm-wide", "LSTM", 64, 50, 32, 128),
+        _recurrent("gru", "GRU", 32, 50, 8, 64),
+        Workload("embedding", (4, 1), "bce", 256, 10, 1, "words", layers=_EMBEDDING),
+        Workload("wide-and-deep", (64, 1), "bce", 128, 40, 1, "recommenders", layers=_WIDE),
     )
 }
 
@@ -118,6 +167,8 @@ WORKLOADS = {
 def data(workload: Workload) -> tuple[Array, Array]:
     """Return inputs, and the noisy answers of a random teacher: something that can be learned."""
     random = np.random.default_rng(_SEED)
+    if workload.layers:
+        return _shaped(workload, random)
     x = random.standard_normal((workload.samples, workload.sizes[0]), np.float32)
     first = random.standard_normal((workload.sizes[0], 16), np.float32)
     last = random.standard_normal((16, workload.sizes[-1]), np.float32)
@@ -131,6 +182,21 @@ def data(workload: Workload) -> tuple[Array, Array]:
     return x, (answer + random.logistic(size=answer.shape) > 0).astype(np.float32)
 
 
+def _shaped(workload: Workload, random: np.random.Generator) -> tuple[Array, Array]:
+    """Return the data of a net of other layers; the answers follow from the mean of a sample."""
+    shape = (workload.samples, *workload.sizes[:-1])
+    if workload.layers[0][0] == "Embedding":
+        x: Any = random.integers(0, workload.layers[0][1], shape, np.int32)
+    else:
+        x = random.standard_normal(shape, np.float32)
+    mean = x.reshape(len(x), -1).mean(axis=1, dtype=np.float64)
+    standing = np.argsort(np.argsort(mean)) / len(mean)  # in [0, 1), all as likely
+    if workload.loss == "cce":
+        return x, (standing * workload.sizes[-1]).astype(np.int64)
+    y = standing[:, None].astype(np.float32)
+    return x, y if workload.loss == "mse" else (y > 0.5).astype(np.float32)
+
+
 def many_rows(workload: Workload) -> Array:
     """Return the inputs of `predict_many`."""
     shape = (MANY, workload.sizes[0])
@@ -138,12 +204,27 @@ def many_rows(workload: Workload) -> Array:
 
 
 @functools.cache
-def first_weights(workload: Workload) -> list[tuple[Array, Array]]:
-    """Return each layer's kernel, of shape (inputs, units) and Glorot's distribution, and bias."""
+def first_weights(workload: Workload) -> list[Any]:
+    """Return each layer's kernel, of shape (inputs, units) and Glorot's distribution, and bias.
+
+    For a net of other layers it is a list of all weights, as Keras orders and shapes them.
+    """
     random = np.random.default_rng(_SEED + 1)
+    if workload.layers:
+        return _of_layers(workload)
     weights: list[tuple[Array, Array]] = []
     for m, n in zip(workload.sizes, workload.sizes[1:], strict=False):
         limit = np.sqrt(6 / (m + n))
         kernel = random.uniform(-limit, limit, (m, n)).astype(np.float32)
         weights.append((kernel, np.zeros(n, np.float32)))
+    return weights
+
+
+def _of_layers(workload: Workload) -> list[Any]:
+    """Return what nnlite draws for a net, so that all begin alike."""
+    import nnlite
+    from benchmarks.contenders.layered import build
+
+    nnlite.set_random_seed(_SEED)
+    weights: list[Any] = build(nnlite, workload).get_weights()
     return weights

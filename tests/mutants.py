@@ -105,6 +105,15 @@ TESTS |= dict.fromkeys(
     ],
     "layers/test_layers_images.py",
 )
+TESTS |= dict.fromkeys(
+    [
+        "layers/recurrent/cells.py",
+        "layers/recurrent/rnn.py",
+        "layers/recurrent/wrappers.py",
+        "training/nan_diagnosis.py",
+    ],
+    "layers/test_layers_recurrent.py",
+)
 TESTS |= {
     f"layers/merging/{name}.py": "layers/test_layers_merging.py"
     for name in ("concatenate", "dot", "elementwise", "merge")

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nnlite
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the benchmarks are no part of the installed package
 
 from benchmarks import __main__ as command_line  # noqa: E402
 from benchmarks import quick  # noqa: E402
-from benchmarks.contenders import CONTENDERS, Contender, missing  # noqa: E402
+from benchmarks.contenders import CONTENDERS, Contender, layered, missing  # noqa: E402
 from benchmarks.report import render  # noqa: E402
 from benchmarks.runner import Result, run_case  # noqa: E402
 from benchmarks.targets import verdicts  # noqa: E402
@@ -170,7 +172,22 @@ def test_missing_peers_are_named_and_left_out(monkeypatch, tmp_path, capsys):
     assert str(tmp_path) not in page
 
 
-@pytest.mark.parametrize("workload", WORKLOADS.values(), ids=list(WORKLOADS))
+CHAINS = {name: one for name, one in WORKLOADS.items() if not one.layers}
+
+
+@pytest.mark.parametrize("name", ["convnet", "lstm", "gru", "embedding", "wide-and-deep"])
+def test_nets_of_other_layers_begin_alike_and_learn(name):
+    workload = replace(WORKLOADS[name], batch=4, steps=2)
+    assert data(workload) is data(workload)
+    model = layered.build(nnlite, workload)
+    assert [w.shape for w in first_weights(workload)] == [w.shape for w in model.weights]
+    prepared = CONTENDERS["nnlite"].prepare(workload, "sgd")
+    first = prepared["fit"](1)
+    assert prepared["fit"](20) < first
+    assert CONTENDERS["nnlite"].prepare(workload, "adam") == {}
+
+
+@pytest.mark.parametrize("workload", CHAINS.values(), ids=list(CHAINS))
 def test_data_and_weights_are_the_same_for_all_and_fit_the_net(workload):
     small = replace(workload, steps=1)
     (x, y), (again, _) = data.__wrapped__(small), data.__wrapped__(small)

@@ -34,6 +34,8 @@ def test_snippets_print_what_the_page_says(page, capsys):
     for (language, text), after in zip(code, [*code[1:], ("", "")], strict=False):
         if language != "python":
             continue
+        if page.name == "README.md":  # each of its snippets runs alone when it is pasted
+            names = {"__name__": "__main__"}
         if ">>>" in text:
             example = doctest.DocTestParser().get_doctest(text, names, page.name, str(page), 0)
             result = doctest.DocTestRunner().run(example, clear_globs=False)
@@ -84,6 +86,10 @@ def anchors(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_citation_is_of_this_version():
+    assert f"version: {nnlite.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_pages_link_to_files_and_headings_that_exist(reference):

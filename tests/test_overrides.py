@@ -53,7 +53,7 @@ BY_HAND = {
         "output_names",
         "input_dtypes",
     ),
-    *("save", "save_weights", "summary", "reset_metrics", "compile_from_config"),
+    *("reset_states", "save", "save_weights", "summary", "reset_metrics", "compile_from_config"),
 }
 
 # What nnlite calls only of a class that needs it: where the class itself is not asked, neither is
@@ -61,6 +61,7 @@ BY_HAND = {
 WHERE_NEEDED = {
     *("add_weight", "get_build_config", "build_from_config"),
     *("weight_shape", "default_name", "finalize_state", "reset_state", "update_state"),
+    "state_size",
 }
 
 
@@ -234,21 +235,25 @@ OVER_IMAGES = ("AveragePooling", "DepthwiseConv", "MaxPooling", "UpSampling", "Z
 MADE = {
     "ActivityRegularization": lambda cls: cls(l2=0.1),
     "Activation": lambda cls: cls("tanh"),
+    "Bidirectional": lambda cls: cls(layers.GRU(2, return_sequences=True)),
     "AlphaDropout": lambda cls: cls(0.3, seed=1),
     "Dense": lambda cls: cls(4),
     "Dropout": lambda cls: cls(0.3, seed=1),
     "EinsumDense": lambda cls: cls("ab,bc->ac", 4, "tanh", "c"),
     "GaussianDropout": lambda cls: cls(0.3, seed=1),
     "GaussianNoise": lambda cls: cls(0.3, seed=1),
+    "LSTM": lambda cls: cls(2),
     "GroupNormalization": lambda cls: cls(2),
     "Normalization": lambda cls: cls(mean=0.5, variance=2.0),
     "Permute": lambda cls: cls((1,)),
+    "RNN": lambda cls: cls([layers.LSTMCell(3), layers.GRUCell(2)], return_sequences=True),
     "RepeatVector": lambda cls: cls(3),
     "Rescaling": lambda cls: cls(0.5),
     "Reshape": lambda cls: cls((2, 2)),
     "Resizing": lambda cls: cls(3, 1),
     "CenterCrop": lambda cls: cls(1, 1),
     "Threshold": lambda cls: cls(0.1, 0.0),
+    "TimeDistributed": lambda cls: cls(layers.Dense(2)),
     **{f"SpatialDropout{n}D": lambda cls, n=n: cls(0.3, seed=1) for n in (1, 2, 3)},
     **{f"{name}{n}D": lambda cls: cls(2, 1) for name in FILTERING for n in (1, 2, 3)},
     **{f"Conv{n}DTranspose": lambda cls: cls(2, 1) for n in (1, 2, 3)},
@@ -256,6 +261,7 @@ MADE = {
     **{f"Cropping{n}D": lambda cls: cls(0) for n in (1, 2, 3)},
 }
 SHAPES = {
+    **dict.fromkeys(("Bidirectional", "LSTM", "RNN", "TimeDistributed"), (2, 2)),
     **dict.fromkeys(("CenterCrop", "Resizing"), (2, 2, 1)),
     **{
         cls.__name__: {1: (2, 2), 2: (2, 1, 2), 3: (1, 2, 1, 2)}[int(at[1])]
@@ -266,8 +272,9 @@ SHAPES = {
 LAYERS = [
     cls
     for cls in public_classes(layers, layers.Layer)
-    if cls.__name__ not in ("InputLayer", "ActivationLayer")
-    and not (cls.takes_several or cls.takes_integers)  # they stand in no chain of floats
+    if cls.__name__ not in ("InputLayer", "ActivationLayer", "StackedRNNCells")
+    and not cls.__name__.endswith("Cell")  # cells stand in recurrent layers
+    and (cls.__name__ in MADE or not (cls.takes_several or cls.takes_integers))
 ]
 _OVER_IMAGES = [cls for cls in LAYERS if hasattr(cls, "rank")]
 LAYERS = [cls for cls in LAYERS if cls not in _OVER_IMAGES] + part(_OVER_IMAGES)

@@ -69,4 +69,4 @@ def test_the_list_is_an_evening():
 def test_readme_tells_how_long_the_list_is():
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     total = sum(int(told) for *_, told in ROWS)
-    assert f"{total} lines in {len(ROWS)} files" in readme
+    assert f"{total} lines in {len(ROWS)} files" in " ".join(readme.split())

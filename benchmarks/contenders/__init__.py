@@ -47,6 +47,7 @@ class Contender:
 CONTENDERS = {
     "nnlite": Contender("nnlite", "nnlite_fit", ("nnlite",)),
     "torch": Contender("PyTorch eager", "torch_eager", ("torch",)),
+    "torch-channels-last": Contender("PyTorch, channels last", "torch_channels_last", ("torch",)),
     "torch-compile": Contender(
         "PyTorch `torch.compile`",
         "torch_compile",

@@ -18,6 +18,8 @@ __all__ = ["prepare"]
 
 def prepare(workload: Workload, optimizer: str) -> dict[str, Operation]:
     """Return a training loop over epochs; single rows have none."""
+    if workload.layers:
+        return {}
     if workload.by_row:
         return {}
     net = Net(workload, optimizer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import keras
 
-from benchmarks.contenders import Operation
+from benchmarks.contenders import Operation, layered
 from benchmarks.contenders.calls import calls
 from benchmarks.workloads import DROPOUT, LEARNING_RATES, Workload, data, first_weights
 
@@ -20,6 +20,8 @@ LOSSES = {
 
 def prepare(workload: Workload, optimizer: str) -> dict[str, Operation]:
     """Return ``fit``, or for rows the single calls; 100,000 rows at once are not asked of it."""
+    if workload.layers:
+        return layered.prepare(keras, workload) if optimizer == "sgd" else {}
     hidden = None if workload.regular else workload.hidden
     dense = [keras.layers.Dense(size, hidden) for size in workload.sizes[1:-1]]
     dense.append(keras.layers.Dense(workload.sizes[-1], workload.output))

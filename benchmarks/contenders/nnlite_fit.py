@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 import nnlite
-from benchmarks.contenders import Operation
+from benchmarks.contenders import Operation, layered
 from benchmarks.contenders.calls import calls
 from benchmarks.workloads import DROPOUT, LEARNING_RATES, Workload, data, first_weights, many_rows
 from nnlite.layers import Activation, BatchNormalization, Dense, Dropout
@@ -24,6 +24,8 @@ LOSSES = {
 
 def prepare(workload: Workload, optimizer: str) -> dict[str, Operation]:
     """Return ``fit``, on tiny also with its bar, or for rows the four single calls."""
+    if workload.layers:
+        return layered.prepare(nnlite, workload) if optimizer == "sgd" else {}
     model = build(workload, optimizer)
     x, y = data(workload)
     if workload.by_row:

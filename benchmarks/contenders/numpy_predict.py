@@ -15,6 +15,8 @@ __all__ = ["prepare"]
 
 def prepare(workload: Workload, optimizer: str) -> dict[str, Operation]:
     """Return the predictions of a workload by rows."""
+    if workload.layers:
+        return {}
     if not workload.by_row:
         return {}
     (W1, b1), (W2, b2), (W3, b3) = first_weights(workload)

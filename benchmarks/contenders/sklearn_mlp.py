@@ -25,6 +25,8 @@ class _Seeded(MLPClassifier):
 
 def prepare(workload: Workload, optimizer: str) -> dict[str, Operation]:
     """Return epochs of ``partial_fit``; regression by rows and normalization it does not have."""
+    if workload.layers:
+        return {}
     if workload.by_row or workload.regular:
         return {}
     model = _Seeded(

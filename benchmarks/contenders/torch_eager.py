@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.contenders import Operation
+from benchmarks.contenders import Operation, torch_layered
 from benchmarks.contenders.calls import calls
 from benchmarks.workloads import DROPOUT, LEARNING_RATES, Workload, data, first_weights, many_rows
 
@@ -22,6 +22,8 @@ LOSSES = {
 
 def prepare(workload: Workload, optimizer: str, compiled: bool = False) -> dict[str, Operation]:
     """Return a training loop; ``compiled``, forward, loss and backward by ``torch.compile``."""
+    if workload.layers:
+        return {} if compiled else torch_layered.prepare(workload, optimizer)
     model = build(workload)
     x, y = (torch.from_numpy(array) for array in data(workload))
     rate = LEARNING_RATES[optimizer]

@@ -246,7 +246,8 @@ class Graph:
                 stacklevel=2,
             )
         elif type(layer).compute_mask is Layer.compute_mask:
-            self.masks.update({slot: flatten(masks)[0] for slot in flatten(y)})
+            marked = flatten(y)[: layer.mask_outputs]
+            self.masks.update(dict.fromkeys(marked, flatten(masks)[0]))
         elif _has_mask(layer, masks):
             mask = self.add(_MaskOf(layer), {"inputs": x, "previous_mask": masks})
             self.masks.update(dict.fromkeys(flatten(y), mask))

@@ -131,6 +131,7 @@ class Layer(Configurable):
         "trainable": "give trainable=False, or set layer.trainable.",
         "ensure_built": "define build(self, input_shape).",
         "forget_weights": "define build(self, input_shape).",
+        "name_variables": _DECLARED,
         "forget_caches": _BOTH_WAYS,
         "told_shape": "define compute_output_shape(self, input_shape).",
         "sample_shape": "define compute_output_shape(self, input_shape).",
@@ -184,6 +185,9 @@ class Layer(Configurable):
     #: The arrays that `forward_into` and `backward_into` name.
     forward_names: ClassVar[tuple[str, ...]] = ()
     backward_names: ClassVar[tuple[str, ...]] = ()
+
+    #: To how many of the outputs, from the first, the mask of the input belongs; None for all.
+    mask_outputs: int | None = None
 
     #: Whether `forward_into` or `backward_into` names ``mask``, the masks of the input.
     takes_mask: ClassVar[bool] = False
@@ -627,7 +631,17 @@ class Layer(Configurable):
                 del self._building
             self.input_shape = input_shape
             self.built = True
+            if not self.is_model:
+                self.name_variables(self.name)
             invalidate()
+
+    def name_variables(self, place: str) -> None:
+        """Let the paths of the weights begin with ``place``; those within a model are its own."""
+        for variable in self._variables:
+            variable.path = f"{place}/{variable.name}"
+        for layer in self.sublayers():
+            if not layer.is_model:
+                layer.name_variables(f"{place}/{layer.name}")
 
     def forget_caches(self) -> None:
         """Let go of what the last forward pass in training has kept."""
@@ -810,7 +824,9 @@ class Layer(Configurable):
             TypeError: If ``x`` is not numeric, or there is a mask.
             ValueError: If its shape does not fit the layer.
         """
-        if mask is not None and (any_symbolic(x) or not self.takes_mask):
+        if mask is not None and (
+            any_symbolic(x) or not any(stage.takes_mask for stage in self.stages(False))
+        ):
             raise TypeError(
                 f"Layer {self.name!r} takes no mask. In a model, masks go along by themselves."
             )

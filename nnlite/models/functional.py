@@ -167,6 +167,8 @@ def _call_as_data(node: Node, place: Mapping[int, list[Any]]) -> dict[str, Any]:
     args = [map_structure(as_data, argument) for argument in node.arguments]
     kwargs = serialize_keras_object(node.options)
     if named := node.layer.call_options:
+        if len(args) > len(named):  # the last one is a list
+            args = [*args[: len(named) - 1], args[len(named) - 1 :]]
         pairs = zip(named[1:], args[1:], strict=False)
         args, kwargs = args[:1], {key: arg for key, arg in pairs if arg is not None} | kwargs
     return {"args": args, "kwargs": kwargs}

@@ -371,8 +371,7 @@ class Model(Trainer):
         while layer.name in names:
             number += 1
             layer.name = f"{base}_{number}"
-        for variable in layer._variables:
-            variable.path = f"{layer.name}/{variable.name}"
+        layer.name_variables(layer.name)
         layer.name_settled = True
 
     def __setattr__(self, name: str, value: Any) -> None:

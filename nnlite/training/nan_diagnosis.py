@@ -49,7 +49,11 @@ def _first(model: AbstractModel, value: float, x: Any, y: Any) -> str:
                     "it was set so, or an earlier run left it so."
                 )
     executor = ReferenceExecutor(model.graph(False))
+    layers: list[Any] = [one for one in model.all_layers() if getattr(one, "stateful", False)]
+    states = [layer.states for layer in layers]
     outputs = executor.forward(xs)
+    for layer, before in zip(layers, states, strict=True):
+        layer.states = before
     calls = executor.graph.calls
     for call, following in zip(calls, [*calls[1:], None], strict=True):
         if following is not None and following.owner is call.owner and not following.first:

@@ -207,10 +207,18 @@ ARGUMENTS = {
     "Dense": (2,),
     "Dot": (1,),
     "Embedding": (2, 2),
+    **dict.fromkeys(("GRU", "GRUCell", "LSTM", "LSTMCell", "SimpleRNN", "SimpleRNNCell"), (2,)),
     "Permute": ((1,),),
     "RepeatVector": (2,),
     "Rescaling": (1.0,),
     "Reshape": ((2,),),
+}
+#: What layers are given that hold others.
+HELD = {
+    "Bidirectional": lambda room: room.LSTM(2),
+    "RNN": lambda room: room.LSTMCell(2),
+    "StackedRNNCells": lambda room: [room.LSTMCell(2)],
+    "TimeDistributed": lambda room: room.Dense(2),
 }
 
 
@@ -221,5 +229,8 @@ SHARED = {name for name in layers.__all__ if name[0].isupper() and hasattr(keras
 def test_masks_pass_the_layers_that_they_pass_in_keras(name):
     noisy = "Dropout" in name or name == "GaussianNoise"
     arguments = (0.1,) if noisy else ARGUMENTS.get(name, ())
-    ours, theirs = (getattr(room, name)(*arguments) for room in (layers, keras.layers))
+    ours, theirs = (
+        getattr(room, name)(*([HELD[name](room)] if name in HELD else arguments))
+        for room in (layers, keras.layers)
+    )
     assert getattr(ours, "supports_masking", False) == theirs.supports_masking

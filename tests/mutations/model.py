@@ -57,7 +57,7 @@ MUTANTS = {
         ("x = map_structure(lambda s: self._as_floats(s, layer.dtype), x)", "pass"),
         ("needed.update(floats.intersection(call.outputs))", "pass"),
         ("skipped[slot].inputs[0] if slot in skipped else slot", "slot"),
-        ("self.masks.update({slot: flatten(masks)[0] for slot in flatten(y)})", "pass"),
+        ("self.masks.update(dict.fromkeys(marked, flatten(masks)[0]))", "pass"),
     ],
     "execution/inference.py": [
         ("and readers[call.x] == 1", ""),

@@ -556,6 +556,14 @@ RUNS = {
         )
     ),
     "layers: merging": merged,
+    "layers: recurrent": lambda: layered(
+        layers.Reshape((2, 2)), layers.TimeDistributed(Dense(3, "tanh")),
+        layers.Bidirectional(layers.LSTM(3, return_sequences=True, dropout=0.2)),
+        layers.RNN([layers.GRUCell(3, recurrent_dropout=0.2), layers.LSTMCell(2)],
+                   return_sequences=True),
+        layers.GRU(3, reset_after=False, return_sequences=True),
+        layers.SimpleRNN(4, go_backwards=True),
+    ),
     "layers: an output of three axes": lambda: layered(
         layers.Reshape((2, 2)), y=REAL[:, :, None], last=Dense(1, "tanh")
     ),

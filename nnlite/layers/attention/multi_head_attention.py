@@ -213,8 +213,6 @@ class MultiHeadAttention(AttentionLayer):
             )
             self._parts.append(part)
             part.ensure_built(shape)
-            for variable in part.weights:
-                variable.path = f"{self.name}/{variable.path}"
             return part
 
         self._parts = []

@@ -1,0 +1,638 @@
+"""Recurrent cells: what happens to the states of a sequence from one step to the next.
+
+The arrays of a step have the batch in their last axis, so that a block of rows, such as a gate, is
+contiguous. With the column (x_t, 1, h) above each other, all products of a step are one,
+z = M (x_t, 1, h); M is made of the kernel W, the bias b and the recurrent kernel U.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import constraints, initializers, regularizers
+from nnlite.layers import activations
+from nnlite.layers.activations import ActivationLayer, Identity, Sigmoid, Tanh
+from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.random import new_generator
+from nnlite.symbolic import any_symbolic
+from nnlite.utils.overrides import overridden
+from nnlite.utils.structures import flatten
+from nnlite.utils.validation import check_count, check_fraction
+
+__all__ = ["GRUCell", "LSTMCell", "RecurrentCell", "SimpleRNNCell", "StackedRNNCells"]
+
+Array = NDArray[Any]
+
+#: A block of rows of M: the block of the kernels' columns, and whether W and U are in it.
+Row = tuple[int, bool, bool]
+
+
+class RecurrentCell(Layer):
+    """A cell whose states have ``units`` entries each; the first of them is its output.
+
+    `SimpleRNNCell` tells the arguments.
+    """
+
+    #: The number of blocks of columns in the kernels, of states, and of arrays that `step` keeps.
+    gates: ClassVar[int] = 1
+    states: ClassVar[int] = 1
+    kept: ClassVar[int] = 1
+
+    rows: Sequence[Row] = ((0, True, True),)
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.pop("implementation", None)
+        super().__init__(**kwargs)
+        self.units = check_count("units", units, 1)
+        self.activation = self._activation("activation", activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.recurrent_initializer = initializers.get(recurrent_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.recurrent_constraint = constraints.get(recurrent_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.dropout = check_fraction("dropout", dropout)
+        self.recurrent_dropout = check_fraction("recurrent_dropout", recurrent_dropout)
+        self.seed = seed
+        self.generator = new_generator(seed)
+
+    def _activation(self, name: str, value: Any) -> Layer:
+        layer = activations.get(value, self.dtype)
+        shape = (None, self.units)
+        known = isinstance(layer, (ActivationLayer, Identity))
+        known = known and not overridden(type(layer), "forward", "backward")
+        if not known or layer.compute_output_shape(shape) != shape:
+            raise ValueError(
+                f"{name} of a recurrent layer must be a function without weights that keeps the "
+                f"shape. Received: {name}={value!r}"
+            )
+        return layer
+
+    @property
+    def state_size(self) -> int | list[int]:
+        """The size of the state, or a list of sizes where there are several."""
+        return self.units if self.states == 1 else [self.units] * self.states
+
+    @property
+    def output_size(self) -> int:
+        """The size of the output."""
+        return self.units
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the activation."""
+        return (self.activation,)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the kernels and the bias."""
+        if len(input_shape) != 2:
+            raise ValueError(
+                f"Cell {self.name!r} expects an input of shape (batch, features). Received: "
+                f"input_shape={input_shape}"
+            )
+        columns = self.gates * self.units
+        self.kernel = self.add_weight(
+            "kernel",
+            (input_shape[-1], columns),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.recurrent_kernel = self.add_weight(
+            "recurrent_kernel",
+            (self.units, columns),
+            self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
+        self.bias: Any = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                "bias",
+                self._bias_shape(),
+                self._begin_bias,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+
+    def _bias_shape(self) -> tuple[int, ...]:
+        return (self.gates * self.units,)
+
+    def _begin_bias(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        return (self.bias_initializer or initializers.Zeros())(shape, dtype=dtype)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, units)."""
+        return (input_shape[0], self.units)
+
+    def __call__(self, x: Any, states: Any = None, training: bool | None = None) -> Any:  # type: ignore[override]
+        """Return the output for one step of a batch, and the states after it in a list.
+
+        Args:
+            x: Inputs of shape (batch, features), an array; within a model, take `RNN`.
+            states: The states before the step, of shape (batch, units) each; 0 by default.
+            training: Whether dropout draws.
+        """
+        if any_symbolic([x, states]):
+            raise TypeError(f"Cell {self.name!r} takes arrays. Within a model, use RNN(cell).")
+        x = self._as_array(x)
+        self.ensure_built((None, *x.shape[1:]))
+        u, batch, features = self.units, len(x), x.shape[1]
+        given = flatten(states) if isinstance(states, (list, tuple)) else [states]
+        before = [self._as_array(s).T if s is not None else np.zeros((u, batch)) for s in given]
+        before = (before * 2)[: self.states]
+        column = np.concatenate([x.T, np.ones((1, batch)), before[0]]).astype(self.dtype)
+        dropped = np.ones_like(column)
+        if training:
+            self.draw(dropped, features)
+            column *= dropped
+        matrix = np.empty((len(self.rows) * u, len(column)), self.dtype)
+        self.fill(matrix)
+        after = [np.empty((u, batch), self.dtype) for _ in range(self.states)]
+        a = np.empty((self.kept * u, batch), self.dtype)
+        h, c, new_h, new_c = before[0], before[-1], after[0], after[-1]
+        self.step(matrix @ column, a, h, c, new_h, new_c, column[features + 1 :])
+        made = [np.array(state.T) for state in after]
+        return made[0], made
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as plain data, activations by their names where they have one."""
+        config = super().get_config()
+        for name in ("activation", "recurrent_activation"):
+            if name in config:
+                config[name] = activations.serialize(getattr(self, name))
+        return config
+
+    # ---- the matrix of a step -------------------------------------------------------------
+
+    def fill(self, matrix: Array) -> None:
+        """Write M for the weights as they are."""
+        features = len(self.kernel.value)
+        for block, at, x, h in self._blocks():
+            rows = matrix[block]
+            rows[:, :features] = self.kernel.value[:, at].T if x else 0
+            rows[:, features + 1 :] = self.recurrent_kernel.value[:, at].T if h else 0
+            rows[:, features] = sum(bias[at] for bias in self._biases("value", x, h))
+
+    def take_gradient(self, gradient: Array) -> None:
+        """Fill the gradients of the weights from dJ/dM."""
+        features = len(self.kernel.value)
+        for block, at, x, h in self._blocks():
+            rows = gradient[block]
+            if x:
+                self.kernel.gradient[:, at] = rows[:, :features].T
+            if h:
+                self.recurrent_kernel.gradient[:, at] = rows[:, features + 1 :].T
+            for bias in self._biases("gradient", x, h):
+                bias[at] = rows[:, features]
+
+    def _blocks(self) -> list[tuple[slice, slice, bool, bool]]:
+        """Return for each block of rows its place in M and in the kernels."""
+        u = self.units
+        return [
+            (slice(at * u, (at + 1) * u), slice(column * u, (column + 1) * u), x, h)
+            for at, (column, x, h) in enumerate(self.rows)
+        ]
+
+    def _biases(self, of: str, x: bool, h: bool) -> list[Array]:
+        """Return the vectors that are added to a block."""
+        return [getattr(self.bias, of)] if self.use_bias and x else []
+
+    def draw(self, dropped: Array, features: int) -> None:
+        """Draw what dropout multiplies the columns (x_t, 1, h) of a batch by: 0 or 1 / kept."""
+        dropped.fill(1)
+        parts = (dropped[:features], dropped[features + 1 :])
+        for part, rate in zip(parts, (self.dropout, self.recurrent_dropout), strict=True):
+            if rate:
+                np.divide(self.generator.random(part.shape) >= rate, 1 - rate, out=part)
+
+    # ---- a step ---------------------------------------------------------------------------
+
+    def step(self, *arrays: Array) -> None:
+        """Write the states after a step.
+
+        Args:
+            *arrays: ``z``, which is M (x_t, 1, h) and may be written over; ``a``, where to keep so
+                many blocks for the way back as ``kept`` says; ``h`` and ``c``, the states before;
+                ``new_h`` and ``new_c``, where those after go, ``c`` being of no rows in a cell
+                that has one state; and ``dropped_h``, h as M was multiplied by.
+        """
+        raise NotImplementedError
+
+    def step_back(self, *arrays: Array) -> Array | None:
+        """Go back over `step`: write dJ/dz over ``z``, and over ``dh`` and ``dc`` those of h and c.
+
+        The part of dJ/dh that comes by M is not in ``dh``. A further part that comes by
+        ``dropped_h`` is returned, if there is one.
+
+        Args:
+            *arrays: ``dh`` and ``dc``, those of `step`, and memory as large as ``a``.
+        """
+        raise NotImplementedError
+
+    def take_further_gradient(self, z: Array, a: Array) -> None:
+        """Add to the weights' gradients what does not come by M, given the arrays of all steps."""
+
+    def _apply(self, function: Any, z: Array, a: Array) -> None:
+        """Write an activation of blocks of ``z`` into ``a``, each by itself, features last."""
+        if isinstance(function, Identity):
+            np.copyto(a, z)
+            return
+        for start in range(0, len(z), self.units):
+            block = slice(start, start + self.units)
+            function.forward_into(z[block].T, a[block].T)
+
+    def _chain(self, function: Any, d: Array, z: Array, a: Array, out: Array) -> None:
+        """Write the way back over `_apply` into ``out``, which may be ``z``."""
+        if isinstance(function, Identity):
+            np.copyto(out, d)
+            return
+        for start in range(0, len(z), self.units):
+            block = slice(start, start + self.units)
+            made = np.empty_like(z[block])
+            function.backward_into(d[block].T, z[block].T, a[block].T, made.T)
+            out[block] = made
+
+
+@registry.register()
+class SimpleRNNCell(RecurrentCell):
+    """The cell of a `SimpleRNN`: h_t = g(x_t W + h_{t-1} U + b).
+
+    Source: Elman, "Finding Structure in Time", 1990.
+
+    Args:
+        units: The number of outputs.
+        activation: g, as a name or a layer.
+        use_bias: Whether there is a b.
+        kernel_initializer: How W, of shape (inputs, units), begins.
+        recurrent_initializer: How U, of shape (units, units), begins.
+        bias_initializer: How b, of shape (units,), begins.
+        kernel_regularizer: A penalty on W that is added to the loss.
+        recurrent_regularizer: A penalty on U.
+        bias_regularizer: A penalty on b.
+        kernel_constraint: A projection of W after each update.
+        recurrent_constraint: A projection of U after each update.
+        bias_constraint: A projection of b after each update.
+        dropout: The part of the inputs that is dropped in training, the same in all steps.
+        recurrent_dropout: The part of h_{t-1} that is.
+        seed: Makes the draws repeat.
+        **kwargs: As for `Layer`.
+
+    >>> cell = SimpleRNNCell(1, kernel_initializer="ones", recurrent_initializer="ones")
+    >>> output, states = cell(np.array([[0.5]]), [np.array([[0.5]])])
+    >>> output
+    array([[0.7615942]], dtype=float32)
+    """
+
+    kept = 0
+
+    def step(self, *arrays: Array) -> None:
+        """Write g(z)."""
+        z, _, _, _, new_h, _, _ = arrays
+        self._apply(self.activation, z, new_h)
+
+    def step_back(self, *arrays: Array) -> None:
+        """Write dJ/dz = dJ/dh_t g'(z)."""
+        dh, _, z, _, _, _, new_h, *_ = arrays
+        self._chain(self.activation, dh, z, new_h, z)
+        dh.fill(0)
+
+
+class _GatedCell(RecurrentCell):
+    """A cell with gates: blocks whose activation lies between 0 and 1."""
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(units, activation, *args, **kwargs)
+        self.recurrent_activation = self._activation("recurrent_activation", recurrent_activation)
+        usual = (type(self.activation), type(self.recurrent_activation)) == (Tanh, Sigmoid)
+        self._by_tanh = usual
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the activations."""
+        return (self.activation, self.recurrent_activation)
+
+    def _apply_gates(self, z: Array, a: Array) -> None:
+        """Write the recurrent activation of blocks of ``z`` into ``a``.
+
+        sigmoid(z) = (1 + tanh(z / 2)) / 2, which never overflows.
+        """
+        if not self._by_tanh:
+            self._apply(self.recurrent_activation, z, a)
+            return
+        np.multiply(z, 0.5, out=a)
+        np.tanh(a, out=a)
+        a *= 0.5
+        a += 0.5
+
+    def _chain_gates(self, d: Array, z: Array, a: Array) -> None:
+        """Write ``d`` times the slope of the gates over ``z``; that of the sigmoid is a (1 - a)."""
+        if not self._by_tanh:
+            self._chain(self.recurrent_activation, d, z, a, z)
+            return
+        np.subtract(1, a, out=z)
+        z *= a
+        z *= d
+
+    def _chain_tanh(self, d: Array, z: Array, a: Array, out: Array) -> None:
+        """Write ``d`` times the slope of the activation into ``out``; that of tanh is 1 - a^2."""
+        if not self._by_tanh:
+            self._chain(self.activation, d, z, a, out)
+            return
+        np.multiply(a, a, out=out)
+        np.subtract(1, out, out=out)
+        out *= d
+
+
+@registry.register()
+class LSTMCell(_GatedCell):
+    """The cell of an `LSTM`: long short-term memory.
+
+    With s the recurrent activation and g the activation, i, f and o = s(x_t W + h_{t-1} U + b),
+    each of its own columns, c_t = f c_{t-1} + i g(x_t W + h_{t-1} U + b), and h_t = o g(c_t). The
+    columns of W, U and b are in the order i, f, c, o.
+
+    Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; Gers et al., "Learning to
+    Forget", 2000.
+
+    Args:
+        units: The number of outputs.
+        activation: g, as a name or a layer.
+        recurrent_activation: s, likewise.
+        use_bias: As for `SimpleRNNCell`, as the initializers; W, U and b have 4 units columns.
+        kernel_initializer: See there.
+        recurrent_initializer: See there.
+        bias_initializer: See there.
+        unit_forget_bias: Whether b begins with 1 for the gate f.
+        *args: The arguments that follow in `SimpleRNNCell`, in that order.
+        **kwargs: As for `SimpleRNNCell`.
+
+    >>> cell = LSTMCell(2)
+    >>> output, (h, c) = cell(np.ones((3, 4)), [np.zeros((3, 2)), np.zeros((3, 2))])
+    >>> output.shape, cell.state_size
+    ((3, 2), [2, 2])
+    """
+
+    gates = 4
+    states = 2
+    kept = 5  # i, f, o, g of x_t and h, and g(c_t)
+    rows = ((0, True, True), (1, True, True), (3, True, True), (2, True, True))
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            units,
+            activation,
+            recurrent_activation,
+            use_bias,
+            kernel_initializer,
+            recurrent_initializer,
+            bias_initializer,
+            *args,
+            **kwargs,
+        )
+        self.unit_forget_bias = bool(unit_forget_bias)
+
+    def _begin_bias(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        bias = np.array(super()._begin_bias(shape, dtype=dtype))
+        if self.unit_forget_bias:
+            bias[self.units : 2 * self.units] = 1
+        return bias
+
+    def step(self, *arrays: Array) -> None:
+        """Write c_t = f c_{t-1} + i g and h_t = o g(c_t)."""
+        z, a, _, c, new_h, new_c, _ = arrays
+        u = self.units
+        self._apply_gates(z[: 3 * u], a[: 3 * u])
+        self._apply(self.activation, z[3 * u :], a[3 * u : 4 * u])
+        i, f, o, g, tanh_c = a.reshape(5, u, -1)
+        np.multiply(f, c, out=new_c)
+        np.multiply(i, g, out=tanh_c)
+        new_c += tanh_c
+        self._apply(self.activation, new_c, tanh_c)
+        np.multiply(o, tanh_c, out=new_h)
+
+    def step_back(self, *arrays: Array) -> None:
+        """Write dJ/dz, and dJ/dc_{t-1} = (dJ/dc_t + dJ/dh_t o g'(c_t)) f."""
+        dh, dc, z, a, _, c, _, new_c, _, work = arrays
+        u = self.units
+        i, f, o, g, tanh_c = a.reshape(5, u, -1)
+        di, df, do, dg, through_c = work.reshape(5, u, -1)
+        np.multiply(dh, tanh_c, out=do)
+        dh *= o
+        self._chain_tanh(dh, new_c, tanh_c, through_c)
+        dc += through_c
+        np.multiply(dc, g, out=di)
+        np.multiply(dc, c, out=df)
+        np.multiply(dc, i, out=dg)
+        dc *= f
+        self._chain_gates(work[: 3 * u], z[: 3 * u], a[: 3 * u])
+        self._chain_tanh(dg, z[3 * u :], g, z[3 * u :])
+        dh.fill(0)
+
+
+@registry.register()
+class GRUCell(_GatedCell):
+    """The cell of a `GRU`: gated recurrent unit.
+
+    With s the recurrent activation and g the activation, z and r = s(x_t W + h_{t-1} U + b), each
+    of its own columns; n = g(x_t W + r (h_{t-1} U + b_r) + b), or before 2015's variant,
+    ``reset_after=False``, n = g(x_t W + (r h_{t-1}) U + b); and h_t = z h_{t-1} + (1 - z) n. The
+    columns of W, U and b are in the order z, r, n.
+
+    Source: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014.
+
+    Args:
+        units: The number of outputs.
+        activation: g, as a name or a layer.
+        recurrent_activation: s, likewise.
+        *args: The arguments from ``use_bias`` on, as for `SimpleRNNCell`. W, U and b have 3 units
+            columns; b is of shape (2, 3 units), for x_t W and for h U, or with
+            ``reset_after=False`` of shape (3 units,).
+        reset_after: Whether r multiplies h U, and not h.
+        **kwargs: As for `SimpleRNNCell`.
+
+    >>> GRUCell(2)(np.ones((3, 4)), np.zeros((3, 2)))[0].shape
+    (3, 2)
+    """
+
+    gates = 3
+    kept = 4  # z, r, n, and r h
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        *args: Any,
+        reset_after: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(units, activation, recurrent_activation, *args, **kwargs)
+        self.reset_after = bool(reset_after)
+        gates: Sequence[Row] = ((0, True, True), (1, True, True), (2, True, False))
+        self.rows = (*gates, (2, False, True)) if self.reset_after else gates
+
+    def _bias_shape(self) -> tuple[int, ...]:
+        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
+
+    def _biases(self, of: str, x: bool, h: bool) -> list[Array]:
+        if not self.use_bias or not self.reset_after:
+            return super()._biases(of, x, h)
+        return [bias for bias, added in zip(getattr(self.bias, of), (x, h), strict=True) if added]
+
+    def _candidate_kernel(self) -> slice:
+        return slice(2 * self.units, 3 * self.units)
+
+    def step(self, *arrays: Array) -> None:
+        """Write h_t = n + z (h_{t-1} - n)."""
+        z, a, h, _, new_h, _, dropped_h = arrays
+        u = self.units
+        self._apply_gates(z[: 2 * u], a[: 2 * u])
+        update, reset, n, product = a.reshape(4, u, -1)
+        if self.reset_after:
+            np.multiply(reset, z[3 * u :], out=product)
+        else:
+            np.multiply(reset, dropped_h, out=product)
+            product = self.recurrent_kernel.value[:, self._candidate_kernel()].T.dot(product)
+        z[2 * u : 3 * u] += product
+        self._apply(self.activation, z[2 * u : 3 * u], n)
+        np.subtract(h, n, out=new_h)
+        new_h *= update
+        new_h += n
+
+    def step_back(self, *arrays: Array) -> Array | None:
+        """Write dJ/dz, and dJ/dh_t z as the part of dJ/dh_{t-1} that passes the unit by."""
+        dh, _, z, a, h, _, _, _, dropped_h, work = arrays
+        u = self.units
+        update, reset, n, _ = a.reshape(4, u, -1)
+        dupdate, dreset, dn, rest = work.reshape(4, u, -1)
+        np.subtract(h, n, out=dupdate)
+        dupdate *= dh
+        np.multiply(dh, update, out=rest)
+        np.subtract(dh, rest, out=dn)
+        dh[...] = rest
+        before = z[2 * u : 3 * u]  # n before its activation
+        self._chain_tanh(dn, before, n, before)
+        further = None
+        if self.reset_after:
+            np.multiply(before, z[3 * u :], out=dreset)
+            np.multiply(before, reset, out=z[3 * u :])
+        else:
+            further = self.recurrent_kernel.value[:, self._candidate_kernel()].dot(before)
+            np.multiply(further, dropped_h, out=dreset)
+            further *= reset
+        self._chain_gates(work[: 2 * u], z[: 2 * u], a[: 2 * u])
+        return further
+
+    def take_further_gradient(self, z: Array, a: Array) -> None:
+        """Fill dJ/dU of n with the sum of (r h) dJ/dn, where r multiplies h."""
+        if not self.reset_after:
+            u, over = self.units, ((0, 2), (0, 2))
+            gradient = np.tensordot(a[:, 3 * u :], z[:, 2 * u :], over)
+            self.recurrent_kernel.gradient[:, self._candidate_kernel()] = gradient
+
+
+@registry.register()
+class StackedRNNCells(Layer):
+    """Cells on top of each other: each takes the output of the one before.
+
+    Args:
+        cells: The cells.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: If there is none, or one is not a cell of this package.
+
+    >>> cells = StackedRNNCells([GRUCell(3), LSTMCell(2)])
+    >>> cells.state_size, cells.output_size
+    ([3, [2, 2]], 2)
+    """
+
+    def __init__(self, cells: Sequence[Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        listed = list(cells) if isinstance(cells, (list, tuple)) else []
+        self.cells = [check_cell(cell) for cell in listed]
+        if not self.cells:
+            raise ValueError(f"cells must be a list of cells. Received: cells={cells!r}")
+
+    @property
+    def state_size(self) -> list[Any]:
+        """The size of each cell's state, or a list where it has several."""
+        return [cell.state_size for cell in self.cells]
+
+    @property
+    def output_size(self) -> int:
+        """The size of the last cell's output."""
+        return self.cells[-1].units
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the cells."""
+        return self.cells
+
+    def build(self, input_shape: Shape) -> None:
+        """Build each cell for the output of the one before."""
+        for cell in self.cells:
+            cell.ensure_built(input_shape)
+            input_shape = cell.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, units) of the last cell."""
+        return (input_shape[0], self.output_size)
+
+
+def check_cell(cell: Any) -> Any:
+    """Return a cell of this package, which can be given as plain data.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    cell = registry.deserialize(cell) if isinstance(cell, Mapping) else cell
+    if isinstance(cell, RecurrentCell) and type(cell).__module__.startswith("nnlite."):
+        return cell
+    raise ValueError(
+        "cell must be a SimpleRNNCell, an LSTMCell, a GRUCell or a list of them: a cell of your "
+        f"own has no derivative here. Received: {cell!r} (of type {type(cell).__name__})"
+    )

@@ -1,0 +1,658 @@
+"""Recurrent layers: a cell run over the steps of a sequence, and back through time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite.layers import activations
+from nnlite.layers.layer import Layer, Shape, Shapes, registry
+from nnlite.layers.recurrent.cells import (
+    GRUCell,
+    LSTMCell,
+    RecurrentCell,
+    SimpleRNNCell,
+    StackedRNNCells,
+    check_cell,
+)
+from nnlite.symbolic import any_symbolic
+from nnlite.utils.structures import flatten, map_structure
+
+__all__ = ["GRU", "LSTM", "RNN", "SimpleRNN"]
+
+Array = NDArray[Any]
+
+
+@registry.register()
+class RNN(Layer):
+    """A cell run over the steps of a sequence.
+
+    A step that a mask leaves out keeps the states, and its output is that of the step before. The
+    way back goes through all steps: "Back-Propagation Through Time: What It Does and How to Do It",
+    Werbos, 1990.
+
+    Args:
+        cell: A `SimpleRNNCell`, an `LSTMCell`, a `GRUCell`, or a list of them that are stacked.
+        return_sequences: Whether the output is that of every step, of shape (batch, steps, units),
+            or that of the last one.
+        return_state: Whether the last states are put out beside it.
+        go_backwards: Whether the steps are taken from the last to the first, and so put out.
+        stateful: Whether a batch begins with the states that the one before has left, predictions
+            included; `reset_state` makes them 0.
+        unroll: Accepted for Keras's sake; changes no result.
+        zero_output_for_mask: Whether the output of a step that is left out is 0.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: If ``cell`` is anything else.
+
+    >>> x = np.ones((2, 5, 3))
+    >>> RNN([LSTMCell(4), GRUCell(2)], return_sequences=True)(x).shape
+    (2, 5, 2)
+    >>> output, h, c = LSTM(4, return_state=True)(x)
+    >>> output.shape, c.shape
+    ((2, 4), (2, 4))
+    """
+
+    supports_masking = True
+    takes_several = True
+    call_options = ("sequences", "initial_state")
+
+    def __init__(
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.pop("time_major", False):  # files of Keras 2 have it
+            raise ValueError(
+                f"{type(self).__name__} takes sequences of shape (batch, steps, features). "
+                "Received: time_major=True"
+            )
+        super().__init__(**kwargs)
+        if isinstance(cell, (list, tuple)):
+            cell = StackedRNNCells(cell, dtype=self.dtype)
+        self.cell: Any = cell if isinstance(cell, StackedRNNCells) else check_cell(cell)
+        self.return_sequences = bool(return_sequences)
+        self.return_state = bool(return_state)
+        self.go_backwards = bool(go_backwards)
+        self.stateful = bool(stateful)
+        self.unroll = bool(unroll)
+        self.zero_output_for_mask = bool(zero_output_for_mask)
+        #: The states that the last batch has left, one after the other, where they are kept.
+        self.states: list[Array] | None = None
+        self._runs = {training: _Run(self, training) for training in (False, True)}
+
+    def _cells(self) -> list[RecurrentCell]:
+        """Return the cells, in the order in which each takes the output of the one before."""
+        return self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
+
+    @property
+    def state_size(self) -> list[Any]:
+        """The size of each state."""
+        size = self.cell.state_size
+        return size if isinstance(size, list) else [size]
+
+    def sublayers(self) -> Sequence[Layer]:
+        """Return the cell."""
+        return (self.cell,)
+
+    def ensure_built(self, input_shape: Shapes) -> None:
+        """Build the layer for the sequences, whatever states stand beside them."""
+        super().ensure_built(_of_sequence(self, input_shape))
+
+    def build(self, input_shape: Shape) -> None:
+        """Build the cell."""
+        self.cell.ensure_built((input_shape[0], *input_shape[2:]))
+        for run in self._runs.values():
+            run._variables = self.cell.all_variables()
+
+    def takes(self, input_shape: Shapes) -> bool:
+        """Return whether there are steps of so many features as the cell is built for."""
+        if not self.built:
+            return True  # `build` refuses what does not fit
+        shape = input_shape[0] if isinstance(input_shape, list) else input_shape
+        return len(shape) == 3 and self.cell.takes((shape[0], shape[2]))
+
+    def compute_output_shape(self, input_shape: Shapes) -> Shapes:
+        """Return (batch, units) or (batch, steps, units), and with states a list."""
+        batch, steps, _ = _of_sequence(self, input_shape)
+        units = self.cell.output_size
+        output: Shape = (batch, steps, units) if self.return_sequences else (batch, units)
+        if not self.return_state:
+            return output
+        return [output, *((batch, size) for size in flatten(self.state_size))]
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the mask of the input for a sequence, else None; with states a list."""
+        mask = flatten(previous_mask)[0] if self.return_sequences else None
+        return [mask, *[None] * len(flatten(self.state_size))] if self.return_state else mask
+
+    def stages(self, training: bool) -> Sequence[Layer]:
+        """Return what runs the cells."""
+        return (self._runs[training],)
+
+    def reset_state(self) -> None:
+        """Make the states 0 that the next batch begins with."""
+        self.states = None
+
+    reset_states = reset_state
+
+    def _kept_states(self, batch: int) -> list[Array]:
+        """Return the states that the last batch has left; an empty list for 0.
+
+        Raises:
+            ValueError: If they are of a batch of another size.
+        """
+        if self.states is not None and len(self.states[0]) != batch:
+            raise ValueError(
+                f"Layer {self.name!r} is stateful: its states are of a batch of "
+                f"{len(self.states[0])} sequences. Received: a batch of {batch}. Call "
+                "reset_state() first, and give batches of one size."
+            )
+        return list(self.states or ())
+
+    def __call__(
+        self,
+        x: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        initial_state: Any = None,
+    ) -> Any:
+        """Return the output for sequences.
+
+        Args:
+            x: A batch of shape (batch, steps, features), or a tensor.
+            training: As for `Layer`.
+            mask: Which steps count, of shape (batch, steps).
+            initial_state: The states to begin with, of shape (batch, units) each; 0 by default.
+
+        Raises:
+            ValueError: If the number of states is another, or a shape does not fit.
+        """
+        x, states = states_beside(self, x, initial_state, flatten(self.state_size))
+        if states and any_symbolic([x, *states]):
+            return self.on_tensors((x, *states), training)
+        return super().__call__([x, *states] if states else x, training, mask)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "states": None}
+
+
+def states_beside(
+    layer: Layer, x: Any, initial_state: Any, sizes: Sequence[int]
+) -> tuple[Any, list[Any]]:
+    """Return sequences and the states that a call begins with, which may stand beside them.
+
+    Raises:
+        ValueError: If the states are not as many as ``sizes``, or of other shapes.
+    """
+    states = [] if initial_state is None else flatten(initial_state)
+    if isinstance(x, (list, tuple)) and not states:
+        parts = [part for part in x if part is not None]
+        if all(hasattr(part, "shape") for part in parts):
+            x, *states = parts
+    wanted = [(*np.shape(x)[:1], size) for size in sizes]
+    shapes = [np.shape(state) for state in states]
+    if states and not (
+        [shape[1:] for shape in shapes] == [shape[1:] for shape in wanted]
+        and len({shape[0] for shape in (*shapes, *wanted)} - {None}) <= 1
+    ):
+        raise ValueError(
+            f"initial_state of layer {layer.name!r} must have the shapes {wanted}. "
+            f"Received: {shapes}"
+        )
+    return x, states
+
+
+def _of_sequence(layer: Layer, input_shape: Any) -> Any:
+    """Return the shape of the sequence, which initial states may follow.
+
+    Raises:
+        ValueError: If it is none of (batch, steps, features).
+    """
+    shape = input_shape[0] if isinstance(input_shape, list) else input_shape
+    if len(shape) != 3:
+        raise ValueError(
+            f"Layer {layer.name!r} expects an input of shape (batch, steps, features). Received: "
+            f"input_shape={shape}"
+        )
+    return shape
+
+
+class _Steps(NamedTuple):
+    """The arrays of one cell for all steps, the batch in the last axis."""
+
+    xh: Array  # the columns (x_t, 1, h_{t-1}), of shape (steps + 1, rows, batch)
+    h: Array  # the outputs, that before the first step in front
+    c: Array  # the second state, likewise; of no rows where a cell has none
+    z: Array  # M times the columns; on the way back dJ/dz
+    a: Array  # what the cell keeps of each step
+    matrix: Array  # M
+    dropped: Array  # what dropout multiplies the columns by, in training
+    d: Array  # on the way back dJ/dx_t of all steps
+
+
+class _Run(Layer):
+    """The cells of a layer, run over all steps, one cell after the other.
+
+    A step is one product with the cell's matrix M, and going back one with M^T; the gradient of M
+    is one product over all steps.
+
+    Args:
+        owner: The layer.
+        training: Whether dropout draws.
+    """
+
+    supports_masking = True
+
+    def __init__(self, owner: RNN, training: bool) -> None:
+        super().__init__(dtype=owner.dtype)
+        self._owner = owner
+        self._training = training
+        self.mask_outputs = int(owner.return_sequences)
+
+    def compute_output_shape(self, input_shape: Shapes) -> Shapes:
+        """Return that of the layer."""
+        return self._owner.compute_output_shape(input_shape)
+
+    def compute_output_dtype(self, *input_dtypes: str) -> str:
+        """Return that of the layer."""
+        return self._owner.dtype
+
+    def output_shape_for(self, x: Any) -> Shapes:
+        """Return the shapes of the outputs for the arrays ``x``."""
+        return self.compute_output_shape(map_structure(np.shape, x))
+
+    def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
+        """Return one for the arrays of all cells."""
+        sizes = [math.prod(one) for shapes in self._shapes(shape) for one in shapes]
+        return {"work": ((sum(sizes),), self._owner.dtype)}
+
+    def _shapes(self, shape: Any) -> list[list[tuple[int, ...]]]:
+        """Return the shapes of each cell's `_Steps`."""
+        batch, steps, features = shape[0] if isinstance(shape, list) else shape
+        found = []
+        for cell in self._owner._cells():
+            u, rows = cell.units, len(cell.rows) * cell.units
+            columns = features + 1 + u
+            drops = self._training and (cell.dropout or cell.recurrent_dropout)
+            found.append(
+                [
+                    (steps + 1, columns, batch),
+                    (steps + 1, u if drops else 0, batch),
+                    (steps + 1, (cell.states - 1) * u, batch),
+                    (steps, rows, batch),
+                    (steps, cell.kept * u, batch),
+                    (rows, columns),
+                    (columns if drops else 0, batch),
+                    (steps, features, batch),
+                ]
+            )
+            features = u
+        return found
+
+    def _steps(self, work: Array, shape: Any) -> list[_Steps]:
+        """Return the arrays of each cell, which stand in ``work`` one after the other."""
+        cells, at = [], 0
+        for cell, shapes in zip(self._owner._cells(), self._shapes(shape), strict=True):
+            arrays = []
+            for one in shapes:
+                size = math.prod(one)
+                arrays.append(work[at : at + size].reshape(one))
+                at += size
+            steps = _Steps(*arrays)
+            if not steps.dropped.size:  # the outputs stand where the next step reads them
+                steps = steps._replace(h=steps.xh[:, -cell.units :])
+            cells.append(steps)
+        return cells
+
+    # ---- forward --------------------------------------------------------------------------
+
+    def forward_into(self, x: Any, y: Any, mask: Any, work: Array) -> None:
+        """Write the outputs, and the last states behind them, into ``y``."""
+        owner = self._owner
+        x, *states = x if isinstance(x, list) else [x]
+        off = self._left_out(mask)
+        if owner.stateful and not states:
+            states = owner._kept_states(len(x))
+        below = self._in_order(x).transpose(1, 2, 0)
+        runs = self._steps(work, x.shape)
+        for cell, run in zip(owner._cells(), runs, strict=True):
+            own, states = states[: cell.states], states[cell.states :]
+            self._run(cell, run, below, own, off)
+            below = run.h[1:]
+        outputs = y if isinstance(y, list) else [y]
+        self._put_out(runs[-1].h, outputs[0], off)
+        for into, state in zip(outputs[1:], _last_states(runs, owner._cells()), strict=False):
+            into[...] = state.T
+        if owner.stateful and not self._training:
+            self._keep_states(runs)
+
+    def _run(
+        self, cell: RecurrentCell, run: _Steps, x: Array, states: Sequence[Array], off: Any
+    ) -> None:
+        xh, h, c, z, a, matrix, dropped, _ = run
+        features = x.shape[1]
+        xh[:-1, :features] = x
+        xh[:, features] = 1
+        h[0] = states[0].T if states else 0
+        c[0] = states[1].T if states and cell.states > 1 else 0
+        if dropped.size:
+            cell.draw(dropped, features)
+            xh[:-1, :features] *= dropped[:features]
+        cell.fill(matrix)
+        for t in range(len(z)):
+            if dropped.size:
+                np.multiply(h[t], dropped[features + 1 :], out=xh[t, features + 1 :])
+            matrix.dot(xh[t], z[t])
+            cell.step(z[t], a[t], h[t], c[t], h[t + 1], c[t + 1], xh[t, features + 1 :])
+            if off is not None:
+                np.copyto(h[t + 1], h[t], where=off[t])
+                np.copyto(c[t + 1], c[t], where=off[t])
+
+    def _put_out(self, h: Array, y: Array, off: Any) -> None:
+        if not self._owner.return_sequences:
+            y[...] = h[-1].T
+            return
+        y[...] = h[1:].transpose(2, 0, 1)
+        if off is not None and self._owner.zero_output_for_mask:
+            y[off.T] = 0
+
+    def _in_order(self, steps: Array) -> Array:
+        """Return steps, in the second axis, in the order in which they are taken."""
+        return steps[:, ::-1] if self._owner.go_backwards else steps
+
+    def _left_out(self, mask: Any) -> Any:
+        """Return which samples each step leaves out, of shape (steps, batch); None for none."""
+        mask = mask[0] if isinstance(mask, list) else mask
+        return None if mask is None else ~self._in_order(mask).T
+
+    # ---- back through time ----------------------------------------------------------------
+
+    def backward_into(self, dy: Any, x: Any, mask: Any, work: Array, dx: Any = None) -> None:
+        """Go back from the last step to the first."""
+        owner, off = self._owner, self._left_out(mask)
+        x, *given = x if isinstance(x, list) else [x]
+        dx, *dstates = dx if isinstance(dx, list) else [dx, *[None] * len(given)]
+        dy, *last = dy if isinstance(dy, list) else [dy]
+        runs, cells = self._steps(work, x.shape), owner._cells()
+        d: Any = [*[0] * (x.shape[1] - 1), dy.T]  # that of the outputs but the last
+        if owner.return_sequences:
+            d = dy.transpose(1, 2, 0)
+            if owner.zero_output_for_mask and off is not None:
+                d = d * ~off[:, None]
+        end = sum(cell.states for cell in cells)
+        for at in reversed(range(len(cells))):
+            cell, run = cells[at], runs[at]
+            begin = end - cell.states
+            dh, dc = self._back(cell, run, d, last[begin:end], off, at > 0 or dx is not None)
+            for into, state in zip(dstates[begin:end], (dh, dc), strict=False):
+                if into is not None:
+                    into[...] = state.T
+            d, end = run.d, begin
+        if dx is not None:
+            dx[...] = self._in_order(d.transpose(2, 0, 1))
+
+    def _back(
+        self,
+        cell: RecurrentCell,
+        run: _Steps,
+        d: Any,
+        last: Sequence[Array],
+        off: Any,
+        asked: bool,
+    ) -> tuple[Array, Array]:
+        """Go back over `_run`, and return the gradients of the states that it began with.
+
+        Args:
+            cell: The cell.
+            run: Its arrays; dJ/dx_t is written there, if it is ``asked`` for.
+            d: The derivative by the output of each step.
+            last: Those by the last states, if they are put out.
+            off: As `_left_out` returns it.
+            asked: Whether dJ/dx_t is.
+        """
+        xh, h, c, z, a, matrix, dropped, dx = run
+        features = dx.shape[1]
+        dh = np.array(last[0].T) if last else np.zeros_like(h[0])
+        dc = np.array(last[1].T) if last[1:] else np.zeros_like(c[0])
+        work, column = np.empty((cell.kept * cell.units, h.shape[2]), h.dtype), np.empty_like(xh[0])
+        through = matrix.T if asked else matrix[:, features + 1 :].T
+        column = column if asked else column[features + 1 :]
+        for t in reversed(range(len(z))):
+            dh += d[t]
+            stays = None
+            if off is not None:
+                stays = dh * off[t], dc * off[t]  # what goes straight to the step before
+                dh[:, off[t]] = 0
+                dc[:, off[t]] = 0
+            before = xh[t, features + 1 :]
+            further = cell.step_back(
+                dh, dc, z[t], a[t], h[t], c[t], h[t + 1], c[t + 1], before, work
+            )
+            through.dot(z[t], column)
+            by_product = column[-cell.units :]
+            if further is not None:
+                by_product += further
+            if dropped.size:
+                by_product *= dropped[features + 1 :]
+            dh += by_product
+            if asked:
+                dx[t] = column[:features]
+            if stays is not None:
+                dh += stays[0]
+                dc += stays[1]
+        if asked and dropped.size:
+            dx *= dropped[:features]
+        if cell.trainable:
+            columns = xh[:-1].transpose(0, 2, 1).reshape(-1, xh.shape[1])
+            cell.take_gradient(z.transpose(1, 0, 2).reshape(z.shape[1], -1).dot(columns))
+            cell.take_further_gradient(z, a)
+        return dh, dc
+
+    # ---- states that stay -----------------------------------------------------------------
+
+    def settle_from(self, arrays: Mapping[str, Any]) -> None:
+        """Keep the last states for the next batch, if the layer is stateful."""
+        if self._owner.stateful:
+            x = arrays["x"]
+            self._keep_states(self._steps(arrays["work"], np.shape(x[0] if type(x) is list else x)))
+
+    def _keep_states(self, runs: Sequence[_Steps]) -> None:
+        states = _last_states(runs, self._owner._cells())
+        self._owner.states = [np.array(state.T) for state in states]
+
+
+def _last_states(runs: Sequence[_Steps], cells: Sequence[RecurrentCell]) -> list[Array]:
+    """Return the states after the last step, features first."""
+    both = zip(runs, cells, strict=True)
+    return [state for run, cell in both for state in (run.h[-1], run.c[-1])[: cell.states]]
+
+
+# ---- the layers of one cell ---------------------------------------------------------------
+
+
+class _OneCell(RNN):
+    """A layer that makes its cell of arguments that it takes beside its own."""
+
+    cell_class: ClassVar[type[RecurrentCell]]
+    left_out_if_none = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "cell_class" in vars(cls):
+            for name in cls._of_the_cell():
+                setattr(cls, name, _of_cell(name))
+
+    @classmethod
+    def _of_the_cell(cls) -> list[str]:
+        """Return the arguments that go to the cell."""
+        known = RNN._parameters()
+        return [name for name in cls.cell_class._parameters() if name not in known]
+
+    def _begin(self, arguments: dict[str, Any], kwargs: dict[str, Any]) -> None:
+        """Make the cell, and the layer, of the constructor's arguments."""
+        kwargs.pop("implementation", None)
+        if self.cell_class is not SimpleRNNCell:
+            kwargs.pop("use_cudnn", None)
+        cell = self.cell_class(
+            **{name: arguments[name] for name in self._of_the_cell()}, dtype=kwargs.get("dtype")
+        )
+        own = RNN._parameters()
+        rest = {name: value for name, value in arguments.items() if name in own}
+        RNN.__init__(self, cell, **rest, **kwargs)
+
+    @classmethod
+    def _parameters(cls) -> dict[str, Any]:
+        """Return the constructor's arguments, without the cell that is made of them."""
+        return {name: value for name, value in super()._parameters().items() if name != "cell"}
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as plain data, those of the cell among them."""
+        return super().get_config() | {
+            name: activations.serialize(getattr(self, name))
+            for name in ("activation", "recurrent_activation")
+            if hasattr(self, name)
+        }
+
+
+def _of_cell(name: str) -> property:
+    return property(lambda self: getattr(self.cell, name), doc=f"The cell's ``{name}``.")
+
+
+@registry.register()
+class SimpleRNN(_OneCell):
+    """A fully connected recurrent layer: h_t = g(x_t W + h_{t-1} U + b).
+
+    The arguments up to ``recurrent_dropout`` and ``seed`` are those of `SimpleRNNCell`, the others
+    those of `RNN`; ``activity_regularizer`` is a penalty on the output, averaged over the batch.
+
+    >>> SimpleRNN(4)(np.ones((2, 5, 3))).shape
+    (2, 4)
+    """
+
+    cell_class = SimpleRNNCell
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._begin(locals(), kwargs)
+
+
+@registry.register()
+class LSTM(_OneCell):
+    """Long short-term memory; the formulas stand in `LSTMCell`.
+
+    The arguments up to ``seed`` are those of `LSTMCell`, the others those of `RNN`;
+    ``activity_regularizer`` is a penalty on the output, averaged over the batch. ``use_cudnn`` and
+    ``implementation`` are accepted for Keras's sake; they change no result.
+
+    >>> LSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    (2, 5, 4)
+    """
+
+    cell_class = LSTMCell
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self._begin(locals(), kwargs)
+
+
+@registry.register()
+class GRU(_OneCell):
+    """Gated recurrent unit; the formulas stand in `GRUCell`.
+
+    The arguments up to ``seed`` and ``reset_after`` are those of `GRUCell`, the others those of
+    `RNN`; ``activity_regularizer``, ``use_cudnn`` and ``implementation`` are as for `LSTM`.
+
+    >>> GRU(4)(np.ones((2, 5, 3))).shape
+    (2, 4)
+    """
+
+    cell_class = GRUCell
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        reset_after: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self._begin(locals(), kwargs)
