@@ -248,7 +248,7 @@ def test_what_is_no_rate_is_refused_by_the_schedules_name(rate, error):
 
 
 def test_a_lambda_has_no_configuration():
-    with pytest.raises(TypeError, match="cannot be written as data"):
+    with pytest.raises(TypeError, match="cannot be serialized"):
         SGD(lambda: 0.1).get_config()
 
 

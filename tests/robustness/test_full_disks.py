@@ -135,7 +135,7 @@ def test_whichever_call_fails_the_file_is_the_old_one_or_the_new(tmp_path, monke
         if error is not None:
             assert disk.failed
             assert (error.errno, error.filename) == (errno.ENOSPC, str(path))
-            assert "Free some room" in str(error)
+            assert "Free some space" in str(error)
         assert set(files(tmp_path)) == {name}
         if name == "latest.npz":
             before, epoch = epoch, read_backup(str(path))["epoch"]
@@ -159,7 +159,7 @@ def test_a_folder_that_is_not_there_and_one_that_vanishes(tmp_path):
     for name in ("m.keras", "m.h5", "m.weights.h5"):
         WRITERS[name](model, tmp_path / f"of {name}" / name)
         assert len(files(tmp_path / f"of {name}")) == 1
-    with pytest.raises(FileNotFoundError, match="Make its folder first"):
+    with pytest.raises(FileNotFoundError, match="Create its folder first"):
         train(model, CSVLogger(tmp_path / "no" / "log.csv"))
     folder = tmp_path / "some"
     gone = Fault(1, lambda: shutil.rmtree(folder))
@@ -170,7 +170,7 @@ def test_a_folder_that_is_not_there_and_one_that_vanishes(tmp_path):
         folder.mkdir(exist_ok=True)
         train(model, gone, save)
         assert len(files(folder)) == 1
-    with pytest.raises(FileNotFoundError, match="Make its folder first"):
+    with pytest.raises(FileNotFoundError, match="Create its folder first"):
         train(model, CSVLogger(folder / "log.csv"), gone)
 
 
