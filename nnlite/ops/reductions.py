@@ -119,9 +119,7 @@ class _Extreme(_Reduction):
     def backward_into(self, dy: Array, x: Array, y: Array, dx: Array) -> None:
         """Write dJ/dx."""
         found = x == self._back(y, x)
-        count = np.maximum(
-            found.sum(self._axes(x.ndim), keepdims=True), 1
-        )  # 0 if `initial` is larger
+        count = np.maximum(found.sum(self._axes(x.ndim), keepdims=True), 1)  # 0 if `initial` wins
         chain(dx, np.where(found, self._back(dy, x), 0), 1 / count)
 
 
