@@ -30,10 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, help="how many times all are timed in turn")
     parser.add_argument("--output", type=Path, default=Path("docs/benchmarks.md"))
     parser.add_argument("--quick", action="store_true", help="only nnlite against what is recorded")
+    parser.add_argument("--mpi", action="store_true", help="only training on several processes")
     parser.add_argument("--record", action="store_true", help="with --quick: record anew")
     options = parser.parse_args(arguments)
     if options.record and not options.quick:
         parser.error("--record goes with --quick")
+    if options.mpi:
+        from benchmarks.mpi import report
+
+        print(report())
+        return 0
     workloads = options.workloads
     if options.quick:
         return quick(workloads, options.record, *([options.rounds] if options.rounds else []))

@@ -108,9 +108,9 @@ class _Rewriter(ast.NodeTransformer):
     """Sends calls, operators and subscripts through `TALLY`."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Rewrite f(x), but for super(), which looks at the frame that calls it."""
+        """Rewrite f(x), but for super() and locals(), which look at the frame that calls them."""
         self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "super":
+        if isinstance(node.func, ast.Name) and node.func.id in ("super", "locals"):
             return node
         through = ast.Attribute(ast.Name("__tally__", ast.Load()), "call", ast.Load())
         return ast.Call(through, [node.func, *node.args], node.keywords)

@@ -24,10 +24,14 @@ NO_TESTS = 5  # pytest's exit code where nothing was selected
 # The tests that each part's mutants are put before; a survivor has passed them all.
 TESTS = {
     "backend/blas.py": "backend/test_blas.py",
+    "backend/resampling.py": "layers/test_layers_attention.py layers/test_layers_images.py",
     "callbacks": (
         "callbacks/test_callbacks.py callbacks/test_callbacks_files.py "
         "callbacks/test_callbacks_of_users.py callbacks/test_callbacks_rates.py"
     ),
+    "callbacks/tensorboard.py": "callbacks/test_tensorboard.py",
+    "cli.py": "test_cli.py",
+    "distribution": "test_distribution.py",
     "layers": (
         "layers/test_layers_attention.py "
         "layers/test_normalization.py layers/test_layers_normalization.py "
@@ -74,8 +78,8 @@ TESTS = {
     "utils/structures.py": "data/test_data_several.py",
     "training/compiled_loss.py": "saving/test_old_training.py",
     "execution": (
-        "execution/test_graph.py gradients/test_graphs.py gradients/test_models.py "
-        "layers/test_user_code.py"
+        "execution/test_graph.py execution/test_masks_of_inputs.py gradients/test_graphs.py "
+        "gradients/test_models.py layers/test_user_code.py"
     ),
     "models/model.py": "models/test_functional.py layers/test_user_code.py",
     "training/objective.py": (
@@ -121,6 +125,10 @@ TESTS |= {
 TESTS["layers/activations/base.py"] = f"layers/test_activations.py {TESTS['layers']}"
 TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
+TESTS |= {
+    f"saving/onnx/{name}.py": "saving/test_onnx_files.py"
+    for name in ("builder", "exporting", "protobuf", "recurrent")
+}
 TESTS["utils"] = TESTS["layers/layer.py"] = TESTS["saving"]
 
 if getattr(find_spec("sklearn"), "origin", None) is not None:

@@ -3,12 +3,16 @@
 import doctest
 import importlib.util
 import re
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from saving.old_files import sequential, two_layers, write_keras
 
 import nnlite
+from nnlite.cli import main
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -25,7 +29,8 @@ def blocks(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_snippets_print_what_the_page_says(page, capsys):
+def test_snippets_print_what_the_page_says(page, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     needed = importlib.util.find_spec(NEEDS.get(page.name, "nnlite"))
     if getattr(needed, "origin", None) is None:
         pytest.skip(f"needs {NEEDS[page.name]}")
@@ -46,6 +51,41 @@ def test_snippets_print_what_the_page_says(page, capsys):
         printed = capsys.readouterr().out
         if after[0] == "text":
             assert_alike(printed, after[1])
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """Stand in a folder with the files that the commands of the pages are about."""
+    shutil.copy(ROOT / "tests" / "fixtures" / "functional.keras", tmp_path / "model.keras")
+    code = {"class_name": "__lambda__", "config": {"code": "4wAAAA=="}}
+    surprise = {"class_name": "Lambda", "config": {"name": "surprise", "function": code}}
+    write_keras(tmp_path / "downloaded.keras", sequential([*two_layers(), surprise]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+CONSOLES = [page for page in PAGES if "```console" in page.read_text()]
+
+
+@pytest.mark.parametrize("page", CONSOLES, ids=lambda page: page.name)
+def test_commands_print_what_the_page_says(page, models, capsys):
+    """A console block has lines that begin with ``$ nnlite``, each before what it prints."""
+    code = None
+    for language, text in blocks(page):
+        printed = []
+        for line in text.splitlines() if language == "console" else ():
+            if not line.startswith("$ "):
+                continue
+            printed.append(line)
+            if line == "$ echo $?":
+                printed.append(str(code))
+                continue
+            program, *arguments = shlex.split(line[2:])
+            assert program == "nnlite"
+            code = main(arguments)
+            printed += capsys.readouterr().out.splitlines()
+        if language == "console":
+            assert printed == text.splitlines()
 
 
 def assert_alike(printed, expected):

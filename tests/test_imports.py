@@ -8,11 +8,22 @@ ROOT = Path(__file__).parent.parent / "nnlite"
 #: The rooms from top to bottom. A module imports from its own and from those below it only,
 #: inside functions and for annotations too.
 ROOMS = [
+    *("__main__", "cli"),
     *("tracing", "gradcheck", "visualize", "wrappers", "sklearn"),
     *("models", "training", "saving", "callbacks", "execution", "metrics", "losses"),
     *("optimizers", "ops", "activations", "layers", "symbolic"),
     *("regularizers", "constraints", "initializers"),
-    *("data", "backend", "random", "config", "serialization", "utils", "datasets", "version"),
+    *(
+        "data",
+        "distribution",
+        "backend",
+        "random",
+        "config",
+        "serialization",
+        "utils",
+        "datasets",
+        "version",
+    ),
 ]
 
 #: `nnlite.utils` has Keras's names for what lies higher. It passes them on when they are asked for.

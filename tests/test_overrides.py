@@ -41,7 +41,17 @@ BY_HAND = {
         "gamma",
         "scale",
     ),
-    *("fit", "evaluate", "predict", "compile", "get_layer", "pop", "load_weights", "to_json"),
+    *(
+        "fit",
+        "evaluate",
+        "predict",
+        "compile",
+        "get_layer",
+        "pop",
+        "load_weights",
+        "to_json",
+        "export",
+    ),
     *("train_on_batch", "test_on_batch", "predict_on_batch", "metrics_names", "compiled"),
     *(
         "input",

@@ -23,7 +23,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALWAYS_ONE", "add_scaled", "scale", "takes_long_vectors", "threads_for"]
+__all__ = [
+    "ALWAYS_ONE",
+    "add_scaled",
+    "limit_threads",
+    "scale",
+    "takes_long_vectors",
+    "threads_for",
+]
 
 Array = NDArray[Any]
 
@@ -84,6 +91,19 @@ def threads_for(multiplications: int) -> Iterator[None]:
             _holders -= 1
             if _holders == 0:
                 setter(_threads_before)
+
+
+def limit_threads(count: int) -> int:
+    """Let matrix products use ``count`` threads; return how many they use then, 0 if unknown.
+
+    ``OPENBLAS_NUM_THREADS``, where it is set, stays in force.
+    """
+    getter, setter = _openblas("openblas_get_num_threads"), _openblas("openblas_set_num_threads")
+    if getter is None or setter is None:
+        return 0
+    if "OPENBLAS_NUM_THREADS" not in os.environ:
+        setter(count)
+    return int(getter())
 
 
 @functools.cache

@@ -303,7 +303,7 @@ class WeightVector:
     np.float64(5.0)
     """
 
-    __slots__ = ("gradients", "owner", "slices", "values", "variables")
+    __slots__ = ("gradients", "owner", "reduced", "slices", "values", "variables")
 
     def __init__(
         self, variables: Sequence[Variable], dtype: np.dtype[Any], owner: object = None
@@ -313,7 +313,9 @@ class WeightVector:
         ends = np.cumsum([0, *(variable.size for variable in variables)]).tolist()
         self.slices = [slice(*pair) for pair in itertools.pairwise(ends)]
         self.values = np.empty(ends[-1], dtype)
-        self.gradients = np.zeros(ends[-1], dtype)
+        #: The gradients and two numbers more, which several processes add up in one call.
+        self.reduced = np.zeros(ends[-1] + 2, dtype)
+        self.gradients = self.reduced[:-2]
         for variable, part in zip(self.variables, self.slices, strict=True):
             value = self.values[part].reshape(variable.shape)
             value[...] = variable.value

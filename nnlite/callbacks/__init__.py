@@ -11,6 +11,7 @@ from nnlite.callbacks.learning_rate_scheduler import LearningRateScheduler
 from nnlite.callbacks.model_checkpoint import ModelCheckpoint
 from nnlite.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from nnlite.callbacks.swap_ema_weights import SwapEMAWeights
+from nnlite.callbacks.tensorboard import TensorBoard
 from nnlite.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "ModelCheckpoint",
     "ReduceLROnPlateau",
     "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]

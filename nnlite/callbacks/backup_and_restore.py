@@ -9,6 +9,7 @@ from typing import Any
 
 from nnlite.callbacks.callback import Logs
 from nnlite.callbacks.saving_callback import SavingCallback
+from nnlite.distribution.processes import current
 from nnlite.utils.progress import say
 
 __all__ = ["BackupAndRestore"]
@@ -61,6 +62,7 @@ class BackupAndRestore(SavingCallback):
     """
 
     comes_last = True
+    in_every_process = True
 
     def __init__(
         self,
@@ -86,11 +88,13 @@ class BackupAndRestore(SavingCallback):
         from nnlite.callbacks.run_state import restore
         from nnlite.utils.atomic_write import explaining, remove_leftovers
 
-        with self._going_on(), explaining(self.backup_dir):  # also within an epoch
-            os.makedirs(self.backup_dir, exist_ok=True)
-        for path in (self._latest, self._next):
-            remove_leftovers(path)
-        found = self._read()
+        group = current()
+        if group.rank == 0:
+            with self._going_on(), explaining(self.backup_dir):  # also within an epoch
+                os.makedirs(self.backup_dir, exist_ok=True)
+            for path in (self._latest, self._next):
+                remove_leftovers(path)
+        found = group.broadcast(None if group.rank else self._read(), "read the backup")
         if found is not None:
             path, state = found
             restore(self.model.fit_loop, state, path)
@@ -126,12 +130,15 @@ class BackupAndRestore(SavingCallback):
         from nnlite.utils.atomic_write import explaining
 
         with self._going_on():
-            with explaining(self.backup_dir):
-                os.makedirs(self.backup_dir, exist_ok=True)
+            if current().rank == 0:
+                with explaining(self.backup_dir):
+                    os.makedirs(self.backup_dir, exist_ok=True)
             if not self.double_checkpoint:
                 write_backup(self._latest, self.model.fit_loop, epoch, step)
                 return
             write_backup(self._next, self.model.fit_loop, epoch, step)
+            if current().rank:
+                return
             with explaining(self.backup_dir):
                 if os.path.exists(self._latest):
                     os.replace(self._latest, self._previous)
@@ -141,7 +148,7 @@ class BackupAndRestore(SavingCallback):
         """Delete the backup, and its folder if empty, if requested."""
         from nnlite.utils.atomic_write import explaining
 
-        if not self.delete_checkpoint:
+        if not self.delete_checkpoint or current().rank:
             return
         for path in (self._latest, self._previous, self._next):
             if os.path.exists(path):

@@ -34,6 +34,9 @@ class Callback:
     #: Whether the callback is called after all others.
     comes_last: ClassVar[bool] = False
 
+    #: Whether each of several processes calls its own; the others' decisions are process 0's.
+    in_every_process: ClassVar[bool] = False
+
     params: Logs = {}  # noqa: RUF012  replaced, never changed, by set_params
 
     def _idle_hook(self) -> Any:

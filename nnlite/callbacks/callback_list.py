@@ -10,6 +10,8 @@ from nnlite.callbacks.history import History
 from nnlite.callbacks.learning_rate_scheduler import LearningRateScheduler
 from nnlite.callbacks.monitor import MonitorCallback
 from nnlite.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
+from nnlite.distribution.processes import alone, current
+from nnlite.distribution.state import average_moving, hear_first, watch_changes
 
 __all__ = ["CallbackList"]
 
@@ -83,16 +85,36 @@ class CallbackList:
         if not functions:
             return
         logs = {} if logs is None else logs
+        if current().size > 1:
+            functions = self._call_in_first(hook, functions, place, logs)
         for callback, function in functions:
-            function(*place, logs)
-            for name in logs:
-                if not isinstance(name, str):
-                    raise TypeError(
-                        f"{hook} of {type(callback).__name__} put the name {name!r} in the logs. "
-                        "A name there must be a string."
-                    )
+            self._call(hook, callback, function, place, logs)
         if hook in _BEGINNINGS:  # callbacks may have changed
             self._find_hooks()
+
+    def _call(self, hook: str, callback: Callback, function: Any, place: Any, logs: Logs) -> None:
+        function(*place, logs)
+        for name in logs:
+            if not isinstance(name, str):
+                raise TypeError(
+                    f"{hook} of {type(callback).__name__} put the name {name!r} in the logs. "
+                    "A name there must be a string."
+                )
+
+    def _call_in_first(self, hook: str, functions: Any, place: Any, logs: Logs) -> Any:
+        """Call the callbacks of process 0, broadcast their effects, and return the others."""
+        first = [pair for pair in functions if not pair[0].in_every_process]
+        average_moving(self._model)
+        if first:
+            of_batch = "batch" in hook
+            weights = not of_batch or not all(_is_ours(function) for _, function in first)
+            before = watch_changes(self._model, weights)
+            if current().rank == 0:
+                with alone():
+                    for callback, function in first:
+                        self._call(hook, callback, function, place, logs)
+            hear_first(self._model, before, None if of_batch else logs)
+        return [pair for pair in functions if pair[0].in_every_process]
 
     def expect(self, validates: bool) -> None:
         """Announce the names of the logs, before the first epoch.

@@ -66,32 +66,27 @@ class CSVLogger(Callback):
         import csv  # rarely needed
         import io
 
-        from nnlite.utils.atomic_write import explaining
+        from nnlite.utils.atomic_write import append_whole
 
         logs = logs or {}
         if self.keys is None:
             self.keys = sorted(logs)
             if not any(name.startswith("val_") for name in self.keys):
                 self.keys += [f"val_{name}" for name in self.keys]
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.sep)
-        with explaining(self.filename), open(self.filename, "ab", buffering=0) as file:
-            end = file.tell()
-            if self._end is None:
-                self._end = end if self.append else 0
-            self._end = min(self._end, end)
-            file.truncate(self._end)  # drop lines written after the backup of a resumed run
-            if self._end == 0:
-                writer.writerow(["epoch", *self.keys])
-            writer.writerow([epoch, *(_text(logs.get(name, "NA")) for name in self.keys)])
-            rest = memoryview(text.getvalue().encode())
-            try:
-                while rest:
-                    rest = rest[file.write(rest) :]
-                self._end = file.tell()
-            except OSError:
-                file.truncate(self._end)
-                raise
+        keys = self.keys
+
+        def lines(end: int) -> bytes:
+            text = io.StringIO()
+            writer = csv.writer(text, delimiter=self.sep)
+            if end == 0:
+                writer.writerow(["epoch", *keys])
+            writer.writerow([epoch, *(_text(logs.get(name, "NA")) for name in keys)])
+            return text.getvalue().encode()
+
+        if self._end is None and not self.append:
+            self._end = 0
+        # Lines written after the backup of a resumed run are dropped.
+        self._end = append_whole(self.filename, self._end, lines)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Empty the file if there was no epoch and ``append`` is False."""

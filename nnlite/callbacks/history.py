@@ -27,6 +27,8 @@ class History(Callback):
     {'loss': [0.0, 0.0]}
     """
 
+    in_every_process = True
+
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import random
+from nnlite.distribution.processes import current
+from nnlite.distribution.state import generators_of, numbers_of, spread_generators
 from nnlite.metrics.metric import Metric, StateVariable, variables_in
 from nnlite.utils.atomic_write import atomic_write, explaining
 from nnlite.utils.plain_data import NotPlainError, decoded, encoded
@@ -33,8 +35,11 @@ def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
     """
     import zipfile
 
+    plain = _state(run, epoch, step)
+    if current().rank:  # process 0 writes for all
+        return
     arrays: list[Array] = []
-    state = json.dumps(encoded(_state(run, epoch, step), arrays))
+    state = json.dumps(encoded(plain, arrays))
     members = {"state": np.array(state), "digest": np.array(_digest(state, arrays))}
     members |= {str(i): array for i, array in enumerate(arrays)}
     # Like np.savez, which before NumPy 2.2 leaves the archive open after a failed write.
@@ -90,6 +95,7 @@ def _damaged(path: str, error: Exception | str) -> ValueError:
 def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
     model, optimizer = run.model, run.model.optimizer
     variables = model.all_variables()
+    generators = current().gather(generators_of(model), "back up the draws")
     return {
         "format": _FORMAT,
         "epoch": epoch,
@@ -103,7 +109,7 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
         "trainable": [layer.trainable for layer in model.all_layers()],
         "weights": [variable.value for variable in variables],
         "optimizer": {
-            "numbers": {name: getattr(optimizer, name) for name in _numbers(optimizer)},
+            "numbers": {name: getattr(optimizer, name) for name in numbers_of(optimizer)},
             "state": optimizer.state,
             "resting": [
                 (variables.index(variable), slots)
@@ -112,10 +118,8 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
             ],
         },
         "callbacks": [{} if one.comes_last else _plain(one) for one in run.hooks.callbacks],
-        "layers": [
-            {name: g for name, g in vars(layer).items() if isinstance(g, np.random.Generator)}
-            for layer in model.all_layers()
-        ],
+        "layers": generators[0],
+        "others": generators[1:],  # those of the other processes
         "random": random.states(),
     }
 
@@ -131,7 +135,7 @@ def _kinds(run: Any) -> dict[str, Any]:
     return {
         "weights": [variable.shape for variable in model.all_variables()],
         "layers": [type(layer).__name__ for layer in model.all_layers()],
-        "an optimizer": [optimizer.name, *_numbers(optimizer), *optimizer.state],
+        "an optimizer": [optimizer.name, *numbers_of(optimizer), *optimizer.state],
         "metrics": [
             *(str(getattr(one, "name", one)) for one, _ in model.compiled_metrics.asked),
             *model._tracked,
@@ -143,12 +147,6 @@ def _kinds(run: Any) -> dict[str, Any]:
             "batch_size": getattr(batches.batches, "batch_size", None),
         },
     }
-
-
-def _numbers(optimizer: Any) -> list[str]:
-    """Return the attributes of an optimizer that are numbers of its state."""
-    own_rate = ["_learning_rate"] * isinstance(optimizer._learning_rate, float)
-    return ["_batches", *own_rate, *optimizer.scalars]
 
 
 def _plain(thing: Any) -> dict[str, Any]:
@@ -217,13 +215,15 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
         _check_attributes(path, thing, values)
     # First, since a generator may draw from NumPy's global state.
     run.batches.restore(state["data"], bool(state["step"]))
-    for layer, trainable, generators in zip(
-        layers, state["trainable"], state["layers"], strict=True
-    ):
-        if not layer.sublayers():
-            layer.trainable = trainable
-        for name, generator in generators.items():
-            getattr(layer, name).bit_generator.state = generator.bit_generator.state
+    for layer, trainable in zip(layers, state["trainable"], strict=True):
+        layer.trainable = trainable  # the whole comes before its parts
+    every = [state["layers"], *state.get("others", [])]
+    if len(every) == current().size:  # as many processes as wrote it: each goes on with its draws
+        for own, theirs in zip(generators_of(model), every[current().rank], strict=True):
+            for name, generator in theirs.items():
+                own[name].bit_generator.state = generator.bit_generator.state
+    else:
+        spread_generators(model, every[0])
     for variable, value in zip(variables, state["weights"], strict=True):
         variable.value[...] = value
     kept = state["optimizer"]

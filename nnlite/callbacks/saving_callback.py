@@ -20,17 +20,18 @@ class SavingCallback(Callback):
     Args:
         save_freq: ``"epoch"``, or a number of batches.
         on_error: ``"raise"`` if the file cannot be written, or ``"warn"`` to continue training.
+        name: The name of ``save_freq`` in messages.
 
     Raises:
         ValueError: If an argument has another value.
     """
 
-    def __init__(self, save_freq: str | int, on_error: str) -> None:
+    def __init__(self, save_freq: str | int, on_error: str, name: str = "save_freq") -> None:
         counts = isinstance(save_freq, (int, np.integer)) and not isinstance(save_freq, bool)
         if save_freq != "epoch" and not (counts and int(save_freq) >= 1):
             raise ValueError(
-                "save_freq must be 'epoch' or a number of batches, at least 1. "
-                f"Received: save_freq={save_freq!r}"
+                f"{name} must be 'epoch' or a number of batches, at least 1. "
+                f"Received: {name}={save_freq!r}"
             )
         if on_error not in ("raise", "warn"):
             raise ValueError(f"on_error must be 'raise' or 'warn'. Received: on_error={on_error!r}")

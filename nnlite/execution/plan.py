@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
+from nnlite.distribution.processes import weight_in_step
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.layers.layer import Layer
 from nnlite.regularizers import penalty, penalty_gradient
@@ -461,7 +462,7 @@ def _add(whole: Array, part: Array) -> None:
 
 
 def _add_penalty(gradient: Array, regularizer: Any, y: Array) -> None:
-    gradient += penalty_gradient(regularizer, y) / len(y)
+    gradient += penalty_gradient(regularizer, y) * (weight_in_step() / len(y))
 
 
 def _summed(bound: Bound, variables: Sequence[Variable], kept: Sequence[Array]) -> None:

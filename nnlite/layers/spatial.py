@@ -50,6 +50,13 @@ class Spatial(Layer):
             )
         return (shape[1:-1], shape[-1]) if self._is_last else (shape[2:], shape[1])
 
+    def _images(self, shape: Shape) -> tuple[Any, ...]:
+        """Return ``shape`` with channels last: of channels first, each is an image of its own."""
+        sizes, channels = self._split(shape)
+        if self._is_last:
+            return shape
+        return (shape[0] * channels, *sizes, 1)
+
     def _joined(self, batch: int | None, sizes: Any, channels: int | None) -> Shape:
         """Return the shape of so many images, the axes in the order of ``data_format``."""
         return (batch, *sizes, channels) if self._is_last else (batch, channels, *sizes)

@@ -62,7 +62,7 @@ class Loss(Configurable):
 
     #: The methods that a user's subclass cannot override, with the alternative.
     refused_overrides: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("__call__", "gradient", "value_and_gradient", "arrays", "masked"),
+        ("__call__", "gradient", "value_and_gradient", "arrays", "averages_rows", "masked"),
         "define call(self, y_true, y_pred), which returns the loss of each sample, and "
         "derivative(self, y_true, y_pred).",
     )
@@ -144,6 +144,21 @@ class Loss(Configurable):
         raise ValueError(
             f"{type(self).__name__} expects {name} of the output's shape, {output_shape}. "
             f"Received: {name} of shape {array.shape}.{hint}"
+        )
+
+    def averages_rows(self, y_true: Array, axes: int) -> bool:
+        """Return whether the loss of a batch is the mean of those of its parts, by their rows.
+
+        Args:
+            y_true: Some targets.
+            axes: The number of axes of the predictions.
+        """
+        return (
+            self.reduction in ("sum_over_batch_size", "mean")
+            and self.axis is not None
+            and all(axis % axes for axis in _tuple(self.axis))
+            and not self.of_user
+            and self.valid(y_true) is None
         )
 
     def samples_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:

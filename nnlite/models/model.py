@@ -674,6 +674,45 @@ class Model(Trainer):
 
         load_weights(self, filepath, skip_mismatch, **options)
 
+    def export(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "onnx",  # noqa: A002  Keras's name
+        verbose: bool | None = None,
+        input_signature: Any = None,
+    ) -> None:
+        """Write what the model computes in `predict` to an ONNX file, for other programs to run.
+
+        The file is replaced as a whole or not at all. It is of opset 13. The axis of the batch is
+        of any size there, and so are the others that are unknown here.
+
+        Args:
+            filepath: Where to, such as ``"model.onnx"``.
+            format: ``"onnx"``.
+            verbose: False to print nothing.
+            input_signature: A tensor for each input, or anything else with a ``shape``, that tells
+                more of the sizes than the model's own input; None takes that.
+
+        Raises:
+            ValueError: If ``format`` is another, the model is not built, layers have no form in
+                ONNX (all of which are named), a shape does not fit, or it has 2 GiB or more.
+            OSError: If the file cannot be written.
+
+        >>> import tempfile
+        >>> from nnlite import Input, Sequential
+        >>> from nnlite.layers import Dense
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model = Sequential([Input((4,)), Dense(3, activation="relu")])
+        ...     model.export(os.path.join(folder, "m.onnx"), format="onnx", verbose=False)
+        """
+        from nnlite.saving.onnx.exporting import export_model
+
+        if format != "onnx":
+            raise ValueError(f"format must be 'onnx'. Received: format={format!r}")
+        export_model(self, filepath, input_signature)
+        if verbose or verbose is None:
+            print(f"Saved artifact at '{os.fspath(filepath)}'.")
+
     def to_json(self, **options: Any) -> str:
         """Return the model without its weights as JSON, for `nnlite.models.model_from_json`.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from nnlite.callbacks import CallbackList, TerminateOnNaN
 from nnlite.data.epochs import Epochs
+from nnlite.distribution.state import average_moving, check_equal
 from nnlite.layers.abstract_model import AbstractModel
 from nnlite.metrics import Mean
 from nnlite.training.prediction import evaluate_all
@@ -76,10 +77,12 @@ class FitLoop:
                 logs = self._run_epoch()
                 if not self.step:  # an iterator that has come to its end
                     break
+                average_moving(model)
                 if self._held is not None and self._evaluates(self.epoch):
                     scores = evaluate_all(model, self._held, hooks)
                     logs.update({f"val_{name}": value for name, value in scores.items()})
                 hooks.call("on_epoch_end", self.epoch, logs=logs)
+                check_equal(model)
                 self._progress.end_epoch(self.epoch, logs, model.stop_training)
                 self.epoch += 1
                 self.step = 0

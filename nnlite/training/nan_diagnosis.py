@@ -14,10 +14,11 @@ from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
 from nnlite.utils.validation import all_finite
 
-__all__ = ["diagnosis"]
+__all__ = ["ALL_FINITE", "diagnosis"]
 
 Array = NDArray[Any]
 
+ALL_FINITE = "The outputs of all layers are finite"  # what begins the sentences that name none
 _LARGE = 1e4  # inputs beyond this are to blame before the weights are
 
 
@@ -71,11 +72,11 @@ def _first(model: AbstractModel, value: float, x: Any, y: Any) -> str:
     )
     if not np.isfinite(value):
         return (
-            f"The outputs of all layers are finite; the loss of them is not ({sizes}). Scale what "
+            f"{ALL_FINITE}; the loss of them is not ({sizes}). Scale what "
             "is large, or lower the learning rate."
         )
     return (
-        f"The outputs of all layers are finite, and the loss is; the way back overflows ({sizes}). "
+        f"{ALL_FINITE}, and the loss is; the way back overflows ({sizes}). "
         "Scale what is large, or clip the gradients (clipnorm=1)."
     )
 

@@ -295,6 +295,16 @@ class Objective:
         self.add_penalty_gradients()
         return self.weight_penalty() + self._step.penalty()
 
+    def step_penalty(self) -> float:
+        """Return the penalties on the layers' outputs in the step."""
+        assert self._step is not None  # forward came first
+        return self._step.penalty()
+
+    def averages_rows(self, y: Any, output: Any) -> bool:
+        """Return whether the loss of a batch is the mean of those of its parts, by their rows."""
+        loss = self.loss_in_use
+        return isinstance(loss, Loss) and loss.averages_rows(y, output.ndim)
+
     def settle_step(self) -> None:
         """Let the layers write down what the step has gathered, such as moving averages."""
         assert self._step is not None  # forward came first

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.callbacks import CallbackList
+from nnlite.data.arrays import rows_of
 from nnlite.data.epochs import Epochs
+from nnlite.distribution.processes import Share, current
 from nnlite.layers.abstract_model import AbstractModel
 from nnlite.symbolic import in_order
 from nnlite.utils import user_code
@@ -82,6 +84,15 @@ def _run(model: AbstractModel, x: Any) -> Any:
         model.lock.release_read()
 
 
+def _run_shared(model: AbstractModel, x: Any) -> Any:
+    """Return the output for one batch, of which each process computes its share."""
+    if current().size == 1 or model.predicts_own or model.of_user:
+        return _run(model, x)
+    share = Share(rows_of(x), current())
+    output = _run(model, share.of(x))
+    return pack_as(output, share.whole(flatten(output), "predict"))
+
+
 def _apart(y: Array, x: Any) -> Array:
     """Return an output that shares no memory with the inputs."""
     inputs = x if type(x) is list else [x]
@@ -102,7 +113,7 @@ def predict_all(
         progress.begin_epoch(0, batches.length)
         for step, (batch, *_) in enumerate(batches):
             hooks.call("on_predict_batch_begin", step)
-            structure = map_structure(lambda y: _apart(y, batch), _run(model, batch))  # noqa: B023  called at once
+            structure = map_structure(lambda y: _apart(y, batch), _run_shared(model, batch))  # noqa: B023  called at once
             part = flatten(structure)
             if rows is None:
                 parts.append(part)

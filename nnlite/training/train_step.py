@@ -16,12 +16,13 @@ from nnlite.backend.structure_cache import per_structure, structure_version, wit
 from nnlite.backend.variables import Variable, WeightVector
 from nnlite.data.arrays import rows_of
 from nnlite.data.sources import pack_x_y_sample_weight
+from nnlite.distribution.processes import Processes, Share, current
 from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.metrics.compiled import MetricsOfOutputs
 from nnlite.training.compiled_loss import AnyLoss, CompiledLoss
 from nnlite.training.heads import Heads
-from nnlite.training.nan_diagnosis import diagnosis
+from nnlite.training.nan_diagnosis import ALL_FINITE, diagnosis
 from nnlite.training.objective import Objective
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
 from nnlite.utils.user_code import read_only
@@ -180,16 +181,19 @@ class TrainStep:
                 objective.keep_up(x, y)
                 self.lay_out()
             kept = [(variable, variable.numpy()) for variable in self._unguarded]
-            output = objective.forward(x, training=True)
-            value, gradient = self._value_and_gradient(objective, x, y, output, weight, True)
-            objective.backward(gradient)
-            value += objective.regularize()
+            if (group := current()).size > 1:
+                value = self._descend_together(group, objective, x, y, weight)
+            else:
+                output = objective.forward(x, training=True)
+                value, gradient = self._value_and_gradient(objective, x, y, output, weight, True)
+                objective.backward(gradient)
+                value += objective.regularize()
             if not (math.isfinite(value) and self.vector.has_finite_gradients()):  # type: ignore[union-attr]
                 for variable, before in kept:
                     variable.value[...] = before
                 if self.model.fit_loop is not None and self.model.fit_loop.ends_on_nan:
                     return math.nan if math.isfinite(value) else value
-                raise FloatingPointError(diagnosis(self.model, value, x, y))
+                raise FloatingPointError(self._diagnosis(value, x, y))
             if within:
                 self.own.penalized = True  # type: ignore[union-attr]
             self.update()
@@ -202,13 +206,70 @@ class TrainStep:
         self, objective: Objective, x: Any, y: Any, output: Any, weight: Any, training: bool
     ) -> tuple[float, Any]:
         """Return the loss of a batch and its derivative, and take the batch into the metrics."""
-        metrics, masks = self.model.compiled_metrics, objective.masks(x, training)
+        return self._loss_and_metrics(objective, y, output, weight, objective.masks(x, training))
+
+    def _loss_and_metrics(
+        self, objective: Objective, y: Any, output: Any, weight: Any, masks: Any
+    ) -> tuple[float, Any]:
+        metrics = self.model.compiled_metrics
         value, gradient, values = objective.loss_and_gradient(y, output, weight, masks)
         if isinstance(metrics, MetricsOfOutputs):
             metrics.add_losses(values, rows_of(output))
         if metrics.wanted:
             metrics.update(y, objective.predictions(output), weight, masks)
         return value, gradient
+
+    def _descend_together(
+        self, group: Processes, objective: Objective, x: Any, y: Any, weight: Any
+    ) -> float:
+        """Go forward and back with this process's share; return the loss of the whole batch.
+
+        The gradients become those of the whole batch: NaN in one process is NaN in all.
+        """
+        group.share = share = Share(rows_of(x), group)
+        try:
+            own = share.of(x)
+            output = objective.forward(own, training=True)
+            masks, metrics = objective.masks(own, True), self.model.compiled_metrics
+            if masks is None and objective.averages_rows(y, output):
+                value, gradient, _ = objective.loss_and_gradient(
+                    share.of(y), output, share.of(weight), None
+                )
+                gradient *= share.weight
+                if metrics.wanted:
+                    whole = share.whole(objective.predictions(output))
+                    metrics.update(y, whole, weight)
+            else:  # every process computes the loss of the whole batch
+                whole, masks = share.whole(output), share.whole(masks)
+                value, gradient = self._loss_and_metrics(objective, y, whole, weight, masks)
+                gradient = share.of(gradient)
+                for one in gradient if type(gradient) is list else [gradient]:
+                    if one is not None and not share.weight:
+                        one[...] = 0
+            objective.backward(gradient)
+            assert self.vector is not None
+            mark = _mark(x)
+            self.vector.reduced[-2:] = (value + objective.step_penalty()) * share.weight, mark
+            group.sum(self.vector.reduced, "add up the gradients")
+        finally:
+            group.share = None
+        loss, marks = self.vector.reduced[-2:].tolist()
+        if abs(marks - mark * group.size) > 1e-3 * group.size:
+            raise ValueError(
+                f"Process {group.rank} of {group.size} was given another batch than the others. "
+                "Give all of them the same data in the same order, of which each takes its share; "
+                "what draws at random must have the same seed in all."
+            )
+        objective.add_penalty_gradients()
+        return loss + objective.weight_penalty()
+
+    def _diagnosis(self, value: float, x: Any, y: Any) -> str:
+        """Return what is wrong with a step; where processes differ in it, what each finds."""
+        texts = current().gather(diagnosis(self.model, value, x, y), "find the cause of NaN")
+        if len(set(texts)) == 1:
+            return texts[0]
+        found = [f"In process {r}, {t}" for r, t in enumerate(texts) if ALL_FINITE not in t]
+        return " ".join(found) or texts[0]
 
     def update(self) -> None:
         """Change the weights: the loss and the gradient of the step are finite."""
@@ -230,7 +291,11 @@ class TrainStep:
         objective = self.objective
         assert objective is not None  # prepare came first
         objective.keep_up(x, y)
-        output = objective.forward(x, training=False)
+        if (group := current()).size > 1:
+            share = Share(rows_of(x), group)
+            output = share.whole(objective.forward(share.of(x), training=False))
+        else:
+            output = objective.forward(x, training=False)
         value, _ = self._value_and_gradient(objective, x, y, output, weight, False)
         return value + objective.penalty(x)
 
@@ -353,6 +418,11 @@ class _OwnStep:
         self.loss = 0.0  # what compute_loss returned
         self.penalized = False  # whether the penalties' gradients were added
         self.refused = False
+
+
+def _mark(x: Any) -> float:
+    """Return a number that differs from batch to batch: of the last sample, in [0, 997)."""
+    return float(np.sum((x[0] if type(x) is list else x)[-1], dtype=float)) % 997
 
 
 def _read_only(array: Array | None) -> Array | None:

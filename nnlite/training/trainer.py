@@ -16,6 +16,9 @@ from nnlite.callbacks import Callback, CallbackList, History
 from nnlite.data.arrays import rows_of
 from nnlite.data.epochs import Epochs
 from nnlite.data.sources import holds_batches, is_stored, unpack_x_y_sample_weight
+from nnlite.distribution.data_parallel import warn_if_apart
+from nnlite.distribution.processes import current
+from nnlite.distribution.state import begin_together
 from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.metrics import Metric
@@ -456,6 +459,17 @@ class Trainer(AbstractModel):
         self._step.prepare(data.shape, loss, training=True)
         self.column_names = data.names or self.column_names
         size = size or default_batch_size(data.rows, steps_per_epoch)
+        warn_if_apart()
+        begin_together(
+            self,
+            "fit",
+            training=True,
+            rows=data.rows,
+            batch_size=size,
+            epochs=(initial_epoch, epochs),
+            validation_rows=held and held.rows,
+            callbacks=[type(callback).__name__ for callback in hooks.callbacks],
+        )
         order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
         hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
@@ -601,6 +615,7 @@ class Trainer(AbstractModel):
             self._step.own.penalized = True
         assert self._step.vector is not None
         loss = 0.0 if self._step.own is None else self._step.own.loss
+        current().average(self._step.vector.reduced, "add up the gradients")
         if math.isfinite(loss) and self._step.vector.has_finite_gradients():
             self._step.update()
         else:
@@ -633,7 +648,10 @@ class Trainer(AbstractModel):
         """
         return_dict = check_flag("return_dict", return_dict)
         data, loss = self._data.arrays(x, y, sample_weight, class_weight, own=self.trains_own)
+        laid_out = self._step.laid_out
         self._step.prepare(data.shape, loss, training=True)
+        if laid_out != self._step.laid_out:
+            begin_together(self, "train_on_batch", training=True)
         self.column_names = data.names or self.column_names
         self.reset_metrics()
         batch = self._step.blas_threads(data.rows)
@@ -683,6 +701,7 @@ class Trainer(AbstractModel):
         batches = Epochs(data.batches(size), steps, "steps")
         hooks = CallbackList(callbacks)
         self._step.prepare(data.shape, loss)
+        begin_together(self, "evaluate", rows=data.rows, batch_size=size)
         hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
         with np.errstate(under="ignore"), self._step.blas_threads(size), bar as progress:
             return _results(evaluate_all(self, batches, hooks, progress), return_dict)
@@ -761,10 +780,13 @@ class Trainer(AbstractModel):
         if not self.built:
             self.build((None, *inputs.shape[1:]))
         rows = inputs.rows
-        size = size or (default_batch_size(rows, steps) if steps else rows_at_once(self))
+        size = size or (
+            default_batch_size(rows, steps) if steps else rows_at_once(self) * current().size
+        )
         batches = Epochs(inputs.batches(size), steps, "steps")
         if rows is not None and steps is not None:
             rows = min(rows, steps * size)
+        begin_together(self, "predict", rows=rows, batch_size=size)
         hooks.begin(self, verbose=verbose, epochs=1, steps=batches.length)
         return predict_all(self, batches, rows, hooks, bar)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-__all__ = ["atomic_write", "explaining", "remove_leftovers"]
+__all__ = ["append_whole", "atomic_write", "explaining", "remove_leftovers"]
 
 _ADVICE = {
     errno.ENOSPC: "Free some space on the disk, or write elsewhere",
@@ -65,6 +65,35 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
                 os.unlink(temporary)
             raise
     _sync_folder(folder)
+
+
+def append_whole(
+    path: str | os.PathLike[str], end: int | None, data: Callable[[int], bytes]
+) -> int:
+    """Write at the end of a file; what cannot be written whole is taken back.
+
+    Args:
+        path: The file.
+        end: How many of its bytes stay, at most; None for all.
+        data: Called with the number of bytes that stay; returns what to write behind them.
+
+    Returns:
+        The number of the file's bytes.
+
+    Raises:
+        OSError: If it cannot be written; the message names it, and says what to do.
+    """
+    with explaining(path), open(path, "ab", buffering=0) as file:
+        end = file.tell() if end is None else min(end, file.tell())
+        file.truncate(end)
+        rest = memoryview(data(end))
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+            return file.tell()
+        except OSError:
+            file.truncate(end)
+            raise
 
 
 def _prefix(name: str) -> str:

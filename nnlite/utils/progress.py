@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Progress", "say"]
+__all__ = ["Progress", "say", "silence"]
 
 _REFRESH = 0.1  # seconds between updates of a bar
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
 _COUNT = "{desc}: {n_fmt} steps {elapsed}{postfix}"  # unknown number of steps
 _LINES = 20  # approximate number of lines of "auto" without a terminal
+_silent = False  # whether another process prints
 
 
 class Progress:
@@ -38,8 +39,8 @@ class Progress:
         self._delay = delay
         seen = _is_terminal() or "ipykernel" in sys.modules
         wanted = verbose == 1 or (verbose == "auto" and seen)
-        self._draws = wanted and sys.stdout is not None
-        self._prints = verbose in ("auto", 2) and not self._draws and delay is None
+        self._draws = wanted and sys.stdout is not None and not _silent
+        self._prints = verbose in ("auto", 2) and not (self._draws or _silent) and delay is None
         self._every = max(1, -(-epochs // _LINES)) if verbose == "auto" else 1
         self._bar: Any = None
         self.begin_epoch(0, 0)
@@ -141,12 +142,20 @@ def check_verbose(verbose: Any) -> None:
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
 
 
+def silence(silent: bool) -> None:
+    """Suppress the output of progress, or allow it again."""
+    global _silent
+    _silent = silent
+
+
 def say(message: str) -> None:
     """Print a line, above the bar if there is one.
 
     >>> say("Epoch 3: early stopping")
     Epoch 3: early stopping
     """
+    if _silent:
+        return
     tqdm = sys.modules.get("tqdm.auto")  # imported if there is a bar
     if tqdm is None or sys.stdout is None:
         _show(message)

@@ -138,6 +138,7 @@ SHIPPED = {
     "EarlyStopping": lambda cls, folder: cls(patience=9),
     "LearningRateScheduler": lambda cls, folder: cls(lambda epoch: 0.1),
     "ModelCheckpoint": lambda cls, folder: cls(folder / "a.keras", save_freq=99),
+    "TensorBoard": lambda cls, folder: cls(folder),
 }
 
 

@@ -329,7 +329,7 @@ CASES = {
 }
 
 # Tested where what they write is.
-ELSEWHERE = ["BackupAndRestore"]
+ELSEWHERE = ["BackupAndRestore", "TensorBoard"]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # Keras overflows where it is to
@@ -393,7 +393,6 @@ NOT_HERE = {
     "OrbaxCheckpoint": "a file format of JAX's",
     "ProgbarLogger": "fit's verbose draws the bar",
     "RemoteMonitor": "sends to a server; nnlite opens no connections",
-    "TensorBoard": "a file format of TensorFlow's",
 }
 
 

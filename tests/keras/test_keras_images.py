@@ -74,6 +74,8 @@ CASES = [
             ((3, 2, 3, 4), {"keepdims": True, **FIRST}),
         ]
     ],
+    ("CenterCrop", (5, 6, 2), {"height": 2, "width": 3}),
+    ("Resizing", (2, 3, 4), {"height": 5, "width": 3, "antialias": True, **FIRST}),
     ("UpSampling1D", (3, 2), {"size": 3}),
     ("UpSampling2D", (3, 2, 2), {"size": (2, 3)}),
     ("UpSampling2D", (3, 4, 2), {"size": (2, 3), "interpolation": "bilinear"}),

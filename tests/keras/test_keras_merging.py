@@ -1,5 +1,7 @@
 """Merging layers, Embedding and Masking against Keras's: output, gradients, shapes, masks."""
 
+import re
+
 import jax
 import keras
 import numpy as np
@@ -212,7 +214,14 @@ ARGUMENTS = {
     "RepeatVector": (2,),
     "Rescaling": (1.0,),
     "Reshape": ((2,),),
+    "CenterCrop": (2, 2),
+    "EinsumDense": ("ab,bc->ac", 2),
+    "Lambda": (abs,),
+    "MultiHeadAttention": (2, 2),
+    "Resizing": (2, 2),
 }
+#: How the names of convolutions and poolings begin, and what such a layer is given.
+BEGIN = {"Conv": (2, 2), "Separable": (2, 2), "Depthwise": (2,), "Max": (2,), "A": (2,)}
 #: What layers are given that hold others.
 HELD = {
     "Bidirectional": lambda room: room.LSTM(2),
@@ -229,6 +238,8 @@ SHARED = {name for name in layers.__all__ if name[0].isupper() and hasattr(keras
 def test_masks_pass_the_layers_that_they_pass_in_keras(name):
     noisy = "Dropout" in name or name == "GaussianNoise"
     arguments = (0.1,) if noisy else ARGUMENTS.get(name, ())
+    if re.search(r"[123]D", name) and not name.startswith("Spatial"):
+        arguments = next((own for start, own in BEGIN.items() if name.startswith(start)), ())
     ours, theirs = (
         getattr(room, name)(*([HELD[name](room)] if name in HELD else arguments))
         for room in (layers, keras.layers)

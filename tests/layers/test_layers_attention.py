@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -112,6 +113,46 @@ def test_words_that_are_padded_change_nothing():
     np.testing.assert_allclose(found[1][:, :3, :3], expected[1], rtol=1e-5)
     for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         np.testing.assert_array_equal(again.predict(long, verbose=0)[0], found[0])
+
+
+def test_the_weights_have_no_mask():
+    # The scores, (batch, T, S), are no sequence of the query's steps: the loss averages all.
+    x = Input((3, 2))
+    m = layers.Masking()(x)
+    for y, weights in (
+        layers.Attention()([m, m], return_attention_scores=True),
+        layers.MultiHeadAttention(1, 2)(m, m, return_attention_scores=True),
+    ):
+        graph = Model(x, [y, weights]).graph(training=True)
+        assert [slot in graph.masks for slot in graph.outputs] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Attention(True, dropout=0.5),
+        layers.Attention(True, "concat", dropout=0.5),
+        layers.AdditiveAttention(dropout=0.5),
+        layers.MultiHeadAttention(2, 2, dropout=0.5),
+    ],
+    ids=lambda layer: f"{layer.name}",
+)
+def test_a_step_of_attention_makes_no_array_of_a_weight_for_each_pair(layer):
+    x = draw(32, 64, 2).astype("float32")
+    inputs = [x, x.copy()]
+    layer(*([inputs] if isinstance(layer, layers.Attention) else inputs))
+    (stage,) = layer.stages(training=True)
+    arrays = stage.run_into(inputs)
+    stage.run_back(np.ones_like(arrays["y"]), arrays)
+    arrays["dy"] = np.ones_like(arrays["y"])
+    tracemalloc.start()
+    try:
+        stage.forward_into(*[arrays[name] for name in stage.forward_names])
+        stage.backward_into(*[arrays[name] for name in stage.backward_names])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.4 * arrays["p"].nbytes
 
 
 def block():
@@ -230,12 +271,40 @@ def test_the_centre_is_cut_out():
     assert layers.CenterCrop(6, 2)(IMAGE).shape == (1, 6, 2, 1)
 
 
+@pytest.mark.parametrize("order", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **order: layers.CenterCrop(1, 2, **order),
+        lambda **order: layers.Resizing(2, 2, crop_to_aspect_ratio=True, **order),
+    ],
+)
+def test_what_is_cropped_away_is_not_read_and_learns_nothing(make, order):
+    x = np.full((2, 3, 5, 2), np.nan)
+    x[:, :, 1:4] = draw(2, 3, 3, 2)
+    layer = make(data_format=order, dtype="float64")
+    y = layer(x if order == "channels_last" else np.moveaxis(x, -1, 1), training=True)
+    assert np.isfinite(y).all()
+    dx = layer.backward(np.ones_like(y))
+    dx = dx if order == "channels_last" else np.moveaxis(dx, 1, -1)
+    assert (dx[:, :, [0, 4]] == 0).all()
+    assert dx.sum() == pytest.approx(y.size)  # the weights of each new pixel sum to 1
+
+
+def test_a_crop_spreads_no_infinity_within():
+    x = np.ones((1, 3, 5, 1))
+    x[0, 1, 2] = np.inf
+    assert np.isinf(layers.CenterCrop(3, 3)(x)).sum() == 1
+
+
 def test_what_images_refuse():
     with pytest.raises(ValueError, match="interpolation must be 'bilinear' or 'nearest'"):
         layers.Resizing(2, 2, "bicubic")
+    with pytest.raises(ValueError, match="fill_mode must be 'constant'"):
+        layers.Resizing(2, 2, fill_mode="wrap")
     with pytest.raises(ValueError, match="Only one of"):
         layers.Resizing(2, 2, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True)
-    with pytest.raises(ValueError, match="expects images of shape"):
+    with pytest.raises(ValueError, match=r"expects an input of shape \(batch, rows"):
         layers.CenterCrop(2, 2)(X)
 
 

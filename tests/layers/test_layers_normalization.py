@@ -128,7 +128,6 @@ def test_rms_scaling_divides_by_the_deviation_and_subtracts_nothing():
         (lambda: UnitNormalization(-4)(X), ValueError, "axis=-4"),
         (lambda: BatchNormalization([1, 2]), TypeError, r"axis must be an integer.*\[1, 2\]"),
         (lambda: BatchNormalization(renorm=True), ValueError, "renorm=False only.*renorm=True"),
-        (lambda: BatchNormalization(synchronized=True), ValueError, "synchronized=False only"),
         (lambda: Dense(2, quantization_config="int8"), ValueError, "quantization_config=None"),
         (lambda: Dense(2, lora_rank=4), TypeError, "unexpected argument 'lora_rank'"),
         (lambda: Input((2,), sparse=True), ValueError, "sparse=False only. Received: sparse=True"),

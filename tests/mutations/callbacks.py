@@ -62,9 +62,18 @@ MUTANTS = {
         ("        self.epoch = []\n\n", "        pass\n\n"),
     ],
     "callbacks/csv_logger.py": [
-        ("end if self.append else 0", "end"),
-        ("if self._end == 0:", "if True:"),
+        ("            self._end = 0\n", "            pass\n"),
+        ("if end == 0:", "if True:"),
         ("self.keys = sorted(logs)", "self.keys = list(logs)"),
+    ],
+    "callbacks/tensorboard.py": [
+        ("self._before + self._last_batch + 1, -1", "self._before, -1"),
+        ("self._before + batch + 1, values", "batch + 1, values"),
+        ("(done - began[0]) / max", "done / max"),
+        ('(b"" if end else self._head(folder))', 'b""'),
+        ("crc >> 15 | crc << 17", "crc >> 17 | crc << 15"),
+        ("0x82F63B78 * (crc & 1)", "0xEDB88320 * (crc & 1)"),
+        ("bytes([low | 128])", "bytes([low])"),
     ],
     "callbacks/learning_rate_scheduler.py": [
         ("        return 1\n", "        return 2\n"),

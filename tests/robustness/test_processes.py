@@ -233,6 +233,7 @@ CALLBACKS = {
     callbacks.ModelCheckpoint: lambda folder: callbacks.ModelCheckpoint(folder / "m.keras"),
     callbacks.ReduceLROnPlateau: lambda folder: callbacks.ReduceLROnPlateau("loss"),
     callbacks.SwapEMAWeights: lambda folder: callbacks.SwapEMAWeights(),
+    callbacks.TensorBoard: lambda folder: callbacks.TensorBoard(folder),
     callbacks.TerminateOnNaN: lambda folder: callbacks.TerminateOnNaN(),
 }
 

@@ -5,12 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
-from nnlite import layers
 from nnlite.models import load_model
 
 from .old_files import sequential, write_h5
-
-pytestmark = pytest.mark.skipif(not hasattr(layers, "GRU"), reason="no recurrent layers")
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(2, 5, 3)).astype("float32")

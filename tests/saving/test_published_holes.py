@@ -106,7 +106,7 @@ def test_cve_2021_37678_a_model_in_yaml(tmp_path):
 def test_cve_2024_3660_code_in_a_lambda_layer(tmp_path):
     for make in CODE_LAYERS.values():
         made = make()
-        holds = ("Sequential", "TimeDistributed")  # the code is in a Lambda within them
+        holds = ("Sequential", "TimeDistributed", "Bidirectional")  # of a Lambda
         name = "Lambda" if made["class_name"] in holds else made["class_name"]
         refused_everywhere(tmp_path, made, name)
 

@@ -94,6 +94,7 @@ class Attending(Layer):
 
     takes_several = True
     supports_masking = True
+    mask_outputs = 1
 
     def __init__(self, layer: Any, dropping: bool, scores: bool, causal: bool) -> None:
         super().__init__(name=layer.name, dtype=layer.dtype)
@@ -112,16 +113,27 @@ class Attending(Layer):
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=-1, keepdims=True)
 
-    def softmax_back(self, p: Array, dp: Array, readable: Array | None) -> Array:
-        """Return dJ/dS, given P and dJ/dP."""
-        ds = p * (dp - (p * dp).sum(axis=-1, keepdims=True))
-        return ds if readable is None else ds * readable
+    def softmax_back(self, p: Array, ds: Array, readable: Array | None) -> None:
+        """Turn dJ/dP into dJ/dS, in its place."""
+        ds -= np.einsum("...s,...s->...", p, ds)[..., np.newaxis]
+        ds *= p
+        if readable is not None:
+            ds *= readable
 
-    def draw(self, p: Array, kept: Array) -> None:
-        """Fill ``kept`` with the factors that dropout multiplies weights with."""
-        rate = self.layer.dropout
-        if self.dropping:
-            np.divide(self.layer.generator.random(p.shape, p.dtype) >= rate, 1 - rate, out=kept)
+    def weight_arrays(self, shape: tuple[int, ...]) -> dict[str, tuple[tuple[int, ...], Any]]:
+        """Return those of P and dJ/dS, of the factors of dropout and of D, given P's shape."""
+        dropped = shape if self.dropping else ()
+        shapes = {"p": shape, "ds": shape, "kept": dropped, "dropped": dropped}
+        return {name: (one, self.dtype) for name, one in shapes.items()}
+
+    def drop(self, p: Array, kept: Array, dropped: Array) -> Array:
+        """Draw the factors of dropout, and return D."""
+        if not self.dropping:
+            return p
+        self.layer.generator.random(dtype=p.dtype, out=kept)
+        np.greater_equal(kept, self.layer.dropout, out=kept)
+        kept /= 1 - self.layer.dropout
+        return np.multiply(p, kept, out=dropped)
 
     def readable(self, query_keys: tuple[int, int], masks: Sequence[Any]) -> Array | None:
         """Return which keys each query reads: what all masks and causality allow."""
@@ -269,10 +281,11 @@ class _Reading(Attending):
     """A call of `Attention` or `AdditiveAttention`."""
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return those of P and of the factors of dropout."""
+        """Return those of P and of dropout; for sums of tanh those of it and of its gradient."""
         query, value, _ = self.layer._shapes(shape)
-        weights = (*query[:2], value[1])
-        return {"p": (weights, self.dtype), "kept": (weights if self.dropping else (), self.dtype)}
+        p = (*query[:2], value[1])
+        each = () if self.layer.score_mode == "dot" else (*p, query[2])
+        return self.weight_arrays(p) | dict.fromkeys(("tanh", "slope"), (each, self.dtype))
 
     def _parts(self, x: Any, mask: Any) -> tuple[list[Array], Array | None, Array | None]:
         """Return query, value and key; the mask of the query; and which keys each query reads."""
@@ -285,36 +298,48 @@ class _Reading(Attending):
         rows = None if of_query is None else (of_query != 0)[:, :, np.newaxis]
         return [query, value, key], rows, readable
 
-    def forward_into(self, x: Any, y: Any, p: Array, kept: Array, mask: Any) -> None:
+    def forward_into(
+        self, x: Any, y: Any, p: Array, kept: Array, dropped: Array, tanh: Array, mask: Any
+    ) -> None:
         """Write D V into ``y``."""
         (query, value, key), rows, readable = self._parts(x, mask)
-        self.score(query, key, p)
+        self.score(query, key, p, tanh)
         self.softmax(p, readable)
-        self.draw(p, kept)
-        dropped = p * kept if self.dropping else p
+        d = self.drop(p, kept, dropped)
         output = y[0] if self.scores else y
-        np.matmul(dropped, value, out=output)
+        np.matmul(d, value, out=output)
         if rows is not None:
             output *= rows
         if self.scores:
-            y[1][...] = dropped
+            y[1][...] = d
 
-    def backward_into(self, dy: Any, x: Any, dx: Any, p: Array, kept: Array, mask: Any) -> None:
+    def backward_into(
+        self,
+        dy: Any,
+        x: Any,
+        dx: Any,
+        p: Array,
+        ds: Array,
+        kept: Array,
+        dropped: Array,
+        tanh: Array,
+        slope: Array,
+        mask: Any,
+    ) -> None:
         """Write the gradients of query, value and key; fill those of the weights."""
         (query, value, key), rows, readable = self._parts(x, mask)
         d = dy[0] if self.scores else dy
         d = d if rows is None else d * rows
-        dv = (p * kept if self.dropping else p).swapaxes(1, 2) @ d
-        dp = d @ value.swapaxes(1, 2)
+        dv = (dropped if self.dropping else p).swapaxes(1, 2) @ d
+        np.matmul(d, value.swapaxes(1, 2), out=ds)
         if self.scores:
-            dp += dy[1]
+            ds += dy[1]
         if self.dropping:
-            dp *= kept
-        ds = self.softmax_back(p, dp, readable)
+            ds *= kept
+        self.softmax_back(p, ds, readable)
         into = dx[0] if isinstance(x[0], list) else dx
-        of_keys = len(into) > 2
-        dq, dk = self.score_back(query, key, ds)
-        parts = [dq, dv, dk] if of_keys else [dq, dv + dk]
+        dq, dk = self.score_back(query, key, ds, tanh, slope)
+        parts = [dq, dv, dk] if len(into) > 2 else [dq, dv + dk]
         for out, gradient in zip(into, parts, strict=True):
             if out is not None:
                 out[...] = gradient
@@ -330,7 +355,7 @@ class _Reading(Attending):
             return 1, scale
         return scale, layer.concat_score_weight.value
 
-    def score(self, query: Array, key: Array, s: Array) -> None:
+    def score(self, query: Array, key: Array, s: Array, tanh: Array) -> None:
         """Write S."""
         if self.layer.score_mode == "dot":
             np.matmul(query, key.swapaxes(1, 2), out=s)
@@ -338,35 +363,40 @@ class _Reading(Attending):
                 s *= self.layer.scale.value
             return
         inner, outer = self._factors()
-        np.sum(outer * np.tanh(inner * self._sums(query, key)), axis=-1, out=s)
+        np.add(query[:, :, np.newaxis, :], key[:, np.newaxis, :, :], out=tanh)
+        tanh *= inner
+        np.tanh(tanh, out=tanh)
+        np.matmul(tanh, np.full(tanh.shape[-1:], outer, tanh.dtype), out=s)
 
-    def _sums(self, query: Array, key: Array) -> Array:
-        return query[:, :, np.newaxis, :] + key[:, np.newaxis, :, :]
-
-    def score_back(self, query: Array, key: Array, ds: Array) -> tuple[Array, Array]:
+    def score_back(
+        self, query: Array, key: Array, ds: Array, tanh: Array, slope: Array
+    ) -> tuple[Array, Array]:
         """Return dJ/dQ and dJ/dK, and fill the gradients of the weights."""
         layer = self.layer
-        learns = layer._trainable
+        scale = layer.scale if layer._trainable else None
         if layer.score_mode == "dot":
+            dq = ds @ key
+            if scale is not None:
+                scale.gradient[...] = np.vdot(dq, query)
             if layer.scale is not None:
-                if learns:
-                    layer.scale.gradient[...] = (ds * (query @ key.swapaxes(1, 2))).sum()
-                ds = ds * layer.scale.value
-            return ds @ key, ds.swapaxes(1, 2) @ query
+                ds *= layer.scale.value
+                dq *= layer.scale.value
+            return dq, ds.swapaxes(1, 2) @ query
         inner, outer = self._factors()
-        sums = self._sums(query, key)
-        tanh = np.tanh(inner * sums)
-        d = ds[..., np.newaxis]
-        slope = d * outer * (1 - tanh * tanh)
-        if learns and isinstance(layer, AdditiveAttention):
-            if layer.scale is not None:
-                layer.scale.gradient[...] = (d * tanh).sum(axis=(0, 1, 2))
-        elif learns:
-            layer.concat_score_weight.gradient[...] = (d * tanh).sum()
-            if layer.scale is not None:
-                layer.scale.gradient[...] = (slope * sums).sum()
-        slope = slope * inner
-        return slope.sum(axis=2), slope.sum(axis=1)
+        by_feature = ds.reshape(-1) @ tanh.reshape(-1, tanh.shape[-1])
+        np.multiply(tanh, tanh, out=slope)
+        np.subtract(1, slope, out=slope)
+        slope *= outer
+        slope *= ds[..., np.newaxis]
+        dq, dk = slope.sum(axis=2), slope.sum(axis=1)
+        if isinstance(layer, AdditiveAttention):
+            if scale is not None:
+                scale.gradient[...] = by_feature
+        elif layer._trainable:
+            layer.concat_score_weight.gradient[...] = by_feature.sum()
+            if scale is not None:
+                scale.gradient[...] = np.vdot(dq, query) + np.vdot(dk, key)
+        return dq * inner, dk * inner
 
 
 @registry.register()

@@ -292,8 +292,7 @@ class _Heads(Attending):
             "k": ((*key[:-1], n, layer.key_dim), self.dtype),
             "v": ((*value[:-1], n, layer.value_dim), self.dtype),
             "context": ((*query[:-1], n, layer.value_dim), self.dtype),
-            "p": (p, self.dtype),
-            "kept": (p if self.dropping else (), self.dtype),
+            **self.weight_arrays(p),
         }
 
     def _moved(self, a: Array) -> Array:
@@ -349,6 +348,7 @@ class _Heads(Attending):
         context: Array,
         p: Array,
         kept: Array,
+        dropped: Array,
         mask: Any,
     ) -> None:
         """Write the output, D V of each head projected, into ``y``."""
@@ -360,8 +360,7 @@ class _Heads(Attending):
         np.matmul(self._matrices(q), self._matrices(k).swapaxes(-1, -2), out=p)
         p /= math.sqrt(layer.key_dim)
         self.softmax(p, readable)
-        self.draw(p, kept)
-        read = (p * kept if self.dropping else p) @ self._matrices(v)
+        read = self.drop(p, kept, dropped) @ self._matrices(v)
         moved = self._moved(context)
         moved[...] = read.reshape(moved.shape)
         layer.output_dense.forward_into(context, y[0] if self.scores else y)
@@ -378,7 +377,9 @@ class _Heads(Attending):
         v: Array,
         context: Array,
         p: Array,
+        ds: Array,
         kept: Array,
+        dropped: Array,
         mask: Any,
     ) -> None:
         """Write the gradients of the inputs, and fill those of the projections.
@@ -390,13 +391,14 @@ class _Heads(Attending):
         d_context = np.empty_like(context)
         layer.output_dense.backward_into(dy[0] if self.scores else dy, context, d_context)
         d, values = self._matrices(d_context), self._matrices(v)
-        dv = (p * kept if self.dropping else p).swapaxes(-1, -2) @ d
-        dp = d @ values.swapaxes(-1, -2)
+        dv = (dropped if self.dropping else p).swapaxes(-1, -2) @ d
+        np.matmul(d, values.swapaxes(-1, -2), out=ds)
         if self.dropping:
-            dp *= kept
+            ds *= kept
         if self.scores:
-            dp += dy[1].reshape(p.shape)
-        ds = self.softmax_back(p, dp, readable) / math.sqrt(layer.key_dim)
+            ds += dy[1].reshape(p.shape)
+        self.softmax_back(p, ds, readable)
+        ds /= math.sqrt(layer.key_dim)
         dq, dk = ds @ self._matrices(k), ds.swapaxes(-1, -2) @ self._matrices(q)
         d_query, d_value, d_key, *of_masks = list(dx) + [None] * (3 - len(dx))
         layer.query_dense.backward_into(self._spread(dq, q), query, d_query)

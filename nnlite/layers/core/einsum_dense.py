@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections.abc import Mapping, Sequence
@@ -56,8 +57,6 @@ class EinsumDense(Layer):
     array([[[3., 3.],
             [7., 7.]]], dtype=float32)
     """
-
-    supports_masking = True
 
     fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
     left_out_if_none = ()
@@ -198,27 +197,48 @@ class EinsumDense(Layer):
         sizes = self._sizes(input_shape)
         return tuple(sizes[a] for a in self._axes(len(input_shape))[2])
 
+    def _rows(self, rank: int) -> int:
+        """Return how many of the last axes of x one matrix product sums away; 0 if none does."""
+        x, kernel, y = self._axes(rank)
+        count = sum(a not in y for a in kernel)
+        kept, made = x[: rank - count], kernel[count:]
+        return count if (x, y) == (kept + kernel[:count], kept + made) else 0
+
     def forward_into(self, x: Array, y: Array) -> None:
         """Write z = einsum("X,W->Z", x, W) + b into ``y``."""
-        of_x, kernel, of_y = self._axes(x.ndim)
-        np.einsum(f"{of_x},{kernel}->{of_y}", x, self.kernel.value, out=y, optimize=True)
+        kernel = self.kernel.value
+        if count := self._rows(x.ndim):
+            kernel = kernel.reshape(math.prod(kernel.shape[:count]), -1)
+            x.reshape(-1, len(kernel)).dot(kernel, y.reshape(-1, kernel.shape[1]))
+        else:
+            of_x, of_kernel, of_y = self._axes(x.ndim)
+            np.einsum(f"{of_x},{of_kernel}->{of_y}", x, kernel, out=y, optimize=True)
         if self.bias is not None:
             y += self.bias.value
 
     def backward_into(self, dy: Array, x: Array, dx: Array | None = None) -> None:
         """Fill dJ/dW = einsum("X,Z->W", x, d) and dJ/db; write dJ/dx = einsum("Z,W->X", d, W)."""
-        of_x, kernel, y = self._axes(x.ndim)
+        of_x, of_kernel, y = self._axes(x.ndim)
+        kernel, slope = self.kernel.value, self.kernel.gradient
+        if self._trainable and self.bias is not None:
+            others = tuple(i for i, a in enumerate(y) if a not in (self.bias_axes or ""))
+            own = [n for i, n in enumerate(dy.shape) if i not in others]
+            np.add.reduce(dy, axis=others, out=self.bias.gradient.reshape(own))
+        if count := self._rows(x.ndim):
+            kernel = kernel.reshape(math.prod(kernel.shape[:count]), -1)
+            dy = dy.reshape(-1, kernel.shape[1])
+            if self._trainable:
+                x.reshape(-1, len(kernel)).T.dot(dy, slope.reshape(kernel.shape))
+            if dx is not None:
+                dy.dot(kernel.T, dx.reshape(-1, len(kernel)))
+            return
         if self._trainable:
-            weight = self.kernel.gradient
-            np.einsum(f"{of_x},{y}->{kernel}", x, dy, out=weight, optimize=True)
-            if self.bias is not None:
-                axes = "".join(a for a in y if a in (self.bias_axes or ""))
-                self.bias.gradient[...] = np.einsum(f"{y}->{axes}", dy).reshape(self.bias.shape)
+            np.einsum(f"{of_x},{y}->{of_kernel}", x, dy, out=slope, optimize=True)
         if dx is not None:
-            summed = [a for a in of_x if a not in y + kernel]  # each entry has the same slope
+            summed = [a for a in of_x if a not in y + of_kernel]  # each entry has the same slope
             ones = [np.ones(x.shape[of_x.index(a)], x.dtype) for a in summed]
-            equation = f"{','.join([y, kernel, *summed])}->{of_x}"
-            np.einsum(equation, dy, self.kernel.value, *ones, out=dx, optimize=True)
+            equation = f"{','.join([y, of_kernel, *summed])}->{of_x}"
+            np.einsum(equation, dy, kernel, *ones, out=dx, optimize=True)
 
     def sublayers(self) -> Sequence[Layer]:
         """Return the activation."""

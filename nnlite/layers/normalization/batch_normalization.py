@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import Variable
+from nnlite.distribution.processes import current
 from nnlite.layers.layer import Layer, Shape, ones, registry
 from nnlite.utils.validation import check_axis, check_fraction, check_positive
 
@@ -46,7 +47,9 @@ class BatchNormalization(Layer):
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
-        **kwargs: As for `Layer`; and ``renorm`` and ``synchronized``, which are False.
+        synchronized: Whether mean and variance are those of the whole batch where several
+            processes take shares of it; False takes each its own, as in Keras.
+        **kwargs: As for `Layer`; and ``renorm``, which is False.
 
     Raises:
         TypeError: If ``axis`` is no integer.
@@ -66,7 +69,6 @@ class BatchNormalization(Layer):
         "renorm": False,
         "renorm_clipping": None,
         "renorm_momentum": 0.99,
-        "synchronized": False,
     }
 
     def __init__(
@@ -84,6 +86,7 @@ class BatchNormalization(Layer):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -94,6 +97,7 @@ class BatchNormalization(Layer):
         self.epsilon = check_positive("epsilon", epsilon)  # a batch may hold one value only
         self.center = bool(center)
         self.scale = bool(scale)
+        self.synchronized = bool(synchronized)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
@@ -161,8 +165,8 @@ class BatchNormalization(Layer):
     ) -> None:
         """Write gamma n + beta into ``y``."""
         x = self._features_last(x)
-        np.subtract(x, _mean(x, mean), out=centered)
-        _mean(np.square(centered, out=y.reshape(centered.shape)), variance)
+        np.subtract(x, self._of_all(_mean(x, mean)), out=centered)
+        self._of_all(_mean(np.square(centered, out=y.reshape(centered.shape)), variance))
         self._divide(variance, spread, factor)
         y = self._features_last(y)
         np.multiply(centered, factor, out=y)
@@ -182,10 +186,17 @@ class BatchNormalization(Layer):
         if self.beta is not None:
             np.multiply(mean_g, m, out=self.beta.gradient)
         if dx is not None:
+            mean_g, mean_gn = self._of_all(np.stack([mean_g, mean_gn]))
             np.multiply(centered, mean_gn / spread, out=d)
             d += mean_g
             np.subtract(g, d, out=d)
             np.multiply(d, factor, out=self._features_last(dx))
+
+    def _of_all(self, mean: Array) -> Array:
+        """Return the mean over this process's rows, or if synchronized that over all rows."""
+        if self.synchronized:
+            current().average(mean, f"average the moments of {self.name!r}")
+        return mean
 
     def settle_from(self, arrays: Mapping[str, Any]) -> None:
         """Move the averages on, by the moments of the batch."""

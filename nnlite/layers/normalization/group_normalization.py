@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -128,45 +129,50 @@ class GroupNormalization(Layer):
         return input_shape
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return those of v and s, a group a row."""
+        """Return those of v and of what is computed from it, a group a row, and of s."""
         count = self._channels(shape) if self.groups == -1 else self.groups
         rows = shape[0] * count
-        return {
-            "v": ((rows, int(np.prod(shape[1:])) // count), self.dtype),
-            "s": ((rows, 1), self.dtype),
-        }
+        matrix = ((rows, math.prod(shape[1:]) // count), self.dtype)
+        return {"v": matrix, "along": matrix, "s": ((rows, 1), self.dtype)}
 
     def _by_channel(self, x: Array) -> Array:
         """Return ``x`` with the axis of the channels behind that of the batch."""
         return np.moveaxis(x, self.axis, 1)
 
-    def forward_into(self, x: Array, y: Array, v: Array, s: Array) -> None:
+    def forward_into(self, x: Array, y: Array, v: Array, along: Array, s: Array) -> None:
         """Write gamma v + beta into ``y``."""
-        rows = self._by_channel(x).reshape(v.shape)
-        np.subtract(rows, rows.mean(axis=1, keepdims=True), out=v)
-        s[...] = np.sqrt((v * v).mean(axis=1, keepdims=True) + self.epsilon)
+        x, y = self._by_channel(x), self._by_channel(y)
+        normalized, sizes = v.reshape(x.shape), (-1, *(1,) * (x.ndim - 2))
+        normalized[...] = x
+        v -= v.mean(axis=1, keepdims=True)
+        np.multiply(v, v, out=along).mean(axis=1, keepdims=True, out=s)
+        s += self.epsilon
+        np.sqrt(s, out=s)
         v /= s
-        out = self._by_channel(y)
-        out[...] = v.reshape(out.shape)
-        sizes = (-1, *(1,) * (out.ndim - 2))
+        y[...] = normalized
         if self.gamma is not None:
-            out *= self.gamma.value.reshape(sizes)
+            y *= self.gamma.value.reshape(sizes)
         if self.beta is not None:
-            out += self.beta.value.reshape(sizes)
+            y += self.beta.value.reshape(sizes)
 
-    def backward_into(self, dy: Array, v: Array, s: Array, dx: Array | None = None) -> None:
+    def backward_into(
+        self, dy: Array, v: Array, along: Array, s: Array, dx: Array | None = None
+    ) -> None:
         """Fill dJ/dgamma and dJ/dbeta, and write dJ/dx."""
-        h = g = self._by_channel(dy)
+        g = self._by_channel(dy)
+        h = along.reshape(g.shape)
         others = tuple(axis for axis in range(g.ndim) if axis != 1)
         if self._trainable and self.gamma is not None:
-            np.sum(g * v.reshape(g.shape), axis=others, out=self.gamma.gradient)
+            np.multiply(g, v.reshape(g.shape), out=h)
+            np.sum(h, axis=others, out=self.gamma.gradient)
         if self._trainable and self.beta is not None:
             np.sum(g, axis=others, out=self.beta.gradient)
         if dx is None:
             return
-        if self.gamma is not None:
-            h = g * self.gamma.value.reshape(-1, *(1,) * (g.ndim - 2))
-        rows = h.reshape(v.shape)
-        pull = v * (rows * v).mean(axis=1, keepdims=True)
-        slope = (rows - rows.mean(axis=1, keepdims=True) - pull) / s
-        self._by_channel(dx)[...] = slope.reshape(g.shape)
+        gamma = 1 if self.gamma is None else self.gamma.value.reshape(-1, *(1,) * (g.ndim - 2))
+        np.multiply(g, gamma, out=h)
+        pull = np.multiply(along, v, out=dx.reshape(v.shape))
+        along -= along.mean(axis=1, keepdims=True)
+        along -= np.multiply(v, pull.mean(axis=1, keepdims=True), out=pull)
+        along /= s
+        self._by_channel(dx)[...] = h

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.backend.resampling import line_weights, resample, resample_back
+from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_data_format
+from nnlite.layers.spatial import Spatial
 from nnlite.utils.validation import check_count, check_flag, check_number
 
 __all__ = ["CenterCrop", "Resizing"]
@@ -18,12 +18,15 @@ __all__ = ["CenterCrop", "Resizing"]
 Array = NDArray[Any]
 
 
-class _Resized(Layer):
-    """Base class of layers whose output is, for each channel, R X C^T + fill (1 - R 1 C^T).
+class _Resized(Spatial):
+    """Base class of layers whose output is R X C^T + fill (1 - R 1 C^T) for each channel.
 
-    X is an image, R and C are matrices that say which rows and columns make those of the output.
+    X is the part of an image that counts, R and C are the weights of its rows and columns.
     """
 
+    rank = 2
+    interpolation = "bilinear"
+    antialias = False
     fill_value = 0.0
 
     def __init__(self, height: int, width: int, data_format: str | None, **kwargs: Any) -> None:
@@ -31,17 +34,14 @@ class _Resized(Layer):
         self.height = check_count("height", height, 1)
         self.width = check_count("width", width, 1)
         self.data_format = check_data_format(data_format)
-        # Rows and columns of the input, then of the output.
-        self._axes = ("bhwc", "bijc") if self.data_format == "channels_last" else ("bchw", "bcij")
 
-    def matrices(self, height: int, width: int) -> tuple[Array, Array]:
-        """Return R and C for images of a size."""
+    def _counts(self, height: int, width: int) -> tuple[int, int]:
+        """Return how many rows and columns become those of the output, cropped or padded."""
         raise NotImplementedError
 
-    def _matrices(self, shape: Shape) -> tuple[Array, Array]:
-        sizes: Any = dict(zip(self._axes[0], shape, strict=True))
-        rows, columns = self.matrices(sizes["h"], sizes["w"])
-        return rows.astype(self.dtype), columns.astype(self.dtype)
+    def _cropped_to_ratio(self, height: int, width: int) -> tuple[int, int]:
+        rows, columns = width * self.height / self.width, height * self.width / self.height
+        return max(min(height, int(rows)), 1), max(min(width, int(columns)), 1)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape`` with the new height and width.
@@ -49,56 +49,60 @@ class _Resized(Layer):
         Raises:
             ValueError: If it is not that of a batch of images.
         """
-        if len(input_shape) != 4:
-            raise ValueError(
-                f"Layer {self.name!r} expects images of shape (batch, height, width, channels), or "
-                f"(batch, channels, height, width). Received: input_shape={input_shape}"
-            )
-        sizes = dict(zip(self._axes[0], input_shape, strict=True))
-        sizes |= {"i": self.height, "j": self.width}
-        return tuple(sizes[axis] for axis in self._axes[1])
+        _, channels = self._split(input_shape)
+        return self._joined(input_shape[0], (self.height, self.width), channels)
 
-    def forward_into(self, x: Array, y: Array) -> None:
+    def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
+        """Return that of images with new rows and old columns."""
+        number, *sizes, channels = self._images(shape)
+        _, columns = self._window(*sizes)
+        return {
+            "between": ((number, self.height, columns.stop - columns.start, channels), self.dtype)
+        }
+
+    def _window(self, height: int, width: int) -> list[slice]:
+        """Return which rows and columns of an image count."""
+        pairs = zip((height, width), self._counts(height, width), strict=True)
+        starts = [(max(size - count, 0) // 2, min(size, count)) for size, count in pairs]
+        return [slice(start, start + count) for start, count in starts]
+
+    def _parts(self, x: Array) -> tuple[Array, list[Array]]:
+        """Return a view of the parts of images that count, and R and C; none to copy them."""
+        images = x.reshape(self._images(x.shape))
+        _, height, width, _ = images.shape
+        rows, columns = self._window(height, width)
+        part = images[:, rows, columns]
+        new = (self.height, self.width)
+        if part.shape[1:3] == new:
+            return part, []
+        how = (self.dtype, self.interpolation == "nearest", self.antialias)
+        sizes = zip(part.shape[1:3], new, self._counts(height, width), strict=True)
+        return part, [line_weights(size, count, *how, whole) for size, count, whole in sizes]
+
+    def forward_into(self, x: Array, y: Array, between: Array) -> None:
         """Write R X C^T, and the value that fills, into ``y``."""
-        into, out = self._axes
-        shifted = x - self.fill_value if self.fill_value else x
-        np.einsum(f"{into},ih,jw->{out}", shifted, *self._matrices(x.shape), out=y, optimize=True)
-        y += self.fill_value
+        part, weights = self._parts(x)
+        y = y.reshape(self._images(y.shape))
+        if not weights:
+            y[...] = part
+            return
+        rows, columns = weights
+        resample(part, rows, columns, between, y)
+        if self.fill_value:
+            filled = 1 - np.multiply.outer(rows.sum(axis=1), columns.sum(axis=1))
+            y += self.fill_value * filled[..., np.newaxis]
 
-    def backward_into(self, dy: Array, x: Array, dx: Array | None = None) -> None:
+    def backward_into(self, dy: Array, dx: Array, between: Array) -> None:
         """Write R^T dJ/dY C into ``dx``."""
-        into, out = self._axes
-        if dx is not None:
-            matrices = self._matrices(x.shape)
-            np.einsum(f"{out},ih,jw->{into}", dy, *matrices, out=dx, optimize=True)
-
-
-@functools.lru_cache(maxsize=64)
-def _weights(size: int, start: int, count: int, new: int, nearest: bool, wide: bool) -> Array:
-    """Return which share each of ``size`` pixels has in each of ``new`` ones.
-
-    The new ones divide ``count`` pixels from ``start`` on, of which some may lie outside.
-
-    Args:
-        size: The number of pixels that there are.
-        start: The first that counts.
-        count: How many count.
-        new: How many there are to be.
-        nearest: Whether each new pixel is one old one, else a mean of two neighbours.
-        wide: Whether the mean is one of all that the new pixel covers.
-    """
-    new_ones, old = np.arange(new)[:, np.newaxis], np.arange(count)
-    if nearest:
-        shares = (old == (2 * new_ones + 1) * count // (2 * new)).astype(float)
-    else:
-        reach = max(count / new, 1.0) if wide else 1.0
-        center = (new_ones + 0.5) * count / new - 0.5
-        shares = np.maximum(0.0, 1.0 - np.abs(center - old) / reach)
-        shares /= shares.sum(axis=1, keepdims=True)
-    whole = np.zeros((new, size))
-    inside = np.arange(max(start, 0), min(start + count, size))
-    whole[:, inside] = shares[:, inside - start]
-    return whole
+        part, weights = self._parts(dx)
+        dy = dy.reshape(self._images(dy.shape))
+        if part.size < dx.size:
+            dx.fill(0)
+        if weights:
+            rows, columns = weights
+            resample_back(dy, rows, columns, between, part)
+        else:
+            part[...] = dy
 
 
 @registry.register()
@@ -114,6 +118,7 @@ class Resizing(_Resized):
         interpolation: ``"bilinear"`` or ``"nearest"``.
         crop_to_aspect_ratio: Whether an image of another shape is cropped rather than distorted.
         pad_to_aspect_ratio: Whether it is padded instead.
+        fill_mode: ``"constant"``, the one way of padding.
         fill_value: What it is padded with.
         antialias: Whether a smaller image is made of means over all that a new pixel covers.
         data_format: ``"channels_last"`` (or None) or ``"channels_first"``.
@@ -121,14 +126,12 @@ class Resizing(_Resized):
 
     Raises:
         TypeError: If a size is no integer.
-        ValueError: If a size is below 1; if ``interpolation`` is another; if both ratios are
-            asked for; or on a call, if the input is no batch of images.
+        ValueError: If a size is below 1; if ``interpolation`` or ``fill_mode`` is another; if both
+            ratios are asked for; or on a call, if the input is no batch of images.
 
     >>> Resizing(1, 2)(np.arange(8.0).reshape(1, 2, 4, 1)).ravel()
     array([2.5, 4.5], dtype=float32)
     """
-
-    fixed_config: ClassVar[Mapping[str, Any]] = {"fill_mode": "constant"}
 
     def __init__(
         self,
@@ -137,6 +140,7 @@ class Resizing(_Resized):
         interpolation: str = "bilinear",
         crop_to_aspect_ratio: bool = False,
         pad_to_aspect_ratio: bool = False,
+        fill_mode: str = "constant",
         fill_value: float = 0.0,
         antialias: bool = False,
         data_format: str | None = None,
@@ -156,26 +160,20 @@ class Resizing(_Resized):
                 "Only one of crop_to_aspect_ratio and pad_to_aspect_ratio can be True. "
                 "Received: both"
             )
+        if fill_mode != "constant":
+            raise ValueError(f"fill_mode must be 'constant'. Received: fill_mode={fill_mode!r}")
+        self.fill_mode = fill_mode
         self.fill_value = check_number("fill_value", fill_value, minimum=-np.inf)
         self.antialias = check_flag("antialias", antialias)
 
-    def matrices(self, height: int, width: int) -> tuple[Array, Array]:
-        """Return R and C for images of a size."""
+    def _counts(self, height: int, width: int) -> tuple[int, int]:
+        if self.crop_to_aspect_ratio:
+            return self._cropped_to_ratio(height, width)
         rows, columns = height, width
-        if self.crop_to_aspect_ratio or self.pad_to_aspect_ratio:
-            rows = int(width * self.height / self.width)
-            columns = int(height * self.width / self.height)
-            if self.crop_to_aspect_ratio:
-                rows, columns = max(min(height, rows), 1), max(min(width, columns), 1)
-            else:
-                rows = height + max(rows - height, 0) // 2 * 2  # as much on both sides
-                columns = width + max(columns - width, 0) // 2 * 2
-        nearest = self.interpolation == "nearest"
-
-        def weights(size: int, count: int, new: int) -> Array:
-            return _weights(size, int((size - count) / 2), count, new, nearest, self.antialias)
-
-        return weights(height, rows, self.height), weights(width, columns, self.width)
+        if self.pad_to_aspect_ratio:  # as much on both sides
+            rows += max(int(width * self.height / self.width) - height, 0) // 2 * 2
+            columns += max(int(height * self.width / self.height) - width, 0) // 2 * 2
+        return rows, columns
 
 
 @registry.register()
@@ -200,11 +198,8 @@ class CenterCrop(_Resized):
         self, height: int, width: int, data_format: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(height, width, data_format, **kwargs)
-        self._resizing = Resizing(height, width, crop_to_aspect_ratio=True)
 
-    def matrices(self, height: int, width: int) -> tuple[Array, Array]:
-        """Return R and C for images of a size."""
+    def _counts(self, height: int, width: int) -> tuple[int, int]:
         if height < self.height or width < self.width:
-            return self._resizing.matrices(height, width)
-        top, left = (height - self.height) // 2, (width - self.width) // 2
-        return np.eye(self.height, height, top), np.eye(self.width, width, left)
+            return self._cropped_to_ratio(height, width)
+        return self.height, self.width

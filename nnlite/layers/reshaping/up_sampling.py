@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.backend.resampling import line_weights, resample, resample_back
 from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_data_format
 from nnlite.layers.spatial import Spatial
@@ -115,27 +115,35 @@ class UpSampling2D(UpSampling):
                 f"Received: interpolation={interpolation!r}"
             )
 
-    def forward_into(self, x: Array, y: Array) -> None:
+    def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
+        """Return that of images with new rows and old columns, for lines between entries."""
+        number, rows, *others = self._images(shape)
+        new = 0 if self.interpolation == "nearest" else rows * self.size[0]
+        return {"between": ((number, new, *others), self.dtype)}
+
+    def forward_into(self, x: Array, y: Array, between: Array) -> None:  # type: ignore[override]
         """Write the larger image into ``y``."""
         if self.interpolation == "nearest":
             super().forward_into(x, y)
         else:
-            x = self._channels_last(x)
-            rows, columns = self._lines(x)
-            self._channels_last(y)[...] = _times(rows, _times(columns, x, 2), 1)
+            resample(*self._with_lines(x), between, y.reshape(self._images(y.shape)))
 
-    def backward_into(self, dy: Array, dx: Array) -> None:
+    def backward_into(self, dy: Array, dx: Array, between: Array) -> None:  # type: ignore[override]
         """Write the sums of ``dy``, by the weights in it that an entry has, into ``dx``."""
         if self.interpolation == "nearest":
             super().backward_into(dy, dx)
         else:
-            dx = self._channels_last(dx)
-            rows, columns = self._lines(dx)
-            dx[...] = _times(rows.T, _times(columns.T, self._channels_last(dy), 2), 1)
+            dx, rows, columns = self._with_lines(dx)
+            resample_back(dy.reshape(self._images(dy.shape)), rows, columns, between, dx)
 
-    def _lines(self, x: Array) -> list[Array]:
-        pairs = zip(x.shape[1:], self.size, strict=False)
-        return [_line_weights(n, factor, self.dtype) for n, factor in pairs]
+    def _with_lines(self, x: Array) -> tuple[Array, Array, Array]:
+        """Return a view of images, channels last, and the weights of their rows and columns."""
+        images = x.reshape(self._images(x.shape))
+        rows, columns = (
+            line_weights(n, n * factor, self.dtype)
+            for n, factor in zip(images.shape[1:3], self.size, strict=True)
+        )
+        return images, rows, columns
 
 
 @registry.register()
@@ -163,16 +171,3 @@ class UpSampling3D(UpSampling):
         super().__init__(**kwargs)
         self.size = check_sizes("size", size, 3)
         self.data_format = check_data_format(data_format)
-
-
-@functools.lru_cache(maxsize=64)
-def _line_weights(size: int, factor: int, dtype: str) -> Array:
-    """Return the weights of ``size`` inputs in each output, (outputs, inputs)."""
-    places = (np.arange(size * factor) + 0.5) / factor - 0.5
-    weights = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(size)))
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(dtype)
-
-
-def _times(matrix: Array, x: Array, axis: int) -> Array:
-    """Return ``x`` with each line along ``axis`` multiplied by a matrix."""
-    return np.moveaxis(np.tensordot(matrix, x, (1, axis)), 0, axis)

@@ -1,0 +1,20 @@
+"""Training on several processes, on one machine or many, by MPI: under Keras's names.
+
+``mpiexec -n 4 python -m mpi4py train.py`` starts a script four times; these two lines make the four
+train one model:
+
+    nnlite.distribution.initialize()
+    nnlite.distribution.set_distribution(nnlite.distribution.DataParallel())
+
+It needs the extra ``[mpi]``: ``pip install nnlite[mpi]``.
+"""
+
+from nnlite.distribution.data_parallel import (
+    DataParallel,
+    distribution,
+    initialize,
+    list_devices,
+    set_distribution,
+)
+
+__all__ = ["DataParallel", "distribution", "initialize", "list_devices", "set_distribution"]

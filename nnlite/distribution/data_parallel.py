@@ -1,0 +1,230 @@
+"""Keras's names for training on several processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from nnlite.backend.blas import limit_threads
+from nnlite.distribution.processes import Processes, current, set_current
+from nnlite.utils import progress
+from nnlite.utils.validation import check_positive
+
+__all__ = [
+    "DataParallel",
+    "distribution",
+    "initialize",
+    "list_devices",
+    "set_distribution",
+    "warn_if_apart",
+]
+
+_distribution: DataParallel | None = None
+_warned = False
+
+
+def _comm() -> Any:
+    """Return the communicator of all processes, after mpi4py has been imported.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise ImportError(
+            "Training on several processes needs mpi4py and an MPI: pip install nnlite[mpi]"
+        ) from error
+    return MPI.COMM_WORLD
+
+
+def started() -> int:
+    """Return how many processes ``mpiexec`` started, 1 without it."""
+    for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE"):
+        if os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    return 1
+
+
+def initialize(
+    job_addresses: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> None:
+    """Start MPI. From then on an error that nobody catches ends all processes.
+
+    Args:
+        job_addresses: Accepted for Keras's sake: ``mpiexec`` knows where the processes are.
+        num_processes: How many processes there are; checked if given.
+        process_id: The number of this one; checked if given.
+
+    Raises:
+        ImportError: If mpi4py is not installed.
+        ValueError: If ``mpiexec`` started another number, or this process has another number.
+    """
+    comm = _comm()
+    for name, given, found in (
+        ("num_processes", num_processes, comm.Get_size()),
+        ("process_id", process_id, comm.Get_rank()),
+    ):
+        if given is not None and given != found:
+            raise ValueError(f"mpiexec says {name}={found}. Received: {name}={given!r}")
+    if comm.Get_size() > 1 and not isinstance(sys.excepthook, _EndAll):
+        sys.excepthook = _EndAll(comm)
+
+
+class _EndAll:
+    """Shows an error that nobody has caught and ends all processes, which would wait for this."""
+
+    def __init__(self, comm: Any) -> None:
+        self._comm = comm
+        self._show = sys.excepthook
+
+    def __call__(self, kind: Any, error: Any, trace: Any) -> None:
+        rank, size = self._comm.Get_rank(), self._comm.Get_size()
+        if rank:  # where all fail alike, process 0 tells it and ends the others meanwhile
+            time.sleep(0.5)
+        print(f"Process {rank} of {size} ends all, because of:", file=sys.stderr)
+        self._show(kind, error, trace)
+        sys.stderr.flush()
+        time.sleep(0.2)  # until mpiexec has passed it on
+        self._comm.Abort(130 if issubclass(kind, KeyboardInterrupt) else 1)
+
+
+def list_devices(device_type: str | None = None) -> list[str]:
+    """Return a name for each process: a device is a process here.
+
+    Args:
+        device_type: ``"cpu"``, the default; there are no others.
+
+    >>> list_devices()
+    ['cpu:0']
+    """
+    if device_type not in (None, "cpu"):
+        return []
+    size = _comm().Get_size() if started() > 1 else 1
+    return [f"cpu:{number}" for number in range(size)]
+
+
+class DataParallel:
+    """Each process has the whole model and takes its share of every batch.
+
+    Args:
+        device_mesh: Not supported; None.
+        devices: The processes, as `list_devices` returns them; all or None.
+        auto_shard_dataset: True; every process is handed the same data, and takes its share.
+        timeout: Seconds that a process waits for the others before it ends all with an error.
+
+    Raises:
+        ImportError: If mpi4py is not installed.
+        ValueError: If an argument has another value.
+    """
+
+    def __init__(
+        self,
+        device_mesh: Any = None,
+        devices: Sequence[str] | None = None,
+        auto_shard_dataset: bool = True,
+        *,
+        timeout: float = 600.0,
+    ) -> None:
+        if device_mesh is not None:
+            raise ValueError(
+                "device_mesh must be None: the processes are those that mpiexec started. "
+                f"Received: device_mesh={device_mesh!r}"
+            )
+        if auto_shard_dataset is not True:
+            raise ValueError(
+                "auto_shard_dataset must be True: give every process the same data, of which it "
+                f"takes its share. Received: auto_shard_dataset={auto_shard_dataset!r}"
+            )
+        if devices is not None and list(devices) != list_devices():
+            raise ValueError(
+                f"devices must be all of them, {list_devices()}. Received: devices={devices!r}"
+            )
+        initialize()
+        self.auto_shard_dataset = True
+        self._processes = Processes(_comm(), check_positive("timeout", timeout))
+
+    @property
+    def num_model_replicas(self) -> int:
+        """The number of processes."""
+        return self._processes.size
+
+    @property
+    def num_process(self) -> int:
+        """The number of processes, as Keras calls it."""
+        return self._processes.size
+
+    @property
+    def process_id(self) -> int:
+        """The number of this process."""
+        return self._processes.rank
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Within it, the distribution is in force."""
+        before = distribution()
+        set_distribution(self)
+        try:
+            yield
+        finally:
+            set_distribution(before)
+
+    def __repr__(self) -> str:
+        return f"<DataParallel, process {self.process_id} of {self.num_model_replicas}>"
+
+
+def distribution() -> DataParallel | None:
+    """Return what `set_distribution` was given, None at first."""
+    return _distribution
+
+
+def set_distribution(value: DataParallel | None) -> None:
+    """Let this thread train, evaluate and predict together with the other processes.
+
+    BLAS then uses as many threads as there are cores for each process of the machine, unless
+    ``OPENBLAS_NUM_THREADS`` says it; process 0 prints how many, and alone shows progress.
+
+    Args:
+        value: The distribution, or None to train by itself again.
+
+    Raises:
+        TypeError: If it is none.
+    """
+    global _distribution
+    if value is not None and not isinstance(value, DataParallel):
+        raise TypeError(f"value must be a DataParallel or None. Received: {value!r}")
+    group = None if value is None else value._processes
+    if group is not None and group.size > 1 and current() is not group:
+        from mpi4py import MPI
+
+        local = group.comm.Split_type(MPI.COMM_TYPE_SHARED).Get_size()
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        threads = limit_threads(max(1, (cores or 1) // local))
+        progress.silence(group.rank > 0)
+        if threads:
+            progress.say(
+                f"{group.size} processes, {local} of them on this machine of {cores} cores: "
+                f"BLAS uses {threads} thread{'s' * (threads > 1)} in each."
+            )
+    _distribution = value
+    set_current(group)
+
+
+def warn_if_apart() -> None:
+    """Warn, once, where ``mpiexec`` started several processes and each trains by itself."""
+    global _warned
+    if not _warned and _distribution is None and started() > 1:
+        _warned = True
+        warnings.warn(
+            f"mpiexec started {started()} processes, and each of them trains a model of its own. "
+            "To train one together, call "
+            "nnlite.distribution.set_distribution(nnlite.distribution.DataParallel()) first.",
+            stacklevel=4,
+        )

@@ -1,0 +1,189 @@
+"""What the models of all processes have in common: weights, the optimizer's state, draws."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlite import random
+from nnlite.distribution.processes import Processes, current
+
+__all__ = [
+    "average_moving",
+    "begin_together",
+    "check_equal",
+    "generators_of",
+    "hear_first",
+    "numbers_of",
+    "spread_generators",
+    "watch_changes",
+]
+
+Array = NDArray[Any]
+
+
+def _arrays_of(model: Any) -> list[tuple[str, Array]]:
+    """Return all weights and the optimizer's vectors, by the names that errors have for them."""
+    optimizer = model.optimizer
+    weights = [(f"weight {one.path!r}", one.value) for one in model.all_variables()]
+    state = {} if optimizer is None else optimizer.state
+    return weights + [(f"the optimizer's {slot!r}", vector) for slot, vector in state.items()]
+
+
+def _digests(model: Any) -> list[int]:
+    return [zlib.crc32(np.ascontiguousarray(array).data) for _, array in _arrays_of(model)]
+
+
+def _take_from_first(model: Any, group: Processes) -> None:
+    for name, array in _arrays_of(model):
+        whole = np.ascontiguousarray(array)
+        group.copy_from_first(whole, f"take {name} from process 0")
+        array[...] = whole
+
+
+def numbers_of(optimizer: Any) -> list[str]:
+    """Return the attributes of an optimizer that are numbers kept from step to step."""
+    own_rate = ["_learning_rate"] * isinstance(optimizer._learning_rate, float)
+    return ["_batches", *own_rate, *optimizer.scalars]
+
+
+def generators_of(model: Any) -> list[dict[str, np.random.Generator]]:
+    """Return for each layer the generators that it draws from, by their attributes."""
+    return [
+        {name: g for name, g in vars(layer).items() if isinstance(g, np.random.Generator)}
+        for layer in model.all_layers()
+    ]
+
+
+def spread_generators(model: Any, first: Sequence[dict[str, np.random.Generator]]) -> None:
+    """Let process 0's layers draw as ``first``, and another's as follows from that and its number.
+
+    They would otherwise drop the same entries of each process's rows.
+    """
+    rank = current().rank
+    for own, theirs in zip(generators_of(model), first, strict=True):
+        for name, generator in theirs.items():
+            bits = generator.bit_generator
+            if rank:
+                bits = type(bits)([int(generator.integers(2**63)), rank])
+            own[name].bit_generator.state = bits.state
+
+
+def begin_together(model: Any, what: str, training: bool = False, **alike: Any) -> None:
+    """Begin a run of all processes: with the weights, and in training the state, of process 0.
+
+    Args:
+        model: The model.
+        what: The method that was called.
+        training: Whether it trains.
+        **alike: What must be equal in all processes.
+
+    Raises:
+        ValueError: If a process is called with other arguments, or for another model.
+    """
+    group = current()
+    if group.size == 1:
+        return
+    arrays = {name: f"{array.dtype} {array.shape}" for name, array in _arrays_of(model)}
+    group.check_alike(what, {**alike, "names of arrays": list(arrays), **arrays})
+    every = group.gather(_digests(model), f"compare the weights before {what}")
+    if any(one != every[0] for one in every):
+        _take_from_first(model, group)
+    if training:
+        own = (
+            {name: getattr(model.optimizer, name) for name in numbers_of(model.optimizer)},
+            random.states(),
+            generators_of(model),
+        )
+        numbers, states, generators = group.broadcast(own, "take the draws from process 0")
+        vars(model.optimizer).update(numbers)
+        random.set_states(states)
+        spread_generators(model, generators)
+
+
+def average_moving(model: Any) -> None:
+    """Give all processes the mean of what each gathered of its rows, such as moving averages."""
+    group = current()
+    moving = [v.value for v in model.all_variables() if not v._trainable and v.dtype.kind == "f"]
+    if group.size == 1 or not moving:
+        return
+    whole = np.concatenate([value.ravel() for value in moving])
+    digests = group.gather(zlib.crc32(whole.data), "compare the moving averages")
+    if any(one != digests[0] for one in digests):
+        group.sum(whole, "average the moving averages")
+        whole /= group.size
+        ends = np.cumsum([value.size for value in moving])
+        for value, part in zip(moving, np.split(whole, ends[:-1]), strict=True):
+            value[...] = part.reshape(value.shape)
+
+
+def check_equal(model: Any) -> None:
+    """Refuse to go on where the weights or the optimizer's state differ between processes.
+
+    Raises:
+        RuntimeError: With the name of the first that differs.
+    """
+    group = current()
+    if group.size == 1:
+        return
+    every = group.gather(_digests(model), "compare the weights after an epoch")
+    for (name, _), *values in zip(_arrays_of(model), *every, strict=True):
+        for rank, value in enumerate(values):
+            if value != values[0]:
+                raise RuntimeError(
+                    f"{name[:1].upper()}{name[1:]} of process {rank} differs from process 0's. "
+                    "Code that runs in one process only, or draws numbers of its own in each, has "
+                    "changed it. What a callback changes is passed on to all processes."
+                )
+
+
+# ---- what callbacks decide --------------------------------------------------------------------
+
+_FLAGS = ("stop_training", "stop_evaluating", "stop_predicting")
+
+
+def watch_changes(model: Any, weights: bool) -> Any:
+    """Return in process 0 what `hear_first` compares with, before its callbacks are called.
+
+    Args:
+        model: The model.
+        weights: Whether they may change weights.
+    """
+    return _digests(model) if weights and current().rank == 0 else None
+
+
+def hear_first(model: Any, before: Any, logs: dict[str, Any] | None) -> None:
+    """Do in all processes what process 0's callbacks did to the model, and to the logs.
+
+    Args:
+        model: The model.
+        before: What `watch_changes` returned.
+        logs: The logs that they could change, or None.
+    """
+    group, optimizer = current(), model.optimizer
+    own = None
+    if group.rank == 0:
+        own = (
+            {name: getattr(model, name) for name in _FLAGS},
+            {} if optimizer is None else {n: getattr(optimizer, n) for n in numbers_of(optimizer)},
+            [layer.trainable for layer in model.all_layers()],
+            before is not None and before != _digests(model),
+            logs,
+        )
+    flags, numbers, trainable, changed, told = group.broadcast(own, "hear process 0's callbacks")
+    if group.rank:
+        vars(model).update(flags)
+        if optimizer is not None:
+            vars(optimizer).update(numbers)
+        for layer, learns in zip(model.all_layers(), trainable, strict=True):
+            if layer.trainable != learns:  # the whole comes before its parts
+                layer.trainable = learns
+        if logs is not None:
+            logs.clear()
+            logs.update(told)
+    if changed:
+        _take_from_first(model, group)

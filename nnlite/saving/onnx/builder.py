@@ -1,0 +1,170 @@
+"""Builder: an ONNX graph while it is made, and which function writes a layer into it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from nnlite.execution.graph import Call, Graph, Slot, _MaskOf
+from nnlite.layers.layer import Layer, Shape
+from nnlite.saving.onnx import protobuf
+from nnlite.symbolic import KerasTensor
+from nnlite.utils.structures import SHAPES, flatten, map_structure
+
+__all__ = ["FORMS", "UNKNOWN", "Builder", "NoFormError", "Value", "form"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: By a layer's class the function of a builder, the layer and its input, each array of it a
+#: `Value`, that adds the layer's nodes and returns the output.
+FORMS: dict[type[Layer], Callable[[Builder, Any, Any], Any]] = {}
+
+UNKNOWN = "it depends on sizes of its input that are unknown: give them by input_signature"
+
+
+def form(*classes: type[Layer]) -> Callable[[F], F]:
+    """Return a decorator that makes a function the one in `FORMS` of some classes."""
+
+    def add(function: F) -> F:
+        FORMS.update(dict.fromkeys(classes, function))
+        return function
+
+    return add
+
+
+class NoFormError(Exception):
+    """A call has no form in ONNX; the message says why."""
+
+
+class Value(str):
+    """The name of an array of the graph, with its shape and type where it is what a call reads."""
+
+    __slots__ = ("dtype", "shape")
+
+    shape: Shape
+    dtype: str
+
+    @classmethod
+    def of(cls, name: str, shape: Any, dtype: str) -> Value:
+        """Return a value with a shape and a type."""
+        value = cls(name)
+        value.shape, value.dtype = tuple(shape), dtype
+        return value
+
+
+class Builder:
+    """An ONNX graph; ``builder.Conv(x, kernel, strides=[2, 2])`` adds a node, returns its output.
+
+    Of a node's inputs, a number stands for a constant of the type ``dtype``, a list of integers
+    for one of int64, an array for itself and None for what is left out. Keywords are attributes,
+    but for ``outputs``: how many the node has, if it is not one.
+
+    Attributes:
+        dtype: The type of what the current call puts out.
+        scope: What names in the graph begin with.
+    """
+
+    dtype = "float32"
+    scope = ""
+
+    def __init__(self) -> None:
+        self.nodes: list[bytes] = []
+        self.tensors: list[bytes] = []
+        self._constants: dict[tuple[Any, ...], Value] = {}
+        self._names: dict[str, int] = {}
+
+    def unique(self, name: str) -> str:
+        """Return ``name``, with a number behind it if it is taken."""
+        count = self._names[name] = self._names.get(name, -1) + 1
+        return self.unique(f"{name}_{count}") if count else name
+
+    def __getattr__(self, kind: str) -> Callable[..., Any]:
+        if not kind[0].isupper():
+            raise AttributeError(kind)
+        return functools.partial(self._node, kind)
+
+    def _node(self, kind: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
+        read = [self.constant(one) if one is not None else "" for one in inputs]
+        made = [Value(self.unique(f"{self.scope}/{kind}")) for _ in range(outputs)]
+        self.nodes.append(protobuf.node(kind, read, made, attributes))
+        return made if outputs > 1 else made[0]
+
+    def constant(self, value: Any) -> Value:
+        """Return the value of a constant; equal ones are kept once."""
+        if isinstance(value, Value):
+            return value
+        if isinstance(value, list) and None in value:
+            raise NoFormError(UNKNOWN)
+        dtype = np.int64 if isinstance(value, list) else getattr(value, "dtype", self.dtype)
+        array = np.asarray(value, dtype)
+        key = (array.dtype.name, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = name = Value(self.unique(f"{self.scope}/constant"))
+            self.tensors.append(protobuf.tensor(name, array))
+        return self._constants[key]
+
+    def cast(self, value: Any, dtype: str | None = None) -> Any:
+        """Return what a call reads, or a constant, as ``dtype``; None is that of the output."""
+        wanted = dtype or self.dtype
+        if not isinstance(value, Value):
+            return np.asarray(value, wanted)
+        return value if value.dtype == wanted else self.Cast(value, to=protobuf.TYPES[wanted])
+
+    def moved(self, value: Any, rank: int, source: Any, target: Any) -> Any:
+        """Return an array of ``rank`` axes with some of them moved, as by ``np.moveaxis``."""
+        order = list(np.moveaxis(np.empty(range(rank)), source, target).shape)
+        if order == sorted(order):
+            return value
+        made = self.Transpose(value, perm=order)
+        if hasattr(value, "shape"):
+            made.shape = tuple(value.shape[axis] for axis in order)
+        return made
+
+    def run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
+        """Add the calls that a graph's outputs depend on, and return the outputs.
+
+        Raises:
+            NoFormError: If calls have no form in ONNX, all of which the message names.
+        """
+        values: dict[int, Value] = dict(zip(graph.inputs, inputs, strict=True))
+        needed, calls = {*graph.outputs}, []
+        for call in reversed(graph.calls):
+            if not needed.isdisjoint(call.outputs):
+                needed.update(call.inputs)
+                calls.append(call)
+        refused = dict.fromkeys(filter(None, (self._add(c, graph, values) for c in calls[::-1])))
+        if refused:
+            raise NoFormError("\n  ".join(refused))
+        return [values[slot] for slot in graph.outputs]
+
+    def _add(self, call: Call, graph: Graph, values: dict[int, Value]) -> str | None:
+        """Add a call's nodes, unless what it reads has none; or return why it has no form."""
+        layer, owner, reason = call.layer, call.owner, None
+        by_us = type(layer).__module__.startswith("nnlite.")
+        write = next((FORMS[cls] for cls in type(layer).__mro__ if by_us and cls in FORMS), None)
+        if isinstance(owner, _MaskOf):
+            owner, reason = owner.layer, "its mask, which a later layer reads, is not exported"
+        elif write is None and call.training:
+            reason = "there is none for a call with training=True"
+        elif write is None:
+            reason = f"there is none for its class {type(layer).__name__}"
+        elif all(slot in values for slot in call.inputs):
+            self.scope, self.dtype = owner.name, graph.dtypes[call.outputs[0]]
+            x = map_structure(lambda s: values[s] if isinstance(s, Slot) else s, call.x)
+            try:
+                y = flatten(write(self, layer, x))
+            except NoFormError as error:
+                reason = str(error)
+            else:
+                x = map_structure(_tensor, x)
+                shapes = flatten(layer.output_shape_for(x), SHAPES)
+                for slot, value, shape in zip(call.outputs, y, shapes, strict=True):
+                    values[slot] = Value.of(value, shape, graph.dtypes[slot])
+        return reason and f"{owner.name!r} ({type(owner).__name__}): {reason}"
+
+
+def _tensor(value: Any) -> Any:
+    return KerasTensor(value.shape, value.dtype) if isinstance(value, Value) else value

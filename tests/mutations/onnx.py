@@ -1,0 +1,23 @@
+"""One mistake in each rule by which a model becomes an ONNX file: file, rule, mistake."""
+
+MUTANTS = {
+    "saving/onnx/builder.py": [
+        ("if count else name", "if False else name"),
+        ("if key not in self._constants:", "if True:"),
+        ("needed.update(call.inputs)", "needed.update(graph.inputs)"),
+        ("if by_us and cls in FORMS", "if cls in FORMS"),
+        ("if isinstance(owner, _MaskOf):", "if False:"),
+    ],
+    "saving/onnx/exporting.py": [
+        ("_check_size(model, len(content))", "pass"),
+        ("(None, *shape[1:]), dtype)", "shape, dtype)"),
+        ("not all(map(fits, shapes, wanted))", "False"),
+    ],
+    "saving/onnx/protobuf.py": [
+        ("number &= 2**64 - 1", "number = abs(number)"),
+        ("kind += 5 * listed", "kind += 4 * listed"),
+    ],
+    "saving/onnx/recurrent.py": [
+        ("if layer.stateful:", "if False:"),
+    ],
+}
