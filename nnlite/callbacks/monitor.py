@@ -33,7 +33,7 @@ class MonitorCallback(Callback):
         ValueError: If ``mode`` is unknown.
     """
 
-    #: What the callback does if the quantity is missing, for the warning.
+    #: The effect of a missing quantity, for the warning.
     _without_value: ClassVar[str] = "The callback does nothing."
 
     def __init__(
@@ -66,7 +66,7 @@ class MonitorCallback(Callback):
         self._told = []
 
     def _expect(self, names: Iterable[str], complete: bool) -> None:
-        """Be told the names that the logs are going to have, before the first epoch."""
+        """Check the names of the logs, before the first epoch."""
         if self.monitor_op is None:
             self._set_monitor_op(names)
         own = getattr(self.get_monitor_value, "__func__", None) is not _GET

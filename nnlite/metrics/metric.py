@@ -97,7 +97,7 @@ class Metric(Configurable):
     0.0
     """
 
-    #: Which direction is better, ``"up"`` or ``"down"``, for ``mode="auto"``; None if unknown.
+    #: The direction of improvement, ``"up"`` or ``"down"``, for ``mode="auto"``; None if unknown.
     direction: str | None = None
 
     #: The methods that a user's subclass cannot override, with the alternative.

@@ -204,8 +204,8 @@ class Optimizer(State):
         if not callable(value):
             if isinstance(getattr(self, "_learning_rate", None), LearningRateSchedule):
                 raise TypeError(
-                    f"A schedule decides on this {type(self).__name__}'s learning rate. To set it "
-                    "by hand, make the optimizer with a number, or assign another schedule. "
+                    f"The learning rate of this {type(self).__name__} is a schedule. To set a "
+                    "number, create the optimizer with one, or assign another schedule. "
                     f"Received: learning_rate={value!r}"
                 )
             value = check_number("learning_rate", value)

@@ -229,7 +229,7 @@ def test_a_schedule_is_a_function_and_speaks_when_asked(capsys):
 def test_two_schedules_do_not_get_in_each_others_way(callback):
     model = small()
     model.compile(optimizers.SGD(schedules.CosineDecay(0.1, 10)), "mse")
-    with pytest.raises(TypeError, match="schedule decides on this SGD's learning rate"):
+    with pytest.raises(TypeError, match="learning rate of this SGD is a schedule"):
         model.fit(X, Y, epochs=3, verbose=0, callbacks=callback)
 
 

@@ -188,7 +188,9 @@ def test_a_rate_can_be_assigned_but_not_in_the_place_of_a_schedule():
     optimizer = SGD(0.5)
     optimizer.learning_rate = Halved(0.8)
     assert optimizer.learning_rate == 0.8
-    with pytest.raises(TypeError, match=r"A schedule decides on this SGD's.*learning_rate=0.1"):
+    with pytest.raises(
+        TypeError, match=r"The learning rate of this SGD is a schedule.*learning_rate=0.1"
+    ):
         optimizer.learning_rate = 0.1
     assert optimizer.learning_rate == 0.8
     optimizer.learning_rate = lambda: 0.3

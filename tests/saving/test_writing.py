@@ -230,7 +230,7 @@ def test_a_folder_holds_what_a_file_would(tmp_path):
     other = trained()
     other.load_weights(folder)
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
-    with pytest.raises(ValueError, match="already exists"):
+    with pytest.raises(ValueError, match="exists already"):
         model.save(folder, overwrite=False, zipped=False)
 
 
