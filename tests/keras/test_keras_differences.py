@@ -1058,7 +1058,7 @@ def test_schedules_give_rates():
         k.optimizers.SGD(Negative()).apply([np.ones(2, "float32")], [w])
         return np.array(w)
 
-    with pytest.raises(ValueError, match="What Negative returned is no learning rate"):
+    with pytest.raises(ValueError, match="What Negative returned is not a learning rate"):
         step(nnlite)
     np.testing.assert_array_equal(step(keras), [2, 3])
 
