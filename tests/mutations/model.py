@@ -96,7 +96,7 @@ MUTANTS = {
         ("gradient.fill(0)", "pass"),
         ("(gradients[slot].fill, [0])", "(gradients[slot].fill, [1])"),
         (
-            "gradient += penalty_gradient(regularizer, y) * (weight_in_step() / len(y))",
+            "gradient += penalty_gradient(regularizer, y) / len(y) * weight_in_step()",
             "gradient += penalty_gradient(regularizer, y)",
         ),
         ("_add if slot in done else np.copyto", "np.copyto"),
