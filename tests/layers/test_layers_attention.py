@@ -431,7 +431,7 @@ def test_a_function_is_no_data(tmp_path):
         (lambda: layers.Lambda(abs, derivative=3), TypeError, "derivative must be a function"),
         (lambda: layers.Lambda(lambda x, mask: x), TypeError, "without mask"),
         (lambda: layers.Lambda(abs, output_shape=(3,))(X), ValueError, "must return an array of"),
-        (lambda: layers.Lambda(lambda x: x.sort() or x)(X), ValueError, "writes into an array"),
+        (lambda: layers.Lambda(lambda x: x.sort() or x)(X), ValueError, "writes into an argument"),
     ],
 )
 def test_what_lambda_refuses(make, error, message):
