@@ -430,7 +430,7 @@ class Layer(Configurable):
         if self.views:
             return {"x": x, "y": self.forward_view(x)}
         arrays = self.arrays_for(x)
-        if self.takes_mask:
+        if self.takes_mask or self.of_user:  # of a user no masks are known
             arrays["mask"] = map_structure(lambda _: None, x) if mask is None else mask
         self.forward_into(*[arrays[name] for name in self.forward_names])
         return arrays
@@ -503,6 +503,18 @@ class Layer(Configurable):
                     f"axis first. Received: {shape!r}"
                 )
         return shape
+
+    def _keep(self, prefix: str, initializer: Any, regularizer: Any, constraint: Any) -> None:
+        """Keep what a weight is made with, for `_add_named`, in attributes with a prefix."""
+        setattr(self, f"{prefix}_initializer", initializers.get(initializer))
+        setattr(self, f"{prefix}_regularizer", regularizers.get(regularizer))
+        setattr(self, f"{prefix}_constraint", constraints.get(constraint))
+
+    def _add_named(self, name: str, shape: Any, prefix: str, initializer: Any = None) -> Variable:
+        """Return a new weight, made with what `_keep` has kept with a prefix."""
+        own = {part: getattr(self, f"{prefix}_{part}") for part in ("regularizer", "constraint")}
+        draw = initializer or getattr(self, f"{prefix}_initializer")
+        return self.add_weight(name, shape, draw, **own)
 
     def _largest_product(self, samples: int) -> int:
         """Return about how many multiplications the largest matrix product for a batch makes."""
