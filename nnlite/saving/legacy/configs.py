@@ -14,7 +14,7 @@ from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import weights_from_file
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, registry
-from nnlite.models.masks import mask_operations, sources
+from nnlite.saving.mask_operations import mask_operations, sources
 from nnlite.ops.tensorflow import from_tf_function
 from nnlite.saving.legacy.graphs import FUNCTIONAL, keras_3_graph, layer_name
 from nnlite.saving.load_report import LoadReport
