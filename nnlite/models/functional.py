@@ -10,8 +10,8 @@ import numpy as np
 
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, registry
-from nnlite.saving.mask_operations import MaskOperation, Masks, mask_operations
 from nnlite.models.model import Model
+from nnlite.saving.mask_operations import MaskOperation, Masks, mask_operations
 from nnlite.serialization.objects import (
     KINDS,
     PUBLIC,
