@@ -82,7 +82,7 @@ TESTS = {
         "execution/test_graph.py execution/test_masks_of_inputs.py gradients/test_graphs.py "
         "gradients/test_models.py layers/test_user_code.py layers/test_layers_tables.py"
     ),
-    "models/masks.py": "saving/test_masks_in_files.py",
+    "saving/mask_operations.py": "saving/test_masks_in_files.py",
     "models/model.py": "models/test_functional.py layers/test_user_code.py",
     "training/objective.py": (
         "gradients/test_models.py layers/test_user_code.py execution/test_graph.py"

@@ -430,7 +430,7 @@ class Layer(Configurable):
         if self.views:
             return {"x": x, "y": self.forward_view(x)}
         arrays = self.arrays_for(x)
-        if self.takes_mask or self.of_user:  # of a user no masks are known
+        if self.takes_mask or self.of_user:
             arrays["mask"] = map_structure(lambda _: None, x) if mask is None else mask
         self.forward_into(*[arrays[name] for name in self.forward_names])
         return arrays

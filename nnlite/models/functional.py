@@ -10,8 +10,8 @@ import numpy as np
 
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, registry
-from nnlite.models.masks import MaskOperation, Masks, mask_operations
 from nnlite.models.model import Model
+from nnlite.saving.mask_operations import MaskOperation, Masks, mask_operations
 from nnlite.serialization.objects import (
     KINDS,
     PUBLIC,
@@ -241,7 +241,7 @@ class _Call:
         made: Mapping[tuple[str, int], list[KerasTensor]],
         masks: Masks,
     ) -> Any:
-        """Return the tensors that the call puts out; note the masks that they have."""
+        """Return the output tensors of the call, and note their masks."""
 
         def tensor(leaf: Any) -> Any:
             if not isinstance(leaf, _Source):

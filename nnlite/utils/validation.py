@@ -291,7 +291,7 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
 
 
 def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
-    """Refuse an array with an entry that is no number, or text, of type ``dtype``.
+    """Refuse an array with an entry that is not a number, or text, of type ``dtype``.
 
     Raises:
         ArgumentError: If there is text where numbers are expected, or the other way round.

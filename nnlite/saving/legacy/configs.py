@@ -14,10 +14,10 @@ from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import weights_from_file
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, registry
-from nnlite.models.masks import mask_operations, sources
 from nnlite.ops.tensorflow import from_tf_function
 from nnlite.saving.legacy.graphs import FUNCTIONAL, keras_3_graph, layer_name
 from nnlite.saving.load_report import LoadReport
+from nnlite.saving.mask_operations import mask_operations, sources
 from nnlite.serialization.objects import KINDS, get_registered_object, is_foreign
 from nnlite.serialization.registry import Registry
 from nnlite.utils.structures import flatten
