@@ -1,4 +1,4 @@
-"""The settings that hold for the whole process: the default float type, and Keras's epsilon."""
+"""Global settings: the default float type and epsilon."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _epsilon = 1e-7
 
 
 def backend() -> str:
-    """Return what computes: ``"numpy"``.
+    """Return the name of the backend, ``"numpy"``.
 
     >>> backend()
     'numpy'
@@ -36,7 +36,7 @@ def floatx() -> str:
 
 
 def set_floatx(dtype: str) -> None:
-    """Set the default float type of every layer made from now on.
+    """Set the default float type of new layers.
 
     Args:
         dtype: ``"float32"`` or ``"float64"``.
@@ -54,7 +54,7 @@ def set_floatx(dtype: str) -> None:
 
 
 def epsilon() -> float:
-    """Return the small number that keeps probabilities off 0 and 1 and divisors off 0.
+    """Return the small number that keeps probabilities away from 0 and 1, and divisors from 0.
 
     >>> epsilon()
     1e-07
@@ -66,12 +66,12 @@ def set_epsilon(value: float) -> None:
     """Set the small number that `epsilon` returns, 1e-7 unless it was changed.
 
     Args:
-        value: A number greater than 0 and less than 0.5. What is less than about 6e-8 keeps no
-            float32 probability off 1.
+        value: A number between 0 and 0.5. Below about 6e-8 it has no effect on float32
+            probabilities near 1.
 
     Raises:
-        TypeError: If ``value`` is no number.
-        ValueError: If it lies outside.
+        TypeError: If ``value`` is not a number.
+        ValueError: If ``value`` is out of range.
 
     >>> set_epsilon(1e-5)
     >>> epsilon()
@@ -89,7 +89,7 @@ def float_type(dtype: Any) -> np.dtype[Any]:
     """Return ``dtype`` (None: the default) as a NumPy type, if it is float32 or float64.
 
     Keras's policies, such as ``{"class_name": "DTypePolicy", "config": {"name": "float32"}}``, are
-    taken by their names.
+    accepted too.
     """
     if isinstance(dtype, Mapping) and isinstance(dtype.get("config"), Mapping):
         dtype = dtype["config"].get("name", dtype)
@@ -102,3 +102,15 @@ def float_type(dtype: Any) -> np.dtype[Any]:
             f"dtype must be 'float32' or 'float64'. Received: dtype={dtype!r}"
         ) from None
     return result
+
+
+def data_type(name: str) -> np.dtype[Any]:
+    """Return the NumPy type of a model's data. Text is kept as objects, all of them `str`.
+
+    A type such as ``<U5`` would cut longer words off where one array takes the batches in turn,
+    and NumPy before 2.0 has no type of text of any length.
+
+    >>> data_type("int32"), data_type("string")
+    (dtype('int32'), dtype('O'))
+    """
+    return np.dtype(object if name == "string" else name)

@@ -1,4 +1,4 @@
-"""Projections that put a weight back where it must lie, applied to it after each update."""
+"""Constraints: projections that are applied to weights after each update."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class Constraint(Configurable):
-    """A projection of a weight; a subclass defines ``__call__``.
+    """Base class of constraints; a subclass defines ``__call__``.
 
     >>> class AtMostOne(Constraint):
     ...     def __call__(self, w):
@@ -31,7 +31,7 @@ class Constraint(Configurable):
     """
 
     def __call__(self, w: Array) -> Array:
-        """Return the projection of ``w``, of the same shape and type; ``w`` is left alone."""
+        """Return the projection of ``w``, a new array of the same shape and type."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__(w)")
 
 
@@ -39,15 +39,15 @@ registry = Registry("constraint", Constraint, "keras.constraints")
 
 
 def get(identifier: Any) -> Callable[[Array], Array] | None:
-    """Return the constraint that ``identifier`` names or is; None is none.
+    """Return a constraint, or None for None.
 
     Args:
-        identifier: A name such as ``"non_neg"``, a `Constraint` class or object, any function of
-            a weight that returns its projection, or None.
+        identifier: A name such as ``"non_neg"``, a `Constraint` class or instance, a function that
+            returns the projection of a weight, or None.
 
     Raises:
         ValueError: If no constraint has that name.
-        TypeError: If ``identifier`` is of another kind.
+        TypeError: If ``identifier`` has the wrong type.
 
     >>> get("max_norm")
     MaxNorm()
@@ -59,12 +59,7 @@ def get(identifier: Any) -> Callable[[Array], Array] | None:
 
 
 def project(variable: Variable, constraint: Callable[[Array], Any]) -> None:
-    """Put a weight where its constraint says.
-
-    Raises:
-        TypeError: If the constraint does not return real numbers.
-        ValueError: If it returns an array of another shape.
-    """
+    """Apply a constraint to a weight."""
     value = constraint(variable.value)
     if getattr(value, "dtype", None) != variable.dtype or value.shape != variable.shape:
         source = f"constraint {constraint!r} of weight {variable.name!r}"
@@ -74,7 +69,7 @@ def project(variable: Variable, constraint: Callable[[Array], Any]) -> None:
 
 @registry.register()
 class NonNeg(Constraint):
-    """No weight below 0: max(w, 0).
+    """Non-negative weights: max(w, 0).
 
     >>> NonNeg()(np.array([-1.0, 2.0]))
     array([0., 2.])
@@ -87,16 +82,16 @@ class NonNeg(Constraint):
 
 @registry.register()
 class MinMaxNorm(Constraint):
-    """The length of each vector of weights within, or on its way to, [min_value, max_value].
+    """Norms of weight vectors in [min_value, max_value].
 
     w * (rate * clip(||w||, min_value, max_value) + (1 - rate) * ||w||) / (||w|| + 1e-7)
 
     Args:
-        min_value: The least length.
-        max_value: The greatest length.
-        rate: How much of the way to go at each update: 1 is all of it.
-        axis: The axis, or axes, that one vector runs along. 0 is right for a ``Dense`` kernel
-            of shape (inputs, outputs): the vector of weights into each unit.
+        min_value: The smallest norm.
+        max_value: The largest norm.
+        rate: The fraction of the correction per update; 1 corrects fully.
+        axis: The axis or axes of a vector. For a ``Dense`` kernel of shape (inputs, outputs), 0
+            selects the weights into each unit.
 
     Raises:
         ValueError: If not 0 <= ``min_value`` <= ``max_value``, or ``rate`` is not in [0, 1].
@@ -126,9 +121,9 @@ class MinMaxNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: Array) -> Array:
-        """Return ``w`` with each of its vectors scaled."""
+        """Return ``w`` with scaled vectors."""
         axis = self.axis if isinstance(self.axis, int) else tuple(self.axis)
-        # In float64, where the square of a float32 neither overflows nor vanishes.
+        # In float64, squares of float32 neither overflow nor underflow.
         norms = np.sqrt(np.square(w, dtype=np.float64).sum(axis, keepdims=True))
         nearest = np.clip(norms, self.min_value, self.max_value)
         target = self.rate * nearest + (1 - self.rate) * norms
@@ -138,14 +133,14 @@ class MinMaxNorm(Constraint):
 
 @registry.register()
 class MaxNorm(MinMaxNorm):
-    """The length of each vector of weights at most ``max_value``.
+    """Norms of weight vectors of at most ``max_value``.
 
     w * min(||w||, max_value) / (||w|| + 1e-7); Srivastava et al. (2014), section 5.1, use it
-    beside dropout.
+    with dropout.
 
     Args:
-        max_value: The greatest length.
-        axis: The axis, or axes, that one vector runs along.
+        max_value: The largest norm.
+        axis: As for `MinMaxNorm`.
 
     Raises:
         ValueError: If ``max_value`` is negative.
@@ -161,10 +156,10 @@ class MaxNorm(MinMaxNorm):
 
 @registry.register()
 class UnitNorm(MinMaxNorm):
-    """The length of each vector of weights 1: w / (||w|| + 1e-7).
+    """Weight vectors of norm 1: w / (||w|| + 1e-7).
 
     Args:
-        axis: The axis, or axes, that one vector runs along.
+        axis: As for `MinMaxNorm`.
 
     >>> UnitNorm()(np.array([[3.0, 0.3], [4.0, 0.4]])).round(4)
     array([[0.6, 0.6],

@@ -1,4 +1,4 @@
-"""How weights begin: constants, random draws scaled to a layer's size, and orthogonal matrices."""
+"""Initializers of weights: constants, scaled random values and orthogonal matrices."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ Array = NDArray[Any]
 _MODES = ("fan_in", "fan_out", "fan_avg")
 _DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 
-# The standard deviation of a standard normal cut off at -2 and 2: 1 - 4 phi(2) / (2 Phi(2) - 1)
-# is its square, with phi the density and Phi the distribution function.
+# The standard deviation of a standard normal truncated to [-2, 2]: its square is
+# 1 - 4 phi(2) / (2 Phi(2) - 1), with the density phi and the distribution function Phi.
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class Initializer(Configurable):
-    """What fills a new weight: called with a shape, it returns an array of that shape.
+    """Base class of initializers, which return an array of a given shape.
 
-    A subclass defines ``__call__``. One object always returns the same values for the same shape.
+    A subclass defines ``__call__``. One instance always returns the same values for one shape.
 
     >>> class Half(Initializer):
     ...     def __call__(self, shape, dtype=None):
@@ -65,7 +65,7 @@ class Initializer(Configurable):
             dtype: ``"float32"`` or ``"float64"``; None means `nnlite.config.floatx`.
 
         Raises:
-            ValueError: If ``dtype`` is another type, or the initializer cannot fill ``shape``.
+            ValueError: If ``dtype`` is invalid, or ``shape`` is not possible.
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None)")
 
@@ -74,16 +74,15 @@ registry = Registry("initializer", Initializer, "keras.initializers")
 
 
 def get(identifier: Any) -> Callable[..., Array] | None:
-    """Return the initializer that ``identifier`` names or is; None is none, so a layer's default.
+    """Return an initializer, or None for None.
 
     Args:
-        identifier: A name such as ``"he_normal"``, an `Initializer` class or object, any
-            function ``f(shape, dtype=...)`` that returns an array, or the array itself, of the
-            weight's shape.
+        identifier: A name such as ``"he_normal"``, an `Initializer` class or instance, a function
+            ``f(shape, dtype=...)`` that returns an array, or an array of the shape of the weight.
 
     Raises:
         ValueError: If no initializer has that name.
-        TypeError: If ``identifier`` is of another kind.
+        TypeError: If ``identifier`` has the wrong type.
 
     >>> get("glorot_uniform")
     GlorotUniform()
@@ -100,7 +99,7 @@ def get(identifier: Any) -> Callable[..., Array] | None:
 
 @registry.register("zero")
 class Zeros(Initializer):
-    """Every entry is 0.
+    """Initializer of zeros.
 
     >>> Zeros()((2, 2))
     array([[0., 0.],
@@ -114,7 +113,7 @@ class Zeros(Initializer):
 
 @registry.register("one")
 class Ones(Initializer):
-    """Every entry is 1.
+    """Initializer of ones.
 
     >>> Ones()((2,), "float64")
     array([1., 1.])
@@ -127,10 +126,10 @@ class Ones(Initializer):
 
 @registry.register()
 class Constant(Initializer):
-    """Every entry is ``value``, or the entry of ``value`` in its place.
+    """Initializer of a constant, broadcast to the shape.
 
     Args:
-        value: A number, or an array of the weight's shape, or one that is spread over it.
+        value: A number, or an array that broadcasts to the shape of the weight.
 
     Raises:
         TypeError: If ``value`` is not numeric.
@@ -164,14 +163,10 @@ class Constant(Initializer):
 
 
 class _Given(Constant):
-    """An array that a user gave as the initializer of one weight, whose shape it has."""
+    """An array as the initializer of one weight."""
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
-        """Return the array.
-
-        Raises:
-            ValueError: If it has another shape.
-        """
+        """Return the array."""
         if tuple(shape) != self.value.shape:
             raise ValueError(
                 f"An array as initializer must have the weight's shape {tuple(shape)}. "
@@ -180,12 +175,12 @@ class _Given(Constant):
         return super().__call__(shape, dtype)
 
 
-PUBLIC[_Given] = PUBLIC[Constant]  # which files name
+PUBLIC[_Given] = PUBLIC[Constant]  # for files
 
 
 @registry.register("IdentityInitializer")
 class Identity(Initializer):
-    """The identity matrix times ``gain``; a matrix that is not square ends in zeros.
+    """The identity matrix times ``gain``; non-square matrices are padded with zeros.
 
     Args:
         gain: The number on the diagonal.
@@ -202,7 +197,7 @@ class Identity(Initializer):
         """Return ``gain`` times the identity.
 
         Raises:
-            ValueError: If ``shape`` has other than two dimensions.
+            ValueError: If ``shape`` is not 2-D.
         """
         if len(shape) != 2:
             raise ValueError(f"shape must be 2-D for Identity. Received: shape={shape!r}")
@@ -210,7 +205,7 @@ class Identity(Initializer):
 
 
 class _Random(Initializer):
-    """An initializer that draws: with a seed of its own, so that each call draws the same."""
+    """Base class of random initializers, with a fixed seed per instance."""
 
     def __init__(self, seed: int | None) -> None:
         if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
@@ -224,12 +219,12 @@ class _Random(Initializer):
 
 @registry.register("normal")
 class RandomNormal(_Random):
-    """Draws from the normal distribution N(mean, stddev^2).
+    """Random values from the normal distribution N(mean, stddev^2).
 
     Args:
         mean: The mean.
         stddev: The standard deviation.
-        seed: An integer makes every such object draw alike; None gives each object a seed.
+        seed: An integer for reproducible values; None chooses a seed per instance.
 
     Raises:
         ValueError: If ``stddev`` or ``seed`` is negative.
@@ -249,7 +244,7 @@ class RandomNormal(_Random):
         self.stddev = stddev
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
-        """Return draws of ``shape``."""
+        """Return random values of ``shape``."""
         dtype = float_type(dtype)
         generator = self._generator()
         values: Array = generator.standard_normal(math.prod(shape), dtype)
@@ -264,14 +259,14 @@ class RandomNormal(_Random):
 
 @registry.register()
 class TruncatedNormal(RandomNormal):
-    """Draws from N(mean, stddev^2) within two standard deviations: what falls outside is redrawn.
+    """Random values from N(mean, stddev^2) truncated to two standard deviations.
 
-    The standard deviation of what is returned is 0.8796 ``stddev``.
+    The standard deviation of the result is 0.8796 ``stddev``.
 
     Args:
         mean: The mean.
         stddev: The standard deviation before truncation.
-        seed: An integer makes every such object draw alike; None gives each object a seed.
+        seed: An integer for reproducible values; None chooses a seed per instance.
 
     Raises:
         ValueError: If ``stddev`` or ``seed`` is negative.
@@ -286,12 +281,12 @@ class TruncatedNormal(RandomNormal):
 
 @registry.register("uniform")
 class RandomUniform(_Random):
-    """Draws from the uniform distribution over ``[minval, maxval)``, up to rounding.
+    """Random values from the uniform distribution over ``[minval, maxval)``, up to rounding.
 
     Args:
         minval: The lower end.
         maxval: The upper end.
-        seed: An integer makes every such object draw alike; None gives each object a seed.
+        seed: An integer for reproducible values; None chooses a seed per instance.
 
     Raises:
         ValueError: If ``maxval`` is less than ``minval``, or ``seed`` is negative.
@@ -311,7 +306,7 @@ class RandomUniform(_Random):
         self.maxval = maxval
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
-        """Return draws of ``shape``."""
+        """Return random values of ``shape``."""
         values: Array = self._generator().random(tuple(shape), float_type(dtype))
         values *= self.maxval - self.minval
         values += self.minval
@@ -320,30 +315,30 @@ class RandomUniform(_Random):
 
 @registry.register()
 class VarianceScaling(_Random):
-    """Draws with mean 0 and variance ``scale / n``, so that signals keep their size.
+    """Random values with mean 0 and variance ``scale / n``, which preserve the scale of signals.
 
     ``n`` is the number of inputs (``"fan_in"``) or of outputs (``"fan_out"``) of one unit, or the
     mean of both (``"fan_avg"``). A kernel of shape ``(..., inputs, outputs)`` has
 
         fan_in = inputs * r,  fan_out = outputs * r,  r the product of the leading dimensions;
 
-    a vector of length n has n of both. The choices of LeCun et al. (1998), Glorot & Bengio (2010)
-    and He et al. (2015) have classes of their own, such as `GlorotUniform`.
+    for a vector of length n both are n. Subclasses such as `GlorotUniform` have the settings of
+    LeCun et al. (1998), Glorot & Bengio (2010) and He et al. (2015).
 
     Args:
-        scale: The variance is this over ``n``.
+        scale: The factor of the variance.
         mode: ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"``.
-        distribution: ``"truncated_normal"`` (or ``"normal"``): a normal cut off at two of its
-            standard deviations, widened so that the variance is right after the cut;
-            ``"untruncated_normal"``; or ``"uniform"`` over +-sqrt(3 scale / n).
-        seed: An integer makes every such object draw alike; None gives each object a seed.
-        input_axes: The axes whose sizes multiply to fan_in, where the kernel is not of that form.
-        output_axes: The axes whose sizes multiply to fan_out; both are given, or neither.
+        distribution: ``"truncated_normal"`` (or ``"normal"``), truncated to two standard
+            deviations and rescaled to the right variance; ``"untruncated_normal"``; or
+            ``"uniform"`` over +-sqrt(3 scale / n).
+        seed: An integer for reproducible values; None chooses a seed per instance.
+        input_axes: The axes whose sizes multiply to fan_in, for kernels of another layout.
+        output_axes: The axes whose sizes multiply to fan_out; required with ``input_axes``.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If ``scale`` is not positive, ``seed`` is negative, ``mode`` or
-            ``distribution`` is none of the above, or only one of the two lists of axes is given.
+            ``distribution`` is unknown, or only one of the lists of axes is given.
 
     >>> values = VarianceScaling(scale=2.0, seed=1)((200, 100))
     >>> bool(abs(values.std() - 0.1) < 0.002)
@@ -382,7 +377,7 @@ class VarianceScaling(_Random):
         self.output_axes = None if output_axes is None else [*map(check_axis, output_axes)]
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
-        """Return draws of ``shape``."""
+        """Return random values of ``shape``."""
         if self.input_axes is not None and self.output_axes is not None:
             fan_in = math.prod(shape[axis] for axis in self.input_axes)
             fan_out = math.prod(shape[axis] for axis in self.output_axes)
@@ -405,7 +400,7 @@ class VarianceScaling(_Random):
 
 
 class _Scaled(VarianceScaling):
-    """A `VarianceScaling` whose scale, mode and distribution are settled."""
+    """A `VarianceScaling` with fixed scale, mode and distribution."""
 
     _settings: ClassVar[tuple[float, str, str]]
 
@@ -425,9 +420,7 @@ class GlorotUniform(_Scaled):
     Also called Xavier initialization. The fans are those of `VarianceScaling`.
 
     Args:
-        seed: As for `VarianceScaling`, as are the other two.
-        input_axes: The axes whose sizes multiply to fan_in.
-        output_axes: The axes whose sizes multiply to fan_out.
+        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = GlorotUniform(seed=1)((4, 2))
     >>> bool(abs(values).max() < 1)
@@ -444,9 +437,7 @@ class GlorotNormal(_Scaled):
     Also called Xavier initialization. The fans are those of `VarianceScaling`.
 
     Args:
-        seed: As for `VarianceScaling`, as are the other two.
-        input_axes: The axes whose sizes multiply to fan_in.
-        output_axes: The axes whose sizes multiply to fan_out.
+        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = GlorotNormal(seed=1)((150, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)
@@ -461,9 +452,7 @@ class HeUniform(_Scaled):
     """Uniform over +-sqrt(6 / fan_in), for ReLU: the variance of He et al. (2015), equation 10.
 
     Args:
-        seed: As for `VarianceScaling`, as are the other two.
-        input_axes: The axes whose sizes multiply to fan_in.
-        output_axes: The axes whose sizes multiply to fan_out.
+        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = HeUniform(seed=1)((6, 50))
     >>> bool(abs(values).max() < 1)
@@ -478,9 +467,7 @@ class HeNormal(_Scaled):
     """Truncated normal of variance 2 / fan_in, for ReLU: He et al. (2015), equation 10.
 
     Args:
-        seed: As for `VarianceScaling`, as are the other two.
-        input_axes: The axes whose sizes multiply to fan_in.
-        output_axes: The axes whose sizes multiply to fan_out.
+        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = HeNormal(seed=1)((200, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)
@@ -495,9 +482,7 @@ class LecunUniform(_Scaled):
     """Uniform over +-sqrt(3 / fan_in): the variance of LeCun et al. (1998), section 4.6.
 
     Args:
-        seed: As for `VarianceScaling`, as are the other two.
-        input_axes: The axes whose sizes multiply to fan_in.
-        output_axes: The axes whose sizes multiply to fan_out.
+        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = LecunUniform(seed=1)((3, 50))
     >>> bool(abs(values).max() < 1)
@@ -511,12 +496,10 @@ class LecunUniform(_Scaled):
 class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / fan_in: LeCun et al. (1998), section 4.6.
 
-    The one to use with SELU (Klambauer et al., 2017).
+    Recommended for SELU (Klambauer et al., 2017).
 
     Args:
-        seed: As for `VarianceScaling`, as are the other two.
-        input_axes: The axes whose sizes multiply to fan_in.
-        output_axes: The axes whose sizes multiply to fan_out.
+        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = LecunNormal(seed=1)((100, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)
@@ -528,15 +511,15 @@ class LecunNormal(_Scaled):
 
 @registry.register("OrthogonalInitializer")
 class Orthogonal(_Random):
-    """A random matrix with orthogonal columns, or rows where there are fewer: Saxe et al. (2014).
+    """Random matrix with orthogonal columns, or rows if there are fewer: Saxe et al. (2014).
 
-    The Q of a normal matrix's QR decomposition, with the signs that make R's diagonal positive;
-    that makes all orthogonal matrices equally likely (Mezzadri, 2007). A shape of more dimensions
-    is that matrix of shape ``(product of the others, last)`` reshaped.
+    This is the Q of the QR decomposition of a normal matrix, with signs that make the diagonal of R
+    positive, so that all orthogonal matrices are equally likely (Mezzadri, 2007). For shapes of
+    more dimensions, a matrix of shape ``(product of the others, last)`` is reshaped.
 
     Args:
         gain: The length of each orthogonal column or row.
-        seed: An integer makes every such object draw alike; None gives each object a seed.
+        seed: An integer for reproducible values; None chooses a seed per instance.
 
     Raises:
         ValueError: If ``seed`` is negative.

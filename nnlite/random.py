@@ -1,4 +1,4 @@
-"""Where random numbers come from: NumPy Generators, seeded by the user or from one root."""
+"""Random numbers: NumPy Generators, seeded by the user or from one global root."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ import numpy as np
 __all__ = ["new_generator", "new_seed", "set_random_seed"]
 
 _root = np.random.default_rng()
-_forks = 0  # how many processes were forked off since the seed was set
+_forks = 0  # the number of forks since the seed was set
 
 
 def set_random_seed(seed: int) -> None:
-    """Make everything random that follows repeat bit for bit.
+    """Set the global seed, which makes all random numbers reproducible.
 
-    Seeds nnlite's own root, from which initializers, dropout and shuffling draw their seeds, and,
-    as Keras does, Python's ``random`` and NumPy's global state as well. A process that is forked
-    off then draws numbers of its own, which repeat too: they follow from the seed, what was drawn
-    before, and how many were forked before it. A spawned one is to call this itself.
+    This seeds the root of initializers, dropout and shuffling and, as in Keras, Python's
+    ``random`` and NumPy's global state. A forked process draws different but reproducible
+    numbers; a spawned process must call this function itself.
 
     Args:
         seed: An integer in ``[0, 2**32 - 1]``.
 
     Raises:
-        TypeError: If ``seed`` is no integer.
+        TypeError: If ``seed`` is not an integer.
         ValueError: If ``seed`` is out of range.
 
     >>> set_random_seed(7)
@@ -54,7 +53,7 @@ def _count_fork() -> None:
 
 
 def _part_ways() -> None:
-    """Draw, in a forked process, from another root than the parent and its other children do."""
+    """Give a forked process its own root."""
     global _root, _forks
     _root = np.random.default_rng([new_seed(), _forks])
     _forks = 0
@@ -65,7 +64,7 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 
 def states() -> dict[str, Any]:
-    """Return where all random numbers stand, which are not drawn from a Generator of their own."""
+    """Return the states of the global random numbers."""
     return {
         "root": copy.deepcopy(_root),
         "numpy": np.random.get_state(legacy=False),  # noqa: NPY002  users draw from it
@@ -74,14 +73,14 @@ def states() -> dict[str, Any]:
 
 
 def set_states(states: Mapping[str, Any]) -> None:
-    """Make all random numbers go on where `states` found them."""
+    """Restore the result of `states`."""
     _root.bit_generator.state = states["root"].bit_generator.state
     np.random.set_state(states["numpy"])  # noqa: NPY002
     python_random.setstate(states["python"])
 
 
 def new_seed() -> int:
-    """Draw a fresh seed from the root.
+    """Return a new seed from the root.
 
     >>> 0 <= new_seed() < 2**63
     True
@@ -90,10 +89,10 @@ def new_seed() -> int:
 
 
 def new_generator(seed: int | None = None) -> np.random.Generator:
-    """Return a Generator of its own: from ``seed``, or from the root where ``seed`` is None.
+    """Return a new Generator, seeded from ``seed`` or, if None, from the root.
 
     Raises:
-        ValueError: If ``seed`` is no integer of at least 0.
+        ValueError: If ``seed`` is not an integer of at least 0.
 
     >>> new_generator(3).random() == new_generator(3).random()
     True

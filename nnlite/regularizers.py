@@ -1,4 +1,4 @@
-"""Penalties on weights that are added to the loss: the value of each beside its derivative."""
+"""Regularizers: penalties that are added to the loss, with their derivatives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 class Regularizer(Configurable):
-    """A penalty R(x) on an array x, with its derivative. A subclass defines both.
+    """Base class of penalties R(x); a subclass defines ``__call__`` and `gradient`.
 
     >>> class Sum(Regularizer):
     ...     def __call__(self, x):
@@ -31,7 +31,7 @@ class Regularizer(Configurable):
     3.0
     """
 
-    #: Whether a class outside of nnlite defines the value or the derivative.
+    #: Whether a user's class defines the value or the derivative.
     of_user: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -44,7 +44,7 @@ class Regularizer(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define __call__(x)")
 
     def gradient(self, x: Array) -> Array:
-        """Return dR/dx, a new array of x's shape and type."""
+        """Return dR/dx, a new array of the shape and type of x."""
         raise NotImplementedError(f"{type(self).__name__} must define gradient(x)")
 
 
@@ -52,14 +52,14 @@ registry = Registry("regularizer", Regularizer, "keras.regularizers")
 
 
 def get(identifier: Any) -> Regularizer | None:
-    """Return the regularizer that ``identifier`` names or is; None is none.
+    """Return a regularizer, or None for None.
 
     Args:
-        identifier: A name such as ``"l2"``, a `Regularizer` class or object, or None.
+        identifier: A name such as ``"l2"``, a `Regularizer` class or instance, or None.
 
     Raises:
         ValueError: If no regularizer has that name.
-        TypeError: If ``identifier`` is of another kind.
+        TypeError: If ``identifier`` has the wrong type.
 
     >>> get("l2")
     L2()
@@ -77,7 +77,7 @@ def _factor(name: str, value: Any) -> float:
 
 @registry.register()
 class L1(Regularizer):
-    """R(x) = l1 * sum |x|, which draws weights to exactly 0: the lasso of Tibshirani (1996).
+    """L1 penalty R(x) = l1 * sum |x|, the lasso of Tibshirani (1996), which gives sparse weights.
 
     Args:
         l1: The factor.
@@ -97,7 +97,7 @@ class L1(Regularizer):
         return self.l1 * float(np.abs(x).sum())
 
     def gradient(self, x: Array) -> Array:
-        """Return l1 * sign(x), which is 0 where x is.
+        """Return l1 * sign(x), with 0 at 0.
 
         >>> L1(0.5).gradient(np.array([3.0, -1.0, 0.0]))
         array([ 0.5, -0.5,  0. ])
@@ -109,10 +109,10 @@ class L1(Regularizer):
 
 @registry.register()
 class L2(Regularizer):
-    """R(x) = l2 * sum x^2, which keeps weights small: the weight decay of Krogh & Hertz (1992).
+    """L2 penalty R(x) = l2 * sum x^2, the weight decay of Krogh & Hertz (1992).
 
     Args:
-        l2: The factor. As in Keras it is not halved.
+        l2: The factor, which is not halved, as in Keras.
 
     Raises:
         ValueError: If ``l2`` is negative or not finite.
@@ -139,12 +139,12 @@ class L2(Regularizer):
 
 @registry.register("l1l2")
 class L1L2(L1, L2):
-    """R(x) = l1 * sum |x| + l2 * sum x^2: the naive elastic net of Zou & Hastie (2005), section 2.
+    """Penalty l1 * sum |x| + l2 * sum x^2, the naive elastic net of Zou & Hastie (2005), section 2.
 
     Args:
-        l1: The factor of the first sum. Its default is 0, and so is that of ``l2``: the name
-            ``"l1_l2"`` alone, without factors, penalizes nothing.
-        l2: The factor of the second.
+        l1: The factor of the first sum. Both factors are 0 by default, so that ``"l1_l2"`` has no
+            effect.
+        l2: The factor of the second sum.
 
     Raises:
         ValueError: If ``l1`` or ``l2`` is negative or not finite.
@@ -174,19 +174,19 @@ class L1L2(L1, L2):
 
 @registry.register()
 class OrthogonalRegularizer(Regularizer):
-    """The mean size of the cosine between two rows, or two columns, of a matrix.
+    """The mean absolute cosine between the rows, or the columns, of a matrix.
 
     R(x) = factor / (n (n - 1)) * sum over i != j of |u_i . u_j|,  u_i = x_i / ||x_i||
 
-    for the n rows x_i, whose lengths do not matter. The penalty of Brock et al. (2017),
-    sum |W W^T - I|, freed of the lengths, as Keras defines it. A single row has none.
+    for the n rows x_i. It is the penalty of Brock et al. (2017), sum |W W^T - I|, without the
+    lengths, as in Keras. For a single row it is 0.
 
     Args:
         factor: The factor.
-        mode: ``"rows"`` or ``"columns"``: which of the two shall become orthogonal.
+        mode: Whether to penalize ``"rows"`` or ``"columns"``.
 
     Raises:
-        ValueError: If ``factor`` is negative or not finite, ``mode`` is another word, or, at a
+        ValueError: If ``factor`` is negative or not finite, ``mode`` is unknown, or, at a
             call, x is not a matrix.
 
     >>> OrthogonalRegularizer(factor=1.0)(np.array([[3.0, 0.0], [3.0, 4.0]]))
@@ -243,11 +243,7 @@ orthogonal_regularizer = OrthogonalRegularizer
 
 
 def penalty(regularizer: Regularizer, x: Array) -> float:
-    """Return the penalty on ``x``; what a user's regularizer says is checked.
-
-    Raises:
-        TypeError: If it returns anything but a number.
-    """
+    """Return the penalty on ``x``; the result of a user's regularizer is checked."""
     if not regularizer.of_user:
         return regularizer(x)
     what = f"__call__ of regularizer {type(regularizer).__name__}"
@@ -256,12 +252,7 @@ def penalty(regularizer: Regularizer, x: Array) -> float:
 
 
 def penalty_gradient(regularizer: Regularizer, x: Array) -> Array:
-    """Return the derivative of the penalty on ``x``; what a user's regularizer says is checked.
-
-    Raises:
-        TypeError: If it returns anything but an array of floats.
-        ValueError: If that is not of the shape of ``x``.
-    """
+    """Return the derivative of the penalty; the result of a user's regularizer is checked."""
     if not regularizer.of_user:
         return regularizer.gradient(x)
     what = f"gradient of regularizer {type(regularizer).__name__}"

@@ -80,9 +80,9 @@ TESTS = {
     "training/compiled_loss.py": "saving/test_old_training.py",
     "execution": (
         "execution/test_graph.py execution/test_masks_of_inputs.py gradients/test_graphs.py "
-        "gradients/test_models.py layers/test_user_code.py"
+        "gradients/test_models.py layers/test_user_code.py layers/test_layers_tables.py"
     ),
-    "models/masks.py": "saving/test_masks_in_files.py",
+    "saving/mask_operations.py": "saving/test_masks_in_files.py",
     "models/model.py": "models/test_functional.py layers/test_user_code.py",
     "training/objective.py": (
         "gradients/test_models.py layers/test_user_code.py execution/test_graph.py"
@@ -120,6 +120,10 @@ TESTS |= dict.fromkeys(
     ],
     "layers/test_layers_recurrent.py",
 )
+TESTS |= {
+    f"layers/preprocessing/{name}.py": "layers/test_layers_tables.py"
+    for name in ("encoding", "hashing", "lookup", "text_vectorization")
+}
 TESTS |= {
     f"layers/merging/{name}.py": "layers/test_layers_merging.py"
     for name in ("concatenate", "dot", "elementwise", "merge")

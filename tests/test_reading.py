@@ -6,6 +6,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import nnlite
+
+PACKAGE = Path(nnlite.__file__).parent
 PAGE = (Path(__file__).parent.parent / "docs" / "reading.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| \d \| `([\w/]+\.py)` \| (.+?) \| (\d+) \|", PAGE, re.MULTILINE)
 PASSED_OVER = {"utils/structures.py"}
@@ -32,11 +35,9 @@ def run():
     seen = set()
 
     def note(frame, event, argument):
-        path, name = frame.f_code.co_filename, getattr(frame.f_code, "co_qualname", None)
-        if event == "call" and "nnlite" in Path(path).parts and "tests" not in Path(path).parts:
-            parts = Path(path).parts
-            inside = parts[len(parts) - parts[::-1].index("nnlite") :]
-            seen.add(("/".join(inside), name or frame.f_code.co_name))
+        path, name = Path(frame.f_code.co_filename), getattr(frame.f_code, "co_qualname", None)
+        if event == "call" and path.is_relative_to(PACKAGE):
+            seen.add((path.relative_to(PACKAGE).as_posix(), name or frame.f_code.co_name))
 
     sys.setprofile(note)
     try:

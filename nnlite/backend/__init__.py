@@ -1,4 +1,4 @@
-"""The settings of the process, where older scripts look for them: ``backend.clear_session()``."""
+"""Global settings under their older Keras names, such as ``backend.clear_session()``."""
 
 from nnlite.config import backend, epsilon, floatx, set_epsilon, set_floatx
 from nnlite.utils import clear_session

@@ -1,13 +1,13 @@
-"""NumPy's own OpenBLAS: how many threads its products use, and two updates that NumPy lacks.
+"""NumPy's OpenBLAS: the number of threads of its products, and two updates that NumPy lacks.
 
-OpenBLAS splits every product of more than some 260,000 multiplications over all cores. What a core
-computed lies in that core's own cache, and the element-wise steps that follow, on one core, wait
-for it to be sent over. Up to some six million multiplications that costs more than the second core
-gains: a step of 784-128-10 at batch 32 took 365 us with two threads and 260 us with one.
+OpenBLAS splits every product of more than about 260,000 multiplications over all cores. The results
+are in the caches of several cores, and the element-wise operations that follow on one core wait for
+them. Up to about six million multiplications this costs more than the second core gains: a step of
+784-128-10 at batch size 32 took 365 us with two threads and 260 us with one.
 
-The update y <- y + a x takes NumPy two operations and one core. BLAS makes one pass, and for a long
-vector on all cores. A step of 784-512-512-10 at batch 128 took 2.90 ms by NumPy and 2.77 ms so;
-with momentum 3.20 and 2.97 ms, and one of 1024-2048-2048-10 at batch 256 48.3 and 43.4 ms.
+NumPy computes y <- y + a x in two operations on one core. BLAS needs one pass, on all cores for
+long vectors. A step of 784-512-512-10 at batch size 128 took 2.90 ms with NumPy and 2.77 ms with
+BLAS (with momentum 3.20 and 2.97 ms); a step of 1024-2048-2048-10 at 256 took 48.3 and 43.4 ms.
 """
 
 from __future__ import annotations
@@ -34,22 +34,18 @@ __all__ = [
 
 Array = NDArray[Any]
 
-ALWAYS_ONE = 262_144  # multiplications of a product that OpenBLAS itself leaves to one thread
+ALWAYS_ONE = 262_144  # multiplications up to which OpenBLAS uses one thread
 _WORTH_SPLITTING = 6_000_000  # multiplications of the largest product of a step
-_LONG = 16_384  # entries of a vector that a call of BLAS itself, 2 us, is worth
+_LONG = 16_384  # entries from which the overhead of a BLAS call (2 us) pays
 
 _lock = threading.Lock()
-_holders = 0  # how many runs are within threads_for(few multiplications) right now
+_holders = 0  # the number of active contexts with one thread
 _threads_before = 0
 
 
 @functools.cache
 def _openblas(name: str) -> Any:
-    """Return a function of NumPy's own OpenBLAS, or None for another BLAS.
-
-    Args:
-        name: The function's name, such as ``"cblas_saxpy"``.
-    """
+    """Return a function of NumPy's OpenBLAS, or None for another BLAS."""
     package = os.path.dirname(np.__file__)
     for folder in (f"{package}.libs", f"{package}/.dylibs"):
         names = os.listdir(folder) if os.path.isdir(folder) else []
@@ -67,13 +63,13 @@ def _openblas(name: str) -> Any:
 
 @contextmanager
 def threads_for(multiplications: int) -> Iterator[None]:
-    """Let matrix products use one thread within, if ``multiplications`` is too few for more.
+    """Context in which matrix products use one thread if ``multiplications`` is small.
 
-    Where NumPy uses another BLAS than its own wheels' OpenBLAS, this does nothing. The setting is
-    the process's: products that other threads make meanwhile use one thread too.
+    It has no effect unless NumPy uses the OpenBLAS of its wheels. The setting is global: products
+    in other Python threads use one thread too.
 
     Args:
-        multiplications: Those of the largest product that will be computed.
+        multiplications: The number of multiplications of the largest product.
 
     >>> with threads_for(1000):
     ...     product = np.ones((10, 10)) @ np.ones((10, 10))
@@ -112,7 +108,7 @@ def limit_threads(count: int) -> int:
 
 @functools.cache
 def _update(name: str, dtype: np.dtype[Any]) -> Any:
-    """Return BLAS's ``axpy`` or ``scal`` for a float type, or None where it cannot be reached."""
+    """Return BLAS's ``axpy`` or ``scal`` for a float type, or None if not available."""
     letter, number = ("s", ctypes.c_float) if dtype == np.float32 else ("d", ctypes.c_double)
     function = _openblas(f"cblas_{letter}{name}")
     if function is None or dtype not in (np.float32, np.float64):
@@ -125,10 +121,7 @@ def _update(name: str, dtype: np.dtype[Any]) -> Any:
 
 
 def takes_long_vectors(dtype: Any) -> bool:
-    """Return whether `add_scaled` and `scale` are at their best with all of a long vector at once.
-
-    Where they are NumPy's operations, a part that fits the cache is better.
-    """
+    """Return whether `add_scaled` and `scale` use BLAS, which is fastest on whole vectors."""
     return _update("axpy", np.dtype(dtype)) is not None
 
 
@@ -138,8 +131,8 @@ def add_scaled(y: Array, a: float, x: Array, scratch: Array) -> None:
     Args:
         y: A contiguous vector.
         a: The factor.
-        x: Another such vector, of the same length and type.
-        scratch: A third one, whose contents may be lost.
+        x: A contiguous vector of the same length and type.
+        scratch: A temporary vector of the same length and type.
 
     >>> y = np.ones(3)
     >>> add_scaled(y, 2.0, np.arange(3.0), np.empty(3))
@@ -171,7 +164,7 @@ def scale(x: Array, a: float) -> None:
 
 
 def _alike(y: Array, *others: Array) -> bool:
-    """Return whether vectors are such that BLAS can write into the first by its address alone."""
+    """Return whether BLAS can be applied to the vectors, and write into the first."""
     return y.flags.writeable and all(
         x.ndim == 1 and x.flags.c_contiguous and x.dtype == y.dtype and len(x) == len(y)
         for x in (y, *others)

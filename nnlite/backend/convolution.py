@@ -1,14 +1,13 @@
-"""Windows over images and sequences: what convolution and pooling compute with.
+"""Windows over images and sequences, for convolution and pooling.
 
-A window is a kernel's view of an image: ``kernel`` entries on each axis, ``dilation`` apart, and
-``strides`` on from the window before. All functions take arrays of shape (samples, sizes...,
-channels); one whose channels come first is handed over as a view with its axes moved.
+A window has ``kernel`` entries on each axis, ``dilation`` apart, and is ``strides`` away from the
+previous window. All functions take arrays of shape (samples, sizes..., channels), or views with the
+channels moved last.
 
-A convolution is one matrix product for many windows at once, whose entries are copied into the
-rows of a matrix for that, the columns (Chellapilla, Puri and Simard, "High Performance
-Convolutional Neural Networks for Document Processing", 2006). They take as many times the memory of
-the image as the kernel has entries. So the batch is walked in parts whose columns are within a
-budget, and stay in the cache from the copy to the product.
+A convolution is one matrix product for many windows, whose entries are copied to the rows of a
+matrix, the columns (Chellapilla, Puri and Simard, "High Performance Convolutional Neural Networks
+for Document Processing", 2006). The columns are larger than the image by the number of entries of
+the kernel. The batch is therefore processed in parts whose columns stay in the cache.
 """
 
 from __future__ import annotations
@@ -35,23 +34,23 @@ __all__ = [
 
 Array = NDArray[Any]
 
-#: How many bytes the columns of a part of the batch may take, if more than one sample's.
+#: The maximum size in bytes of the columns of several samples.
 BUDGET = 2**21
 
-_FEW = 8  # channels, below which copying whole axes of an image is quicker than copying windows
+_FEW = 8  # channels below which copying whole axes is faster than copying windows
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Where windows lie on an image.
+    """The positions of windows on an image.
 
     Attributes:
         sizes: The image's sizes.
-        kernel: The number of entries of a window, on each axis.
-        strides: How far the next window is.
-        dilation: How far the next entry within a window is.
-        before: How many entries of padding stand before the image.
-        counts: How many windows there are.
+        kernel: The size of a window on each axis.
+        strides: The distance between windows.
+        dilation: The distance between the entries of a window.
+        before: The padding before the image.
+        counts: The numbers of windows.
     """
 
     sizes: tuple[int, ...]
@@ -63,30 +62,30 @@ class Windows:
 
     @functools.cached_property
     def extents(self) -> tuple[int, ...]:
-        """How many entries of the image a window spans."""
+        """The extent of a window on the image."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
     @functools.cached_property
     def padded(self) -> tuple[int, ...]:
-        """The image's sizes with the padding."""
+        """The sizes of the padded image."""
         rows = zip(self.sizes, self.before, self.counts, self.strides, self.extents, strict=True)
         return tuple(max(low + n, (count - 1) * s + e) for n, low, count, s, e in rows)
 
     @functools.cached_property
     def image(self) -> tuple[slice, ...]:
-        """Where the image is within the padded one."""
+        """The slices of the image in the padded image."""
         inner = zip(self.before, self.sizes, strict=True)
         return (slice(None), *(slice(low, low + n) for low, n in inner))
 
     @functools.cached_property
     def taps(self) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-        """For each entry of a window, where in the image it lies, and of which windows."""
+        """For each entry of a window, its positions in the image and its windows."""
         found = []
         for place in np.ndindex(self.kernel):
             image, own = [slice(None)], [slice(None)]
             for axis, at in enumerate(place):
                 stride = self.strides[axis]
-                first = at * self.dilation[axis] - self.before[axis]  # that of the first window
+                first = at * self.dilation[axis] - self.before[axis]  # position in the first window
                 low = max(0, -(first // stride))
                 high = min(self.counts[axis], (self.sizes[axis] - 1 - first) // stride + 1)
                 start = first + low * stride
@@ -97,20 +96,20 @@ class Windows:
 
     @functools.cached_property
     def tile(self) -> bool:
-        """Whether each entry of the image lies in just one window."""
+        """Whether each entry of the image belongs to exactly one window."""
         pairs = zip(self.counts, self.strides, strict=True)
         return self.kernel == self.strides and self.sizes == tuple(n * s for n, s in pairs)
 
     @functools.cached_property
     def inside(self) -> Array:
-        """How many entries of each window lie in the image, (counts..., 1)."""
+        """The number of entries of each window in the image, shape (counts..., 1)."""
         number = np.zeros((1, *self.counts, 1))
         for _, own in self.taps:
             number[own] += 1
         return number[0]
 
     def samples_at_once(self, samples: int, channels: int, itemsize: int) -> int:
-        """Return how many samples' columns are within the budget."""
+        """Return the number of samples whose columns fit the budget."""
         each = math.prod(self.counts) * math.prod(self.kernel) * channels * itemsize
         return min(samples, max(1, BUDGET // max(each, 1)))
 
@@ -127,11 +126,11 @@ def windows(
 
     Args:
         sizes: The image's sizes.
-        kernel: The number of entries of a window, on each axis.
-        strides: How far the next window is.
-        dilation: How far the next entry within a window is.
-        padding: ``"valid"`` for none, ``"same"`` for as much on both sides (at the end one more)
-            that each stride has a window, ``"causal"`` for as much at the start.
+        kernel: The size of a window on each axis.
+        strides: The distance between windows.
+        dilation: The distance between the entries of a window.
+        padding: ``"valid"`` for none, ``"same"`` for one window per stride (padding on both sides,
+            the larger part at the end), ``"causal"`` for padding at the start only.
 
     >>> windows((5,), (3,), (2,), (1,), "same")
     Windows(sizes=(5,), kernel=(3,), strides=(2,), dilation=(1,), before=(1,), counts=(3,))
@@ -158,13 +157,13 @@ def transposed_windows(
     """Return the windows of a transposed convolution, which lie on its output.
 
     Args:
-        counts: The sizes of its input: each entry has a window.
-        kernel: The number of entries of a window, on each axis.
-        strides: How far the next window is.
-        dilation: How far the next entry within a window is.
-        padding: ``"valid"`` for an output that all of each window lies in, ``"same"`` for one of
-            as many strides as there are windows.
-        more: How much longer the output is than the least that ``padding`` asks for.
+        counts: The sizes of the input, one window per entry.
+        kernel: The size of a window on each axis.
+        strides: The distance between windows.
+        dilation: The distance between the entries of a window.
+        padding: ``"valid"`` for an output with all windows, ``"same"`` for an output of one
+            stride per window.
+        more: The output padding: by how much the output is larger than necessary.
 
     >>> transposed_windows((3,), (3,), (2,), (1,), "same", (None,))
     Windows(sizes=(6,), kernel=(3,), strides=(2,), dilation=(1,), before=(0,), counts=(3,))
@@ -184,13 +183,13 @@ def transposed_windows(
 
 
 def parts(samples: int, step: int) -> Iterator[slice]:
-    """Yield the parts of a batch, ``step`` samples each."""
+    """Yield slices of ``step`` samples."""
     for start in range(0, samples, step):
         yield slice(start, start + step)
 
 
 def pad(windows: Windows, x: Array, buffer: Array) -> Array:
-    """Return ``x`` with zeros around it, in ``buffer``; or ``x`` itself where that is empty."""
+    """Return ``x`` padded with zeros in ``buffer``, or ``x`` without padding."""
     if not buffer.size:
         return x
     padded = buffer[: len(x)]
@@ -201,12 +200,12 @@ def pad(windows: Windows, x: Array, buffer: Array) -> Array:
 
 
 def gather(windows: Windows, padded: Array, columns: Array) -> Array:
-    """Return the windows of an image as the rows of a matrix, (windows, entries and channels).
+    """Return the windows of an image as a matrix, shape (windows, entries * channels).
 
     Args:
         windows: The windows.
         padded: The padded image.
-        columns: A vector to hold the matrix.
+        columns: The buffer of the matrix, a vector.
     """
     rank, channels = len(windows.kernel), padded.shape[-1]
     view = sliding_window_view(padded, windows.extents, axis=tuple(range(1, rank + 1)))
@@ -216,7 +215,7 @@ def gather(windows: Windows, padded: Array, columns: Array) -> Array:
     batch, inner = (*range(rank + 1),), (*range(rank + 2, 2 * rank + 2), rank + 1)
     turned = channels < _FEW
     view = view.transpose(*inner, *batch) if turned else view.transpose(*batch, *inner)
-    if not view.flags.c_contiguous:  # as it is for a kernel of one entry, or of the image's size
+    if not view.flags.c_contiguous:  # contiguous for a kernel of size 1 or of the size of the image
         matrix = columns[: view.size].reshape(view.shape)
         np.copyto(matrix, view)
         view = matrix
@@ -225,7 +224,7 @@ def gather(windows: Windows, padded: Array, columns: Array) -> Array:
 
 
 def product(a: Array, b: Array, y: Array) -> None:
-    """Write the matrix product of ``a`` and ``b`` into ``y``, whose last axis is that of ``b``."""
+    """Write the matrix product of ``a`` and ``b`` into ``y``, with the last axis of ``b``."""
     if y.flags.c_contiguous:
         a.dot(b, y.reshape(len(a), -1))
     else:
@@ -233,7 +232,7 @@ def product(a: Array, b: Array, y: Array) -> None:
 
 
 def kernel_gradient(columns: Array, dy: Array, gradient: Array, first: bool) -> None:
-    """Write, or after the first part of a batch add, what a part says of the kernel's gradient."""
+    """Write the kernel gradient of the first part of a batch, or add that of a later part."""
     part = columns.T.dot(dy.reshape(len(columns), -1)).reshape(gradient.shape)
     if first:
         gradient[...] = part
@@ -244,15 +243,14 @@ def kernel_gradient(columns: Array, dy: Array, gradient: Array, first: bool) -> 
 def scatter(windows: Windows, dy: Array, kernel: Array, dx: Array, partial: Array) -> None:
     """Write the sum over all windows of ``dy``, spread by the kernel, into an image.
 
-    It is the adjoint of a convolution: one product for each entry of the kernel, added where that
-    entry lies.
+    This is the adjoint of a convolution, with one product per entry of the kernel.
 
     Args:
         windows: The windows.
-        dy: What each window has, (samples, counts..., filters).
-        kernel: The kernel, (sizes..., channels, filters).
+        dy: The values of the windows, shape (samples, counts..., filters).
+        kernel: The kernel, shape (sizes..., channels, filters).
         dx: The image.
-        partial: A vector that holds one product.
+        partial: The buffer of one product, a vector.
     """
     channels, filters = kernel.shape[-2:]
     rows = dy.reshape(-1, filters)
@@ -267,7 +265,7 @@ def scatter(windows: Windows, dy: Array, kernel: Array, dx: Array, partial: Arra
 
 
 def depthwise(windows: Windows, x: Array, kernel: Array, y: Array, partial: Array) -> None:
-    """Write the windows of each channel times that channel's kernels into ``y``.
+    """Write the depthwise convolution of ``x`` into ``y``.
 
     Args:
         windows: The windows.
@@ -292,7 +290,7 @@ def depthwise_back(
     gradient: Array | None,
     dx: Array | None,
 ) -> None:
-    """Go back over `depthwise`: add to the kernels' ``gradient``, and write ``dx``."""
+    """Compute the backward pass of `depthwise`: add to ``gradient``, and write ``dx``."""
     if dx is not None:
         dx.fill(0)
     for at, entries in enumerate(_of_each_kernel(kernel)):
@@ -307,6 +305,6 @@ def depthwise_back(
 
 
 def _of_each_kernel(kernel: Array) -> Iterator[Array]:
-    """Yield the kernels of all channels, (entries, channels), one of each channel at a time."""
+    """Yield one kernel per channel at a time, shape (entries, channels)."""
     for at in range(kernel.shape[-1]):
         yield kernel[..., at].reshape(-1, kernel.shape[-2])

@@ -22,13 +22,13 @@ def line_weights(
     wide: bool = False,
     count: int | None = None,
 ) -> Array:
-    """Return which share each of ``size`` pixels in a line has in each of ``new`` ones.
+    """Return the matrix of weights that resizes a line of ``size`` pixels to ``new`` pixels.
 
     Args:
-        size: The number of pixels that there are.
-        new: How many there are to be.
-        dtype: The type of the shares.
-        nearest: Whether each new pixel is one old one, else a mean of two neighbours.
+        size: The number of old pixels.
+        new: The number of new pixels.
+        dtype: The type of the weights.
+        nearest: Whether a new pixel copies the nearest old one instead of interpolating.
         wide: Whether the mean is one of all that the new pixel covers.
         count: Of how many pixels the line is that the new ones divide, if there are more than
             ``size``, as many before them as behind; those have no share.

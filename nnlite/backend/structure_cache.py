@@ -1,8 +1,8 @@
-"""What follows from how models are put together, computed once until any of them changes.
+"""Cache of properties that depend on the structure of models.
 
-Which weights learn, which layers a model runs, what shape comes out: a training step of a small
-network asks for these as often as it multiplies matrices, and they change only when a layer is
-added, built, taken off or frozen. All of that moves one counter; `per_structure` compares it.
+A training step often needs the trainable weights, the layers and the shapes, which change only when
+a layer is added, built, removed or frozen. Such changes increment a counter, and `per_structure`
+recomputes its results when the counter has changed.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _version = 0
 
 
 def structure_version() -> int:
-    """Return a number that is another one after every `invalidate`."""
+    """Return a number that changes with every `invalidate`."""
     return _version
 
 
 def invalidate() -> None:
-    """Say that some layer or model has changed: everything derived is to be computed anew."""
+    """Discard all cached results after a change of a layer or model."""
     global _version
     _version += 1
 
 
 def per_structure(method: Callable[[Any], R]) -> Callable[[Any], R]:
-    """Make a method of no arguments keep its result until `invalidate` is called.
+    """Cache the result of a method without arguments until `invalidate` is called.
 
-    The result is shared by all callers: they do not change it.
+    Callers share the result and must not modify it.
 
     >>> class Model:
     ...     @per_structure
@@ -61,5 +61,5 @@ def per_structure(method: Callable[[Any], R]) -> Callable[[Any], R]:
 
 
 def without_memo(state: dict[str, Any]) -> dict[str, Any]:
-    """Return an object's ``__dict__`` without what `per_structure` keeps there."""
+    """Return the ``__dict__`` of an object without the cache of `per_structure`."""
     return {key: value for key, value in state.items() if key != _MEMO}

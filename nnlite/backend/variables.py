@@ -1,4 +1,4 @@
-"""Weights: the named arrays that layers own, and the one vector that a model keeps them in."""
+"""Variables, the weights of layers, and WeightVector, which stores them contiguously."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _left_in_file: ContextVar[int | None] = ContextVar("_left_in_file", default=None
 
 @contextmanager
 def weights_from_file(elements: int) -> Iterator[None]:
-    """Within it, layers make their weights for a file to fill: zeros, and no more than it has.
+    """Context in which layers create zero weights for a file, limited to its size.
 
     Args:
-        elements: How many numbers the file holds.
+        elements: The number of entries in the file.
     """
     token = _left_in_file.set(elements)
     try:
@@ -38,11 +38,7 @@ def weights_from_file(elements: int) -> Iterator[None]:
 
 
 def array_for_file(what: str, shape: Sequence[int], dtype: Any) -> Array | None:
-    """Return zeros for a weight that comes from a file, or None outside of `weights_from_file`.
-
-    Raises:
-        ValueError: If the file does not hold so many numbers.
-    """
+    """Return zeros for a weight from a file, or None outside `weights_from_file`."""
     left = _left_in_file.get()
     if left is None:
         return None
@@ -56,26 +52,25 @@ def array_for_file(what: str, shape: Sequence[int], dtype: Any) -> Array | None:
 
 
 class Variable(np.lib.mixins.NDArrayOperatorsMixin):
-    """A weight of a layer: a named array, and beside it the gradient of the loss.
+    """A weight of a layer: a named array with its gradient.
 
-    Both arrays are live: in a model that trains, they are views into the model's two long vectors
-    (see `WeightVector`). Assigning to ``value`` or ``gradient`` copies into them; `numpy` returns
-    a copy. Arithmetic with a variable gives an array, and ``w -= step`` changes it in place.
-    ``w == 0`` compares entries; ``w == v``, for another variable, asks whether they are the same
-    one, so that variables can be found in lists and be keys.
+    In a trained model, ``value`` and ``gradient`` are views into two vectors (see `WeightVector`).
+    Assigning to them copies; `numpy` returns a copy. Arithmetic with a variable returns an array,
+    and ``w -= step`` works in place. ``w == 0`` compares entries, but ``w == v`` compares the
+    identity of two variables, so that variables can be searched in lists and used as keys.
 
     Args:
-        value: The initial value. The variable keeps an array as it is; anything else becomes an
-            array of ``nnlite.config.floatx()``.
-        name: What the layer calls it, such as ``"kernel"``.
-        trainable: False for a weight that no optimizer may change, such as a moving average.
+        value: The initial value. An array is not copied; other values are converted to an array of
+            ``nnlite.config.floatx()``.
+        name: The name in the layer, such as ``"kernel"``.
+        trainable: Whether optimizers update the weight; False for moving averages.
         regularizer: A penalty on this weight that is added to the loss.
         constraint: A projection applied to this weight after each update.
-        path: Its layer's name and its own, such as ``"dense/kernel"``; ``name`` by default.
+        path: The name with that of the layer, such as ``"dense/kernel"``; by default ``name``.
 
     Raises:
-        TypeError: On assigning to ``value`` or ``gradient`` what is not numeric.
-        ValueError: On assigning an array of another shape.
+        TypeError: If an assigned ``value`` or ``gradient`` is not numeric.
+        ValueError: If its shape differs.
 
     >>> online, target = Variable(np.ones(2), "online"), Variable(np.zeros(2), "target")
     >>> target.assign(0.25 * online + 0.75 * target)
@@ -94,12 +89,12 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         "vector",
     )
 
-    #: The variable's kind, as errors name it.
+    #: The kind of the variable in errors.
     kind: ClassVar[str] = "weight"
 
     value: Array
     gradient: Array
-    vector: WeightVector | None  # the one that it lives in
+    vector: WeightVector | None  # the vector of the model
 
     def __init__(
         self,
@@ -121,13 +116,13 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         self.vector = None
 
     def rebind(self, value: Array, gradient: Array) -> None:
-        """Make these very arrays its value and gradient, without a copy."""
+        """Use the arrays as value and gradient without a copy."""
         object.__setattr__(self, "value", value)
         object.__setattr__(self, "gradient", gradient)
 
     def __setattr__(self, name: str, new: Any) -> None:
         if name == "value":
-            if new is not self.value:  # `w.value += x` has changed it already
+            if new is not self.value:  # otherwise `w.value += x` has already updated it
                 self.assign(new)
         elif name == "gradient":
             if new is not self.gradient:
@@ -137,7 +132,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def trainable(self) -> bool:
-        """Whether an optimizer may change it."""
+        """Whether optimizers update the variable."""
         return self._trainable
 
     @trainable.setter
@@ -157,7 +152,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The array's type, float32 or float64."""
+        """The type, float32 or float64."""
         return self.value.dtype
 
     @property
@@ -174,15 +169,15 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         return self.value.copy()
 
     def check(self, value: Any, what: str = "") -> Array:
-        """Return ``value`` as an array that `assign` can take.
+        """Return ``value`` as an array that fits the variable.
 
         Args:
             value: The array.
-            what: What of the variable it is for, for the errors.
+            what: A prefix of the name in errors.
 
         Raises:
             TypeError: If it is not numeric.
-            ValueError: If its shape is not this variable's.
+            ValueError: If its shape differs.
         """
         name = f"{what}{self.kind} {self.name!r}"
         array = as_numeric(name, value)
@@ -207,7 +202,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 
         Raises:
             TypeError: If it is not numeric.
-            ValueError: If its shape is another one.
+            ValueError: If its shape differs.
 
         >>> bias = Variable(np.zeros(2), "bias")
         >>> bias.assign([1, 2])
@@ -267,7 +262,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in Variable.__slots__}
-        state["value"] = self.numpy()  # a view would drag the model's whole vector along
+        state["value"] = self.numpy()  # a view would pickle the whole vector
         return {**state, "gradient": None, "vector": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -284,20 +279,20 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 def _is_whole(other: object) -> bool:
-    """Return whether a variable is compared with ``other`` as a whole, not entry by entry."""
+    """Return whether comparison with ``other`` is by identity, not by entry."""
     return other is None or isinstance(other, Variable)
 
 
 class WeightVector:
-    """Many variables laid out in one contiguous vector, and their gradients in another.
+    """Variables in one contiguous vector, with their gradients in another.
 
-    From construction on, each variable's ``value`` is a view into ``values`` and its ``gradient``
-    one into ``gradients``: an optimizer, a norm or a checkpoint acts on the whole vector at once.
+    The ``value`` and ``gradient`` of each variable become views into ``values`` and ``gradients``,
+    so that optimizers and norms work on whole vectors.
 
     Args:
-        variables: The variables to gather, all of one float type.
-        dtype: Their float type.
-        owner: Whose weights these are: an optimizer serves one owner.
+        variables: The variables, all of one float type.
+        dtype: The float type.
+        owner: The owner of the weights; an optimizer has one owner.
 
     >>> kernel, bias = Variable(np.ones((2, 2)), "kernel"), Variable(np.zeros(2), "bias")
     >>> vector = WeightVector([kernel, bias], np.dtype(float))
@@ -340,10 +335,7 @@ class WeightVector:
         return self.variables[index]
 
     def holds(self, variables: Sequence[Variable]) -> bool:
-        """Whether just these variables, in this order, still live here.
-
-        A layer that another model has gathered since lives there instead.
-        """
+        """Whether the vector still stores exactly these variables, which may have moved."""
         return len(variables) == len(self.variables) and all(
             new is old and new.value.base is self.values
             for new, old in zip(variables, self.variables, strict=True)

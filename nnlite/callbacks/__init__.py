@@ -1,4 +1,4 @@
-"""Callbacks: what a user has called along the way of fit, evaluate and predict."""
+"""Callbacks: user code that runs during fit, evaluate and predict."""
 
 from nnlite.callbacks.backup_and_restore import BackupAndRestore
 from nnlite.callbacks.callback import Callback

@@ -1,4 +1,4 @@
-"""BackupAndRestore: a run that was killed goes on as if it had not been."""
+"""BackupAndRestore: resumes an interrupted run."""
 
 from __future__ import annotations
 
@@ -16,28 +16,27 @@ __all__ = ["BackupAndRestore"]
 
 
 class BackupAndRestore(SavingCallback):
-    """Backs a run up along the way; the same `fit`, called again, goes on from there.
+    """Backs up a run, so that calling the same `fit` again resumes it after an interruption.
 
-    The backup holds all that the next step depends on: weights, the optimizer's state, the place
-    in the data and their order, every random generator, running means, the history, and what the
-    callbacks keep in plain attributes. So the run ends in the same bits as one that was never
-    interrupted. (Data from a generator must come the same again; the batches that were done are
-    passed over.) It is written whole or not at all, by a rename, and deleted when `fit` ends.
+    The backup contains everything that the next step depends on: weights, optimizer state, position
+    and order of the data, random generators, running means, history, and plain attributes of
+    callbacks. The resumed run gives bitwise the same result as an uninterrupted one. (A generator
+    must yield the same data again; finished batches are skipped.) The file is written atomically,
+    and deleted when `fit` ends.
 
     Args:
-        backup_dir: The folder of the backup, for this run alone; it is made if need be.
+        backup_dir: The folder of the backup, for this run only; created if necessary.
         save_freq: ``"epoch"``, or a number of batches.
-        double_checkpoint: Whether to keep the backup before the last one too, for the case that
-            the last one cannot be read.
-        delete_checkpoint: Whether to delete the backup when training has ended, and the folder
-            where nothing else is in it.
-        on_error: ``"raise"`` where a backup cannot be written (a full disk, a folder that is
-            read-only), or ``"warn"`` to go on training without; the last good one stays.
+        double_checkpoint: Whether to keep the previous backup too, in case the last one cannot be
+            read.
+        delete_checkpoint: Whether to delete the backup, and its folder if empty, after training.
+        on_error: What to do if a backup cannot be written (full disk, read-only folder):
+            ``"raise"``, or ``"warn"`` and continue training. The last good backup is kept.
 
     Raises:
-        ValueError: If an argument is none of the above; in training, if the backup is that of
-            another model or damaged.
-        OSError: In training, if it cannot be written.
+        ValueError: If an argument is invalid; in training, if the backup is damaged or belongs to
+            another model.
+        OSError: In training, if the backup cannot be written.
 
     >>> import tempfile
     >>> import numpy as np
@@ -85,13 +84,13 @@ class BackupAndRestore(SavingCallback):
         self._next = os.path.join(self.backup_dir, "next.npz")
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Put the run where the backup was made, if there is one."""
+        """Restore the run from the backup, if there is one."""
         from nnlite.callbacks.run_state import restore
         from nnlite.utils.atomic_write import explaining, remove_leftovers
 
         group = current()
         if group.rank == 0:
-            with self._going_on(), explaining(self.backup_dir):  # not only after an epoch
+            with self._going_on(), explaining(self.backup_dir):  # also within an epoch
                 os.makedirs(self.backup_dir, exist_ok=True)
             for path in (self._latest, self._next):
                 remove_leftovers(path)
@@ -104,7 +103,7 @@ class BackupAndRestore(SavingCallback):
             say(f"Going on at epoch {state['epoch'] + 1}{at}.")
 
     def _read(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the newest backup that can be read, and its file's path."""
+        """Return the newest readable backup and its path."""
         from nnlite.callbacks.run_state import read_backup
 
         try:
@@ -112,14 +111,14 @@ class BackupAndRestore(SavingCallback):
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:
             if os.path.exists(self._previous):
                 if isinstance(error, ValueError):
-                    warnings.warn(f"{error}. The backup before it is taken.", stacklevel=2)
+                    warnings.warn(f"{error}. The previous backup is used.", stacklevel=2)
                 return self._previous, read_backup(self._previous)
             if isinstance(error, ValueError):
                 raise
         return None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Back up, if it is done by epochs."""
+        """Back up, if ``save_freq`` is ``"epoch"``."""
         if self.save_freq == "epoch":
             self._write(epoch + 1, 0)
 
@@ -146,7 +145,7 @@ class BackupAndRestore(SavingCallback):
                 os.replace(self._next, self._latest)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Delete the backup, and its folder where nothing else is in it, if that was asked for."""
+        """Delete the backup, and its folder if empty, if requested."""
         from nnlite.utils.atomic_write import explaining
 
         if not self.delete_checkpoint or current().rank:

@@ -1,4 +1,4 @@
-"""Callback: what a user has called along the way of fit, evaluate and predict."""
+"""Callback: the base class of user code that runs during fit, evaluate and predict."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Logs = dict[str, Any]
 
 
 class Callback:
-    """Called along the way; override the hooks that you want.
+    """Base class of callbacks: override the methods for the events of interest.
 
     ``self.model`` is the model and ``self.params`` a dict with ``"epochs"``, ``"steps"`` and
-    ``"verbose"``. Setting ``self.model.stop_training = True`` ends the training after the batch or
-    the epoch; ``stop_evaluating`` and ``stop_predicting`` end `evaluate` and `predict` after the
-    batch. Epochs and batches count from 0. What a hook adds to ``logs`` at the end of an epoch is
-    recorded in the `History`; what it returns is not used.
+    ``"verbose"``. Setting ``self.model.stop_training = True`` stops training after the batch or
+    epoch; ``stop_evaluating`` and ``stop_predicting`` stop `evaluate` and `predict` after the
+    batch. Epochs and batches count from 0. Entries added to ``logs`` at the end of an epoch are
+    recorded in the `History`; return values are ignored.
 
     >>> import numpy as np
     >>> from nnlite import Sequential
@@ -31,7 +31,7 @@ class Callback:
     """
 
     model: Any = None
-    #: Whether it is called after all others, whatever its place in the list.
+    #: Whether the callback is called after all others.
     comes_last: ClassVar[bool] = False
 
     #: Whether each of several processes calls its own; the others' decisions are process 0's.
@@ -40,11 +40,11 @@ class Callback:
     params: Logs = {}  # noqa: RUF012  replaced, never changed, by set_params
 
     def _idle_hook(self) -> Any:
-        """Return the hook of its class that has nothing to do as it is set up, or None."""
+        """Return the method that does nothing with the current arguments, or None."""
         return None
 
     def set_params(self, params: Logs) -> None:
-        """Take the run's parameters."""
+        """Set the parameters of the run."""
         self.params = params
 
     def set_model(self, model: Any) -> None:
@@ -52,51 +52,51 @@ class Callback:
         self.model = model
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Old name of `on_train_batch_begin`, called where that one is not overridden."""
+        """Old name of `on_train_batch_begin`, called unless the new one is overridden."""
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Old name of `on_train_batch_end`, called where that one is not overridden."""
+        """Old name of `on_train_batch_end`, called unless the new one is overridden."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Before an epoch of training."""
+        """Called before an epoch of training."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch and its validation; ``logs`` has loss and metrics, ``val_`` ones too."""
+        """Called after an epoch and its validation; ``logs`` has loss and metrics."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a training step."""
+        """Called before a training step."""
         self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a training step; ``logs`` has the epoch's means so far."""
+        """Called after a training step; ``logs`` has the means of the epoch so far."""
         self.on_batch_end(batch, logs)
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a batch of an evaluation, validation included."""
+        """Called before a batch of an evaluation or validation."""
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a batch of an evaluation; ``logs`` has the means so far."""
+        """Called after a batch of an evaluation; ``logs`` has the means so far."""
 
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a batch of predictions."""
+        """Called before a batch of predictions."""
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a batch of predictions; ``logs["outputs"]`` are they."""
+        """Called after a batch of predictions, which are ``logs["outputs"]``."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Before training."""
+        """Called before training."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After training; ``logs`` are those of the last epoch."""
+        """Called after training with the ``logs`` of the last epoch."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Before an evaluation."""
+        """Called before an evaluation."""
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """After an evaluation; ``logs`` has loss and metrics."""
+        """Called after an evaluation; ``logs`` has loss and metrics."""
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Before predictions."""
+        """Called before predictions."""
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """After predictions."""
+        """Called after predictions."""

@@ -1,4 +1,4 @@
-"""The callbacks of one run, called together."""
+"""CallbackList: calls the callbacks of one run."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _BEGINNINGS = ("on_train_begin", "on_epoch_begin", "on_test_begin", "on_predict_
 
 
 class CallbackList:
-    """The callbacks of one run, and which of them want which hook.
+    """The callbacks of one run.
 
     Args:
-        callbacks: One callback, several, also in lists within the list, or None.
-        add_history: Whether to add a `History`, last so that it records what others add to logs,
-            unless one is given.
+        callbacks: A callback, a list of callbacks (nested lists are allowed), or None.
+        add_history: Whether to append a `History` if none is given. It comes last, so that it
+            records what others add to the logs.
 
     Raises:
-        TypeError: If one is no callback.
+        TypeError: If an element is not a callback.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class CallbackList:
         given = [] if callbacks is None else list(_flat(callbacks))
         for callback in given:
             if not isinstance(callback, Callback):
-                hint = " Make an object of the class." if isinstance(callback, type) else ""
+                hint = " Create an instance of the class." if isinstance(callback, type) else ""
                 raise TypeError(
                     f"callbacks must be Callback objects. Received: {callback!r}.{hint}"
                 )
@@ -47,7 +47,7 @@ class CallbackList:
         self.callbacks = sorted(given, key=lambda callback: callback.comes_last)
 
     def begin(self, model: Any, **params: Any) -> None:
-        """Tell the callbacks which model runs, and how."""
+        """Set the model and the parameters of the callbacks."""
         self._model = model
         for callback in self.callbacks:
             callback.set_model(model)
@@ -56,7 +56,7 @@ class CallbackList:
         self._find_hooks()
 
     def _find_hooks(self) -> None:
-        #: Each hook's functions, with the callbacks that they are of.
+        #: The functions of each hook, with their callbacks.
         self._hooks: dict[str, list[tuple[Callback, Callable[..., Any]]]] = {
             name: [
                 (callback, function)
@@ -68,18 +68,18 @@ class CallbackList:
         }
 
     def has(self, kind: type[Callback] | tuple[type[Callback], ...]) -> bool:
-        """Whether any callback is of a kind."""
+        """Return whether any callback is an instance of a class."""
         return any(isinstance(callback, kind) for callback in self.callbacks)
 
     def wants(self, hook: str) -> bool:
-        """Whether any callback overrides ``hook``."""
+        """Return whether any callback overrides ``hook``."""
         return bool(self._hooks[hook])
 
     def call(self, hook: str, *place: int, logs: Logs | None = None) -> None:
-        """Call ``hook`` of every callback that overrides it, with the epoch or batch and logs.
+        """Call ``hook`` of every callback that overrides it.
 
         Raises:
-            TypeError: If a callback puts a name in the logs that is not a string.
+            TypeError: If a callback adds a name to the logs that is not a string.
         """
         functions = self._hooks[hook]
         if not functions:
@@ -89,7 +89,7 @@ class CallbackList:
             functions = self._call_in_first(hook, functions, place, logs)
         for callback, function in functions:
             self._call(hook, callback, function, place, logs)
-        if hook in _BEGINNINGS:  # which may have given a callback other hooks
+        if hook in _BEGINNINGS:  # callbacks may have changed
             self._find_hooks()
 
     def _call(self, hook: str, callback: Callback, function: Any, place: Any, logs: Logs) -> None:
@@ -102,7 +102,7 @@ class CallbackList:
                 )
 
     def _call_in_first(self, hook: str, functions: Any, place: Any, logs: Logs) -> Any:
-        """Call in process 0 what is for it alone, pass its decisions on, and return the rest."""
+        """Call the callbacks of process 0, broadcast their effects, and return the others."""
         first = [pair for pair in functions if not pair[0].in_every_process]
         average_moving(self._model)
         if first:
@@ -117,11 +117,11 @@ class CallbackList:
         return [pair for pair in functions if pair[0].in_every_process]
 
     def expect(self, validates: bool) -> None:
-        """Tell those that watch the logs, before the first epoch, which names they will have.
+        """Announce the names of the logs, before the first epoch.
 
         Raises:
-            KeyError: If a file's name has one that will not be there.
-            ValueError: If which way is better must be known of one, and is not.
+            KeyError: If a file name contains an unknown name.
+            ValueError: If the direction of improvement of a quantity is unknown.
         """
         kinds = self._model.compiled_metrics.kinds()
         names = ["loss", *kinds]
@@ -142,7 +142,7 @@ class CallbackList:
 
 
 def _flat(callbacks: Any) -> Iterator[Any]:
-    """Yield the callbacks in nested lists, as Keras takes them."""
+    """Yield the callbacks in nested lists."""
     if isinstance(callbacks, Iterable) and not isinstance(callbacks, (Callback, str)):
         for one in callbacks:
             yield from _flat(one)
@@ -151,12 +151,12 @@ def _flat(callbacks: Any) -> Iterator[Any]:
 
 
 def _is_ours(thing: Any) -> bool:
-    """Return whether a class, an object or a function is nnlite's own: what it does is known."""
+    """Return whether a class, an object or a function belongs to nnlite."""
     return str(getattr(thing, "__module__", "")).startswith("nnlite.")
 
 
 def _override(callback: Callback, name: str) -> Callable[..., Any] | None:
-    """Return the callback's own hook, or None where it has but the empty one."""
+    """Return the overridden method of a callback, or None."""
     for hook in (name, name.replace("on_train_batch", "on_batch")):
         function = getattr(callback, hook)
         own = getattr(function, "__func__", None)

@@ -1,4 +1,4 @@
-"""CSVLogger: a line in a file for every epoch."""
+"""CSVLogger: one line per epoch in a file."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ __all__ = ["CSVLogger"]
 class CSVLogger(Callback):
     """Writes loss and metrics of every epoch to a CSV file.
 
-    The columns are the epoch, counted from 0, and the names in the first epoch's logs, sorted;
-    where none of them is of a validation, each once more as ``val_...``. What an epoch lacks
-    is ``NA``. The file is open only while a line is written, and a line that cannot be written
-    whole is taken back. A run that `BackupAndRestore` takes up goes on with its own file.
+    The columns are the epoch, counted from 0, and the sorted names in the logs of the first epoch,
+    plus ``val_...`` columns if there was no validation. Missing values are ``NA``. The file is open
+    only during a write, and a partly written line is removed. A run resumed by `BackupAndRestore`
+    continues its own file.
 
     Args:
-        filename: The file's path; its folder must exist.
-        separator: What stands between two values, one character.
-        append: Whether to go on at the end of a file that exists, rather than begin it anew with
-            the first line.
+        filename: The path of the file, in an existing folder.
+        separator: The character between two values.
+        append: Whether to append to an existing file instead of overwriting it.
 
     Raises:
-        TypeError: If ``filename`` is no path, or ``separator`` no character.
+        TypeError: If ``filename`` is not a path, or ``separator`` is not one character.
         OSError: In training, if the file cannot be written; the message says what to do.
 
     >>> import pathlib, tempfile
@@ -53,18 +52,18 @@ class CSVLogger(Callback):
         self.sep = separator
         self.append = append
         self.keys: list[str] | None = None
-        self._end: int | None = None  # where the next line goes; None before the first one
+        self._end: int | None = None  # the offset of the next line; None before the first one
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """See that the file can be written."""
+        """Check that the file can be written."""
         from nnlite.utils.atomic_write import explaining
 
         with explaining(self.filename), open(self.filename, "ab"):
             self.keys = self._end = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Write the epoch's line, and before the file's first one the columns' names."""
-        import csv  # only who writes such a file needs these
+        """Write the line of the epoch, preceded by the header at the first one."""
+        import csv  # rarely needed
         import io
 
         from nnlite.utils.atomic_write import append_whole
@@ -86,18 +85,18 @@ class CSVLogger(Callback):
 
         if self._end is None and not self.append:
             self._end = 0
-        # What was written after the backup that a run goes on from is dropped.
+        # Lines written after the backup of a resumed run are dropped.
         self._end = append_whole(self.filename, self._end, lines)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Empty the file, if there was no epoch and it was to begin anew."""
+        """Empty the file if there was no epoch and ``append`` is False."""
         if self._end is None and not self.append:
             os.truncate(self.filename, 0)
 
 
 def _text(value: Any) -> Any:
-    """Return a value as it is written: a list in brackets, as Keras writes it."""
-    several = getattr(value, "ndim", 1) > 0  # a single number as an array can be no row
+    """Return the text of a value, as Keras writes it."""
+    several = getattr(value, "ndim", 1) > 0  # a 0-D array is a number
     if isinstance(value, Iterable) and not isinstance(value, str) and several:
         return f'"[{", ".join(map(str, value))}]"'
     return value

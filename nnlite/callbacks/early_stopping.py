@@ -1,4 +1,4 @@
-"""EarlyStopping: training ends when a quantity has stopped getting better."""
+"""EarlyStopping: stops training when a quantity has stopped improving."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ __all__ = ["EarlyStopping"]
 
 
 class EarlyStopping(MonitorCallback):
-    """Ends training when a quantity has stopped getting better.
+    """Stops training when a quantity has stopped improving.
 
     Source: Prechelt, "Early Stopping - But When?", 1998.
 
     Args:
-        monitor: The quantity's name in the logs.
-        min_delta: A change smaller than this is no improvement.
-        patience: How many epochs without improvement to wait.
+        monitor: The name of the quantity in the logs.
+        min_delta: The smallest change that counts as an improvement.
+        patience: The number of epochs without improvement to wait.
         verbose: 1 prints when it stops.
-        mode: ``"min"``, ``"max"``, or ``"auto"``, which knows which way is better of the loss
-            and of metrics that say so.
-        baseline: A value to get better than within ``patience`` epochs.
-        restore_best_weights: Whether to put back, at the end, the weights of the best epoch.
-        start_from_epoch: The epoch before which nothing is watched.
+        mode: ``"min"``, ``"max"``, or ``"auto"``, which uses the direction of the loss or
+            of the metric.
+        baseline: A value that must be exceeded within ``patience`` epochs.
+        restore_best_weights: Whether to restore the weights of the best epoch at the end.
+        start_from_epoch: The first epoch to monitor.
 
     Raises:
-        TypeError: If an argument is of the wrong kind.
+        TypeError: If an argument has the wrong type.
         ValueError: If ``mode`` is unknown, or a count is negative; in training, if ``mode`` is
-            ``"auto"`` and which way is better is not known.
+            ``"auto"`` and the direction is unknown.
 
     >>> import numpy as np
     >>> from nnlite import Sequential
@@ -64,7 +64,7 @@ class EarlyStopping(MonitorCallback):
         self._reset()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Begin to watch anew."""
+        """Reset the best value and the counters."""
         self._reset()
 
     def _reset(self) -> None:
@@ -75,7 +75,7 @@ class EarlyStopping(MonitorCallback):
         self.best_epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Compare the epoch's value with the best, and stop when patience ends."""
+        """Compare the value with the best, and stop when patience is exhausted."""
         value = self._watched(logs)
         if value is None or epoch < self.start_from_epoch:
             return
@@ -92,7 +92,7 @@ class EarlyStopping(MonitorCallback):
             self.model.stop_training = True
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Put back the best weights, if that was asked for."""
+        """Restore the best weights, if requested."""
         if self.stopped_epoch and self.verbose:
             say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:

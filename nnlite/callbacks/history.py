@@ -1,4 +1,4 @@
-"""History: loss and metrics of every epoch, their curves and their table."""
+"""History: loss and metrics of every epoch, as lists, plots and data frames."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["History"]
 
 
 class History(Callback):
-    """What `fit` returns: loss and metrics of every epoch.
+    """Loss and metrics of every epoch, returned by `fit`.
 
     Attributes:
-        history: Maps each name to a list with one value an epoch.
-        epoch: The epochs that were run, from 0.
+        history: Maps each name to a list with one value per epoch.
+        epoch: The epochs, counted from 0.
         model: The model.
 
     >>> from nnlite import Sequential
@@ -32,25 +32,25 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
-        self._rows: list[int] = []  # the epoch of each row of values, those of earlier runs too
-        self._places: dict[str, list[int]] = {}  # each value's row: validation may skip some
+        self._rows: list[int] = []  # the epoch of each row, earlier runs included
+        self._places: dict[str, list[int]] = {}  # the row of each value
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Count the epochs anew; as in Keras, the values of an earlier run stay."""
+        """Reset the epochs; as in Keras, values of an earlier run are kept."""
         self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Append the epoch's values."""
+        """Append the values of the epoch."""
         self.epoch.append(epoch)
         self._rows.append(epoch)
         for name, value in (logs or {}).items():
-            if isinstance(value, np.ndarray):  # perhaps a weight's, which training changes
+            if isinstance(value, np.ndarray):  # perhaps a weight, which training changes
                 value = value.copy()
             self.history.setdefault(name, []).append(value)
             self._places.setdefault(name, []).append(len(self._rows) - 1)
 
     def _rows_of(self, name: str) -> list[int]:
-        """Return the row of each value; for a list that a user has put in, the first ones."""
+        """Return the row of each value (for a user's list, the first rows)."""
         values, rows = self.history[name], self._places.get(name, [])
         return rows if len(rows) == len(values) else list(range(len(values)))
 
@@ -60,20 +60,19 @@ class History(Callback):
         return np.array([self._rows[at] if at < len(self._rows) else at for at in rows], int) + 1
 
     def plot(self, axes: Any = None) -> Any:
-        """Draw loss and metrics over the epochs, training and validation together.
+        """Plot loss and metrics of training and validation over the epochs.
 
-        A notebook shows the figure once the cell has run, and ``matplotlib.pyplot.show()``
-        elsewhere.
+        Notebooks show the figure at the end of the cell; elsewhere use ``pyplot.show()``.
 
         Args:
-            axes: A sequence of matplotlib axes, one for each quantity; None makes a new figure.
+            axes: A sequence of matplotlib axes, one per quantity; None creates a new figure.
 
         Returns:
             The matplotlib figure.
 
         Raises:
             ImportError: If matplotlib is not installed: ``pip install nnlite[plot]``.
-            ValueError: If there is no epoch to draw, or too few axes.
+            ValueError: If there are no epochs or too few axes.
         """
         try:
             from matplotlib.ticker import MaxNLocator
@@ -102,10 +101,10 @@ class History(Callback):
         return axes[0].figure
 
     def to_frame(self) -> Any:
-        """Return the values as a pandas data frame: a row for each epoch, a column for each name.
+        """Return the values as a pandas data frame, with a row per epoch and a column per name.
 
-        The index holds the epochs, counted from 0. What an epoch lacks, such as a validation that
-        is not run after each, is NaN.
+        The index holds the epochs, counted from 0. Missing values, such as those of an epoch
+        without validation, are NaN.
 
         Raises:
             ImportError: If pandas is not installed.
@@ -162,17 +161,17 @@ def _is_number(value: Any) -> bool:
 
 
 def _new_axes(count: int) -> Any:
-    """Return as many axes of a new figure that pyplot shows."""
+    """Return ``count`` axes of a new figure."""
     from matplotlib import pyplot
     from matplotlib.figure import Figure
 
     class ShownOnce(Figure):
-        """A figure that a notebook does not show twice: as the value of a cell and at its end."""
+        """A figure that a notebook shows only once."""
 
         def _ipython_display_(self) -> None:
             if "inline" in pyplot.get_backend():
-                pyplot.close(self)  # it is shown now, and not once more when the cell ends
-            raise NotImplementedError  # IPython then shows it as any figure
+                pyplot.close(self)  # do not show it again at the end of the cell
+            raise NotImplementedError  # IPython then uses its own formatter
 
     size = (5 * count, 3.6)
     figure = pyplot.figure(FigureClass=ShownOnce, figsize=size, layout="constrained")

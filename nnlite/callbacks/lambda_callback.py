@@ -1,4 +1,4 @@
-"""LambdaCallback: hooks given as functions."""
+"""LambdaCallback: a callback made from functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Hook = Callable[..., Any]
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions.
+    """Callback made from functions.
 
     Args:
         on_epoch_begin: Called with ``(epoch, logs)``.
@@ -27,7 +27,7 @@ class LambdaCallback(Callback):
             attributes, unless they look like a misspelt hook.
 
     Raises:
-        TypeError: If a name looks like a hook and is none, or what is given for one is no function.
+        TypeError: If a name looks like a misspelt hook, or a hook is not a function.
 
     >>> import numpy as np
     >>> from nnlite import Sequential
@@ -64,6 +64,6 @@ class LambdaCallback(Callback):
                 if not (hook is None or callable(hook)):
                     raise TypeError(f"{name} must be a function. Received: {hook!r}")
             elif name.startswith("on_") or get_close_matches(name, hooks):
-                raise TypeError(f"{name!r} is no hook of a callback. Known: {', '.join(hooks)}.")
+                raise TypeError(f"{name!r} is not a callback method. Known: {', '.join(hooks)}.")
             if hook is not None:
                 setattr(self, name, hook)

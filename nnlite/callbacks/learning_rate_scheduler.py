@@ -1,4 +1,4 @@
-"""LearningRateScheduler: a learning rate for every epoch."""
+"""LearningRateScheduler: sets the learning rate of every epoch."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ __all__ = ["LearningRateScheduler"]
 class LearningRateScheduler(Callback):
     """Sets the learning rate before every epoch.
 
-    Every epoch's rate stands in the logs, and so in the history, as ``"learning_rate"``.
+    The rate is recorded in the logs and the history as ``"learning_rate"``.
 
     Args:
-        schedule: Called with the epoch, counted from 0, and the rate so far, or with the epoch
-            alone where it takes but one argument; returns the rate.
-        verbose: 1 prints each epoch's rate.
+        schedule: A function ``f(epoch, rate)`` or ``f(epoch)`` of the epoch, counted from 0, and
+            the current rate, which returns the new rate.
+        verbose: 1 prints the rate of each epoch.
 
     Raises:
-        TypeError: If ``schedule`` cannot be called; in training, if the optimizer's own schedule
-            decides on the rate.
-        ValueError: In training, if what it returns is no number, negative or not finite.
+        TypeError: If ``schedule`` is not callable; in training, if the optimizer has a schedule.
+        ValueError: In training, if ``schedule`` returns a negative or non-finite number.
 
     >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense
@@ -46,7 +45,7 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Set the epoch's rate."""
+        """Set the learning rate."""
         optimizer = self.model.optimizer
         arguments: tuple[Any, ...] = (epoch, optimizer.learning_rate)
         rate: Any = self.schedule(*arguments[: _arguments_taken(self.schedule)])
@@ -60,17 +59,17 @@ class LearningRateScheduler(Callback):
             say(f"Epoch {epoch + 1}: the learning rate is set to {float(rate):.4g}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Note the rate in the logs."""
+        """Record the rate in the logs."""
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
 def _arguments_taken(schedule: Callable[..., float]) -> int:
-    """Return 2 where a schedule takes epoch and rate, 1 where it takes but the epoch."""
+    """Return 2 if a schedule takes epoch and rate, 1 if only the epoch."""
     try:
         inspect.signature(schedule).bind(0, 0.0)
     except TypeError:
         return 1
-    except ValueError:  # a function without a signature, such as some written in C
+    except ValueError:  # a function without a signature, such as some C functions
         return 2
     return 2

@@ -1,4 +1,4 @@
-"""ModelCheckpoint: the model, or its weights, in a file along the way."""
+"""ModelCheckpoint: saves the model or its weights during training."""
 
 from __future__ import annotations
 
@@ -18,33 +18,32 @@ __all__ = ["ModelCheckpoint"]
 
 
 class ModelCheckpoint(MonitorCallback, SavingCallback):
-    """Saves the model, or its weights, after every epoch or every so many batches.
+    """Saves the model or its weights after every epoch or every N batches.
 
-    A file is written whole or not at all. Folders of its path that do not exist are made.
+    Files are written atomically. Missing folders are created.
 
     Args:
-        filepath: The file's path, which ends in ``".keras"`` or ``".h5"``, and for weights alone
-            in ``".weights.h5"``. ``{epoch}`` in it (from 1), and any name in the logs such as
-            ``{val_loss:.2f}``, are filled in; ``{batch}`` (from 1) where ``save_freq`` counts.
-        monitor: The quantity that ``save_best_only`` watches, by its name in the logs.
-        verbose: 1 prints what is saved and why.
-        save_best_only: Whether to save only when the quantity is better than ever before.
-        save_weights_only: Whether to save the weights (and the optimizer's state) without the
-            model.
-        mode: ``"min"``, ``"max"``, or ``"auto"``, which knows which way is better of the loss
-            and of metrics that say so.
-        save_freq: ``"epoch"``, or a number of batches. Between epochs' ends, the logs have no
-            ``val_...``, and their means are of the epoch so far.
-        initial_value_threshold: The value to get better than before the first save.
-        on_error: ``"raise"`` where the file cannot be written (a full disk, a folder that is
-            read-only), or ``"warn"`` to go on training; an older file of the name stays.
+        filepath: The path, which ends in ``".keras"`` or ``".h5"``, or in ``".weights.h5"`` for
+            weights only. ``{epoch}`` (from 1) and names in the logs such as ``{val_loss:.2f}``
+            are replaced, and ``{batch}`` (from 1) if ``save_freq`` is a number.
+        monitor: The name in the logs of the quantity for ``save_best_only``.
+        verbose: 1 prints a line per file.
+        save_best_only: Whether to save only if the quantity has improved.
+        save_weights_only: Whether to save weights and optimizer state without the model.
+        mode: ``"min"``, ``"max"``, or ``"auto"``, which uses the direction of the loss or
+            of the metric.
+        save_freq: ``"epoch"``, or a number of batches. Within an epoch, the logs have
+            no ``val_...``, and their means are of the epoch so far.
+        initial_value_threshold: The value that the first save must improve on.
+        on_error: What to do if the file cannot be written (full disk, read-only folder):
+            ``"raise"``, or ``"warn"`` and continue training. An older file is kept.
 
     Raises:
-        TypeError: If an argument is of the wrong kind.
-        ValueError: If the path's ending, ``mode``, ``save_freq`` or ``on_error`` is another one;
-            in training, if ``mode`` is ``"auto"`` and which way is better is not known.
-        KeyError: In training, if the path names what is not in the logs; before the first epoch,
-            unless a callback or a metric of your own may add to them.
+        TypeError: If an argument has the wrong type.
+        ValueError: If the suffix, ``mode``, ``save_freq`` or ``on_error`` is invalid;
+            in training, if ``mode`` is ``"auto"`` and the direction is unknown.
+        KeyError: In training, if the path contains a name that is not in the logs; before the first
+            epoch, unless your own callback or metric may add names.
         OSError: In training, if the file cannot be written.
 
     >>> import pathlib, tempfile
@@ -90,13 +89,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         self._epoch = 0
 
     def _expect(self, names: Iterable[str], complete: bool) -> None:
-        """Be told the names that the logs are going to have, before the first epoch.
-
-        Raises:
-            KeyError: If the path has a name that is none of them.
-            ValueError: If the path cannot be filled in with numbers, or which way is better must
-                be known and is not.
-        """
+        """Check the names of the logs, before the first epoch."""
         by_epochs = self.save_freq == "epoch"
         names = [name for name in names if by_epochs or not name.startswith("val_")]
         if self.save_best_only:
@@ -110,7 +103,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         self._epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Save, if it is done by epochs."""
+        """Save, if ``save_freq`` is ``"epoch"``."""
         if self.save_freq == "epoch":
             self._save_if_due(logs or {}, {"epoch": epoch + 1})
 
@@ -120,14 +113,14 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         self._save_if_due(logs, {"epoch": epoch + 1, "batch": batch + 1})
 
     def _save_if_due(self, logs: Logs, place: dict[str, int]) -> None:
-        """Save unless only the best is to be saved and this is not."""
+        """Save unless only the best is saved and this is not the best."""
         path, epoch = self._path({**place, **logs}), place["epoch"]
         why, best_now = "", self.best
         if self.save_best_only:
             value = self._watched(logs)
             if np.size(value) > 1:
                 warnings.warn(
-                    f"{self.monitor!r} is no single number, of which one could be the best. "
+                    f"{self.monitor!r} must be a single number for save_best_only. "
                     f"Received: {value}. The model is saved each time.",
                     stacklevel=2,
                 )
@@ -143,10 +136,10 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
             say(f"Epoch {epoch}: {why}saving to {path}")
         with self._going_on():
             self._write(path)
-            self.best = best_now  # not before it is on the disk
+            self.best = best_now  # after the file is on disk
 
     def _path(self, names: dict[str, Any]) -> str:
-        """Return the path with the names in it filled in."""
+        """Return the path with its placeholders replaced."""
         try:
             return self.filepath.format(**names)
         except KeyError as error:
@@ -160,7 +153,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
 
     def _write(self, path: str) -> None:
         if os.path.isdir(path):
-            raise IsADirectoryError(f"filepath must be a file's. Received a folder's: {path}")
+            raise IsADirectoryError(f"filepath must be a file. Received a folder: {path}")
         folder = os.path.dirname(path)
         if folder:
             from nnlite.utils.atomic_write import explaining

@@ -1,4 +1,4 @@
-"""What the callbacks that watch a quantity share: which way is better, and by how much."""
+"""MonitorCallback: the base class of callbacks that compare a quantity with its best value."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ __all__ = ["MonitorCallback", "as_number", "check_reference"]
 
 
 class MonitorCallback(Callback):
-    """A callback that compares a quantity of the logs with the best so far.
+    """Base class of callbacks that compare a quantity in the logs with its best value.
 
-    NaN is never the best: it counts as no improvement, and the first number after it as one.
+    NaN never counts as an improvement; the first number after it does.
 
     Args:
-        monitor: The quantity's name in the logs, such as ``"val_loss"``.
-        mode: ``"min"`` where less is better, ``"max"`` where more is; ``"auto"`` knows it of the
-            loss and of the model's metrics that have a ``direction``.
-        baseline: The value to begin with as the best; None takes the first one that comes.
-        min_delta: A change smaller than this is no improvement.
+        monitor: The name of the quantity in the logs, such as ``"val_loss"``.
+        mode: ``"min"`` if less is better, ``"max"`` if more is better; ``"auto"`` uses the
+            direction of the loss or of the metric (its ``direction``).
+        baseline: The initial best value; None takes the first value.
+        min_delta: The smallest change that counts as an improvement.
 
     Raises:
-        TypeError: If ``monitor`` is no name, or ``min_delta`` no number.
+        TypeError: If ``monitor`` is not a name, or ``min_delta`` is not a number.
         ValueError: If ``mode`` is unknown.
     """
 
-    #: What it does, in the words of a warning, where its quantity is not in the logs.
-    _without_value: ClassVar[str] = "It does nothing without."
+    #: The effect of a missing quantity, for the warning.
+    _without_value: ClassVar[str] = "The callback does nothing."
 
     def __init__(
         self,
@@ -54,27 +54,19 @@ class MonitorCallback(Callback):
         self.mode = mode
         self.best = baseline
         self.min_delta = abs(check_number("min_delta", min_delta, -math.inf))
-        self.monitor_op: Callable[[Any, Any], bool] | None = None  # known once the model is
-        self._found_op = False  # whether monitor_op is that of this model, not a user's
-        self._told: list[str] = []  # the warnings of this run
+        self.monitor_op: Callable[[Any, Any], bool] | None = None  # set with the model
+        self._found_op = False  # whether monitor_op was derived from the model
+        self._told: list[str] = []  # the warnings so far in this run
 
     def set_model(self, model: Any) -> None:
-        """Take the model, whose metrics say anew which way is better."""
+        """Set the model, and derive the direction again."""
         super().set_model(model)
         if self._found_op:
             self.monitor_op = None
         self._told = []
 
     def _expect(self, names: Iterable[str], complete: bool) -> None:
-        """Be told the names that the logs are going to have, before the first epoch.
-
-        Args:
-            names: The names.
-            complete: Whether nobody can add another.
-
-        Raises:
-            ValueError: If ``mode`` is ``"auto"`` and which way is better is not known.
-        """
+        """Check the names of the logs, before the first epoch."""
         if self.monitor_op is None:
             self._set_monitor_op(names)
         own = getattr(self.get_monitor_value, "__func__", None) is not _GET
@@ -82,9 +74,9 @@ class MonitorCallback(Callback):
             self._warn_of_absence(names)
 
     def get_monitor_value(self, logs: Logs | None) -> Any:
-        """Return the monitored value, or None with a warning, once a run, where there is none.
+        """Return the monitored value, or None with one warning per run if it is missing.
 
-        A subclass may override it and return another number, or None for an epoch to pass over.
+        A subclass may return another number, or None to skip an epoch.
         """
         logs = logs or {}
         value = logs.get(self.monitor)
@@ -93,11 +85,7 @@ class MonitorCallback(Callback):
         return value
 
     def _watched(self, logs: Logs | None) -> Any:
-        """Return what `get_monitor_value` returns, as a float where it is a single number.
-
-        Raises:
-            ValueError: If which way is better is not known.
-        """
+        """Return the result of `get_monitor_value`, as a float if it is a single number."""
         if self.monitor_op is None:
             self._set_monitor_op(logs or {})
         value = self.get_monitor_value(logs)
@@ -128,11 +116,7 @@ class MonitorCallback(Callback):
         )
 
     def _is_improvement(self, value: Any, reference: Any) -> bool:
-        """Return whether ``value`` is better than ``reference``, by more than ``min_delta``.
-
-        Raises:
-            ValueError: If ``value`` is no single number.
-        """
+        """Return whether ``value`` improves on ``reference`` by more than ``min_delta``."""
         if not isinstance(value, (int, float)):
             raise ValueError(  # noqa: TRY004  a value of the logs, not an argument
                 f"{type(self).__name__} needs one number to compare. Received: {self.monitor!r} "
@@ -144,7 +128,7 @@ class MonitorCallback(Callback):
             return False
         if reference is None or math.isnan(reference):
             return True
-        assert self.monitor_op is not None  # _watched came first
+        assert self.monitor_op is not None  # set by _watched
         margin = self.min_delta if self.monitor_op(0.0, 1.0) else -self.min_delta
         return bool(self.monitor_op(value + margin, reference))
 
@@ -155,7 +139,7 @@ class MonitorCallback(Callback):
         )
 
     def _warn(self, message: str) -> None:
-        """Warn, once a run."""
+        """Warn once per run."""
         if message not in self._told:
             self._told.append(message)
             warnings.warn(f"{type(self).__name__} {message}", stacklevel=4)
@@ -165,7 +149,7 @@ _GET = MonitorCallback.get_monitor_value
 
 
 def as_number(value: Any) -> float | None:
-    """Return a number, or an array's only entry, as a float; anything else is None.
+    """Return a number or the only entry of an array as a float, else None.
 
     >>> as_number(np.array([0.5])), as_number([1.0, 2.0]), as_number("0.5")
     (0.5, None, None)
@@ -175,12 +159,7 @@ def as_number(value: Any) -> float | None:
 
 
 def check_reference(name: str, value: Any) -> float | None:
-    """Return the value to get better than, infinite ones too, and None as None.
-
-    Raises:
-        TypeError: If it is no number.
-        ValueError: If it is NaN.
-    """
+    """Return the baseline as a float (which may be infinite), or None."""
     if value is None or (isinstance(value, float) and math.isinf(value)):
         return value
     return check_number(name, value, -math.inf)

@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau: a smaller learning rate when a quantity has stopped getting better."""
+"""ReduceLROnPlateau: reduces the learning rate when a quantity has stopped improving."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["ReduceLROnPlateau"]
 
 
 class ReduceLROnPlateau(MonitorCallback):
-    """Multiplies the learning rate by a factor when a quantity has stopped getting better.
+    """Multiplies the learning rate by a factor when a quantity has stopped improving.
 
-    Every epoch's rate stands in the logs, and so in the history, as ``"learning_rate"``.
+    The rate is recorded in the logs and the history as ``"learning_rate"``.
 
     Args:
-        monitor: The quantity's name in the logs.
-        factor: What the rate is multiplied by, less than 1.
-        patience: How many epochs without improvement to wait.
+        monitor: The name of the quantity in the logs.
+        factor: The factor, less than 1.
+        patience: The number of epochs without improvement to wait.
         verbose: 1 prints each reduction.
-        mode: ``"min"``, ``"max"``, or ``"auto"``, which knows which way is better of the loss
-            and of metrics that say so.
-        min_delta: A change smaller than this is no improvement.
-        cooldown: How many epochs after a reduction are not counted.
-        min_lr: The rate below which it is not reduced.
+        mode: ``"min"``, ``"max"``, or ``"auto"``, which uses the direction of the loss or
+            of the metric.
+        min_delta: The smallest change that counts as an improvement.
+        cooldown: The number of epochs to ignore after a reduction.
+        min_lr: The smallest rate.
 
     Raises:
-        TypeError: If an argument is of the wrong kind; in training, if a schedule decides on
-            the rate.
+        TypeError: If an argument has the wrong type; in training, if the optimizer has a
+            schedule.
         ValueError: If ``factor`` is 1 or more, ``mode`` is unknown, or a number is negative; in
-            training, if ``mode`` is ``"auto"`` and which way is better is not known.
+            training, if ``mode`` is ``"auto"`` and the direction is unknown.
 
     >>> import numpy as np
     >>> from nnlite import Sequential
@@ -67,7 +67,7 @@ class ReduceLROnPlateau(MonitorCallback):
         self._reset()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Begin to watch anew."""
+        """Reset the best value and the counters."""
         self._reset()
 
     def _reset(self) -> None:
@@ -76,11 +76,11 @@ class ReduceLROnPlateau(MonitorCallback):
         self.wait = 0
 
     def in_cooldown(self) -> bool:
-        """Return whether epochs without improvement are not counted now."""
+        """Return whether the cooldown lasts."""
         return self.cooldown_counter > 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Note the rate in the logs, and reduce it when patience ends."""
+        """Record the rate in the logs, and reduce it when patience is exhausted."""
         logs = {} if logs is None else logs
         rate = logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         value = self._watched(logs)

@@ -1,4 +1,4 @@
-"""Everything that the next step of a run depends on, in one file: written whole, or not at all."""
+"""The complete state of a run, in one file that is written atomically."""
 
 from __future__ import annotations
 
@@ -20,21 +20,18 @@ __all__ = ["read_backup", "restore", "write_backup"]
 
 Array = NDArray[Any]
 
-#: The number of the form that backups have; another one's cannot be gone on with.
+#: The version of the format of backups.
 _FORMAT = 2
 
 
 def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
-    """Write where a run stands.
+    """Write the state of a run.
 
     Args:
         path: The file.
         run: The run.
-        epoch: The epoch that is to go on or to begin.
-        step: How many of its batches are done.
-
-    Raises:
-        OSError: If the file cannot be written; an old one of the name is still there then.
+        epoch: The current or next epoch.
+        step: The number of finished batches of the epoch.
     """
     import zipfile
 
@@ -45,7 +42,7 @@ def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
     state = json.dumps(encoded(plain, arrays))
     members = {"state": np.array(state), "digest": np.array(_digest(state, arrays))}
     members |= {str(i): array for i, array in enumerate(arrays)}
-    # As np.savez does, which before NumPy 2.2 leaves the archive open when a write fails.
+    # Like np.savez, which before NumPy 2.2 leaves the archive open after a failed write.
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in members.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -53,7 +50,7 @@ def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
 
 
 def _digest(state: str, arrays: list[Array]) -> str:
-    """Return what changes with any bit of a backup: the sums of a zip file miss some of them."""
+    """Return a checksum of all bytes of a backup, some of which a zip file does not check."""
     digest = hashlib.sha256(state.encode())
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -62,13 +59,7 @@ def _digest(state: str, arrays: list[Array]) -> str:
 
 
 def read_backup(path: str) -> dict[str, Any]:
-    """Return what `write_backup` wrote.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        OSError: If it cannot be opened.
-        ValueError: If it is damaged, or of another version's form.
-    """
+    """Return the state that `write_backup` wrote."""
     with explaining(path):
         file = open(path, "rb")  # noqa: SIM115  closed below
     with file:
@@ -79,10 +70,10 @@ def read_backup(path: str) -> dict[str, Any]:
                 intact = members["digest"].item() == _digest(text, arrays)
                 state: dict[str, Any] = decoded(json.loads(text), arrays)
         except OSError as error:
-            if error.errno is not None:  # the disk's own trouble, not the file's
+            if error.errno is not None:  # a problem of the disk, not of the file
                 raise
             raise _damaged(path, error) from error
-        except Exception as error:  # zipfile, zlib and NumPy have many ways to say it
+        except Exception as error:  # zipfile, zlib and NumPy raise many types
             raise _damaged(path, error) from error
     if not intact:
         raise _damaged(path, "its content is not what was written")
@@ -90,13 +81,15 @@ def read_backup(path: str) -> dict[str, Any]:
         raise ValueError(
             f"{path} is a backup of format {state.get('format', 1)}, this version of nnlite has "
             f"format {_FORMAT}. Finish the run with the version that wrote it, or delete the file "
-            "to begin anew."
+            "to start again."
         )
     return state
 
 
 def _damaged(path: str, error: Exception | str) -> ValueError:
-    return ValueError(f"{path} is damaged, or no backup: {error}. Delete it to begin the run anew")
+    return ValueError(
+        f"{path} is damaged or not a backup: {error}. Delete it to start the run again"
+    )
 
 
 def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
@@ -132,12 +125,12 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
 
 
 def _metrics(model: Any) -> list[Metric]:
-    """Return the metrics of `compile`, and those that are attributes of the model."""
+    """Return the metrics of `compile` and of the model's attributes."""
     return [*model.compiled_metrics.all, *model._tracked.values()]
 
 
 def _kinds(run: Any) -> dict[str, Any]:
-    """Return what a run must have in common with the one whose backup it takes."""
+    """Return the properties that a run and its backup must share."""
     model, optimizer, batches = run.model, run.model.optimizer, run.batches
     return {
         "weights": [variable.shape for variable in model.all_variables()],
@@ -162,7 +155,7 @@ def _plain(thing: Any) -> dict[str, Any]:
     for name, value in vars(thing).items():
         if name in ("params", "model"):
             continue
-        if isinstance(value, Metric):  # some are made of others
+        if isinstance(value, Metric):  # metrics may contain metrics
             found[name] = _plain(value)
             continue
         if not isinstance(value, StateVariable) and (variables := variables_in(value)):
@@ -181,7 +174,7 @@ def _take(thing: Any, values: dict[str, Any]) -> None:
         own = vars(thing).get(name)
         if isinstance(own, Metric):
             _take(own, value)
-        elif isinstance(own, StateVariable):  # it may have grown with its first batch
+        elif isinstance(own, StateVariable):  # it may be created by the first batch
             setattr(thing, name, value.view(StateVariable))
         elif variables := variables_in(own):
             for variable, part in zip(variables, value, strict=True):
@@ -191,26 +184,21 @@ def _take(thing: Any, values: dict[str, Any]) -> None:
 
 
 def _check_attributes(path: str, thing: Any, values: dict[str, Any]) -> None:
-    """Raise a ValueError if an object of nnlite's has no such attribute; a user's may get one."""
+    """Raise a ValueError if an nnlite object lacks an attribute of the backup."""
     own = vars(thing)
     for name, value in values.items():
         if name not in own and type(thing).__module__.startswith("nnlite."):
             raise ValueError(
                 f"{path} has {name}={value!r:.100} of {type(thing).__name__}, which has no such "
                 "attribute: it is of another version of nnlite. Finish the run with that one, or "
-                "delete the file to begin anew."
+                "delete the file to start again."
             )
         if isinstance(own.get(name), Metric):
             _check_attributes(path, own[name], value)
 
 
 def restore(run: Any, state: dict[str, Any], path: str) -> None:
-    """Put a run where the one stood whose state was written.
-
-    Raises:
-        ValueError: If it is that of another model, optimizer, data or list of callbacks, or the
-            data end before the place where it stood. Nothing has changed then.
-    """
+    """Restore the state of a run."""
     model, optimizer = run.model, run.model.optimizer
     variables, layers = model.all_variables(), model.all_layers()
     own = _kinds(run)
@@ -225,7 +213,7 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
         *zip(run.hooks.callbacks, state["callbacks"], strict=True),
     ):
         _check_attributes(path, thing, values)
-    # First of all, since a generator may draw from NumPy's global state on the way there.
+    # First, since a generator may draw from NumPy's global state.
     run.batches.restore(state["data"], bool(state["step"]))
     for layer, trainable in zip(layers, state["trainable"], strict=True):
         layer.trainable = trainable  # the whole comes before its parts
@@ -253,5 +241,5 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
         _take(one, values)
     random.set_states(state["random"])
     run.epoch, run.step = state["epoch"], state["step"]
-    if state["stop_training"]:  # it was killed between its last epoch and its end
+    if state["stop_training"]:  # killed between the last epoch and the end
         run.epoch = run.end

@@ -1,4 +1,4 @@
-"""What the callbacks that write files share: how often, and what to do where it fails."""
+"""SavingCallback: the base class of callbacks that write files."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["SavingCallback"]
 
 
 class SavingCallback(Callback):
-    """A callback that writes a file after every epoch, or every so many batches.
+    """Base class of callbacks that write a file after every epoch or every N batches.
 
     Args:
         save_freq: ``"epoch"``, or a number of batches.
-        on_error: ``"raise"`` where the file cannot be written, or ``"warn"`` to go on training.
-        name: What the argument ``save_freq`` is called in messages.
+        on_error: ``"raise"`` if the file cannot be written, or ``"warn"`` to continue training.
+        name: The name of ``save_freq`` in messages.
 
     Raises:
-        ValueError: If either is anything else.
+        ValueError: If an argument has another value.
     """
 
     def __init__(self, save_freq: str | int, on_error: str, name: str = "save_freq") -> None:
@@ -38,18 +38,18 @@ class SavingCallback(Callback):
         self.save_freq = int(save_freq) if counts else save_freq
         self.on_error = on_error
         self._batches = 0  # since the last save
-        self._last_batch = -1  # in its epoch
+        self._last_batch = -1  # within its epoch
 
     def _idle_hook(self) -> Any:
-        # fit gathers logs for a hook only if it has something to do.
+        # fit collects logs for a hook only if the hook does something.
         return SavingCallback.on_train_batch_end if self.save_freq == "epoch" else None
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Save, if it is done by batches and enough have passed."""
+        """Save, if ``save_freq`` batches have passed."""
         super().on_train_batch_end(batch, logs)
         if isinstance(self.save_freq, str):
             return
-        # Told by the batches' numbers: fit may call the hook once for several.
+        # Count by batch numbers, since fit may call the hook once for several batches.
         self._batches += batch - (self._last_batch if batch > self._last_batch else -1)
         self._last_batch = batch
         if self._batches >= self.save_freq:
@@ -61,10 +61,10 @@ class SavingCallback(Callback):
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
-        """Let an OSError inside pass, or with ``on_error="warn"`` make a warning of it."""
+        """Convert an OSError to a warning if ``on_error="warn"``."""
         try:
             yield
         except OSError as error:
             if self.on_error == "raise":
                 raise
-            warnings.warn(f"{error}. Training goes on; the last good file stays.", stacklevel=4)
+            warnings.warn(f"{error}. Training continues; the last good file is kept.", stacklevel=4)

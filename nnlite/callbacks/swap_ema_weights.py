@@ -1,4 +1,4 @@
-"""SwapEMAWeights: the averaged weights in the model's place while it is evaluated."""
+"""SwapEMAWeights: evaluates with the averaged weights."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ __all__ = ["SwapEMAWeights"]
 
 
 class SwapEMAWeights(Callback):
-    """Evaluates, and predicts, with the running average of the weights that an optimizer keeps.
+    """Evaluates and predicts with the running average of the weights.
 
-    The weights that learn step aside for their average (Polyak and Juditsky, "Acceleration of
-    Stochastic Approximation by Averaging", 1992) and come back afterwards. The optimizer must have
+    The weights are replaced by their average (Polyak and Juditsky, "Acceleration of
+    Stochastic Approximation by Averaging", 1992) and restored afterwards. The optimizer needs
     ``use_ema=True``.
 
     Args:
-        swap_on_epoch: Whether the averages are in place also from the end of each epoch to the
-            beginning of the next, so that callbacks after this one, such as `ModelCheckpoint`,
-            work with them.
+        swap_on_epoch: Whether to keep the averages in place from the end of each epoch to the
+            beginning of the next, for callbacks after this one such as `ModelCheckpoint`.
 
     Raises:
-        ValueError: When a run begins, if the model's optimizer keeps no average.
+        ValueError: At the start of a run, if the optimizer has no averages.
 
     >>> from nnlite import Sequential, optimizers
     >>> from nnlite.layers import Dense
@@ -40,40 +39,42 @@ class SwapEMAWeights(Callback):
 
     def __init__(self, swap_on_epoch: bool = False) -> None:
         self.swap_on_epoch = swap_on_epoch
-        self._aside: list[tuple[Variable, NDArray[Any]]] = []  # what the averages have displaced
+        self._aside: list[
+            tuple[Variable, NDArray[Any]]
+        ] = []  # the weights that the averages replace
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Check that there are averages."""
-        self._aside = []  # those of a run that failed belong to it
+        """Check that the optimizer has averages."""
+        self._aside = []  # discard those of a failed run
         self._check_optimizer()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Let the averages stay: `fit` ends with them."""
+        """Keep the averages, as `fit` does."""
         self._aside = []
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Put the weights back to learn on."""
+        """Restore the weights for training."""
         self._put_back()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Put the averages in place until the next epoch, with ``swap_on_epoch``."""
+        """Swap in the averages until the next epoch, with ``swap_on_epoch``."""
         if self.swap_on_epoch:
             self._put_averages()
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Put the averages in place."""
+        """Swap in the averages."""
         self._put_averages()
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Put the weights back."""
+        """Restore the weights."""
         self._put_back()
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Put the averages in place."""
+        """Swap in the averages."""
         self._put_averages()
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """Put the weights back."""
+        """Restore the weights."""
         self._put_back()
 
     def _check_optimizer(self) -> Any:

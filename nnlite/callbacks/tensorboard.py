@@ -41,7 +41,7 @@ class TensorBoard(SavingCallback):
             too; ``"batch"`` is 1.
         profile_batch: 0; steps are not profiled.
         embeddings_freq: 0; embeddings are not written.
-        embeddings_metadata: None, likewise.
+        embeddings_metadata: None; embeddings are not written.
 
     Raises:
         ValueError: If an argument is none of the above; in training, if the logs hold what is not

@@ -1,4 +1,4 @@
-"""TerminateOnNaN: training ends when the loss is not finite."""
+"""TerminateOnNaN: stops training when the loss is not finite."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ __all__ = ["TerminateOnNaN"]
 
 
 class TerminateOnNaN(Callback):
-    """Ends training after a batch whose loss is NaN or infinite.
+    """Stops training after a batch whose loss is NaN or infinite.
 
     Args:
-        raise_error: Whether to raise an error instead of ending as usual, so that no
-            callback's ``on_train_end`` is called.
+        raise_error: Whether to raise an error, without calls of ``on_train_end``.
 
     Raises:
         RuntimeError: In training, with ``raise_error``.
@@ -37,7 +36,7 @@ class TerminateOnNaN(Callback):
         self.raise_error = raise_error
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Look at the loss."""
+        """Check the loss."""
         loss = as_number((logs or {}).get("loss"))
         if loss is None or math.isfinite(loss):
             return

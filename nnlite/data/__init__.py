@@ -1,4 +1,4 @@
-"""Where batches come from: arrays, HDF5 files, iterables and sequences of batches."""
+"""Sources of batches: arrays, HDF5 files, iterables and sequences."""
 
 from nnlite.data.hdf5 import HDF5
 

@@ -1,4 +1,4 @@
-"""Batches of arrays: taken in order or shuffled, converted a batch at a time."""
+"""Batches of arrays, in order or shuffled, converted one batch at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 
 Array = NDArray[Any]
 
-#: For x, y and weight: None where it is a single array or missing, else the number of its arrays.
+#: For x, y and weight: the number of arrays in a list, or None for a single array or none.
 Counts = tuple[int | None, ...]
 SINGLE: Counts = (None, None, None)
 
@@ -34,7 +34,7 @@ def rows_of(part: Any) -> int:
 
 
 def in_parts(parts: Sequence[Any]) -> tuple[list[Any], Counts]:
-    """Return the arrays of x, y and weight in one list, and how many each of them has.
+    """Return the arrays of x, y and weight in one list, and the number of arrays in each.
 
     >>> in_parts(["x", ["y1", "y2"], None])
     (['x', 'y1', 'y2', None], (None, 2, None))
@@ -46,7 +46,7 @@ def in_parts(parts: Sequence[Any]) -> tuple[list[Any], Counts]:
 
 
 def grouped(flat: Sequence[Any], counts: Counts) -> tuple[Any, ...]:
-    """Return x, y and weight, given what `in_parts` returned.
+    """Return x, y and weight from the result of `in_parts`.
 
     >>> grouped(["x", "y1", "y2", None], (None, 2, None))
     ('x', ['y1', 'y2'], None)
@@ -58,10 +58,7 @@ def grouped(flat: Sequence[Any], counts: Counts) -> tuple[Any, ...]:
 
 
 def check_rows(columns: Iterable[tuple[str, Any]]) -> None:
-    """Refuse arrays of different numbers of samples; what is None is left out.
-
-    Raises:
-        ValueError: With the names and shapes of the first two that differ.
+    """Raise a ValueError if arrays differ in their numbers of samples; None is ignored.
 
     >>> check_rows([("x", np.ones(3)), ("y", np.ones(4))])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -79,10 +76,7 @@ def check_rows(columns: Iterable[tuple[str, Any]]) -> None:
 
 
 class Column:
-    """One array of the data, and the memory that its batches are gathered into.
-
-    The array keeps its type and place; a batch is converted when it is taken.
-    """
+    """An array and a buffer for its batches, which are converted one at a time."""
 
     def __init__(self, array: Array, dtype: Any, batch_size: int) -> None:
         self.array = array
@@ -92,22 +86,20 @@ class Column:
         self._batch = np.empty(shape, dtype) if self.converts else self._gathered
 
     def slice(self, start: int, stop: int) -> Array:
-        """Return rows start to stop: a view where no conversion is needed."""
+        """Return rows start to stop, as a view if no conversion is needed."""
         rows = self.array[start:stop]
         return self._convert(rows) if self.converts else rows
 
     def take(self, rows: Array) -> Array:
-        """Return the rows of the given numbers, in that order."""
+        """Return the rows with the given indices."""
         gathered = self._gathered
         if len(rows) < len(gathered):
             gathered = gathered[: len(rows)]
         if self.array.flags.c_contiguous:
-            # Without mode="clip", take would gather into a temporary first; rows are in range.
+            # With mode="clip", take needs no temporary array; rows are in range.
             self.array.take(rows, axis=0, out=gathered, mode="clip")
         else:
-            gathered[...] = self.array[
-                rows
-            ]  # take would copy the whole array to make it contiguous
+            gathered[...] = self.array[rows]  # take would copy the whole array first
         return self._convert(gathered) if self.converts else gathered
 
     def _convert(self, rows: Array) -> Array:
@@ -117,17 +109,17 @@ class Column:
 
 
 class ArrayBatches:
-    """Batches of arrays of equal length: each pass over it is one epoch.
+    """Batches of arrays of equal length; one iteration is one epoch.
 
-    A batch is good until the next one is taken. The arrays themselves are never written to.
+    A batch is valid until the next one is taken. The arrays are never modified.
 
     Args:
-        columns: Pairs of an array, or None, and the type that its batches are converted to.
-        batch_size: The number of rows of a batch; the last one has what is left.
-        shuffle: Draws a new order for each epoch, or None for the order as it is. Where one batch
-            holds all rows, the order means nothing and is left alone.
-        counts: How many of the columns are those of x, of y and of the weights, as `in_parts`
-            tells it; None if a batch is just one array for each column.
+        columns: Pairs of an array (or None) and the type of its batches.
+        batch_size: The number of rows of a batch; the last batch can be smaller.
+        shuffle: The generator that shuffles each epoch, or None. A single batch of all rows is not
+            shuffled.
+        counts: The numbers of columns of x, y and weights, from `in_parts`; None if a batch is one
+            array per column.
 
     >>> x = np.arange(5.0)[:, None]
     >>> batches = ArrayBatches([(x, np.dtype("float32")), (None, None)], batch_size=2)
@@ -165,7 +157,7 @@ class ArrayBatches:
                 yield grouped(flat, self._counts)
 
     def _flat(self) -> Generator[tuple[Array, ...], None, None]:
-        """Yield the arrays of each batch in one tuple."""
+        """Yield the arrays of each batch as a tuple."""
         order = None if self._shuffle is None else self._shuffle.permutation(self.rows)
         for start in range(0, self.rows, self.batch_size):
             stop = min(start + self.batch_size, self.rows)
@@ -177,19 +169,18 @@ class ArrayBatches:
 
 
 class Samples:
-    """Inputs, targets and weights that have been checked, and the types of their batches.
+    """Checked inputs, targets and weights, and the types of their batches.
 
-    Each is one array, or a list of arrays that are shuffled and cut together; a batch has the same
-    form. Where it is a list, so is its type.
+    Each is an array or a list of arrays (with a list of types); batches have the same structure.
 
     Args:
         x: The inputs.
-        y: The targets, or None for a pass that needs none.
+        y: The targets, or None.
         weight: The weight of each sample, or None.
-        dtype: The type that inputs are computed in.
-        target_dtype: The type that the loss takes targets in.
-        names: The names of the inputs' columns, where they came as a frame.
-        weight_dtype: The type that weights are computed in, where it is not that of a single input.
+        dtype: The type of inputs in the model.
+        target_dtype: The type of targets in the loss.
+        names: The column names of inputs from a data frame.
+        weight_dtype: The type of weights, if it differs from that of a single input.
     """
 
     def __init__(
@@ -247,11 +238,7 @@ class Samples:
 
 
 def split_at(rows: int, fraction: float) -> int:
-    """Return the number of rows that are left when the last ``fraction`` of them is taken off.
-
-    Raises:
-        ValueError: If that leaves none on one side.
-    """
+    """Return the number of rows without the last ``fraction`` of them."""
     at = int(rows * (1 - fraction))
     if not 0 < at < rows:
         raise ValueError(f"validation_split={fraction} of {rows} samples leaves none on one side.")

@@ -1,4 +1,4 @@
-"""Batches of rows that are read in blocks, ahead of the network, and shuffled within a window."""
+"""Batches of rows that are read in blocks in advance and shuffled within a window."""
 
 from __future__ import annotations
 
@@ -19,29 +19,28 @@ __all__ = ["BlockBatches", "StoredSamples"]
 Array = NDArray[Any]
 Rows = Sequence["Array | None"]
 
-_BLOCK = 2**22  # bytes read in one piece, at least; pieces of 2**20 make an epoch 5 % slower
-_WINDOW = 2**25  # bytes in memory at a time, twice: rows that are mixed one by one
+_BLOCK = 2**22  # minimum bytes per read; 2**20 makes an epoch 5 % slower
+_WINDOW = 2**25  # bytes of a window, of which two are in memory
 
 
 class BlockBatches:
-    """Batches of what ``open`` gives, each pass over it one epoch.
+    """Batches of stored columns; one iteration is one epoch.
 
-    A pass reads whole blocks (of whole chunks, where the data are stored in chunks) into a window,
-    on a thread of its own, while the network computes on the window before. Shuffled, the blocks
-    come in a new order, and the rows of a window in a new order again: every row once an epoch.
+    A separate thread reads whole blocks (of whole chunks, if the data are chunked) into a window,
+    while the model uses the previous window. Shuffling permutes the blocks, and then the rows of
+    each window, so that every row occurs once per epoch.
 
     Args:
-        open_columns: Returns a context that yields the columns: arrays or datasets of equal length,
-            or None; those of x, then those of y, then those of the weights.
-        rows: The first and the last row but one to take.
-        row_shapes: For each column, the shape of one row as its batches have it.
-        dtypes: For each, the type that its batches are converted to.
-        admit: Called with x, y and weight of a block, and the number of its first row, when the
-            block is first read; raises where they are no valid samples.
-        weigh: Computes the weights from a block of y, where there is no column of them.
-        counts: How many of the columns are those of x, of y and of the weights; see `in_parts`.
-        batch_size: The number of rows of a batch; the last one has what is left.
-        shuffle: Draws the orders; None takes the rows as they stand.
+        open_columns: Returns a context that yields the columns of x, y and weights: arrays or
+            datasets of equal length, or None.
+        rows: The range of rows, start and stop.
+        row_shapes: The shape of one row of the batches of each column.
+        dtypes: The type of the batches of each column.
+        admit: Checks x, y and weight of a block, given its first row number, at the first read.
+        weigh: Computes the weights from a block of y, if there is no weight column.
+        counts: The numbers of columns of x, y and weights; see `in_parts`.
+        batch_size: The number of rows of a batch; the last batch can be smaller.
+        shuffle: The generator that shuffles, or None.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class BlockBatches:
             row_bytes = sum(_row_bytes(column) for column in columns if column is not None)
             chunk = (getattr(columns[0], "chunks", None) or (1,))[0]
             if chunk * row_bytes > _WINDOW and not getattr(columns[0], "compression", None):
-                chunk = 1  # one can be read in part, unless it is compressed
+                chunk = 1  # uncompressed chunks can be read in part
         self._block = chunk * max(1, round(_BLOCK / (row_bytes * chunk)))
         self._blocks_in_window = max(1, _WINDOW // (row_bytes * self._block))
         self._admitted: set[int] = set()
@@ -85,13 +84,13 @@ class BlockBatches:
             yield grouped(flat, self._counts)
 
     def _flat(self) -> Generator[tuple[Array | None, ...], None, None]:
-        """Yield the arrays of each batch in one tuple."""
+        """Yield the arrays of each batch as a tuple."""
         windows = self._windows()
         drawn = None
         if self._shuffle is not None:
             drawn = np.random.Generator(np.random.SFC64(int(self._shuffle.integers(2**63))))
         longest = max(sum(stop - start for start, stop in window) for window in windows)
-        spare = self.batch_size  # room before the rows of a window for those left of the last
+        spare = self.batch_size  # space for the remaining rows of the previous window
         buffers = [self._buffer(spare + longest) for _ in windows[:2]]
         with _Reader(self, windows, buffers, spare) as reader:
             left: list[Array | None] = []
@@ -120,7 +119,7 @@ class BlockBatches:
                 reader.release(buffer)
 
     def _windows(self) -> list[list[tuple[int, int]]]:
-        """Return the blocks of each window of a pass, as pairs of first row and end."""
+        """Return the blocks of each window, as pairs of start and stop."""
         edges = [*range(self._first - self._first % self._block, self._last, self._block)]
         blocks = [(max(e, self._first), min(e + self._block, self._last)) for e in edges]
         if self._shuffle is not None:
@@ -129,7 +128,7 @@ class BlockBatches:
         return [blocks[start : start + size] for start in range(0, len(blocks), size)]
 
     def _buffer(self, rows: int) -> list[Column | None]:
-        """Return memory for so many rows of each column, of the types they are stored in."""
+        """Return buffers for rows of each column in the stored types."""
         stored = list(self._stored)
         if self._weigh is not None:
             stored[-1] = np.dtype(self._dtypes[-1])
@@ -196,18 +195,18 @@ class _Reader:
                         return
                     end = self._batches.fill(columns, blocks, buffer, self._spare)
                     self._ready.put((buffer, end))
-        except BaseException as error:  # it is raised where the batch is asked for
+        except BaseException as error:  # re-raised by the consumer
             self._ready.put(error)
 
     def next(self) -> tuple[list[Column | None], int]:
-        """Return the next window's buffer, and the end of its rows."""
+        """Return the buffer of the next window, and the end of its rows."""
         done = self._ready.get()
         if isinstance(done, BaseException):
             raise done
         return done
 
     def release(self, buffer: list[Column | None]) -> None:
-        """Give a buffer back to be filled again."""
+        """Return a buffer to the reader."""
         self._free.put(buffer)
 
     def __enter__(self) -> _Reader:
@@ -225,19 +224,13 @@ def _row_bytes(column: Any) -> int:
 
 
 class StoredSamples:
-    """Samples that stay where they are stored, and what it takes to make batches of them.
+    """Stored samples that are read in blocks.
 
     Args:
-        open_columns: As for `BlockBatches`.
-        rows: As for `BlockBatches`.
-        row_shapes: As for `BlockBatches`.
-        dtypes: As for `BlockBatches`.
-        admit: As for `BlockBatches`.
-        weigh: As for `BlockBatches`.
-        counts: As for `BlockBatches`.
+        open_columns, rows, row_shapes, dtypes, admit, weigh, counts: As for `BlockBatches`.
     """
 
-    names = None  # columns in a file have none
+    names = None  # stored columns have no names
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Helpers around training: labels, shapes and halves of data, seeds, and objects as data."""
+"""Utilities: labels, sequences, splits, seeds, progress bars and serialization."""
 
 from __future__ import annotations
 
@@ -56,13 +56,10 @@ Sequence = PyDataset
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Free the memory of models that are no longer used.
-
-    No more is needed between two models: they share no state, and layers are named within
-    their own model.
+    """Free the memory of unused models, which share no state with new ones.
 
     Args:
-        free_memory: False to leave it to Python's own time.
+        free_memory: Whether to run the garbage collector.
 
     >>> clear_session()
     """
@@ -71,18 +68,18 @@ def clear_session(free_memory: bool = True) -> None:
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Array:
-    """Return class indices as rows of zeros with a one: what categorical cross-entropy takes.
+    """Return one-hot vectors of class indices, for categorical cross-entropy.
 
     Args:
         x: Class indices, of any shape; a last axis of size 1 is dropped.
-        num_classes: How many classes there are; None takes the largest index and one.
+        num_classes: The number of classes; None means the largest index plus one.
 
     Returns:
-        An array of the shape of ``x`` with an axis of ``num_classes`` entries added.
+        An array of the shape of ``x`` with a further axis of ``num_classes`` entries.
 
     Raises:
         TypeError: If ``x`` is not numeric.
-        ValueError: If an entry is no index of a class, or there are none to count classes by.
+        ValueError: If an entry is not a class index, or ``x`` is empty without ``num_classes``.
 
     >>> to_categorical([0, 2, 1])
     array([[1., 0., 0.],
@@ -95,7 +92,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Array:
     if num_classes is not None:
         num_classes = check_count("num_classes", num_classes, 1)
     elif labels.size == 0:
-        raise ValueError("x is empty: give num_classes, the number of classes.")
+        raise ValueError("x is empty. Pass num_classes, the number of classes.")
     whole = labels.dtype.kind != "f" or bool((np.isfinite(labels) & (labels % 1 == 0)).all())
     if not whole or (labels.size and labels.min() < 0):
         raise ValueError("x must hold class indices: 0, 1, 2, ... Received others.")
@@ -111,20 +108,19 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Array:
 
 
 def normalize(x: Any, axis: int = -1, order: float = 2) -> Array:
-    """Return ``x`` divided by its norms, so that every row has norm 1.
+    """Return ``x`` with every row scaled to norm 1.
 
     Args:
         x: An array of numbers.
-        axis: The axis along which the entries of one row stand.
+        axis: The axis of the rows.
         order: p of the norm (sum |x|^p)^(1/p), at least 1; ``numpy.inf`` for the largest |x|.
 
     Returns:
-        A new array of the shape of ``x``; rows of zeros stay.
+        A new array of the shape of ``x``; rows of zeros are unchanged.
 
     Raises:
-        TypeError: If ``x`` is not numeric, or ``axis`` no integer.
-        ValueError: If an entry of ``x`` is not finite, it has no such axis, or ``order`` is less
-            than 1.
+        TypeError: If ``x`` is not numeric, or ``axis`` is not an integer.
+        ValueError: If an entry of ``x`` is not finite, ``axis`` does not exist, or ``order`` < 1.
 
     >>> normalize([[3.0, 4.0], [0.0, 0.0]])
     array([[0.6, 0.8],
@@ -137,7 +133,7 @@ def normalize(x: Any, axis: int = -1, order: float = 2) -> Array:
     axis = check_count("axis", axis, -x.ndim)
     if not order >= 1:
         raise ValueError(f"order must be at least 1. Received: order={order}")
-    # Divided by the row's largest entry first, no power overflows.
+    # Dividing by the largest entry of the row first avoids overflow.
     largest = np.abs(x).max(axis=axis, keepdims=True, initial=0)
     with np.errstate(under="ignore"):
         scaled = x / np.where(largest == 0, 1, largest)
@@ -152,23 +148,23 @@ def split_dataset(
     shuffle: bool = False,
     seed: int | None = None,
 ) -> tuple[Any, Any]:
-    """Split arrays into a left and a right part, such as for training and testing.
+    """Split arrays into a left and a right part, for instance for training and testing.
 
     Args:
         dataset: An array, or a tuple or list of arrays with equally many samples.
-        left_size: How many samples the left part has, or as a float which fraction of them;
-            None takes what the right part leaves.
-        right_size: The same of the right part, the last samples.
-        shuffle: Whether to take the samples in a random order.
-        seed: The seed of that order; None draws one.
+        left_size: The number of samples of the left part, or a fraction as a float; None means the
+            rest.
+        right_size: The same for the right part, the last samples.
+        shuffle: Whether to shuffle the samples first.
+        seed: The seed of the shuffle, or None.
 
     Returns:
-        Two of what ``dataset`` is: arrays, or tuples or lists of arrays; all of them copies.
+        Two copies in the structure of ``dataset``.
 
     Raises:
-        TypeError: If ``dataset`` is of another kind, or a size no number.
-        ValueError: If the arrays differ in their numbers of samples, no size is given, a part
-            would be empty, or there are not enough samples for both.
+        TypeError: If ``dataset`` or a size has the wrong type.
+        ValueError: If the arrays differ in their numbers of samples, no size is given, or a part
+            would be empty or too large.
 
     >>> split_dataset(np.arange(5), left_size=0.6)
     (array([0, 1, 2]), array([3, 4]))
@@ -184,7 +180,7 @@ def split_dataset(
         )
     total = len(arrays[0])
     if left_size is None and right_size is None:
-        raise ValueError("Give left_size or right_size: a number of samples, or a fraction.")
+        raise ValueError("Pass left_size or right_size: a number of samples, or a fraction.")
     left, right = (
         None if size is None else _part(name, size, total)
         for name, size in [("left_size", left_size), ("right_size", right_size)]
@@ -203,7 +199,7 @@ def split_dataset(
 
 
 def _part(name: str, size: Any, total: int) -> int:
-    """Return the number of samples that a size stands for."""
+    """Return a size as a number of samples."""
     if isinstance(size, (float, np.floating)):
         return round(check_fraction(name, size) * total)
     return check_count(name, size, 1)
@@ -217,22 +213,22 @@ def pad_sequences(
     truncating: str = "pre",
     value: Any = 0.0,
 ) -> Array:
-    """Return sequences of different lengths as one array, filled up or cut to one length.
+    """Return sequences of different lengths as one array, padded or truncated.
 
     Args:
-        sequences: The sequences, of numbers, text or equally shaped arrays.
-        maxlen: The length; None takes the longest one's.
-        dtype: The type of the array; for text, ``object`` or ``str``.
-        padding: Where short ones are filled up: ``"pre"``, before them, or ``"post"``.
-        truncating: Where long ones are cut: ``"pre"``, at their beginning, or ``"post"``.
-        value: What they are filled up with.
+        sequences: Sequences of numbers, strings or arrays of one shape.
+        maxlen: The length; None means that of the longest sequence.
+        dtype: The type of the array; ``object`` or ``str`` for strings.
+        padding: Whether to pad at the beginning, ``"pre"``, or at the end, ``"post"``.
+        truncating: Whether to cut at the beginning, ``"pre"``, or at the end, ``"post"``.
+        value: The padding value.
 
     Returns:
-        An array of shape (sequences, maxlen), or (sequences, maxlen, ...) of arrays.
+        An array of shape (sequences, maxlen, ...).
 
     Raises:
         TypeError: If an entry is not numeric, though ``dtype`` is.
-        ValueError: If ``padding`` or ``truncating`` is another one, ``value`` is text and ``dtype``
+        ValueError: If ``padding`` or ``truncating`` is unknown, ``value`` is a string and ``dtype``
             is numeric, or entries differ in shape.
 
     >>> pad_sequences([[1], [2, 3], [4, 5, 6]], maxlen=2)
@@ -252,7 +248,7 @@ def pad_sequences(
         np.asarray(row, dtype) if of_text else as_numeric(f"sequences[{i}]", row)
         for i, row in enumerate(sequences)
     ]
-    if np.dtype(dtype) == np.dtype(str):  # of no width: as wide as the longest needs
+    if np.dtype(dtype) == np.dtype(str):  # as wide as the longest string
         dtype = np.result_type(np.asarray(value, str), *rows)
     shapes = {row.shape[1:] for row in rows if row.size} or {()}
     if len(shapes) > 1 or any(row.ndim == 0 for row in rows):
@@ -272,19 +268,19 @@ def pad_sequences(
 
 
 class Progbar:
-    """A progress bar for a loop of one's own: call `update` or `add` in each step.
+    """Progress bar for custom loops: call `update` or `add` in each step.
 
     Args:
-        target: How many steps there are; None if that is not known.
-        width: The bar's width in characters.
+        target: The number of steps; None if unknown.
+        width: The width of the bar in characters.
         verbose: 0 for nothing, 1 for a bar, 2 for a line at the end.
-        interval: Seconds between two drawings of the bar.
-        stateful_metrics: The names of values to show as they are; all others are averaged.
-        stateless_metrics: Instead, the names of values to average, and no others.
-        unit_name: What one step is called.
+        interval: Seconds between updates of the bar.
+        stateful_metrics: The names of values to show unchanged; others are averaged.
+        stateless_metrics: Alternatively, the names of the values to average.
+        unit_name: The name of a step.
 
     Raises:
-        ValueError: If ``stateful_metrics`` and ``stateless_metrics`` are given.
+        ValueError: If both ``stateful_metrics`` and ``stateless_metrics`` are given.
 
     >>> bar = Progbar(2, verbose=2)
     >>> for loss in [0.75, 0.5]:
@@ -303,12 +299,12 @@ class Progbar:
         unit_name: str = "step",
     ) -> None:
         if stateful_metrics is not None and stateless_metrics is not None:
-            raise ValueError("Give stateful_metrics or stateless_metrics, not both.")
+            raise ValueError("Pass stateful_metrics or stateless_metrics, not both.")
         self.target, self.width, self.verbose, self.interval = target, width, verbose, interval
         self.unit_name = unit_name
         self.stateful_metrics = {*(stateful_metrics or ())}
         self.stateless_metrics = None if stateless_metrics is None else {*stateless_metrics}
-        self._values: dict[str, tuple[float, int]] = {}  # each one's sum, and over how many steps
+        self._values: dict[str, tuple[float, int]] = {}  # sums and numbers of steps
         self._seen = self._length = 0
         self._began = time.perf_counter()
         self._due = 0.0
@@ -319,13 +315,12 @@ class Progbar:
         values: Iterable[tuple[str, Any]] | None = None,
         finalize: bool | None = None,
     ) -> None:
-        """Show how far the loop is.
+        """Show the progress.
 
         Args:
-            current: How many steps are done.
-            values: Names and values of the last of them; an array stands for its mean.
-            finalize: Whether this is the end, where values are shown as they are; None asks whether
-                ``current`` has come to the target.
+            current: The number of finished steps.
+            values: Pairs of a name and the value of the last step; arrays are averaged.
+            finalize: Whether this is the last call; None means when ``current`` reaches the target.
         """
         if finalize is None:
             finalize = self.target is not None and current >= self.target
@@ -350,7 +345,7 @@ class Progbar:
             self._show(self._line(current, at - self._began))
 
     def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
-        """Show that ``n`` more steps are done, with values as of `update`."""
+        """Advance by ``n`` steps; see `update`."""
         self.update(self._seen + n, values)
 
     def _line(self, current: int, seconds: float) -> str:

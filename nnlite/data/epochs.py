@@ -1,4 +1,4 @@
-"""Passes over batches, cut into epochs."""
+"""Epochs: passes over batches, or fixed numbers of batches."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ __all__ = ["Batches", "Epochs"]
 
 
 class Batches(Protocol):
-    """What an epoch is made of: each iteration over it is one pass."""
+    """An iterable of batches; one iteration is one pass."""
 
     @property
     def count(self) -> int | None:
-        """The number of batches of a pass, or None where it is not known."""
+        """The number of batches of a pass, or None if unknown."""
 
     def __iter__(self) -> Generator[Any, None, None]: ...
 
 
 class Epochs:
-    """Passes over batches, cut into epochs: whole passes, or ``steps`` batches each.
+    """Epochs of whole passes over batches, or of ``steps`` batches each.
 
-    With ``steps``, an epoch goes on where the one before it stopped. When the data end within an
-    epoch, that epoch ends early with a warning, as in Keras, and the next one starts anew.
+    With ``steps``, an epoch continues where the previous one stopped. If the data end within an
+    epoch, the epoch ends early with a warning, as in Keras, and the next one starts again.
 
     Args:
-        batches: What to pass over.
-        steps: The number of batches of an epoch, or None for all.
-        order: What draws the order of each pass, where one does.
-        name: What the argument is called that gave ``steps``.
+        batches: The batches.
+        steps: The number of batches per epoch, or None for all.
+        order: The generator that shuffles, or None.
+        name: The name of the argument ``steps`` in warnings.
 
     >>> from nnlite.data.arrays import ArrayBatches
     >>> epochs = Epochs(ArrayBatches([(np.arange(3.0), np.dtype(float))], batch_size=1), steps=2)
@@ -50,19 +50,19 @@ class Epochs:
     ) -> None:
         self.batches = batches
         self._order = order
-        self._began: Any = None  # the state of ``order`` when the pass began
+        self._began: Any = None  # the state of ``order`` at the start of the pass
         self._passed = 0  # batches of the pass so far
         self.steps = steps
         self.name = name
         self._pass: Generator[Any, None, None] | None = None
         self._counted: int | None = None
         self.taken = 0  # batches of the epoch so far
-        self._resumed = 0  # those that were taken before an interruption
-        self._begun = False  # whether the source has been told of the epoch that comes
+        self._resumed = 0  # batches taken before an interruption
+        self._begun = False  # whether on_epoch_begin of the source has been called
 
     @property
     def length(self) -> int | None:
-        """The number of batches of an epoch, once it is known."""
+        """The number of batches of an epoch, once known."""
         if self.steps is not None:
             return self.steps
         return self._counted if self.batches.count is None else self.batches.count
@@ -98,7 +98,7 @@ class Epochs:
         self._tell("on_epoch_end")
 
     def _tell(self, event: str) -> None:
-        """Tell of an epoch what gives its own batches."""
+        """Call a hook of the source."""
         if isinstance(self.batches, IterableBatches):
             self.batches.tell(event)
 
@@ -108,21 +108,21 @@ class Epochs:
         self._passed = 0
 
     def state(self) -> dict[str, Any]:
-        """Return where in the data the next batch stands, for `restore`."""
+        """Return the position in the data, for `restore`."""
         if self._pass is None:
             began = None if self._order is None else self._order.bit_generator.state
             return {"order": began, "passed": None, "taken": self.taken}
         return {"order": self._began, "passed": self._passed, "taken": self.taken}
 
     def restore(self, state: dict[str, Any], within_epoch: bool) -> None:
-        """Go on where `state` was taken, passing over the batches before.
+        """Continue at a position, skipping the batches before it.
 
         Args:
-            state: What `state` returned.
-            within_epoch: Whether the epoch it was taken in goes on, or the next one begins.
+            state: The result of `state`.
+            within_epoch: Whether to continue the epoch or to begin the next one.
 
         Raises:
-            ValueError: If the data end before that place.
+            ValueError: If the data end before that position.
         """
         if self._order is not None:
             self._order.bit_generator.state = state["order"]
@@ -142,7 +142,7 @@ class Epochs:
                 self._passed += 1
 
     def close(self) -> None:
-        """End the pass, and what reads for it; the next epoch begins at the first batch."""
+        """End the pass and its reader; the next epoch begins at the first batch."""
         if self._pass is not None:
             self._pass.close()
             self._pass = None

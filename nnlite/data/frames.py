@@ -1,4 +1,4 @@
-"""The columns of data frames: remembered by name, so that their order does not matter."""
+"""Columns of data frames, which are matched by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["column_names", "in_order"]
 
 
 def column_names(value: Any) -> tuple[str, ...] | None:
-    """Return the names of a frame's columns; None where not all are different names."""
+    """Return the column names of a data frame, or None unless they are unique strings."""
     if len(getattr(value, "shape", ())) != 2 or not hasattr(value, "columns"):
         return None
     names = tuple(value.columns)
@@ -17,11 +17,7 @@ def column_names(value: Any) -> tuple[str, ...] | None:
 
 
 def in_order(name: str, value: Any, expected: tuple[str, ...] | None) -> Any:
-    """Return ``value``; a frame with its columns in the order ``expected``.
-
-    Raises:
-        ValueError: If a column is missing, or one is not expected.
-    """
+    """Return ``value``, with the columns of a data frame in the order ``expected``."""
     names = column_names(value)
     if names is None or expected is None or names == expected:
         return value
@@ -31,7 +27,7 @@ def in_order(name: str, value: Any, expected: tuple[str, ...] | None) -> Any:
         what = f"has no column {missing[0]!r}" if missing else f"has a column {unknown[0]!r} more"
         raise ValueError(
             f"{name} must have the columns that the model was trained on: {_listed(expected)}. "
-            f"Received: {_listed(names)}, which {what}. To go by position, give {name}.to_numpy()."
+            f"Received: {_listed(names)}, which {what}. For positions, pass {name}.to_numpy()."
         )
     return value[list(expected)]
 

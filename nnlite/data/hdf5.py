@@ -1,4 +1,4 @@
-"""Samples in an HDF5 file that need not fit in memory."""
+"""HDF5: samples in a file that need not fit in memory."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["HDF5"]
 class HDF5(Configurable):
     """Samples in an HDF5 file, read a block at a time: ``model.fit(HDF5("train.h5", x="images"))``.
 
-    The file is opened for each pass over it and closed after, so that the object can be pickled and
-    used in other processes. Nothing but the named datasets is read.
+    The file is opened for each pass and closed afterwards, so that the object can be pickled and
+    used in other processes. Only the named datasets are read.
 
     Args:
-        path: The file.
+        path: The path of the file.
         x: The name of the dataset of inputs, of shape (m, ...), of integers or floats. A model of
             several inputs takes a list of names, or a dict by input: ``{"age": "people/age"}``.
-        y: That of the targets, likewise; `predict` does not ask for it.
-        sample_weight: That of the samples' weights, where there are any, likewise.
+        y: The name or names of the targets, in the same form; not needed by `predict`.
+        sample_weight: The name or names of the sample weights, in the same form, or None.
 
     Raises:
-        TypeError: If ``path`` or a name is of another kind.
+        TypeError: If ``path`` or a name has the wrong type.
 
     >>> import tempfile, h5py, numpy as np
     >>> from nnlite import Sequential
@@ -55,19 +55,17 @@ class HDF5(Configurable):
 
     @contextmanager
     def open(self, targets: bool = True) -> Iterator[list[Any]]:
-        """Open the file and yield the datasets of x, y and weight, None for one that is not there.
-
-        Each is a dataset, or a list or dict of them, as their names were given.
+        """Open the file and yield the datasets of x, y and weight, structured like the names.
 
         Args:
-            targets: Whether there must be a y.
+            targets: Whether y is required.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            OSError: If it is no HDF5 file.
+            FileNotFoundError: If the file does not exist.
+            OSError: If it is not an HDF5 file.
             ValueError: If a dataset is missing.
         """
-        import h5py  # only those who read files pay for it
+        import h5py  # slow to import
 
         with h5py.File(self.path, "r") as file:
             names = [self.x, self.y if targets else None, self.sample_weight if targets else None]

@@ -1,4 +1,4 @@
-"""Batches that come ready-made: from generators, iterables, and Keras's sequences."""
+"""Batches from generators, iterables and Keras's sequences."""
 
 from __future__ import annotations
 
@@ -15,22 +15,17 @@ __all__ = ["IterableBatches", "first_batch", "is_sequence", "named_batch"]
 
 
 def is_sequence(source: Any) -> bool:
-    """Return whether ``source`` has a length, and an element of each number less than it."""
+    """Return whether ``source`` has a length and elements by index."""
     return hasattr(source, "__len__") and hasattr(source, "__getitem__")
 
 
 def _is_dataset(source: Any) -> bool:
-    """Return whether ``source`` tells its number of batches as Keras's ``PyDataset`` does."""
+    """Return whether ``source`` has ``num_batches`` like Keras's ``PyDataset``."""
     return hasattr(type(source), "num_batches") and hasattr(source, "__getitem__")
 
 
 def _count(source: Any) -> int | None:
-    """Return the number of batches, or None where it is not known or there is no end to them.
-
-    Raises:
-        TypeError: If what the source says is not a number.
-        ValueError: If it is less than 0.
-    """
+    """Return the number of batches, or None if it is unknown or infinite."""
     if _is_dataset(source):
         name = f"{type(source).__name__}.num_batches"
         return None if source.num_batches is None else check_count(name, source.num_batches, 0)
@@ -42,7 +37,7 @@ def _count(source: Any) -> int | None:
 
 @contextmanager
 def named_batch(source: Any, number: int) -> Iterator[None]:
-    """Within it, an error about a batch says which one of which source it is."""
+    """Context in which errors name the batch and its source."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -51,11 +46,7 @@ def named_batch(source: Any, number: int) -> Iterator[None]:
 
 
 def first_batch(source: Any) -> tuple[Any, Any]:
-    """Return the first batch of ``source``, and an iterable in its place that has it still.
-
-    Raises:
-        ValueError: If there is none.
-    """
+    """Return the first batch of ``source``, and an equivalent iterable that still has it."""
     if _is_dataset(source) or is_sequence(source):
         if _count(source) == 0:
             raise ValueError(f"There are no batches: {type(source).__name__} has length 0.")
@@ -67,14 +58,14 @@ def first_batch(source: Any) -> tuple[Any, Any]:
 
 
 class _PutBack:
-    """An iterable whose first batch has been looked at."""
+    """An iterable whose first batch has been read."""
 
     def __init__(self, batch: Any, iterator: Iterator[Any], source: Iterable[Any]) -> None:
         self._begun: Iterator[Any] | None = itertools.chain([batch], iterator)
         self.source: Any = source
 
     def __len__(self) -> int:
-        return len(self.source)  # a TypeError where it has none
+        return len(self.source)  # raises a TypeError without a length
 
     def __iter__(self) -> Iterator[Any]:
         begun, self._begun = self._begun, None
@@ -82,15 +73,15 @@ class _PutBack:
 
 
 class IterableBatches:
-    """The batches of an iterable, each checked; every pass over it is one epoch.
+    """The checked batches of an iterable; one iteration is one epoch.
 
-    An iterator can be passed over once: its next pass goes on where the last one stopped.
+    Iterators can be consumed once: a new pass continues where the last one stopped.
 
     Args:
         source: An iterable of batches, or a sequence of them: ``__getitem__``, and ``__len__`` or
             ``num_batches``.
-        admit: Makes of what the source gives what a step takes.
-        shuffle: Draws the order of a sequence's batches for each pass; None takes them in order.
+        admit: Converts an element of the source to a batch.
+        shuffle: The generator that shuffles the batches of a sequence, or None.
 
     >>> batches = IterableBatches([1, 2], lambda batch: batch)
     >>> list(batches), list(batches)
@@ -109,11 +100,11 @@ class IterableBatches:
 
     @property
     def count(self) -> int | None:
-        """The number of batches of a pass, or None where it is not known."""
+        """The number of batches of a pass, or None if unknown."""
         return _count(self._source)
 
     def tell(self, event: str) -> None:
-        """Call a hook of the source, such as ``"on_epoch_end"``, if it has it."""
+        """Call a hook of the source such as ``"on_epoch_end"``, if it exists."""
         hook = getattr(self._source, event, None)
         if hook is not None:
             hook()

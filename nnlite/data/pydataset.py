@@ -1,4 +1,4 @@
-"""The base class of a user's own data sets: batches by number."""
+"""PyDataset: the base class of custom data sets."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ __all__ = ["PyDataset"]
 
 
 class PyDataset:
-    """Base class of data that are made a batch at a time.
+    """Base class of data that are created one batch at a time.
 
-    A subclass defines ``__getitem__``, which returns the batch of a number, and ``__len__`` or
-    `num_batches`, which say how many there are. `fit` takes them in a new order each epoch, unless
-    it is told not to shuffle.
+    A subclass defines ``__getitem__``, which returns a batch by index, and ``__len__`` or
+    `num_batches`, the number of batches. `fit` shuffles the batches unless ``shuffle=False``.
 
     Args:
-        workers: Accepted as in Keras; batches are made one at a time, when they are due.
-        use_multiprocessing: Likewise.
-        max_queue_size: Likewise.
+        workers, use_multiprocessing, max_queue_size: Accepted for compatibility with Keras; batches
+            are created one at a time when needed.
 
     >>> import numpy as np
     >>> from nnlite import Sequential
@@ -51,12 +49,12 @@ class PyDataset:
         self.max_queue_size = max_queue_size
 
     def __getitem__(self, index: int) -> Any:
-        """Return batch ``index``: ``(x, y)`` or ``(x, y, sample_weight)``; for `predict` also x."""
+        """Return batch ``index``: ``(x, y)``, ``(x, y, sample_weight)``, or x for `predict`."""
         raise NotImplementedError(f"{type(self).__name__} does not define __getitem__(index)")
 
     @property
     def num_batches(self) -> int | None:
-        """The number of batches; None if there is no end to them.
+        """The number of batches; None if infinite.
 
         Raises:
             NotImplementedError: If neither it nor ``__len__`` is defined.

@@ -1,4 +1,4 @@
-"""Which kind of data a user has handed in, and the samples that are made of it."""
+"""Recognition of the kinds of data, and their conversion to samples."""
 
 from __future__ import annotations
 
@@ -29,15 +29,14 @@ Array = NDArray[Any]
 
 
 def is_stored(*values: Any) -> bool:
-    """Return whether one of ``values`` is a dataset in a file, to be read a part at a time."""
+    """Return whether one of ``values`` is a stored dataset, to be read in blocks."""
     return any(isinstance(value, HDF5) or hasattr(value, "read_direct") for value in values)
 
 
 def holds_batches(value: Any) -> bool:
-    """Return whether ``value`` gives batches: a generator, an iterable, a sequence of batches.
+    """Return whether ``value`` is an iterable of batches, such as a generator or a sequence.
 
-    A list does if it holds pairs or triples whose first is an array of samples, or several in a
-    list or dict; lists and tuples of numbers are samples themselves.
+    A list counts if it holds pairs or triples that start with samples; lists of numbers do not.
     """
     if isinstance(value, (list, tuple)):
         return bool(value) and all(
@@ -46,7 +45,7 @@ def holds_batches(value: Any) -> bool:
         )
     if isinstance(value, (str, Mapping, Set, range, type)) or is_sparse(value) or _is_array(value):
         return False
-    if hasattr(type(value), "collect"):  # a frame that is not computed yet
+    if hasattr(type(value), "collect"):  # a lazy data frame
         return False
     return hasattr(value, "__iter__") or hasattr(value, "__getitem__")
 
@@ -58,7 +57,7 @@ def _are_inputs(value: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    """Return whether ``value`` can be made an array without a look at its parts."""
+    """Return whether ``value`` can be converted to an array as a whole."""
     if any(hasattr(value, name) for name in ("__array__", "__array_interface__", "__dlpack__")):
         return True
     try:
@@ -75,27 +74,22 @@ def open_stored(
     targets: bool = True,
     arrange: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
 ) -> tuple[Callable[[], AbstractContextManager[Sequence[Any]]], Counts]:
-    """Return what opens the columns of stored data, each time it is called.
+    """Return a function that opens the columns of stored data.
 
     Args:
         x: The inputs, or an `HDF5` that names all three.
         y: The targets.
         sample_weight: The weight of each sample.
-        targets: Whether there must be targets.
-        arrange: Makes a column or a list of columns of each of the three, for models of several
-            inputs or outputs.
+        targets: Whether targets are required.
+        arrange: Converts each of the three to columns, for models with several inputs or outputs.
 
     Returns:
-        What opens the columns, and how many of them are those of x, y and weights; see `in_parts`.
-
-    Raises:
-        ValueError: If an `HDF5`, which names its own targets, comes with others, or the columns
-            are of different lengths, empty, or of no numeric type.
+        The function, and the numbers of columns of x, y and weights; see `in_parts`.
     """
     if isinstance(x, HDF5) and not (y is None and sample_weight is None):
         raise ValueError(
             "HDF5 names its own y and sample_weight, HDF5(path, x=..., y=..., "
-            "sample_weight=...): give no others."
+            "sample_weight=...). Pass no others."
         )
 
     def columns_of(parts: Sequence[Any]) -> tuple[list[Any], Counts]:
@@ -138,7 +132,7 @@ def open_stored(
 
 
 def _names(counts: Counts) -> list[str]:
-    """Return what the columns are called in errors."""
+    """Return the names of the columns in errors."""
     return [
         name if count is None else f"{name}[{at}]"
         for name, count in zip(("x", "y", "sample_weight"), counts, strict=True)
@@ -147,11 +141,7 @@ def _names(counts: Counts) -> list[str]:
 
 
 def unpacked(batch: Any, targets: bool = True) -> tuple[Any, Any, Any]:
-    """Return x, y and weight of one batch of an iterable.
-
-    Raises:
-        ValueError: If it is no ``(x, y)`` and no ``(x, y, sample_weight)``.
-    """
+    """Return x, y and weight of one batch of an iterable."""
     if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
         return (*batch, None)[:3]
     if not targets:
@@ -161,10 +151,10 @@ def unpacked(batch: Any, targets: bool = True) -> tuple[Any, Any, Any]:
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """Return inputs, targets and weights of the data of one step, None for what is not there.
+    """Return inputs, targets and weights of the data of one step; missing parts are None.
 
     Args:
-        data: ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``, or x alone.
+        data: ``(x,)``, ``(x, y)``, ``(x, y, sample_weight)`` or x.
 
     Raises:
         ValueError: If it is a tuple of another length.
@@ -183,7 +173,7 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """Return the data of one step, as `unpack_x_y_sample_weight` takes them apart.
+    """Return the data of one step, the inverse of `unpack_x_y_sample_weight`.
 
     >>> pack_x_y_sample_weight(1, 2), pack_x_y_sample_weight(1)
     ((1, 2), 1)
@@ -194,13 +184,13 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 
 
 class IterableSamples:
-    """Samples that come as ready-made batches.
+    """Samples from an iterable of batches.
 
     Args:
-        source: What gives them.
-        admit: Makes of one of its batches what a step takes, or raises.
+        source: The iterable.
+        admit: Checks and converts a batch.
         shape: The shape of the first batch of inputs, or a list of shapes.
-        names: The names of their columns, where they are frames.
+        names: The column names, if the inputs are data frames.
     """
 
     def __init__(
@@ -219,15 +209,11 @@ class IterableSamples:
     def batches(
         self, batch_size: int, shuffle: np.random.Generator | None = None
     ) -> IterableBatches:
-        """Return the batches as they come; a sequence's in a new order each epoch."""
+        """Return the batches; those of a sequence can be shuffled."""
         return IterableBatches(self._source, self._admit, shuffle)
 
     def split(self, fraction: float) -> Any:
-        """Refuse to be split.
-
-        Raises:
-            ValueError: Always.
-        """
+        """Raise a ValueError: batches cannot be split."""
         raise ValueError(
             f"validation_split={fraction} needs arrays or an HDF5 file. With batches, give "
             "validation_data."

@@ -1,4 +1,4 @@
-"""The weight of a sample, given its class."""
+"""Sample weights from class weights."""
 
 from __future__ import annotations
 
@@ -14,22 +14,17 @@ __all__ = ["class_weights"]
 
 Array = NDArray[Any]
 
-_ROUNDING = 1e-3  # by which the probabilities of one sample may miss a sum of 1
+_ROUNDING = 1e-3  # tolerance of the sum of probabilities
 
 
 def class_weights(weights: Any, y: Array) -> Array:
-    """Return the weight of each sample by its class: its index, or the place of its largest target.
+    """Return the weight of each sample, given its class index or target vector.
 
     As in Keras, a row of zeros counts as class 0, and a class without a weight has 1.
 
     Args:
         weights: A dict of weights by class index.
         y: Class indices, or rows that are one-hot or probabilities.
-
-    Raises:
-        TypeError: If ``weights`` is not a dict, or a weight is not a number.
-        ValueError: If a key is not a class index, a weight is negative, or a target is not one
-            class: rows of several ones, or numbers to be predicted.
 
     >>> class_weights({1: 2.0}, np.array([0, 1, 1]))
     array([1., 2., 2.])
@@ -40,7 +35,7 @@ def class_weights(weights: Any, y: Array) -> Array:
         )
     if y.ndim > 2:
         raise ValueError(
-            f"class_weight needs one class a sample. Received: y of shape {y.shape}. "
+            f"class_weight needs one class per sample. Received: y of shape {y.shape}. "
             "Use sample_weight."
         )
     one_hot = y.ndim == 2 and y.shape[1] != 1
@@ -53,7 +48,7 @@ def class_weights(weights: Any, y: Array) -> Array:
     if not single.all():
         row = int(single.argmin())
         raise ValueError(
-            "class_weight needs one class a sample: a class index, a one-hot row or probabilities. "
+            "class_weight needs one class per sample: an index, a one-hot row or probabilities. "
             f"Received: y[{row}] = {column[row]}. Use sample_weight."
         )
     classes = y.argmax(axis=1) if one_hot else column

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -163,6 +162,8 @@ class Processes:
 def _as_bytes(thing: Any) -> Array:
     """Return plain data as bytes that hold nothing that can run."""
     arrays: list[Array] = []
+    import json  # here: whoever trains in one process does not pay for it
+
     text = json.dumps(encoded(thing, arrays))
     with io.BytesIO() as file:
         np.savez(file, np.array(text), *arrays)
@@ -172,6 +173,8 @@ def _as_bytes(thing: Any) -> Array:
 def _from_bytes(part: Array) -> Any:
     with np.load(io.BytesIO(part.tobytes()), allow_pickle=False) as found:
         text, *arrays = [found[name] for name in found.files]
+    import json
+
     return decoded(json.loads(text.item()), arrays)
 
 

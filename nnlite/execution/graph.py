@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
-from nnlite.layers.layer import Layer, Shape
+from nnlite.config import data_type
+from nnlite.layers.layer import Layer, Shape, refuse_text
 from nnlite.utils.structures import flatten, map_structure, pack_as
 
 __all__ = ["Call", "Graph", "Slot"]
@@ -175,7 +176,7 @@ class Graph:
 
     def new_slot(self, dtype: str) -> Slot:
         """Return a slot that is not in use, for arrays of type ``dtype``."""
-        self.dtypes.append(dtype)
+        self.dtypes.append(data_type(dtype).name)
         return Slot(self.size - 1)
 
     def add_input(self, dtype: str) -> Slot:
@@ -224,6 +225,7 @@ class Graph:
         owner: Layer,
         first: bool = True,
     ) -> Any:
+        refuse_text(layer, (self.dtypes[slot] for slot in flatten(x) if isinstance(slot, Slot)))
         if not layer.takes_integers:
             x = map_structure(lambda s: self._as_floats(s, layer.dtype), x)
         slots = [slot for slot in flatten(x) if isinstance(slot, Slot)]
@@ -304,7 +306,8 @@ class Graph:
             inputs: Whether the gradients of the graph's inputs are asked for.
 
         Raises:
-            ValueError: If a layer that computes as outside of training stands on the way back.
+            ValueError: If a layer that computes as outside of training, or one without a gradient,
+                stands on the way back.
         """
         learn = {id(variable) for variable in learning}
         floats = {slot for slot, dtype in enumerate(self.dtypes) if np.dtype(dtype).kind == "f"}
@@ -312,6 +315,11 @@ class Graph:
         for call in self.calls:
             if needed.isdisjoint(call.inputs) and not any(id(v) in learn for v in call.variables()):
                 continue
+            if not call.layer.differentiable:
+                raise ValueError(
+                    f"Layer {call.layer.name!r} has no gradient, and something before it learns. "
+                    "Freeze what comes before it, by trainable = False, or leave the layer out."
+                )
             needed.update(floats.intersection(call.outputs))
             if self.training and not call.training and not call.layer.primitive:
                 raise ValueError(

@@ -462,7 +462,7 @@ def _add(whole: Array, part: Array) -> None:
 
 
 def _add_penalty(gradient: Array, regularizer: Any, y: Array) -> None:
-    gradient += penalty_gradient(regularizer, y) * (weight_in_step() / len(y))
+    gradient += penalty_gradient(regularizer, y) / len(y) * weight_in_step()
 
 
 def _summed(bound: Bound, variables: Sequence[Variable], kept: Sequence[Array]) -> None:

@@ -90,8 +90,12 @@ from nnlite.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from nnlite.layers.preprocessing.encoding import CategoryEncoding, Discretization
+from nnlite.layers.preprocessing.hashing import Hashing
 from nnlite.layers.preprocessing.images import CenterCrop, Resizing
+from nnlite.layers.preprocessing.lookup import IntegerLookup, StringLookup
 from nnlite.layers.preprocessing.scaling import Normalization, Rescaling
+from nnlite.layers.preprocessing.text_vectorization import TextVectorization
 from nnlite.layers.recurrent import (
     GRU,
     LSTM,
@@ -164,6 +168,7 @@ __all__ = [
     "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
     "Conv1D",
@@ -184,6 +189,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "EinsumDense",
@@ -210,9 +216,11 @@ __all__ = [
     "HardSiLU",
     "HardSigmoid",
     "HardTanh",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "LSTMCell",
     "Lambda",
     "Layer",
@@ -261,9 +269,11 @@ __all__ = [
     "SpatialDropout3D",
     "Squareplus",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
     "Tanh",
     "TanhShrink",
+    "TextVectorization",
     "Threshold",
     "TimeDistributed",
     "UnitNormalization",

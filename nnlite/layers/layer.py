@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nnlite import constraints, initializers, regularizers
 from nnlite.backend.structure_cache import invalidate, per_structure, without_memo
 from nnlite.backend.variables import Variable, array_for_file
-from nnlite.config import float_type, floatx
+from nnlite.config import data_type, float_type, floatx
 from nnlite.layers import user_code
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.symbolic import KerasTensor, Node, any_symbolic
@@ -208,7 +208,7 @@ class Layer(Configurable):
     makes_mask: bool = False
 
     #: The type of data that a model takes for this layer if it is the first; None for floats.
-    default_input_dtype: ClassVar[str | None] = None
+    default_input_dtype: str | None = None
 
     #: Whether a list of arrays is several inputs; else it is one array, as NumPy reads lists.
     takes_several: ClassVar[bool] = False
@@ -218,6 +218,12 @@ class Layer(Configurable):
 
     #: Whether integers reach `forward` as they are; another layer's come as its float type.
     takes_integers: ClassVar[bool] = False
+
+    #: Whether text reaches `forward`; another layer refuses it.
+    takes_strings: bool = False
+
+    #: Whether there is a way back over the layer.
+    differentiable: ClassVar[bool] = True
 
     #: What the last ``forward(training=True)`` kept for `backward`.
     cache: tuple[Any, ...] = _NOTHING_CACHED
@@ -414,7 +420,7 @@ class Layer(Configurable):
         dtypes = [np.asarray(array).dtype for array in flatten(x)]
         dtype = next((d for d in dtypes if d.kind == "f"), None)
         if dtype is None or type(self).compute_output_dtype is not Layer.compute_output_dtype:
-            dtype = np.dtype(self.compute_output_dtype(*(d.name for d in dtypes)))
+            dtype = data_type(self.compute_output_dtype(*(d.name for d in dtypes)))
         y = map_structure(lambda shape: np.empty(shape, dtype), self.output_shape_for(x), SHAPES)
         made = self.arrays(map_structure(np.shape, x))
         return {"x": x, "y": y, **{name: np.empty(*array) for name, array in made.items()}}
@@ -424,7 +430,7 @@ class Layer(Configurable):
         if self.views:
             return {"x": x, "y": self.forward_view(x)}
         arrays = self.arrays_for(x)
-        if self.takes_mask:
+        if self.takes_mask or self.of_user:
             arrays["mask"] = map_structure(lambda _: None, x) if mask is None else mask
         self.forward_into(*[arrays[name] for name in self.forward_names])
         return arrays
@@ -497,6 +503,22 @@ class Layer(Configurable):
                     f"axis first. Received: {shape!r}"
                 )
         return shape
+
+    def _keep(self, prefix: str, initializer: Any, regularizer: Any, constraint: Any) -> None:
+        """Keep what a weight is made with, for `_add_named`, in attributes with a prefix."""
+        setattr(self, f"{prefix}_initializer", initializers.get(initializer))
+        setattr(self, f"{prefix}_regularizer", regularizers.get(regularizer))
+        setattr(self, f"{prefix}_constraint", constraints.get(constraint))
+
+    def _add_named(self, name: str, shape: Any, prefix: str, initializer: Any = None) -> Variable:
+        """Return a new weight, made with what `_keep` has kept with a prefix."""
+        own = {part: getattr(self, f"{prefix}_{part}") for part in ("regularizer", "constraint")}
+        draw = initializer or getattr(self, f"{prefix}_initializer")
+        return self.add_weight(name, shape, draw, **own)
+
+    def _largest_product(self, samples: int) -> int:
+        """Return about how many multiplications the largest matrix product for a batch makes."""
+        return samples * max((variable.size for variable in self._variables), default=0)
 
     def output_shape_for(self, x: Any) -> Shapes:
         """Return the shape of the output for the arrays ``x``, their number of samples first."""
@@ -953,6 +975,8 @@ class Layer(Configurable):
         arguments = tuple(map_structure(lambda leaf: leaf, part) for part in arguments)
         x = arguments[0] if len(arguments) == 1 else list(arguments)
         tensors = [leaf for leaf in flatten(x) if isinstance(leaf, KerasTensor)]
+        if not self.is_model:  # whose layers see for themselves
+            refuse_text(self, (tensor.dtype for tensor in tensors))
         shapes = map_structure(lambda t: getattr(t, "shape", ()), x)
         self.ensure_built(shapes)
         told = self.told_shape(shapes, **options)
@@ -983,6 +1007,19 @@ registry: Registry[Layer] = Registry("layer", Layer, "keras.layers")
 def empty_like(array: Any) -> Array:
     """Return a new array of the shape and type of ``array``, in rows whatever its own order is."""
     return np.empty(np.shape(array), np.asarray(array).dtype)
+
+
+def refuse_text(layer: Layer, dtypes: Iterable[str]) -> None:
+    """Refuse inputs of text, unless the layer takes them.
+
+    Raises:
+        TypeError: If one of ``dtypes`` is that of text.
+    """
+    if not layer.takes_strings and not {"string", "object"}.isdisjoint(dtypes):
+        raise TypeError(
+            f"Layer {layer.name!r} computes with numbers. Received: text. Text must become numbers "
+            "first, by StringLookup, Hashing or TextVectorization."
+        )
 
 
 def _names(function: Any) -> tuple[str, ...]:

@@ -1,90 +1,14 @@
-"""Losses: how wrong a prediction is, the value beside its derivative."""
+"""Losses: values that training minimizes, and their derivatives."""
 
-from nnlite.losses.circle import (
-    Circle,
-)
-from nnlite.losses.crossentropy import (
-    BinaryCrossEntropy,
-    BinaryCrossentropy,
-    CategoricalCrossEntropy,
-    CategoricalCrossentropy,
-    CategoricalGeneralizedCrossEntropy,
-    SparseCategoricalCrossEntropy,
-    SparseCategoricalCrossentropy,
-)
-from nnlite.losses.focal import (
-    BinaryFocalCrossEntropy,
-    BinaryFocalCrossentropy,
-    CategoricalFocalCrossEntropy,
-    CategoricalFocalCrossentropy,
-)
-from nnlite.losses.functions import (
-    BCE,
-    KLD,
-    MAE,
-    MAPE,
-    MSE,
-    MSLE,
-    bce,
-    binary_crossentropy,
-    binary_focal_crossentropy,
-    categorical_crossentropy,
-    categorical_focal_crossentropy,
-    categorical_generalized_cross_entropy,
-    categorical_hinge,
-    circle,
-    cosine_proximity,
-    cosine_similarity,
-    dice,
-    hinge,
-    huber,
-    kl_divergence,
-    kld,
-    kullback_leibler_divergence,
-    log_cosh,
-    logcosh,
-    mae,
-    mape,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    mean_squared_error,
-    mean_squared_logarithmic_error,
-    mse,
-    msle,
-    poisson,
-    sparse_categorical_crossentropy,
-    squared_hinge,
-    tversky,
-)
-from nnlite.losses.hinge import (
-    CategoricalHinge,
-    Hinge,
-    SquaredHinge,
-)
-from nnlite.losses.loss import (
-    Loss,
-    deserialize,
-    get,
-    registry,
-    serialize,
-)
-from nnlite.losses.overlap import (
-    Dice,
-    Tversky,
-)
-from nnlite.losses.probabilistic import (
-    KLDivergence,
-    Poisson,
-)
-from nnlite.losses.regression import (
-    CosineSimilarity,
-    Huber,
-    LogCosh,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredError,
-    MeanSquaredLogarithmicError,
-)
+from nnlite.losses.circle import *
+from nnlite.losses.crossentropy import *
+from nnlite.losses.focal import *
+from nnlite.losses.functions import *
+from nnlite.losses.hinge import *
+from nnlite.losses.loss import *
+from nnlite.losses.overlap import *
+from nnlite.losses.probabilistic import *
+from nnlite.losses.regression import *
 
 __all__ = [
     "BCE",

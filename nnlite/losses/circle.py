@@ -1,4 +1,4 @@
-"""Circle loss: embeddings of one label are drawn together, those of different ones apart."""
+"""Circle loss: pulls embeddings of one label together and pushes other labels apart."""
 
 from __future__ import annotations
 
@@ -25,22 +25,20 @@ class Circle(Loss):
     sample i is log(1 + P_i N_i), where, with the margin m, P_i is the sum of
     exp(gamma (d_ij + m) (d_ij - m)) over the others j of the same label, and N_i that of
     exp(gamma max(1 + m - d_ij, 0) (1 - m - d_ij)) over those of another label. A sample without
-    one of either counts for nothing. As each sample's loss depends on all embeddings, there is a
-    gradient of the batch, but no `derivative` of one sample's.
+    both kinds of partners is ignored. Each sample's loss depends on all embeddings, so the batch
+    has a gradient, but a single sample has no `derivative`.
 
     Source: Sun et al., "Circle Loss: A Unified Perspective of Pair Similarity Optimization", 2020,
-    equations 6 to 8, there with the similarities 1 - d.
+    equations 6 to 8, which use the similarities 1 - d.
 
     Args:
         gamma: The scale of the exponents.
         margin: m.
-        remove_diagonal: Whether an embedding is not compared with itself.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        remove_diagonal: Whether to skip the comparison of an embedding with itself.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
-        TypeError: If ``gamma`` or ``margin`` is no number.
+        TypeError: If ``gamma`` or ``margin`` is not a number.
         ValueError: If either is negative.
 
     >>> x = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [0.8, 0.6]])
@@ -79,23 +77,23 @@ class Circle(Loss):
     def value_and_gradient(
         self, y_true: Array, y_pred: Array, sample_weight: Array | None = None
     ) -> tuple[float, Array]:
-        """Return the loss, and its derivative by all embeddings."""
+        """Return the loss and its derivative with respect to all embeddings."""
         values, slopes = self.against(y_true, y_pred, y_true, y_pred)
         scale = np.broadcast_to(self._scale(values, y_true, sample_weight), values.shape)
         slopes *= scale[:, None]
-        # Each embedding is at one end of its own distances, and at the other of the others'.
+        # Each embedding occurs in its own row of distances and in a column of every other row.
         gradient = slopes @ y_pred + slopes.T @ y_pred
         return float(np.sum(values * scale)), gradient.astype(y_pred.dtype, copy=False)
 
     def valid(self, y_true: Array) -> Array | None:
-        """Return which samples have another one of their label, and one of another label."""
+        """Return which samples have a partner with the same label and one with another label."""
         return self._pairs(y_true, y_true)[2]
 
     def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
-        """As `Loss.check_targets`; the predictions are to be one embedding a sample."""
+        """Check as `Loss.check_targets` does; predictions must be one embedding per sample."""
         if len(output_shape) != 2:
             raise ValueError(
-                f"Circle expects an output of shape (samples, features), one embedding a sample. "
+                f"Circle expects an output of shape (samples, features), one embedding per sample. "
                 f"Received: an output of shape {output_shape}"
             )
         return super().check_targets(name, y_true, output_shape)
@@ -103,7 +101,7 @@ class Circle(Loss):
     def against(
         self, labels: Array, x: Array, reference_labels: Array, references: Array
     ) -> tuple[Array, Array]:
-        """Return the loss of each x among references, and its derivative by their products.
+        """Return the loss of each x compared with references, and its derivative by the products.
 
         Args:
             labels: The label of each x, shape (m,).
@@ -128,7 +126,7 @@ class Circle(Loss):
         return values, -2 * self.gamma * slope[:, None] * by_distance * (product < 1)
 
     def _pairs(self, labels: Array, reference_labels: Array) -> tuple[Array, Array, Array]:
-        """Return which pairs are of one label, which of two, and whose row has some of both."""
+        """Return which pairs share a label, which do not, and which rows have both kinds."""
         same = labels[:, None] == reference_labels
         other = ~same
         if self.remove_diagonal:
@@ -137,10 +135,7 @@ class Circle(Loss):
 
 
 def _log_sum_exp(x: Array, chosen: Array) -> tuple[Array, Array]:
-    """Return log(sum(exp(x))) of the chosen entries of each row, and each entry's share in it.
-
-    A row without any has the logarithm 0, and no shares.
-    """
+    """Return log(sum(exp(x))) over the chosen entries of each row (0 if none), and the softmax."""
     top = np.max(x, axis=1, keepdims=True, where=chosen, initial=-np.inf)
     top = np.where(chosen.any(axis=1, keepdims=True), top, 0)
     e = np.exp(np.maximum(np.minimum(x - top, 0), -exp_limit(x.dtype))) * chosen

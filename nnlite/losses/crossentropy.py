@@ -1,7 +1,7 @@
 """Cross-entropies: the negative log-likelihood of the targets, from probabilities or logits.
 
-Where a model ends in the matching activation, training takes the logits, so that nothing
-saturates: with p = sigmoid(z) or softmax(z), the derivative by z is simply p - y.
+If a model ends in the matching activation, training uses the logits, so that nothing saturates:
+with p = sigmoid(z) or softmax(z), the derivative by z is p - y.
 """
 
 from __future__ import annotations
@@ -32,15 +32,13 @@ Array = NDArray[Any]
 
 
 class CrossEntropy(Loss):
-    """What the cross-entropies share: a value and a derivative computed together.
+    """Base class of the cross-entropies, which compute value and derivative together.
 
     Args:
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
-        label_smoothing: How far, in [0, 1], the targets are moved towards the even distribution.
+        label_smoothing: How far, in [0, 1], to move the targets towards the uniform distribution.
         axis: The axis of the outputs.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         ValueError: If ``label_smoothing`` lies outside [0, 1].
@@ -78,8 +76,8 @@ class BinaryCrossEntropy(CrossEntropy):
     """Binary cross-entropy: the mean over the k outputs of -(y log p + (1 - y) log(1 - p)).
 
     Its derivative is (p - y) / (p (1 - p)) / k. From logits z, with p = sigmoid(z), the value is
-    log(1 + exp(z)) - y z, and the derivative by z is (p - y) / k. Probabilities are kept within
-    [1e-7, 1 - 1e-7], beyond which the value is flat and the derivative 0.
+    log(1 + exp(z)) - y z, and the derivative by z is (p - y) / k. Probabilities are clipped to
+    [1e-7, 1 - 1e-7]; outside this range the derivative is 0.
 
     Source: Bishop, "Pattern Recognition and Machine Learning", 2006, equations 4.90 and 4.91.
 
@@ -87,9 +85,7 @@ class BinaryCrossEntropy(CrossEntropy):
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
         label_smoothing: s in [0, 1]: the targets become y (1 - s) + s / 2.
         axis: The axis of the outputs.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         ValueError: If ``label_smoothing`` lies outside [0, 1].
@@ -99,7 +95,7 @@ class BinaryCrossEntropy(CrossEntropy):
     """
 
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
-        """Return the mean over the outputs, and its derivative by each."""
+        """Return the mean over the outputs, and its derivative with respect to each."""
         y = y_true
         if self.label_smoothing:
             y = y * (1 - self.label_smoothing) + self.label_smoothing / 2
@@ -126,7 +122,7 @@ class BinaryCrossEntropy(CrossEntropy):
         return values, (p - y) / (p * (1 - p)) * (p == y_pred)
 
     def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
-        """As `Loss.check_targets`; each target is to lie in [0, 1]."""
+        """Check as `Loss.check_targets` does; each target must lie in [0, 1]."""
         array = super().check_targets(name, y_true, output_shape)
         low, high = array.min(), array.max()
         if low < 0 or high > 1:
@@ -139,19 +135,19 @@ class BinaryCrossEntropy(CrossEntropy):
 
 @functools.lru_cache(maxsize=64)
 def _class_column(classes: int, axes: int) -> Array:
-    """Return the class indices along a first axis, to be compared with an array of ``axes``."""
+    """Return the class indices along the first of ``axes`` axes."""
     return np.arange(classes).reshape(-1, *[1] * axes)
 
 
 def exp_of_minus_abs(z: Array) -> tuple[Array, Array]:
-    """Return exp(-|z|), and where z >= 0: what sigmoid(z) = 1 / (1 + exp(-z)) is made of."""
+    """Return exp(-|z|) and z >= 0, from which sigmoid(z) = 1 / (1 + exp(-z)) is computed."""
     return np.exp(np.copysign(z, constant(-1, z.dtype))), z >= constant(0, z.dtype)
 
 
 def normalize(p: Array) -> Array:
-    """Divide ``p`` in place by its sum along the first axis, and return that."""
+    """Divide ``p`` in place by its sum along the first axis, and return the sum."""
     total = np.add.reduce(p, axis=0)
-    total = np.where(total == 0, 1, total)  # all 0, as after a ReLU: no distribution
+    total = np.where(total == 0, 1, total)  # all entries are 0, as after a ReLU
     p /= total
     return total
 
@@ -160,7 +156,7 @@ def normalize(p: Array) -> Array:
 class CategoricalCrossEntropy(CrossEntropy):
     """Categorical cross-entropy: -sum_i y_i log p_i, for targets given as distributions y.
 
-    Probabilities are divided by their sum S and kept within [1e-7, 1 - 1e-7]; the derivative by
+    Probabilities are divided by their sum S and clipped to [1e-7, 1 - 1e-7]; the derivative by
     p_i is (sum_j y_j - y_i / p_i) / S. From logits z, with p = softmax(z), the value is
     sum_i y_i (log sum_j exp(z_j) - z_i), and the derivative by z is p sum_j y_j - y.
 
@@ -170,9 +166,7 @@ class CategoricalCrossEntropy(CrossEntropy):
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
         label_smoothing: s in [0, 1]: the targets become y (1 - s) + s / classes.
         axis: The axis of the classes.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         ValueError: If ``label_smoothing`` lies outside [0, 1].
@@ -189,10 +183,7 @@ class CategoricalCrossEntropy(CrossEntropy):
         return self._of_distributions(y, np.add.reduce(y, axis=0), y_pred)
 
     def _of_distributions(self, y: Array, mass: Any, y_pred: Array) -> tuple[Array, Array]:
-        """Return value and derivative, where y has the classes first and adds up to ``mass``.
-
-        None stands for a mass of 1; y can be of truth values.
-        """
+        """Return value and derivative; y has the classes first and the sum ``mass`` (None: 1)."""
         p = axis_first(y_pred, self.axis)
         if self.from_logits:
             z, d, total = shifted_exp(p)
@@ -215,15 +206,13 @@ class CategoricalCrossEntropy(CrossEntropy):
 class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
     """Categorical cross-entropy, -log p_y, for targets given as class indices y.
 
-    The same function as `CategoricalCrossEntropy` of the one-hot vector of y.
+    Equals `CategoricalCrossEntropy` for the one-hot vector of y.
 
     Args:
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
-        ignore_class: A class index that marks samples to leave out, or None.
+        ignore_class: The class index of samples to ignore, or None.
         axis: The axis of the classes.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> SparseCategoricalCrossEntropy()([1], [[0.5, 0.5]])
     0.6931471805599453
@@ -253,11 +242,11 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
         return self._of_distributions(one_hot, None, y_pred)
 
     def valid(self, y_true: Array) -> Array | None:
-        """Return where ``y_true`` is another class than ``ignore_class``."""
+        """Return where ``y_true`` differs from ``ignore_class``."""
         return None if self.ignore_class is None else y_true != self.ignore_class
 
     def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
-        """As `Loss.check_targets`; each target is to be a class."""
+        """Check as `Loss.check_targets` does; each target must be a class index."""
         array = super().check_targets(name, y_true, output_shape)
         check_classes(type(self).__name__, name, array, output_shape[self.axis], self.ignore_class)
         return array
@@ -265,19 +254,17 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
 
 @registry.register("categorical_generalized_cross_entropy")
 class CategoricalGeneralizedCrossEntropy(Loss):
-    """Generalized cross-entropy of class indices y, (1 - p_y^q) / q: wrong labels pull less.
+    """Generalized cross-entropy of class indices y, (1 - p_y^q) / q, robust to wrong labels.
 
-    Towards q = 0 it is the cross-entropy -log p_y, at q = 1 the absolute error 1 - p_y. Its
-    derivative by p_y is -p_y^(q - 1), and 0 where p_y is 0, as for negative predictions.
+    For q -> 0 the loss becomes the cross-entropy -log p_y; for q = 1 it is the absolute error
+    1 - p_y. The derivative by p_y is -p_y^(q - 1), and 0 where p_y <= 0.
 
     Source: Zhang and Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks
     with Noisy Labels", 2018, equation 6.
 
     Args:
-        q: Between 0 and 1.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        q: The exponent, between 0 and 1.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         ValueError: If ``q`` does not lie between 0 and 1.
@@ -303,7 +290,7 @@ class CategoricalGeneralizedCrossEntropy(Loss):
 
     @classmethod
     def default_name(cls) -> str:
-        """Return Keras's name for it, in which cross and entropy are two words."""
+        """Return Keras's name, which separates cross and entropy."""
         return "categorical_generalized_cross_entropy"
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
@@ -320,7 +307,7 @@ class CategoricalGeneralizedCrossEntropy(Loss):
         return d
 
     def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
-        """As `Loss.check_targets`; each target is to be a class."""
+        """Check as `Loss.check_targets` does; each target must be a class index."""
         array = super().check_targets(name, y_true, output_shape)
         check_classes(type(self).__name__, name, array, output_shape[-1])
         return array

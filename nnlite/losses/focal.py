@@ -1,4 +1,4 @@
-"""Focal losses: cross-entropies in which what is already right counts for little."""
+"""Focal losses: cross-entropies that down-weight well-classified samples."""
 
 from __future__ import annotations
 
@@ -32,26 +32,24 @@ Array = NDArray[Any]
 class BinaryFocalCrossEntropy(BinaryCrossEntropy):
     """Binary focal cross-entropy: the mean over the k outputs of w u^gamma B.
 
-    B is an output's binary cross-entropy and u = y (1 - p) + (1 - y) p how wrong it is. The weight
-    w is 1, or to balance the classes y alpha + (1 - y) (1 - alpha). The derivative by p is
-    w u^gamma (gamma (1 - 2 y) B / u + B') / k, with B' that of `BinaryCrossEntropy`; by a logit
+    B is the binary cross-entropy of an output and u = y (1 - p) + (1 - y) p its error. The weight
+    w is 1, or y alpha + (1 - y) (1 - alpha) with class balancing. The derivative by p is
+    w u^gamma (gamma (1 - 2 y) B / u + B') / k, with B' from `BinaryCrossEntropy`; by a logit
     z, the first term has a factor p (1 - p).
 
     Source: Lin et al., "Focal Loss for Dense Object Detection", 2017, equations 4 and 5.
 
     Args:
-        apply_class_balancing: Whether the two classes are weighted by ``alpha``.
-        alpha: The weight, in [0, 1], of class 1; that of class 0 is 1 - alpha.
-        gamma: How much less what is right counts; 0 is the cross-entropy itself.
+        apply_class_balancing: Whether to weight the two classes by ``alpha``.
+        alpha: The weight, in [0, 1], of class 1; class 0 has the weight 1 - alpha.
+        gamma: How strongly to down-weight easy samples; 0 gives the cross-entropy.
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
         label_smoothing: s in [0, 1]: the targets become y (1 - s) + s / 2.
         axis: The axis of the outputs.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
-        TypeError: If an argument is of another kind.
+        TypeError: If an argument has the wrong type.
         ValueError: If ``alpha`` or ``label_smoothing`` lies outside [0, 1], or gamma is negative.
 
     >>> round(BinaryFocalCrossEntropy()([[1.0]], [[0.5]]), 6)  # log(2) / 4
@@ -90,7 +88,7 @@ class BinaryFocalCrossEntropy(BinaryCrossEntropy):
         factor = wrong**self.gamma
         if self.apply_class_balancing:
             factor = factor * (y * self.alpha + (1 - y) * (1 - self.alpha))
-        known = wrong > 0  # what is entirely right has no slope, with any gamma
+        known = wrong > 0  # an exact prediction has no slope, for any gamma
         relative = slope * (values / np.where(known, wrong, 1)) * known
         return factor * values, factor * (self.gamma * (1 - 2 * y) * relative + d)
 
@@ -99,25 +97,23 @@ class BinaryFocalCrossEntropy(BinaryCrossEntropy):
 class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
     """Categorical focal cross-entropy: -sum_i alpha_i (1 - p_i)^gamma y_i log p_i.
 
-    Probabilities are normalized and kept within bounds as in `CategoricalCrossEntropy`. With
+    Probabilities are normalized and clipped as in `CategoricalCrossEntropy`. With
     H_i = alpha_i y_i (1 - p_i)^gamma (gamma p_i log p_i / (1 - p_i) - 1), which is p_i times the
-    derivative by p_i, and S the sum of the predictions, the derivative by these is
+    derivative by p_i, and S the sum of the predictions, the derivative by the predictions is
     (H / p - sum(H)) / S; by logits z, with p = softmax(z), it is H - p sum(H).
 
     Source: Lin et al., "Focal Loss for Dense Object Detection", 2017, equation 5.
 
     Args:
-        alpha: The weight of all classes, or a list with one of each.
-        gamma: How much less what is right counts; 0 is the cross-entropy itself.
+        alpha: One weight for all classes, or a list with one per class.
+        gamma: How strongly to down-weight easy samples; 0 gives the cross-entropy.
         from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
         label_smoothing: s in [0, 1]: the targets become y (1 - s) + s / classes.
         axis: The axis of the classes.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
-        TypeError: If an argument is of another kind.
+        TypeError: If an argument has the wrong type.
         ValueError: If ``label_smoothing`` lies outside [0, 1], or alpha or gamma is negative.
 
     >>> round(CategoricalFocalCrossEntropy(alpha=1.0)([[0.0, 1.0]], [[0.5, 0.5]]), 6)  # log(2) / 4
@@ -143,7 +139,7 @@ class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
         self.gamma = check_number("gamma", gamma)
 
     def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
-        """As `Loss.check_targets`; ``alpha`` is to have one number, or one for each class."""
+        """Check as `Loss.check_targets` does; ``alpha`` needs one number, or one per class."""
         classes = output_shape[self.axis]
         if isinstance(self.alpha, list) and len(self.alpha) != classes:
             raise ValueError(

@@ -1,6 +1,6 @@
-"""Losses as functions: the value of each sample, as the class of the same name computes it.
+"""Loss functions: each returns the loss per sample that the class of the same name computes.
 
-``compile(loss=...)`` takes them too, and finds the class, which has the derivative beside it.
+``compile(loss=...)`` also accepts a function and uses the class, which has the derivative.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def binary_crossentropy(
 ) -> Any:
     """Return the loss of each sample: the mean of -(y log p + (1 - y) log(1 - p)).
 
-    The arguments, shapes and errors are those of `BinaryCrossEntropy`.
+    See `BinaryCrossEntropy`.
 
     >>> binary_crossentropy([[1.0], [0.0]], [[0.5], [0.5]]).round(6)
     array([0.693147, 0.693147])
@@ -102,9 +102,9 @@ def binary_focal_crossentropy(
     label_smoothing: float = 0.0,
     axis: int = -1,
 ) -> Any:
-    """Return the loss of each sample: what is right counts for little.
+    """Return the loss of each sample, with easy samples down-weighted.
 
-    The arguments, shapes and errors are those of `BinaryFocalCrossEntropy`.
+    See `BinaryFocalCrossEntropy`.
 
     >>> binary_focal_crossentropy([[1.0], [0.0]], [[0.5], [0.5]]).round(6)
     array([0.173287, 0.173287])
@@ -130,7 +130,7 @@ def categorical_crossentropy(
 ) -> Any:
     """Return the loss of each sample: -sum(y log p), for distributions y.
 
-    The arguments, shapes and errors are those of `CategoricalCrossEntropy`.
+    See `CategoricalCrossEntropy`.
 
     >>> categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).round(6)
     array([0.693147])
@@ -150,9 +150,9 @@ def categorical_focal_crossentropy(
     label_smoothing: float = 0.0,
     axis: int = -1,
 ) -> Any:
-    """Return the loss of each sample: what is right counts for little.
+    """Return the loss of each sample, with easy samples down-weighted.
 
-    The arguments, shapes and errors are those of `CategoricalFocalCrossEntropy`.
+    See `CategoricalFocalCrossEntropy`.
 
     >>> categorical_focal_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).round(6)
     array([0.043322])
@@ -171,7 +171,7 @@ def categorical_focal_crossentropy(
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float = 0.5) -> Any:
     """Return the loss of each sample: (1 - p_y^q) / q, for class indices y.
 
-    The arguments, shapes and errors are those of `CategoricalGeneralizedCrossEntropy`.
+    See `CategoricalGeneralizedCrossEntropy`.
 
     >>> categorical_generalized_cross_entropy([1], [[0.75, 0.25]]).round(6)
     array([1.])
@@ -183,7 +183,7 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float = 0
 def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: max(1 + max((1 - y) p) - sum(y p), 0).
 
-    The arguments, shapes and errors are those of `CategoricalHinge`.
+    See `CategoricalHinge`.
 
     >>> categorical_hinge([[0.0, 1.0]], [[0.25, 0.5]]).round(6)
     array([0.75])
@@ -195,7 +195,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """Return the loss of each sample: -sum(y p) / (|y| |p|).
 
-    The arguments, shapes and errors are those of `CosineSimilarity`.
+    See `CosineSimilarity`.
 
     >>> cosine_similarity([[1.0, 0.0]], [[3.0, 4.0]]).round(6)
     array([-0.6])
@@ -207,7 +207,7 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
     """Return the loss of each sample: 1 - 2 sum(y p) / (sum(y) + sum(p) + 1e-7).
 
-    The arguments, shapes and errors are those of `Dice`.
+    See `Dice`.
 
     >>> dice([[1.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]], axis=1).round(6)
     array([0.333333, 0.      ])
@@ -219,7 +219,7 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
 def hinge(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of max(1 - y p, 0).
 
-    The arguments, shapes and errors are those of `Hinge`.
+    See `Hinge`.
 
     >>> hinge([[-1.0, 1.0]], [[0.5, 2.0]]).round(6)
     array([0.75])
@@ -231,7 +231,7 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """Return the loss of each sample: quadratic up to an error of delta, then linear.
 
-    The arguments, shapes and errors are those of `Huber`.
+    See `Huber`.
 
     >>> huber([[0.0, 0.0]], [[0.5, 3.0]]).round(6)
     array([1.3125])
@@ -243,7 +243,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: sum(y log(y / p)), for distributions y.
 
-    The arguments, shapes and errors are those of `KLDivergence`.
+    See `KLDivergence`.
 
     >>> kl_divergence([[0.0, 1.0]], [[0.5, 0.5]]).round(6)
     array([0.693146])
@@ -255,7 +255,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of log(cosh(p - y)).
 
-    The arguments, shapes and errors are those of `LogCosh`.
+    See `LogCosh`.
 
     >>> log_cosh([[0.0, 0.0]], [[0.0, 100.0]]).round(6)
     array([49.653426])
@@ -267,7 +267,7 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of |p - y|.
 
-    The arguments, shapes and errors are those of `MeanAbsoluteError`.
+    See `MeanAbsoluteError`.
 
     >>> mean_absolute_error([[0.0, 2.0]], [[1.0, 4.0]]).round(6)
     array([1.5])
@@ -279,7 +279,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of 100 |p - y| / |y|.
 
-    The arguments, shapes and errors are those of `MeanAbsolutePercentageError`.
+    See `MeanAbsolutePercentageError`.
 
     >>> mean_absolute_percentage_error([[2.0, 4.0]], [[1.0, 5.0]]).round(6)
     array([37.5])
@@ -291,7 +291,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of (p - y)^2.
 
-    The arguments, shapes and errors are those of `MeanSquaredError`.
+    See `MeanSquaredError`.
 
     >>> mean_squared_error([[0.0, 2.0]], [[1.0, 4.0]]).round(6)
     array([2.5])
@@ -303,7 +303,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of (log(1 + p) - log(1 + y))^2.
 
-    The arguments, shapes and errors are those of `MeanSquaredLogarithmicError`.
+    See `MeanSquaredLogarithmicError`.
 
     >>> mean_squared_logarithmic_error([[0.0, 3.0]], [[1.0, 3.0]]).round(6)
     array([0.240226])
@@ -315,7 +315,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 def poisson(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of p - y log(p + 1e-7).
 
-    The arguments, shapes and errors are those of `Poisson`.
+    See `Poisson`.
 
     >>> poisson([[0.0, 2.0]], [[1.0, 1.0]]).round(6)
     array([1.])
@@ -333,7 +333,7 @@ def sparse_categorical_crossentropy(
 ) -> Any:
     """Return the loss of each sample: -log p_y, for class indices y.
 
-    The arguments, shapes and errors are those of `SparseCategoricalCrossEntropy`.
+    See `SparseCategoricalCrossEntropy`.
 
     >>> sparse_categorical_crossentropy([1], [[0.5, 0.5]]).round(6)
     array([0.693147])
@@ -347,7 +347,7 @@ def sparse_categorical_crossentropy(
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of max(1 - y p, 0)^2.
 
-    The arguments, shapes and errors are those of `SquaredHinge`.
+    See `SquaredHinge`.
 
     >>> squared_hinge([[-1.0, 1.0]], [[0.5, 2.0]]).round(6)
     array([1.125])
@@ -361,7 +361,7 @@ def tversky(
 ) -> Any:
     """Return the loss of each sample: 1 - I / (I + alpha A + beta B + 1e-7).
 
-    The arguments, shapes and errors are those of `Tversky`.
+    See `Tversky`.
 
     >>> tversky([[1.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]], axis=1).round(6)
     array([0.333333, 0.      ])
@@ -379,11 +379,10 @@ def circle(
     gamma: float = 80,
     margin: float = 0.4,
 ) -> Any:
-    """Return the loss of each sample: small where it is near those of its label, and only those.
+    """Return the loss of each sample, which compares embeddings by label.
 
-    The arguments, shapes and errors are those of `Circle`, but that the embeddings are compared
-    with ``ref_embeddings``, shape (n, features), of the labels ``ref_labels``, shape (n,). Either
-    is by default that of the samples themselves.
+    The embeddings are compared with ``ref_embeddings``, shape (n, features), which have the labels
+    ``ref_labels``, shape (n,); by default with one another. For the rest, see `Circle`.
 
     >>> circle([0, 1], [[1.0, 0.0], [0.0, 1.0]], [0, 1], [[1.0, 0.0], [0.8, 0.6]], False).round(4)
     array([25.6,  0. ])

@@ -1,4 +1,4 @@
-"""Hinge losses: right by a margin costs nothing, less than that costs what is missing."""
+"""Hinge losses: predictions inside the margin are penalized."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ Array = NDArray[Any]
 class Hinge(Loss):
     """Hinge loss: the mean of max(1 - y p, 0) over the k outputs, for labels y of -1 or 1.
 
-    Its derivative is -y / k where y p < 1, else 0. If a batch's labels are all 0 or 1, the 0 mean
-    -1.
+    Its derivative is -y / k where y p < 1, else 0. If all labels of a batch are 0 or 1, 0 is
+    converted to -1.
 
     Source: Cortes and Vapnik, "Support-Vector Networks", 1995.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> Hinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     0.75
@@ -42,7 +40,7 @@ class Hinge(Loss):
         return -y / y_pred.shape[-1] * (self._missing(y, y_pred) > 0)
 
     def _missing(self, y: Array, y_pred: Array) -> Array:
-        """Return what each output lacks to its margin."""
+        """Return how far each output is inside the margin."""
         return np.maximum(1 - y * y_pred, 0)
 
 
@@ -50,12 +48,10 @@ class Hinge(Loss):
 class SquaredHinge(Hinge):
     """Squared hinge loss: the mean of max(1 - y p, 0)^2 over the k outputs.
 
-    Its derivative is -2 y max(1 - y p, 0) / k. The labels are as for `Hinge`.
+    Its derivative is -2 y max(1 - y p, 0) / k. Labels are converted as in `Hinge`.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> SquaredHinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     1.125
@@ -76,15 +72,13 @@ class CategoricalHinge(Loss):
     """Categorical hinge loss: max(1 + max_i (1 - y_i) p_i - sum_i y_i p_i, 0), for one-hot y.
 
     Where it is positive, its derivative is -y, plus 1 - y for the output of the largest
-    (1 - y_i) p_i; outputs that tie for it have equal shares.
+    (1 - y_i) p_i; tied outputs share it equally.
 
     Source: Crammer and Singer, "On the Algorithmic Implementation of Multiclass Kernel-based
     Vector Machines", 2001, section 3.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> CategoricalHinge()([[0.0, 1.0, 0.0]], [[0.25, 0.5, -1.0]])
     0.75
@@ -109,5 +103,5 @@ class CategoricalHinge(Loss):
 
 
 def _signs(y: Array) -> Array:
-    """Return labels of 0 and 1 as -1 and 1, and any others as they are."""
+    """Return labels of 0 and 1 as -1 and 1, and other labels unchanged."""
     return 2 * y - 1 if np.all((y == 0) | (y == 1)) else y

@@ -1,4 +1,4 @@
-"""The forms of targets: class indices and their range, and what follows from a target's shape."""
+"""Checks of class indices, and the kind of classification that shapes imply."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Shape = tuple[int, ...]
 
 
 def follows_from_data(identifier: Any) -> bool:
-    """Return whether ``identifier`` names the cross-entropy in the form that fits the data.
+    """Return whether ``identifier`` names a cross-entropy whose class depends on the data.
 
     >>> follows_from_data("ce"), follows_from_data("bce")
     (True, False)
@@ -40,18 +40,14 @@ def form(y_true: Shape, y_pred: Shape) -> int:
 def check_indices(
     owner: str, name: str, array: Array, shape: tuple[int, ...], output_shape: tuple[int, ...]
 ) -> Array:
-    """Return ``array`` as integers of ``shape``, from which it may differ by a last axis of 1.
+    """Return ``array`` as integers of ``shape``; a last axis of size 1 may be extra or missing.
 
     Args:
         owner: The name of the loss.
-        name: What the targets are called.
+        name: The name of the targets in messages.
         array: The targets.
         shape: The shape that they must have.
-        output_shape: That of the predictions.
-
-    Raises:
-        TypeError: If they are no integers.
-        ValueError: If the shape does not fit.
+        output_shape: The shape of the predictions.
 
     >>> check_indices("Loss", "y", np.array([[0], [2]]), (2,), (2, 3))
     array([0, 2])
@@ -66,7 +62,7 @@ def check_indices(
                 "or make them indices by .argmax(axis=-1)."
             )
         raise ValueError(
-            f"{owner} expects {name} of shape {shape}, one class index a sample. "
+            f"{owner} expects {name} of shape {shape}, one class index per sample. "
             f"Received: {name} of shape {array.shape}.{hint}"
         )
     if array.dtype.kind == "f":
@@ -80,11 +76,7 @@ def check_indices(
 def check_classes(
     owner: str, name: str, array: Array, classes: int, ignored: int | None = None
 ) -> None:
-    """Refuse an index that is neither one of ``classes`` nor the ``ignored`` one.
-
-    Raises:
-        ValueError: With the first such index.
-    """
+    """Raise a ValueError if an index is neither below ``classes`` nor ``ignored``."""
     wrong = (array < 0) | (array >= classes)
     if ignored is not None:
         wrong &= array != ignored

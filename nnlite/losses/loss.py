@@ -1,4 +1,4 @@
-"""What every loss does: check, weight and average what one loss says of each sample."""
+"""Loss: checks arguments, applies sample weights and averages the losses of samples."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", 
 
 
 class Loss(Configurable):
-    """A number that training makes small.
+    """Base class of losses.
 
-    A loss of your own defines `call` and `derivative`; the base averages and weights them.
+    A subclass defines `call` and `derivative`; this class applies sample weights and averages.
 
     Args:
         reduction: ``"sum_over_batch_size"`` (or ``"mean"``) averages over the samples,
             ``"mean_with_sample_weight"`` divides by the sum of the weights instead, ``"sum"``
-            adds, ``"none"`` or None returns a loss for each sample.
-        name: Its name in logs; by default the class's in snake case.
-        dtype: The float type to compute in; None takes that of the predictions.
+            adds, ``"none"`` or None returns one loss per sample.
+        name: The name in logs; by default the class name in snake case.
+        dtype: The float type of the computation; None means that of the predictions.
 
     Raises:
         ValueError: If ``reduction`` or ``dtype`` is unknown.
@@ -49,29 +49,28 @@ class Loss(Configurable):
     (6.0, array([[3.]]))
     """
 
-    #: The axis or axes of ``y_pred`` that one loss is taken over; None takes the batch as one.
+    #: The axis or axes of ``y_pred`` that one loss reduces; None reduces the whole batch.
     axis: int | tuple[int, ...] | None = -1
 
-    #: Whether ``y_true`` holds one index, of a class or a group, in place of that axis.
+    #: Whether ``y_true`` holds one index (a class or a group) instead of that axis.
     takes_indices: ClassVar[bool] = False
 
-    #: What the whole loss is multiplied by, as ``compile(loss_weights=...)`` says.
+    #: The factor of the whole loss, from ``compile(loss_weights=...)``.
     _loss_weight: float = 1.0
 
     left_out_if_none: ClassVar[tuple[str, ...]] = ("dtype",)
 
-    #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
+    #: The methods that a user's subclass cannot override, with the alternative.
     refused_overrides: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("__call__", "gradient", "value_and_gradient", "arrays", "averages_rows", "masked"),
         "define call(self, y_true, y_pred), which returns the loss of each sample, and "
         "derivative(self, y_true, y_pred).",
     )
 
-    #: Whether value and derivative are computed as one, since `call_and_derivative` is defined
-    #: no further from the class than either of the two.
+    #: Whether `call_and_derivative` is at least as specific as `call` and `derivative`.
     joint: ClassVar[bool] = False
 
-    #: Whether a class outside of nnlite defines the value or the derivative.
+    #: Whether a user's class defines the value or the derivative.
     of_user: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -97,34 +96,34 @@ class Loss(Configurable):
         self.name = name or self.default_name()
         self.dtype = None if dtype is None else float_type(dtype).name
 
-    # ---- what a loss defines --------------------------------------------------------------
+    # ---- to be defined by subclasses ------------------------------------------------------
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """Return the loss of each sample: the shape of ``y_pred`` without its ``axis``."""
         raise NotImplementedError(f"{type(self).__name__} does not define call(y_true, y_pred)")
 
     def derivative(self, y_true: Array, y_pred: Array) -> Array:
-        """Return, as a new array, the derivative of each sample's loss by its ``y_pred``."""
+        """Return a new array, the derivative of each sample's loss with respect to ``y_pred``."""
         raise NotImplementedError(
             f"{type(self).__name__} does not define derivative(y_true, y_pred)"
         )
 
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
-        """Return both, where a loss can share work between them."""
+        """Return both `call` and `derivative`; override to share work between them."""
         return self.call(y_true, y_pred), self.derivative(y_true, y_pred)
 
     def valid(self, y_true: Array) -> Array | None:
-        """Return a mask of the samples that count, or None where all do."""
+        """Return a mask of the samples that count, or None if all do."""
         return None
 
     def check_targets(self, name: str, y_true: Any, output_shape: tuple[int, ...]) -> Array:
         """Return ``y_true`` as an array that fits predictions of ``output_shape``.
 
-        Targets of shape (m,) for an output of (m, 1) are m targets, and the other way round.
+        Targets of shape (m,) fit an output of shape (m, 1) and vice versa.
 
         Raises:
             TypeError: If it is not numeric.
-            ValueError: If its shape does not fit, or an entry is out of the loss's range.
+            ValueError: If its shape does not fit, or an entry is outside the range of the loss.
         """
         array = as_numeric(name, y_true)
         if self.takes_indices:
@@ -163,19 +162,14 @@ class Loss(Configurable):
         )
 
     def samples_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of what is weighted: ``output_shape`` without the loss's axes.
-
-        It is that of what `call` returns, but where a batch has one loss: its samples are.
-        """
+        """Return the shape of the weights: ``output_shape`` without the reduced axes."""
         if self.axis is None:
             return output_shape[:1]
         axes = {axis % len(output_shape) for axis in _tuple(self.axis)}
         return tuple(n for i, n in enumerate(output_shape) if i not in axes)
 
     def masked(self, mask: Array, sample_weight: Array | None, output_shape: Any) -> Array:
-        """Return the weights of samples of which only those in ``mask`` count.
-
-        Where the loss is a mean over the samples, it becomes one over those that count.
+        """Return sample weights that are 0 outside ``mask``, scaled so that means stay means.
 
         Args:
             mask: Which samples count, booleans.
@@ -183,13 +177,13 @@ class Loss(Configurable):
             output_shape: The shape of the predictions.
 
         Raises:
-            ValueError: If the mask has not the shape of what is weighted.
+            ValueError: If the shape of the mask differs from that of the losses.
         """
         shape = self.samples_shape(output_shape)
         if mask.shape != shape:
             raise ValueError(
-                f"The mask of the output has shape {mask.shape}, and {type(self).__name__} weighs "
-                f"samples of shape {shape}, so that steps that do not count could not be left out."
+                f"The mask must have the shape of the losses of {type(self).__name__}, {shape}. "
+                f"Received: a mask of shape {mask.shape}"
             )
         count = 1.0
         if self.reduction in ("sum_over_batch_size", "mean"):
@@ -199,15 +193,15 @@ class Loss(Configurable):
         kept: Array = weight * mask * weight.dtype.type(count)
         return kept
 
-    # ---- what every loss does -------------------------------------------------------------
+    # ---- shared behaviour -----------------------------------------------------------------
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Return the loss as a float, or with ``reduction="none"`` as an array, one a sample.
+        """Return the loss as a float, or with ``reduction="none"`` as an array, one per sample.
 
         Args:
-            y_true: The targets, shape (m, ..., outputs) or as the loss says.
+            y_true: The targets, shape (m, ..., outputs) unless the loss says otherwise.
             y_pred: The predictions, shape (m, ..., outputs).
-            sample_weight: The weight of each sample, shape (m,), or one for all; None is 1.
+            sample_weight: The weight of each sample, shape (m,), or one number; None means 1.
 
         Raises:
             TypeError: If an argument is not numeric.
@@ -222,9 +216,9 @@ class Loss(Configurable):
             return float(np.sum(values * scale))
 
     def gradient(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Array:
-        """Return the derivative of the loss by ``y_pred``, the mean already in it.
+        """Return the derivative of the reduced loss with respect to ``y_pred``, of its shape.
 
-        Takes and raises what calling the loss does; the result has the shape of ``y_pred``.
+        The arguments and errors are those of ``__call__``.
         """
         y_true, y_pred, weight = self.arrays(y_true, y_pred, sample_weight)
         with np.errstate(under="ignore"):
@@ -233,13 +227,13 @@ class Loss(Configurable):
     def value_and_gradient(
         self, y_true: Array, y_pred: Array, sample_weight: Array | None = None
     ) -> tuple[float, Array]:
-        """Return both for arrays that have been checked: what a training step calls."""
+        """Return loss and gradient for checked arrays; a training step calls this method."""
         if self.of_user:
             values, gradient = self._values_and_derivative(y_true, y_pred)
         else:
             values, gradient = self.call_and_derivative(y_true, y_pred)
         scale = self._scale(values, y_true, sample_weight)
-        if not (isinstance(scale, float) or values.ndim):  # one loss, for all its weights
+        if not (isinstance(scale, float) or values.ndim):  # one loss for the whole batch
             scale = float(scale.sum())
         if isinstance(scale, float):
             gradient *= scale
@@ -248,7 +242,7 @@ class Loss(Configurable):
         return float(np.vdot(values, scale)), gradient
 
     def _values(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the loss of each sample; what a class outside of nnlite says is checked."""
+        """Return the loss of each sample; the result of a user's class is checked."""
         if not self.of_user:
             return self.call(y_true, y_pred)
         if self.joint:
@@ -266,11 +260,11 @@ class Loss(Configurable):
             values = self._values(y_true, y_pred)
             with lent(what):
                 derivative = self.derivative(read_only(y_true), read_only(y_pred))
-        # A copy: it is scaled in place, and a user may keep what they return.
+        # Copy, because the derivative is scaled in place and the user may keep the original.
         return values, floats(what, derivative, y_pred.shape, y_pred.dtype).copy()
 
     def _both(self, y_true: Array, y_pred: Array) -> tuple[Array, Any]:
-        """Return what a user's `call_and_derivative` does, the first part checked."""
+        """Return the result of a user's `call_and_derivative`, with its losses checked."""
         with lent(f"call_and_derivative of loss {self.name!r}"):
             both = self.call_and_derivative(read_only(y_true), read_only(y_pred))
         if not isinstance(both, tuple) or len(both) != 2:
@@ -281,27 +275,22 @@ class Loss(Configurable):
         return self._checked("call_and_derivative", both[0], y_pred), both[1]
 
     def _checked(self, method: str, values: Any, y_pred: Array) -> Array:
-        """Return a user's loss of each sample as an array of the predictions' type.
-
-        Raises:
-            TypeError: If it is no array of floats.
-            ValueError: If it is not one loss a sample.
-        """
+        """Return a user's loss of each sample as an array of the predictions' type."""
         what = f"{method} of loss {self.name!r}"
         array = floats(what, values, None, y_pred.dtype)
         shape = () if self.axis is None else self.samples_shape(y_pred.shape)
         if array.shape != shape:
             raise ValueError(
-                f"{what} must return one loss a sample, an array of shape {shape}, for a y_pred "
+                f"{what} must return one loss per sample, an array of shape {shape}, for a y_pred "
                 f"of shape {y_pred.shape}; the base class averages. Received: shape "
-                f"{array.shape}. A class whose loss is of the batch as a whole sets axis = None."
+                f"{array.shape}. A loss of the batch as a whole needs axis = None."
             )
         return array
 
     def arrays(
         self, y_true: Any, y_pred: Any, sample_weight: Any
     ) -> tuple[Array, Array, Array | None]:
-        """Bring the arguments of a call by hand to the shapes and types of a training step."""
+        """Convert the arguments of a direct call to the shapes and types of a training step."""
         y_pred = as_numeric("y_pred", y_pred)
         if y_pred.ndim == 0 or y_pred.size == 0:
             raise ValueError(f"y_pred must hold predictions. Received: shape {y_pred.shape}")
@@ -324,7 +313,7 @@ class Loss(Configurable):
         return y_true, y_pred, weight.astype(dtype, copy=False)
 
     def _scale(self, values: Array, y_true: Array, sample_weight: Array | None) -> float | Array:
-        """Return what each sample's loss is multiplied by before all are added."""
+        """Return the factor of each sample's loss in the sum."""
         valid = self.valid(y_true)
         mean = self.reduction in ("sum_over_batch_size", "mean", "mean_with_sample_weight")
         if sample_weight is None and valid is None:
@@ -343,30 +332,26 @@ class Loss(Configurable):
 
 
 def _tuple(axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    """Return the axes that ``axis`` names; None names none."""
+    """Return ``axis`` as a tuple, empty for None."""
     return () if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
 def check_axis(axis: Any) -> int:
-    """Return ``axis`` as an integer.
-
-    Raises:
-        TypeError: If it is none.
-    """
+    """Return ``axis`` as an integer."""
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
     return int(axis)
 
 
 class LossRegistry(Registry[Loss]):
-    """The losses by name, and those that a function such as `mean_squared_error` stands for."""
+    """Registry of losses by name and by function, such as `mean_squared_error`."""
 
     def __init__(self) -> None:
         super().__init__("loss", Loss, "keras.losses")
         self._functions: dict[Callable[..., Any], type[Loss]] = {}
 
     def function_of(self, cls: type[Loss]) -> Callable[[F], F]:
-        """Return a decorator that says of which loss a function is the value of each sample."""
+        """Return a decorator that links a function to the loss class it evaluates."""
 
         def add(function: F) -> F:
             self._functions[function] = cls
@@ -375,18 +360,18 @@ class LossRegistry(Registry[Loss]):
         return add
 
     def get(self, identifier: Any) -> Loss:
-        """Return a loss as `Registry.get` does, or for a function of this package.
+        """Return a loss as `Registry.get` does; functions of this package are accepted too.
 
         Raises:
             ValueError: If a name is unknown.
-            TypeError: If ``identifier`` is of another kind, such as any other function.
+            TypeError: If ``identifier`` has the wrong type, such as any other function.
         """
         if isinstance(identifier, (Loss, type)) or not callable(identifier):
             return super().get(identifier)
         if identifier in self._functions:
             return self._functions[identifier]()
         raise TypeError(
-            f"A function has no derivative here. Received: {identifier!r}. Make it a loss:\n"
+            f"A function has no derivative here. Received: {identifier!r}. Define a class:\n"
             "class MyLoss(nnlite.losses.Loss):\n"
             "    def call(self, y_true, y_pred): ...  # the loss of each sample\n"
             "    def derivative(self, y_true, y_pred): ...  # of that, by y_pred"
@@ -397,15 +382,15 @@ registry = LossRegistry()
 
 
 def get(identifier: Any) -> Any:
-    """Return a loss for a name such as ``"mse"``, a class, a loss, a serialized one or a function.
+    """Return a loss.
 
     Args:
-        identifier: It; a function is one of this package's, such as `mean_squared_error`. None
-            stays None.
+        identifier: A name, a class, an instance, a configuration, a function of this package such
+            as `mean_squared_error`, or None, which is returned.
 
     Raises:
-        ValueError: If the name is unknown; the message offers the nearest.
-        TypeError: If it is nothing of the kind.
+        ValueError: If the name is unknown; the message suggests the nearest.
+        TypeError: If ``identifier`` is none of these.
 
     >>> get("mse")
     MeanSquaredError()
@@ -414,7 +399,7 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(loss: Any) -> Any:
-    """Return a loss, or one of this package's functions, as plain data, in Keras's form.
+    """Return a loss or a function of this package as plain data in Keras's format.
 
     Raises:
         TypeError: If it has no configuration.
@@ -426,15 +411,15 @@ def serialize(loss: Any) -> Any:
 
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
-    """Make a loss from what `serialize` returned, or from a name.
+    """Create a loss from a name or the result of `serialize`.
 
     Args:
         name: The loss as plain data.
-        custom_objects: Losses of your own that it may name.
+        custom_objects: Your own losses, by name.
 
     Raises:
-        TypeError: If ``name`` is of another kind.
-        ValueError: If it names nothing known, or its configuration does not fit.
+        TypeError: If ``name`` has the wrong type.
+        ValueError: If the name is unknown, or its configuration does not fit.
 
     >>> deserialize({"class_name": "Huber", "config": {"delta": 2.0}})
     Huber(delta=2.0)

@@ -1,4 +1,4 @@
-"""Losses of two regions' overlap, for segmentation: of each sample's, or of a whole batch's."""
+"""Losses of overlap between regions, for segmentation."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ Array = NDArray[Any]
 
 @registry.register()
 class Tversky(Loss):
-    """Tversky loss, 1 - I / (I + alpha A + beta B + 1e-7): how far two regions are from one.
+    """Tversky loss, 1 - I / (I + alpha A + beta B + 1e-7), of two regions.
 
-    Over all entries of ``axis``, I = sum(y p) is what prediction and target share,
-    A = sum(p (1 - y)) what the prediction adds, B = sum(y (1 - p)) what it leaves out. With D the
-    divisor, the derivative by p is (I (y (1 - beta) + (1 - y) alpha) / D - y) / D.
+    Over all entries of ``axis``, I = sum(y p) is the intersection, A = sum(p (1 - y)) the false
+    positives and B = sum(y (1 - p)) the false negatives. With the divisor D, the derivative by p is
+    (I (y (1 - beta) + (1 - y) alpha) / D - y) / D.
 
     Source: Salehi et al., "Tversky Loss Function for Image Segmentation Using 3D Fully
     Convolutional Deep Networks", 2017, equation 3.
 
     Args:
-        alpha: The weight of what is added, the false positives.
-        beta: The weight of what is left out, the false negatives.
-        reduction: As for `Loss`. A batch taken as one has one loss, which ``sample_weight`` makes
-            one for each sample.
+        alpha: The weight of false positives.
+        beta: The weight of false negatives.
+        reduction: As for `Loss`. With ``axis=None`` the batch has one loss, which each sample
+            weight multiplies.
         name: As for `Loss`.
-        axis: The axis or axes of a region; None takes the whole batch as one.
+        axis: The axis or axes of a region; None means all axes, the batch included.
         dtype: As for `Loss`.
 
     Raises:
-        TypeError: If ``alpha`` or ``beta`` is no number, or ``axis`` no integer, tuple or None.
+        TypeError: If ``alpha``, ``beta`` or ``axis`` has the wrong type.
         ValueError: If ``alpha`` or ``beta`` is negative.
 
     >>> round(Tversky(alpha=0.0, beta=1.0)([[1.0, 1.0, 0.0]], [[1.0, 1.0, 1.0]]), 6)
     0.0
     """
 
-    _epsilons = 1.0  # how many of them keep the divisor off 0
+    _epsilons = 1.0  # multiples of epsilon in the divisor
 
     def __init__(
         self,
@@ -82,16 +82,15 @@ class Tversky(Loss):
         shared = total(y_true * y_pred)
         divisor = shared + self.alpha * total(y_pred * (1 - y_true))
         divisor += self.beta * total(y_true * (1 - y_pred)) + self._epsilons * epsilon()
-        divisor = np.where(divisor == 0, 1, divisor)  # as it can be where some p are negative
+        divisor = np.where(divisor == 0, 1, divisor)  # possible with negative p
         return shared / divisor, divisor
 
 
 @registry.register()
 class Dice(Tversky):
-    """Dice loss, 1 - 2 sum(y p) / (sum(y) + sum(p) + 1e-7): how far two regions are from one.
+    """Dice loss, 1 - 2 sum(y p) / (sum(y) + sum(p) + 1e-7), of two regions.
 
-    The sums are over all entries of ``axis``. It is the `Tversky` loss in which what is left out
-    and what is added have the weight 1/2 each.
+    The sums are over all entries of ``axis``. This is the `Tversky` loss with alpha = beta = 1/2.
 
     Source: Sudre et al., "Generalised Dice Overlap as a Deep Learning Loss Function for Highly
     Unbalanced Segmentations", 2017, section 2.1.
@@ -103,7 +102,7 @@ class Dice(Tversky):
         dtype: As for `Loss`.
 
     Raises:
-        TypeError: If ``axis`` is no integer, tuple or None.
+        TypeError: If ``axis`` is not an integer, tuple or None.
 
     >>> round(Dice()([[1.0, 1.0, 0.0]], [[1.0, 0.0, 1.0]]), 6)
     0.5

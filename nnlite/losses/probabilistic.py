@@ -1,4 +1,4 @@
-"""Losses of one distribution against another: the Kullback-Leibler divergence, and Poisson's."""
+"""Losses between distributions: Kullback-Leibler divergence and Poisson loss."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ Array = NDArray[Any]
 class KLDivergence(Loss):
     """Kullback-Leibler divergence: sum_i y_i log(y_i / p_i), for targets given as distributions y.
 
-    Both are kept within [1e-7, 1]; the derivative is -y / p, and 0 where p lies outside.
+    Both are clipped to [1e-7, 1]; the derivative is -y / p, and 0 where p is clipped.
 
     Source: Kullback and Leibler, "On Information and Sufficiency", 1951, section 2.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> round(KLDivergence()([[0.0, 1.0]], [[0.5, 0.5]]), 5)
     0.69315
@@ -47,15 +45,12 @@ class KLDivergence(Loss):
 class Poisson(Loss):
     """Poisson loss: the mean of p - y log(p + 1e-7) over the k outputs, for counts y of mean p.
 
-    Its derivative is (1 - y / (p + 1e-7)) / k. A negative p, which is no mean, costs what the
-    tangent at 0 says: the loss goes on with the slope that it has there.
+    Its derivative is (1 - y / (p + 1e-7)) / k. For p < 0 the loss continues along its tangent at 0.
 
     Source: McCullagh and Nelder, "Generalized Linear Models", 2nd edition, 1989, section 6.2.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> round(Poisson()([[0.0, 2.0]], [[1.0, 1.0]]), 6)
     1.0

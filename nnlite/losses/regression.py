@@ -1,4 +1,4 @@
-"""Losses of the difference between prediction and target, in value, scale or direction."""
+"""Regression losses: differences between prediction and target in value, scale or direction."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ class MeanSquaredError(Loss):
     """Mean squared error: the mean of (p - y)^2 over the k outputs, with derivative 2 (p - y) / k.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> MeanSquaredError()([[0.0, 2.0]], [[1.0, 4.0]])
     2.5
@@ -54,9 +52,7 @@ class MeanAbsoluteError(Loss):
     """Mean absolute error: the mean of |p - y| over the k outputs, with derivative sign(p - y) / k.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> MeanAbsoluteError()([[0.0, 2.0]], [[1.0, 4.0]])
     1.5
@@ -78,12 +74,10 @@ class MeanAbsoluteError(Loss):
 class MeanAbsolutePercentageError(Loss):
     """Mean absolute percentage error: the mean of 100 |p - y| / |y| over the k outputs.
 
-    Its derivative is 100 sign(p - y) / |y| / k. Where |y| is below 1e-7, it is taken as that.
+    Its derivative is 100 sign(p - y) / |y| / k. Values of |y| below 1e-7 count as 1e-7.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> MeanAbsolutePercentageError()([[2.0, 4.0]], [[1.0, 5.0]])
     37.5
@@ -105,13 +99,11 @@ class MeanAbsolutePercentageError(Loss):
 class MeanSquaredLogarithmicError(Loss):
     """Mean squared logarithmic error: the mean of e^2 over the k outputs.
 
-    There e = log(1 + p) - log(1 + y), of p and y no smaller than 1e-7; the derivative is
-    2 e / (1 + p) / k, and 0 below.
+    The error is e = log(1 + p) - log(1 + y), with p and y clipped to at least 1e-7. The derivative
+    is 2 e / (1 + p) / k, and 0 where p is clipped.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> round(MeanSquaredLogarithmicError()([[0.0, 3.0]], [[1.0, 3.0]]), 5)  # log(2)**2 / 2
     0.24023
@@ -138,9 +130,7 @@ class LogCosh(Loss):
     About e^2 / 2 for small errors and |e| - log 2 for large ones; its derivative is tanh(e) / k.
 
     Args:
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     >>> round(LogCosh()([[0.0, 0.0]], [[0.0, 100.0]]), 6)  # (100 - log(2)) / 2
     49.653426
@@ -149,7 +139,7 @@ class LogCosh(Loss):
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """Return the mean of |e| + log((1 + exp(-2 |e|)) / 2)."""
         error = np.abs(y_pred - y_true)
-        # With expm1 for the exp, log1p's argument is exact where the error is small.
+        # expm1 keeps the argument of log1p exact for small errors.
         return (error + np.log1p(np.expm1(-2 * error) / 2)).mean(axis=-1)
 
     def derivative(self, y_true: Array, y_pred: Array) -> Array:
@@ -161,19 +151,17 @@ class LogCosh(Loss):
 
 @registry.register("cosine_proximity", "cosine")
 class CosineSimilarity(Loss):
-    """Cosine similarity, negated: -sum(y p) / (|y| |p|), from -1 for one direction to 1.
+    """Cosine similarity, negated: -sum(y p) / (|y| |p|), from -1 (same direction) to 1.
 
-    With the unit vectors u of p and v of y, the derivative is ((u v) u - v) / |p|. A length below
-    1e-7 is taken as that, so that a vector of zeros has the similarity 0.
+    With the unit vectors u of p and v of y, the derivative is ((u v) u - v) / |p|. Lengths
+    below 1e-7 count as 1e-7, so that a vector of zeros has the similarity 0.
 
     Args:
         axis: The axis of the vectors.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
 
     >>> round(CosineSimilarity()([[1.0, 0.0]], [[3.0, 4.0]]), 6)
     -0.6
@@ -200,10 +188,7 @@ class CosineSimilarity(Loss):
         return (similarity * u * (length > shortest) - v) / np.maximum(length, shortest) / largest
 
     def _unit(self, x: Array) -> tuple[Array, Array, Array, Array]:
-        """Return x over its length, its largest entry, and in units of that |x| and 1e-7.
-
-        In those units no square overflows.
-        """
+        """Return x / |x|, the largest entry, and |x| and 1e-7 in units of it (no overflow)."""
         largest = np.maximum(np.abs(x).max(axis=self.axis, keepdims=True), epsilon())
         x = x / largest
         length = np.sqrt(np.square(x).sum(axis=self.axis, keepdims=True))
@@ -221,10 +206,8 @@ class Huber(Loss):
     Source: Huber, "Robust Estimation of a Location Parameter", 1964, section 5.
 
     Args:
-        delta: The error at which the loss turns linear.
-        reduction: As for `Loss`.
-        name: As for `Loss`.
-        dtype: As for `Loss`.
+        delta: The error at which the loss becomes linear.
+        reduction, name, dtype: As for `Loss`.
 
     Raises:
         ValueError: If ``delta`` is not positive.
@@ -247,11 +230,11 @@ class Huber(Loss):
 
     @classmethod
     def default_name(cls) -> str:
-        """Return Keras's name for it."""
+        """Return Keras's name."""
         return "huber_loss"
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the mean of c (|e| - c / 2), where c is |e| cut off at delta."""
+        """Return the mean of c (|e| - c / 2), where c is |e| clipped at delta."""
         error = np.abs(y_pred - y_true)
         cut = np.minimum(error, self.delta)
         return (cut * (error - cut / 2)).mean(axis=-1)

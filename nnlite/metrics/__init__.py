@@ -1,4 +1,4 @@
-"""Metrics: numbers to watch, gathered over the batches of an epoch."""
+"""Metrics: quantities that are accumulated over batches and reported."""
 
 from nnlite.losses import (
     binary_crossentropy,
@@ -18,91 +18,18 @@ from nnlite.losses import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
-from nnlite.metrics.accuracy import (
-    Accuracy,
-    BinaryAccuracy,
-    CategoricalAccuracy,
-    SparseCategoricalAccuracy,
-    SparseTopKCategoricalAccuracy,
-    TopKCategoricalAccuracy,
-    binary_accuracy,
-    categorical_accuracy,
-    sparse_categorical_accuracy,
-    sparse_top_k_categorical_accuracy,
-    top_k_categorical_accuracy,
-)
-from nnlite.metrics.auc import (
-    AUC,
-)
-from nnlite.metrics.compiled import (
-    CompiledMetrics,
-    deserialize,
-    get,
-    serialize,
-)
-from nnlite.metrics.confusion import (
-    FalseNegatives,
-    FalsePositives,
-    Precision,
-    PrecisionAtRecall,
-    Recall,
-    RecallAtPrecision,
-    SensitivityAtSpecificity,
-    SpecificityAtSensitivity,
-    TrueNegatives,
-    TruePositives,
-)
-from nnlite.metrics.correlation import (
-    ConcordanceCorrelation,
-    PearsonCorrelation,
-    concordance_correlation,
-    pearson_correlation,
-)
-from nnlite.metrics.fscore import (
-    F1Score,
-    FBetaScore,
-)
-from nnlite.metrics.hinges import (
-    CategoricalHinge,
-    Hinge,
-    SquaredHinge,
-)
-from nnlite.metrics.iou import (
-    BinaryIoU,
-    IoU,
-    MeanIoU,
-    OneHotIoU,
-    OneHotMeanIoU,
-)
-from nnlite.metrics.metric import (
-    Metric,
-    registry,
-)
-from nnlite.metrics.probabilistic import (
-    BinaryCrossEntropy,
-    BinaryCrossentropy,
-    CategoricalCrossEntropy,
-    CategoricalCrossentropy,
-    KLDivergence,
-    Poisson,
-    SparseCategoricalCrossEntropy,
-    SparseCategoricalCrossentropy,
-)
-from nnlite.metrics.reduction import (
-    Mean,
-    MeanMetricWrapper,
-    Sum,
-)
-from nnlite.metrics.regression import (
-    CosineSimilarity,
-    LogCoshError,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredError,
-    MeanSquaredLogarithmicError,
-    R2Score,
-    RootMeanSquaredError,
-)
+from nnlite.metrics.accuracy import *
+from nnlite.metrics.auc import *
+from nnlite.metrics.compiled import CompiledMetrics, deserialize, get, serialize
+from nnlite.metrics.confusion import *
+from nnlite.metrics.correlation import *
+from nnlite.metrics.fscore import *
+from nnlite.metrics.hinges import *
+from nnlite.metrics.iou import *
+from nnlite.metrics.metric import *
+from nnlite.metrics.probabilistic import *
+from nnlite.metrics.reduction import *
+from nnlite.metrics.regression import *
 
 __all__ = [
     "AUC",

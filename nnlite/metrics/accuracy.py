@@ -1,4 +1,4 @@
-"""Accuracies: the fraction of predictions that are right, in the sense that each defines."""
+"""Accuracy metrics: fractions of correct predictions."""
 
 from __future__ import annotations
 
@@ -42,16 +42,12 @@ def accuracy(y_true: Any, y_pred: Any) -> Array:
 
 @named
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Array:
-    """Return 1 where a prediction is on the right side of a threshold, else 0.
+    """Return 1 where prediction and target are on the same side of a threshold, else 0.
 
     Args:
         y_true: The targets, 0 or 1, of the shape of ``y_pred``.
         y_pred: The predictions, shape (m, ...).
         threshold: A prediction above it is a 1.
-
-    Raises:
-        TypeError: If an argument is not numeric.
-        ValueError: If the shapes do not fit.
 
     >>> binary_accuracy([1, 0], [0.7, 0.6])
     array([1., 0.], dtype=float32)
@@ -62,15 +58,11 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Array:
 
 @named
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
-    """Return 1 for samples whose largest output stands where the largest target does, else 0.
+    """Return 1 for samples whose largest output and largest target coincide, else 0.
 
     Args:
         y_true: The targets, such as one-hot vectors, shape (m, ..., classes).
         y_pred: The predictions, shape (m, ..., classes).
-
-    Raises:
-        TypeError: If an argument is not numeric.
-        ValueError: If the shapes do not fit.
 
     >>> categorical_accuracy([[0, 1], [1, 0]], [[0.2, 0.8], [0.4, 0.6]])
     array([1., 0.], dtype=float32)
@@ -81,15 +73,11 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
 
 @named
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
-    """Return 1 for samples whose largest output is that of the target's class index, else 0.
+    """Return 1 for samples whose largest output is at the target's class index, else 0.
 
     Args:
         y_true: The class indices, shape (m, ...), or with a last axis of size 1.
         y_pred: The predictions, shape (m, ..., classes).
-
-    Raises:
-        TypeError: If an argument is not numeric.
-        ValueError: If the shapes do not fit.
 
     >>> sparse_categorical_accuracy([1, 0], [[0.2, 0.8], [0.4, 0.6]])
     array([1., 0.], dtype=float32)
@@ -106,10 +94,10 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Array:
     Args:
         y_true: The targets, such as one-hot vectors, shape (m, ..., classes).
         y_pred: The predictions, shape (m, ..., classes).
-        k: How many of the largest outputs to look among; equal ones all count.
+        k: The number of largest outputs to consider; ties all count.
 
     Raises:
-        TypeError: If an argument is not numeric, or ``k`` is no integer.
+        TypeError: If an argument is not numeric, or ``k`` is not an integer.
         ValueError: If the shapes do not fit, or ``k`` is not positive.
 
     >>> top_k_categorical_accuracy([[0, 1, 0], [1, 0, 0]], [[0.1, 0.4, 0.5], [0.1, 0.4, 0.5]], k=2)
@@ -128,12 +116,12 @@ def sparse_top_k_categorical_accuracy(
     Args:
         y_true: The class indices, shape (m, ...), or with a last axis of size 1.
         y_pred: The predictions, shape (m, ..., classes).
-        k: How many of the largest outputs to look among; equal ones all count.
-        from_sorted_ids: Whether ``y_pred`` holds class indices, the likeliest first, not scores.
+        k: The number of largest outputs to consider; ties all count.
+        from_sorted_ids: Whether ``y_pred`` holds class indices, most likely first, not scores.
 
     Raises:
-        TypeError: If an argument is not numeric, or ``k`` is no integer.
-        ValueError: If the shapes do not fit, ``k`` is not positive, or an index is no class.
+        TypeError: If an argument is not numeric, or ``k`` is not an integer.
+        ValueError: If the shapes do not fit, ``k`` is not positive, or an index is not a class.
 
     >>> sparse_top_k_categorical_accuracy([1, 0], [[0.1, 0.4, 0.5], [0.1, 0.4, 0.5]], k=2)
     array([1., 0.], dtype=float32)
@@ -155,7 +143,7 @@ def sparse_top_k_categorical_accuracy(
 
 
 def _scores(y_pred: Any) -> Array:
-    """Return predictions as an array with an axis of classes."""
+    """Return predictions as an array with a class axis."""
     array = as_numeric("y_pred", y_pred)
     if not array.ndim or not array.shape[-1]:
         raise ValueError(f"y_pred must have an axis of classes. Received: shape {array.shape}")
@@ -163,7 +151,7 @@ def _scores(y_pred: Any) -> Array:
 
 
 def _among_top(labels: Array, scores: Array, k: int) -> Array:
-    """Return whether fewer than k scores are larger than the label's own."""
+    """Return whether fewer than k scores exceed that of the label."""
     own = np.take_along_axis(scores, labels[..., None], axis=-1)
     larger = np.count_nonzero(scores > own, axis=-1)
     return (larger < check_count("k", k, 1)).astype(floatx())
@@ -177,8 +165,7 @@ class Accuracy(MeanMetricWrapper):
     """The fraction of predictions that equal their targets.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> Accuracy()([[1], [2], [3], [4]], [[0], [2], [3], [4]])
     0.75
@@ -192,15 +179,14 @@ class Accuracy(MeanMetricWrapper):
 
 @registry.register()
 class BinaryAccuracy(MeanMetricWrapper):
-    """The fraction of predictions on the right side of a threshold.
+    """The fraction of predictions on the same side of a threshold as the target.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         threshold: A prediction above it is a 1.
 
     Raises:
-        TypeError: If ``threshold`` is no number.
+        TypeError: If ``threshold`` is not a number.
         ValueError: If it is not finite.
 
     >>> BinaryAccuracy()([[1.0], [0.0]], [[0.7], [0.6]])
@@ -218,11 +204,10 @@ class BinaryAccuracy(MeanMetricWrapper):
 
 @registry.register()
 class CategoricalAccuracy(MeanMetricWrapper):
-    """The fraction of samples whose largest output stands where the largest target does.
+    """The fraction of samples whose largest output and largest target coincide.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> CategoricalAccuracy()([[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.4, 0.6]])
     0.5
@@ -236,11 +221,10 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
 @registry.register()
 class SparseCategoricalAccuracy(MeanMetricWrapper):
-    """The fraction of samples whose largest output is that of the target's class index.
+    """The fraction of samples whose largest output is at the target's class index.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.4, 0.6]])
     0.5
@@ -257,12 +241,11 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest target is among the k largest outputs.
 
     Args:
-        k: How many outputs to look among.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        k: The number of largest outputs to consider.
+        name, dtype: As for `Metric`.
 
     Raises:
-        TypeError: If ``k`` is no integer.
+        TypeError: If ``k`` is not an integer.
         ValueError: If it is not positive.
 
     >>> TopKCategoricalAccuracy(k=2)([[0, 1, 0], [1, 0, 0]], [[0.1, 0.4, 0.5], [0.1, 0.4, 0.5]])
@@ -280,16 +263,15 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
 @registry.register()
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
-    """The fraction of samples whose class index is among those of the k largest outputs.
+    """The fraction of samples whose class index is among the k largest outputs.
 
     Args:
-        k: How many outputs to look among.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-        from_sorted_ids: Whether predictions are class indices, the likeliest first, not scores.
+        k: The number of largest outputs to consider.
+        name, dtype: As for `Metric`.
+        from_sorted_ids: Whether predictions are class indices, most likely first, not scores.
 
     Raises:
-        TypeError: If ``k`` is no integer.
+        TypeError: If ``k`` is not an integer.
         ValueError: If it is not positive.
 
     >>> SparseTopKCategoricalAccuracy(k=2)([1, 0], [[0.1, 0.4, 0.5], [0.1, 0.4, 0.5]])

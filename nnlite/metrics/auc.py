@@ -1,4 +1,4 @@
-"""The area under a curve of the rates at all thresholds: ROC, precision-recall, and its gain."""
+"""AUC: the area under the ROC, precision-recall or precision-recall-gain curve."""
 
 from __future__ import annotations
 
@@ -21,37 +21,34 @@ Array = NDArray[Any]
 
 @registry.register()
 class AUC(ThresholdMetric):
-    """The area under the ROC or the precision-recall curve, as a sum over thresholds.
+    """Area under the ROC or precision-recall curve, approximated by a sum over thresholds.
 
-    ROC is the true positive rate, TP / (TP + FN), over the false positive rate, FP / (FP + TN): the
-    probability that a true sample is ranked above a false one. PR is precision, TP / (TP + FP),
-    over recall. PRGAIN is precision gain, 1 - FP / TP * (TP + FN) / (FP + TN), over recall gain,
-    1 - FN / TP * (TP + FN) / (FP + TN), neither of which depends on how many samples are true.
+    ROC plots the true positive rate, TP / (TP + FN), over the false positive rate, FP / (FP + TN);
+    its area is the probability that a positive is ranked above a negative. PR plots precision,
+    TP / (TP + FP), over recall. PRGAIN plots precision gain, 1 - FP / TP * (TP + FN) / (FP + TN),
+    over recall gain, 1 - FN / TP * (TP + FN) / (FP + TN), which are independent of prevalence.
 
     Source: Davis and Goadrich, "The Relationship Between Precision-Recall and ROC Curves", 2006,
     section 4, for the interpolation of PR; Flach and Kull, "Precision-Recall-Gain Curves: PR
     Analysis Done Right", 2015, equation 2, for PRGAIN.
 
     Args:
-        num_thresholds: How many thresholds, evenly spaced from just below 0 to just above 1.
+        num_thresholds: The number of thresholds, evenly spaced from just below 0 to just above 1.
         curve: ``"ROC"``, ``"PR"`` or ``"PRGAIN"``.
         summation_method: The height of the area between two thresholds: ``"interpolation"`` takes
-            the middle of the two (for PR, integrates precision with TP and FP in between linear),
+            their mean (for PR, integrates precision with TP and FP interpolated linearly),
             ``"minoring"`` the smaller, ``"majoring"`` the larger.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-        thresholds: Thresholds in [0, 1] in the place of ``num_thresholds``; one below 0 and one
+        name, dtype: As for `Metric`.
+        thresholds: Thresholds in [0, 1] instead of ``num_thresholds``; one below 0 and one
             above 1 are added.
-        multi_label: Whether to take the area for each label, the last axis, and average them,
-            rather than take every entry for a sample of its own.
-        num_labels: How many labels there are, with ``multi_label``; by default as many as the first
-            batch has.
-        label_weights: A weight for each label: of its area, or without ``multi_label`` of its
-            entries.
-        from_logits: Whether predictions are logits, to take the sigmoid of.
+        multi_label: Whether to compute an area per label (the last axis) and average them, instead
+            of treating every entry as a sample.
+        num_labels: The number of labels with ``multi_label``; by default that of the first batch.
+        label_weights: A weight per label: of its area, or of its entries without ``multi_label``.
+        from_logits: Whether predictions are logits, which the sigmoid is applied to.
 
     Raises:
-        TypeError: If an argument is of another kind.
+        TypeError: If an argument has the wrong type.
         ValueError: If a name is unknown, a threshold lies outside [0, 1], a weight is negative, or
             a count is too small or too large.
 
@@ -91,7 +88,7 @@ class AUC(ThresholdMetric):
         if num_labels is not None:
             if not self.multi_label:
                 raise ValueError(
-                    f"num_labels is of use with multi_label=True. Received: num_labels={num_labels}"
+                    f"num_labels requires multi_label=True. Received: num_labels={num_labels}"
                 )
             check_size("num_thresholds * num_labels", self.num_thresholds * num_labels, 1)
         self.num_labels = num_labels
@@ -110,17 +107,7 @@ class AUC(ThresholdMetric):
         self.set_thresholds(ends, self.num_thresholds, epsilon())
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in one batch.
-
-        Args:
-            y_true: The targets, shape (m, ...); all but 0 are true.
-            y_pred: The predictions, shape (m, ...); with ``multi_label`` (m, labels).
-            sample_weight: A weight for each sample, shape (m,), or for each output; None is 1.
-
-        Raises:
-            TypeError: If an argument is not numeric.
-            ValueError: If the shapes do not fit, or the number of labels is another one.
-        """
+        """Update the state as `Precision`; with ``multi_label``, y_pred has shape (m, labels)."""
         y_pred = as_numeric("y_pred", y_pred)
         labels = y_pred.shape[-1] if y_pred.ndim > 1 else 1
         if self.multi_label:
@@ -147,7 +134,7 @@ class AUC(ThresholdMetric):
         self.count(y_true, y_pred, sample_weight, weights)
 
     def result(self) -> float:
-        """Return the area, with ``multi_label`` the weighted mean of the labels' areas."""
+        """Return the area; with ``multi_label``, the weighted mean of the areas of the labels."""
         interpolated = self.curve == "PR" and self.summation_method == "interpolation"
         areas = (self._interpolated() if interpolated else self._summed()).sum(axis=0)
         if areas.ndim and self.label_weights is not None:
@@ -156,7 +143,7 @@ class AUC(ThresholdMetric):
         return float(areas.mean())
 
     def _summed(self) -> Array:
-        """Return the areas of the rectangles between neighbouring thresholds."""
+        """Return the areas between neighbouring thresholds."""
         true, false = self.true_positives, self.false_positives
         missed, rejected = self.false_negatives, self.true_negatives
         if self.curve == "ROC":
@@ -165,7 +152,7 @@ class AUC(ThresholdMetric):
             x, y = ratio(true, true + missed), ratio(true, true + false)
         else:
             odds = ratio(true + missed, false + rejected)
-            # Where nothing true is found, or less than chance finds, the gain of recall is 0.
+            # Recall gain is 0 without true positives, or below chance level.
             x = np.maximum(np.where(true == 0, 0, 1 - odds * ratio(missed, true)), 0)
             y = 1 - odds * ratio(false, true)
         if self.summation_method == "interpolation":
@@ -176,17 +163,17 @@ class AUC(ThresholdMetric):
         return (x[:-1] - x[1:]) * height
 
     def _interpolated(self) -> Array:
-        """Return the areas under precision where TP grows linearly with P = TP + FP in between.
+        """Return the areas under precision with TP interpolated linearly in P = TP + FP.
 
         From A to B, with the slope s = dTP / dP and c = TP_B - s P_B, the area is
-        s (dTP + c log(P_A / P_B)) / (TP + FN). A divisor that weights have made negative is 0.
+        s (dTP + c log(P_A / P_B)) / (TP + FN). A divisor made negative by weights counts as 0.
         """
         true = self.true_positives
         positive = true + self.false_positives
         rise = true[:-1] - true[1:]
         slope = ratio(rise, np.maximum(positive[:-1] - positive[1:], 0))
         start = true[1:] - slope * positive[1:]
-        # At the end where nothing is positive any more, precision is taken to stay as it was.
+        # Without predicted positives at one end, precision is constant.
         some = (positive[:-1] > 0) & (positive[1:] > 0)
         growth = np.where(some, ratio(positive[:-1], positive[1:]), 1)
         area = slope * (rise + start * np.log(growth))
@@ -194,11 +181,7 @@ class AUC(ThresholdMetric):
 
 
 def _one_of(name: str, value: Any, known: dict[str, str]) -> str:
-    """Return the name that ``value`` is one spelling of.
-
-    Raises:
-        ValueError: If it is none.
-    """
+    """Return the option that ``value`` spells."""
     if not isinstance(value, str) or value not in known:
         wanted = ", ".join(repr(one) for one in dict.fromkeys(known.values()))
         raise ValueError(f"{name} must be one of {wanted}. Received: {name}={value!r}")

@@ -1,4 +1,4 @@
-"""The metrics of a compiled model: from what `compile` is given to named results."""
+"""The metrics of a compiled model, from the arguments of `compile` to named results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Array = NDArray[Any]
 _ACCURACIES = (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)
 _CROSS_ENTROPIES = (BinaryCrossEntropy, SparseCategoricalCrossEntropy, CategoricalCrossEntropy)
 
-#: The names whose metric follows from the data: for one output, class indices, or distributions.
+#: Names whose metric depends on the data: for one output, class indices or distributions.
 _BY_SHAPE: dict[str, tuple[type[Metric], ...]] = {
     "accuracy": _ACCURACIES,
     "acc": _ACCURACIES,
@@ -48,15 +48,16 @@ _BY_SHAPE: dict[str, tuple[type[Metric], ...]] = {
 
 
 def get(identifier: Any) -> Any:
-    """Return a metric for a name, a class, an object, a serialized one, a loss or a function.
+    """Return a metric.
 
     Args:
-        identifier: It. The names are those of metrics and of losses, such as ``"mse"``; a loss or
-            function becomes the mean of what it is for each sample. None stays None.
+        identifier: The name of a metric or loss such as ``"mse"``, a class, an instance, a
+            configuration, or None, which is returned. A loss or a function ``f(y_true, y_pred)``
+            is averaged over the samples.
 
     Raises:
-        ValueError: If a name is unknown; the message offers the nearest.
-        TypeError: If it is nothing of the kind.
+        ValueError: If a name is unknown; the message suggests the nearest.
+        TypeError: If ``identifier`` is none of these.
 
     >>> get("mse")
     MeanSquaredError()
@@ -81,7 +82,7 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(metric: Any) -> Any:
-    """Return a metric or a function as plain data, in Keras's form.
+    """Return a metric or a function as plain data, in Keras's format.
 
     Raises:
         TypeError: If it has no configuration.
@@ -93,15 +94,15 @@ def serialize(metric: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Make a metric or a function from what `serialize` returned, or from a name.
+    """Create a metric or a function from a name or the result of `serialize`.
 
     Args:
         config: The metric or function as plain data.
-        custom_objects: Those of your own that it may name.
+        custom_objects: Your own metrics and functions, by name.
 
     Raises:
-        TypeError: If ``config`` is of another kind.
-        ValueError: If it names nothing known, or its configuration does not fit.
+        TypeError: If ``config`` has the wrong type.
+        ValueError: If the name is unknown, or its configuration does not fit.
 
     >>> deserialize({"class_name": "BinaryAccuracy", "config": {"threshold": 0.4}})
     BinaryAccuracy(threshold=0.4)
@@ -115,7 +116,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 
 class MeanLoss(Mean):
-    """The mean loss of the batches so far, in plain numbers: each step adds to them."""
+    """The mean loss of the batches so far."""
 
     direction = "down"
 
@@ -124,17 +125,17 @@ class MeanLoss(Mean):
         self.reset_state()
 
     def _add(self, total: float, count: float, per_sample: float = 1.0) -> None:
-        own = self.__dict__  # each step adds: the attributes of a metric are slow to set
+        own = self.__dict__  # setting attributes of a metric is slow
         own["_total"] += float(total) / per_sample
         own["_count"] += float(count) / per_sample
 
     @property
     def empty(self) -> bool:
-        """Whether there has been no batch."""
+        """Whether no batch has been added."""
         return not self._count
 
     def result(self) -> float:
-        """Return the mean, 0 where there has been no batch."""
+        """Return the mean, 0 before the first batch."""
         return self._total / self._count if self._count else 0.0
 
     def reset_state(self) -> None:
@@ -143,23 +144,22 @@ class MeanLoss(Mean):
 
 
 class CompiledMetrics:
-    """The metrics of a compiled model, among them those that take the form that fits the data.
+    """The metrics of a compiled model with one output.
 
-    ``"accuracy"`` and ``"crossentropy"``, short ``"acc"`` and ``"ce"``, become the binary form for
-    one output, the sparse one for class indices, else the categorical one.
+    ``"accuracy"`` and ``"crossentropy"`` (``"acc"``, ``"ce"``) select the binary variant for one
+    output, the sparse variant for class indices, and the categorical variant otherwise.
 
     Args:
-        metrics: A list of names, metrics, losses or functions; lists and dicts in it, or a dict in
-            its place, are taken for the one output's.
-        weighted_metrics: The same, for those that take the sample weights.
+        metrics: A list of names, metrics, losses or functions, or nested lists and dicts of them.
+        weighted_metrics: The same, for metrics that use the sample weights.
 
     Raises:
-        TypeError: If either is neither list nor dict, or an entry is nothing of the kind.
+        TypeError: If either is neither list nor dict, or an entry is none of these.
         ValueError: If a name is unknown.
     """
 
     def __init__(self, metrics: Any, weighted_metrics: Any) -> None:
-        #: Metrics, or names whose metric follows from the data; with each, whether it is weighted.
+        #: Metrics, or names whose metric depends on the data, each with whether it is weighted.
         self.asked: list[tuple[Any, bool]] = []
         for name, given, weighted in [
             ("metrics", metrics, False),
@@ -178,28 +178,28 @@ class CompiledMetrics:
                     if isinstance(one, str):
                         known.name = one
                 self.asked.append((known, weighted))
-        #: Where the predictions are logits, the activation that would make them probabilities.
+        #: If predictions are logits, the activation that converts them to probabilities.
         self.missing: str | None = None
         #: The mean loss of the batches so far.
         self.loss = MeanLoss()
-        #: The shapes of a sample's targets and predictions, once they are known.
+        #: The shapes of a sample's targets and predictions, once known.
         self.shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self._used: dict[str, tuple[Metric, bool]] = {}
 
     @property
     def all(self) -> list[Metric]:
-        """The metrics; before the first batch, without those whose form follows from the data."""
+        """The metrics; before the first batch, without those that depend on the data."""
         if self.shapes is None:
             return [one for one, _ in self.asked if isinstance(one, Metric)]
         return [metric for metric, _ in self._used.values()]
 
     def say_missing(self, missing: Sequence[str | None]) -> None:
-        """Take for the one output the activation that it lacks, where it is logits."""
+        """Store the activation that is missing if the output is logits."""
         (self.missing,) = missing
 
     @property
     def wanted(self) -> bool:
-        """Whether there is any metric."""
+        """Return whether there is any metric."""
         return bool(self.asked)
 
     def update(
@@ -209,17 +209,17 @@ class CompiledMetrics:
         sample_weight: Array | None,
         masks: Sequence[Array | None] | None = None,
     ) -> None:
-        """Take in one batch; what the mask leaves out has the weight 0.
+        """Update the metrics with one batch; masked samples have the weight 0.
 
         Raises:
-            TypeError: If the result of a metric, which the first batch shows, is not numeric.
-            ValueError: If a metric writes into what it is given.
+            TypeError: If the result of a metric is not numeric.
+            ValueError: If a metric modifies its arguments.
         """
         shapes = (y_true.shape[1:], y_pred.shape[1:])
         first = shapes != self.shapes
         if first:
             self.settle(shapes)
-        # The loss's way back goes over the same arrays.
+        # The backward pass of the loss uses the same arrays.
         y_true, y_pred = read_only(y_true), read_only(y_pred)
         if sample_weight is not None:
             sample_weight = read_only(sample_weight)
@@ -234,7 +234,7 @@ class CompiledMetrics:
             self.results()
 
     def settle(self, shapes: tuple[tuple[int, ...], tuple[int, ...]] | None) -> None:
-        """Choose the forms that fit the shapes of a sample, and the names in logs, which differ."""
+        """Choose the variants that fit the shapes of a sample, and unique names for the logs."""
         self.shapes = shapes
         self._used = {}
         if shapes is None:
@@ -244,15 +244,15 @@ class CompiledMetrics:
             remedy = self.missing and for_logits(metric, self.missing)
             if remedy:
                 warnings.warn(
-                    f"Metric {name!r} takes probabilities, and the model puts out logits, as "
-                    f"from_logits=True of its loss says. {remedy}.",
+                    f"Metric {name!r} takes probabilities, but the model outputs logits: its loss "
+                    f"has from_logits=True. {remedy}.",
                     stacklevel=2,
                 )
-            metric.reset_state()  # it may have been used before, by hand or by another compile
+            metric.reset_state()  # it may have been used before
             self._used[name] = (metric, weighted)
 
     def kinds(self) -> dict[str, Any]:
-        """Return each name in logs with its metric, or a class for one that follows from data."""
+        """Return the metric of each name in logs, or its class if it depends on the data."""
         kinds: dict[str, Any] = {}
         for one, weighted in self.asked:
             name = one if isinstance(one, str) else one.name
@@ -263,9 +263,9 @@ class CompiledMetrics:
         return kinds
 
     def results(self) -> dict[str, Any]:
-        """Return each metric's result by name: a float, or an array of its own.
+        """Return the results by name: floats or new arrays.
 
-        A result that is a dict stands there by its own names, as in Keras.
+        The entries of a result that is a dict keep their names, as in Keras.
 
         Raises:
             TypeError: If a result is not numeric.
@@ -297,21 +297,19 @@ def _check_structure(name: str, given: Any) -> None:
 class MetricsOfOutputs(CompiledMetrics):
     """The metrics of a model of several outputs, and the mean loss of each.
 
-    In logs they stand behind the loss: first the losses of the outputs, where there are several,
-    then the metrics in the order of their names.
+    In logs the loss comes first, then the losses of several outputs, then the metrics by name.
 
     Args:
-        metrics: Names, metrics, losses or functions, for each output one or a list of them: in a
-            list in the order of the outputs, or a dict by their names. Outputs may be left out.
-        weighted_metrics: The same, for those that take the sample weights.
-        structure: The names of the outputs, in a structure as that of the output.
-        names: What the outputs are called in logs.
-        with_loss: Those that have a loss.
+        metrics: A list in the order of the outputs, or a dict by their names; each entry is a name,
+            metric, loss or function, or a list of them. Outputs may be omitted.
+        weighted_metrics: The same, for metrics that use the sample weights.
+        structure: The names of the outputs, in the structure of the output.
+        names: The names of the outputs in logs.
+        with_loss: The outputs that have a loss.
 
     Raises:
-        TypeError: If either is neither list nor dict, or an entry is nothing of the kind.
-        ValueError: If the name of a metric or output is unknown, or there are not as many entries
-            as outputs.
+        TypeError: If either is neither list nor dict, or an entry is none of these.
+        ValueError: If a name is unknown, or the number of entries differs from that of outputs.
     """
 
     def __init__(
@@ -343,26 +341,26 @@ class MetricsOfOutputs(CompiledMetrics):
 
     @property
     def all(self) -> list[Metric]:
-        """The mean losses of the outputs, and the metrics; see `CompiledMetrics.all`."""
+        """The mean losses and the metrics; see `CompiledMetrics.all`."""
         return [*self.losses.values(), *(one for output in self.outputs for one in output.all)]
 
     def has_metric(self, name: str) -> bool:
-        """Return whether the output of a name has a metric."""
+        """Return whether the named output has a metric."""
         return self.outputs[self.names.index(name)].wanted
 
     def say_missing(self, missing: Sequence[str | None]) -> None:
-        """Take the activation that each output lacks, as `CompiledMetrics.say_missing`."""
+        """Store the missing activations; see `CompiledMetrics.say_missing`."""
         for output, own in zip(self.outputs, missing, strict=True):
             output.say_missing([own])
 
     def add_losses(self, values: Sequence[float | None], rows: int) -> None:
-        """Take in the loss of each output for a batch of so many samples."""
+        """Update the mean losses with those of one batch."""
         for name, value in zip(self.names, values, strict=True):
             if name in self.losses and value is not None:
                 self.losses[name].add(value, rows)
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any, masks: Any = None) -> None:
-        """Take in one batch: lists of arrays, in the order of the outputs."""
+        """Update the metrics with one batch: lists of arrays in the order of the outputs."""
         none = [None] * len(self.names)
         parts = (y_true, y_pred, sample_weight or none, masks or none)
         for output, y, p, weight, mask in zip(self.outputs, *parts, strict=True):
@@ -371,21 +369,21 @@ class MetricsOfOutputs(CompiledMetrics):
 
     @property
     def shapes(self) -> Any:
-        """The shapes of each output's samples, once they are known."""
+        """The shapes of a sample of each output, once known."""
         shapes = [output.shapes for output in self.outputs]
         return None if all(shape is None for shape in shapes) else shapes
 
     @shapes.setter
     def shapes(self, value: Any) -> None:
-        """Ignored: the outputs know."""
+        """Ignored, since each output has its own shapes."""
 
     def settle(self, shapes: Any) -> None:
-        """Choose the forms that fit, as `CompiledMetrics.settle`, for each output."""
+        """Choose the variants of each output; see `CompiledMetrics.settle`."""
         for output, own in zip(self.outputs, shapes or [None] * len(self.outputs), strict=True):
             output.settle(own)
 
     def kinds(self) -> dict[str, Any]:
-        """Return each name in logs with its metric or mean loss, or a class."""
+        """Return the metric or mean loss of each name in logs, or a class."""
         kinds: dict[str, Any] = {one.name: one for one in self.losses.values()}
         for output_name, output in zip(self.names, self.outputs, strict=True):
             for name, kind in output.kinds().items():
@@ -393,7 +391,7 @@ class MetricsOfOutputs(CompiledMetrics):
         return kinds
 
     def results(self) -> dict[str, Any]:
-        """Return each mean loss and metric's result by name, as `CompiledMetrics.results`."""
+        """Return the mean losses and results by name; see `CompiledMetrics.results`."""
         found = {one.name: one.result() for one in self.losses.values() if not one.empty}
         results = {
             f"{output_name}_{name}": value
@@ -412,7 +410,7 @@ class MetricsOfOutputs(CompiledMetrics):
 
 
 def unique(name: str, taken: Container[str]) -> str:
-    """Return ``name``, numbered if it is taken.
+    """Return ``name``, with a number if it is taken.
 
     >>> unique("mae", ["mae", "mae_1"])
     'mae_2'
@@ -425,7 +423,7 @@ def unique(name: str, taken: Container[str]) -> str:
 
 
 def _flat(given: Any) -> Iterator[Any]:
-    """Yield the entries of nested lists and dicts, a dict's by its keys in order, as in Keras."""
+    """Yield the entries of nested lists and dicts, dicts in the order of their keys."""
     if isinstance(given, Mapping) and "class_name" not in given:
         given = [given[key] for key in sorted(given)]
     if isinstance(given, (list, tuple)):
@@ -440,18 +438,18 @@ def _follows_from_data(identifier: Any) -> bool:
 
 
 def fitting(name: str, y_true: tuple[int, ...], y_pred: tuple[int, ...]) -> Metric:
-    """Return the form of a metric that fits the shapes of a sample's target and prediction."""
+    """Return the variant of a metric that fits the shapes of target and prediction."""
     return _BY_SHAPE[name.lower()][form(y_true, y_pred)](name=name)
 
 
 def for_logits(metric: Metric, activation: str) -> str | None:
-    """Return what to do where predictions are logits; None where the metric is right as it is.
+    """Return what to do if predictions are logits, or None if the metric handles them.
 
     Args:
         metric: The metric.
         activation: The name of what would make probabilities of them.
     """
-    setting, within = "", False  # what makes it right, and whether it is wrong as it is
+    setting, within = "", False  # the argument to set, and whether it is set
     if isinstance(metric, (BinaryAccuracy, BinaryIoU)):
         setting, within = "threshold=0.0", 0 < metric.threshold < 1
     elif isinstance(metric, AtThresholds):
@@ -464,17 +462,17 @@ def for_logits(metric: Metric, activation: str) -> str | None:
         return None
     if setting and (activation == "sigmoid" or isinstance(metric, LossMetric)):
         return f"Give {type(metric).__name__}({setting}) instead"
-    return f"Let the model end in a {activation}, and leave out from_logits=True"
+    return f"End the model in a {activation}, and omit from_logits=True"
 
 
 def _feed(name: str, metric: Metric, batch: tuple[Any, ...]) -> None:
-    """Let a metric take in a batch of arrays that cannot be written to."""
+    """Update a metric with read-only views of a batch."""
     try:
         metric.update_state(*batch)
     except ValueError as error:
         if "read-only" not in str(error):
             raise
         raise ValueError(
-            f"Metric {name!r} writes into y_true, y_pred or sample_weight, which belong to others. "
-            "Make a new array: y = y_pred * 2 instead of y_pred *= 2."
+            f"Metric {name!r} writes into y_true, y_pred or sample_weight, which are read-only. "
+            "Create a new array: y = y_pred * 2 instead of y_pred *= 2."
         ) from error

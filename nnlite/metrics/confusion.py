@@ -1,7 +1,7 @@
-"""Counts of right and wrong predictions at a threshold, and precision and recall made of them.
+"""Confusion counts at thresholds, precision, recall and their trade-offs.
 
-A prediction is positive where it is above the threshold. TP, FP, TN and FN are the weights of the
-true positives, false positives, true negatives and false negatives.
+A prediction above the threshold is positive. TP, FP, TN and FN are the total weights of true
+positives, false positives, true negatives and false negatives.
 """
 
 from __future__ import annotations
@@ -34,15 +34,14 @@ Thresholds = float | Sequence[float] | None
 
 
 class AtThresholds(ThresholdMetric):
-    """A metric at thresholds that the user chooses.
+    """Base class of metrics at given thresholds.
 
     Args:
-        thresholds: One number in [0, 1] or a list of them; None is 0.5, or with ``top_k`` none.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        thresholds: A number in [0, 1] or a list of them; None means 0.5, or none with ``top_k``.
+        name, dtype: As for `Metric`.
 
     Raises:
-        TypeError: If ``thresholds`` are no numbers.
+        TypeError: If ``thresholds`` are not numbers.
         ValueError: If one lies outside [0, 1].
     """
 
@@ -55,32 +54,27 @@ class AtThresholds(ThresholdMetric):
         self.set_thresholds(self.chosen, len(self.chosen))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in one batch.
+        """Update the state with one batch.
 
         Args:
-            y_true: The targets, shape (m, ...); all but 0 are true.
+            y_true: The targets, shape (m, ...); nonzero means true.
             y_pred: The predictions, shape (m, ...).
-            sample_weight: A weight for each sample, shape (m,), or for each output; None is 1.
+            sample_weight: A weight per sample, shape (m,), or per output; None means 1.
 
         Raises:
             TypeError: If an argument is not numeric.
-            ValueError: If the shapes do not fit, or there is no class ``class_id``.
+            ValueError: If the shapes do not fit, or ``class_id`` is not a class.
         """
         self.count(y_true, y_pred, sample_weight)
 
 
 @registry.register()
 class TruePositives(AtThresholds):
-    """TP, the weight of the true labels that are predicted as such.
+    """TP, the total weight of true labels that are predicted as true.
 
     Args:
         thresholds: As for `Precision`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If ``thresholds`` are no numbers.
-        ValueError: If one lies outside [0, 1].
+        name, dtype: As for `Metric`.
 
     >>> TruePositives()([0, 1, 1, 1], [1, 0, 1, 1])
     2.0
@@ -89,22 +83,17 @@ class TruePositives(AtThresholds):
     counted = ("true_positives",)
 
     def result(self) -> float | Array:
-        """Return TP: a float, or an array, one for each of several thresholds."""
+        """Return TP: a float, or an array for several thresholds."""
         return as_result(self.true_positives)
 
 
 @registry.register()
 class TrueNegatives(AtThresholds):
-    """TN, the weight of the false labels that are predicted as such.
+    """TN, the total weight of false labels that are predicted as false.
 
     Args:
         thresholds: As for `Precision`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If ``thresholds`` are no numbers.
-        ValueError: If one lies outside [0, 1].
+        name, dtype: As for `Metric`.
 
     >>> TrueNegatives()([0, 1, 0, 0], [1, 1, 0, 0])
     2.0
@@ -113,22 +102,17 @@ class TrueNegatives(AtThresholds):
     counted = ("true_negatives",)
 
     def result(self) -> float | Array:
-        """Return TN: a float, or an array, one for each of several thresholds."""
+        """Return TN: a float, or an array for several thresholds."""
         return as_result(self.true_negatives)
 
 
 @registry.register()
 class FalsePositives(AtThresholds):
-    """FP, the weight of the false labels that are predicted as true.
+    """FP, the total weight of false labels that are predicted as true.
 
     Args:
         thresholds: As for `Precision`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If ``thresholds`` are no numbers.
-        ValueError: If one lies outside [0, 1].
+        name, dtype: As for `Metric`.
 
     >>> FalsePositives()([0, 1, 0, 0], [0, 0, 1, 1])
     2.0
@@ -137,22 +121,17 @@ class FalsePositives(AtThresholds):
     counted = ("false_positives",)
 
     def result(self) -> float | Array:
-        """Return FP: a float, or an array, one for each of several thresholds."""
+        """Return FP: a float, or an array for several thresholds."""
         return as_result(self.false_positives)
 
 
 @registry.register()
 class FalseNegatives(AtThresholds):
-    """FN, the weight of the true labels that are predicted as false.
+    """FN, the total weight of true labels that are predicted as false.
 
     Args:
         thresholds: As for `Precision`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If ``thresholds`` are no numbers.
-        ValueError: If one lies outside [0, 1].
+        name, dtype: As for `Metric`.
 
     >>> FalseNegatives()([0, 1, 1, 1], [0, 1, 0, 0])
     2.0
@@ -161,19 +140,16 @@ class FalseNegatives(AtThresholds):
     counted = ("false_negatives",)
 
     def result(self) -> float | Array:
-        """Return FN: a float, or an array, one for each of several thresholds."""
+        """Return FN: a float, or an array for several thresholds."""
         return as_result(self.false_negatives)
 
 
 class OfClass(AtThresholds):
-    """What precision and recall share: the class, and how many outputs, to look at.
+    """Base class of precision and recall.
 
     Args:
-        thresholds: As for `Precision`.
-        top_k: As for `Precision`.
-        class_id: As for `Precision`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        thresholds, top_k, class_id: As for `Precision`.
+        name, dtype: As for `Metric`.
     """
 
     direction = "up"
@@ -193,18 +169,17 @@ class OfClass(AtThresholds):
 
 @registry.register()
 class Precision(OfClass):
-    """Precision, TP / (TP + FP): the fraction of the positive predictions that are right.
+    """Precision, TP / (TP + FP): the fraction of positive predictions that are correct.
 
     Args:
-        thresholds: A number in [0, 1], or a list of them; a prediction above it is positive. None
-            is 0.5, or with ``top_k`` no threshold.
-        top_k: Only the k largest outputs of a sample can be positive.
-        class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        thresholds: A number in [0, 1] or a list of them; predictions above it are positive. None
+            means 0.5, or no threshold with ``top_k``.
+        top_k: The number of largest outputs of a sample that can be positive.
+        class_id: The only class to consider.
+        name, dtype: As for `Metric`.
 
     Raises:
-        TypeError: If an argument is of another kind.
+        TypeError: If an argument has the wrong type.
         ValueError: If a threshold lies outside [0, 1], or a count is negative.
 
     >>> Precision()([0, 1, 1, 1], [1, 0, 1, 1]) == 2 / 3
@@ -216,7 +191,7 @@ class Precision(OfClass):
     counted = ("true_positives", "false_positives")
 
     def result(self) -> float | Array:
-        """Return the precision: a float, or an array, one for each of several thresholds."""
+        """Return the precision: a float, or an array for several thresholds."""
         return as_result(_precision(self))
 
 
@@ -225,15 +200,8 @@ class Recall(OfClass):
     """Recall, TP / (TP + FN): the fraction of the true labels that are found.
 
     Args:
-        thresholds: As for `Precision`.
-        top_k: Only the k largest outputs of a sample can be positive.
-        class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If a threshold lies outside [0, 1], or a count is negative.
+        thresholds, top_k, class_id: As for `Precision`.
+        name, dtype: As for `Metric`.
 
     >>> Recall()([0, 1, 1, 1], [1, 0, 1, 1]) == 2 / 3
     True
@@ -242,20 +210,19 @@ class Recall(OfClass):
     counted = ("true_positives", "false_negatives")
 
     def result(self) -> float | Array:
-        """Return the recall: a float, or an array, one for each of several thresholds."""
+        """Return the recall: a float, or an array for several thresholds."""
         return as_result(_recall(self))
 
 
 class BestAt(ThresholdMetric):
-    """The best that one fraction can be while another is at least some value.
+    """Base class of metrics that maximize one fraction while another is at least a value.
 
     Args:
-        name_of_value: What the value is called.
+        name_of_value: The name of the value.
         value: The value.
-        num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
-        class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        num_thresholds: The number of thresholds to try, evenly spaced over [0, 1].
+        class_id: The only class to consider.
+        name, dtype: As for `Metric`.
     """
 
     direction = "up"
@@ -276,12 +243,12 @@ class BestAt(ThresholdMetric):
         self.set_thresholds([0.5] if num_thresholds == 1 else None, num_thresholds)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in one batch; arguments and errors as `Precision.update_state`."""
+        """Update the state with one batch; see `Precision.update_state`."""
         self.count(y_true, y_pred, sample_weight)
 
     def best(self, constrained: Array, wanted: Array) -> float:
-        """Return the largest of ``wanted`` where ``constrained`` is large enough, else 0."""
-        # Compared in the metric's own type, as in Keras: 0.8 is reached by 4 / 5.
+        """Return the largest ``wanted`` with ``constrained`` large enough, else 0."""
+        # Compared in the type of the metric, as in Keras, so that 4 / 5 reaches 0.8.
         enough = constrained.astype(self.compared_in) >= self.compared_in.type(self._value)
         return float(wanted.max(where=enough, initial=0.0))
 
@@ -292,13 +259,12 @@ class SensitivityAtSpecificity(BestAt):
 
     Args:
         specificity: The value, in [0, 1].
-        num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
-        class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        num_thresholds: The number of thresholds to try, evenly spaced over [0, 1].
+        class_id: The only class to consider.
+        name, dtype: As for `Metric`.
 
     Raises:
-        TypeError: If an argument is of another kind.
+        TypeError: If an argument has the wrong type.
         ValueError: If ``specificity`` lies outside [0, 1], or a count is too small or too large.
 
     >>> SensitivityAtSpecificity(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8])
@@ -317,7 +283,7 @@ class SensitivityAtSpecificity(BestAt):
         super().__init__("specificity", specificity, num_thresholds, class_id, name, dtype)
 
     def result(self) -> float:
-        """Return the best sensitivity, 0 where no threshold will do."""
+        """Return the best sensitivity, 0 if no threshold qualifies."""
         return self.best(_specificity(self), _recall(self))
 
 
@@ -327,14 +293,7 @@ class SpecificityAtSensitivity(BestAt):
 
     Args:
         sensitivity: The value, in [0, 1].
-        num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
-        class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If ``sensitivity`` lies outside [0, 1], or a count is too small or too large.
+        num_thresholds, class_id, name, dtype: As for `SensitivityAtSpecificity`.
 
     >>> SpecificityAtSensitivity(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8]) == 2 / 3
     True
@@ -352,7 +311,7 @@ class SpecificityAtSensitivity(BestAt):
         super().__init__("sensitivity", sensitivity, num_thresholds, class_id, name, dtype)
 
     def result(self) -> float:
-        """Return the best specificity, 0 where no threshold will do."""
+        """Return the best specificity, 0 if no threshold qualifies."""
         return self.best(_recall(self), _specificity(self))
 
 
@@ -362,14 +321,7 @@ class PrecisionAtRecall(BestAt):
 
     Args:
         recall: The value, in [0, 1].
-        num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
-        class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If ``recall`` lies outside [0, 1], or a count is too small or too large.
+        num_thresholds, class_id, name, dtype: As for `SensitivityAtSpecificity`.
 
     >>> PrecisionAtRecall(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8])
     0.5
@@ -387,7 +339,7 @@ class PrecisionAtRecall(BestAt):
         super().__init__("recall", recall, num_thresholds, class_id, name, dtype)
 
     def result(self) -> float:
-        """Return the best precision, 0 where no threshold will do."""
+        """Return the best precision, 0 if no threshold qualifies."""
         return self.best(_recall(self), _precision(self))
 
 
@@ -397,14 +349,7 @@ class RecallAtPrecision(BestAt):
 
     Args:
         precision: The value, in [0, 1].
-        num_thresholds: How many thresholds, evenly spaced over [0, 1], to try.
-        class_id: The class that alone is looked at.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If ``precision`` lies outside [0, 1], or a count is too small or too large.
+        num_thresholds, class_id, name, dtype: As for `SensitivityAtSpecificity`.
 
     >>> RecallAtPrecision(0.8)([0, 0, 1, 1], [0, 0.5, 0.3, 0.9])
     0.5
@@ -422,7 +367,7 @@ class RecallAtPrecision(BestAt):
         super().__init__("precision", precision, num_thresholds, class_id, name, dtype)
 
     def result(self) -> float:
-        """Return the best recall, 0 where no threshold will do."""
+        """Return the best recall, 0 if no threshold qualifies."""
         return self.best(_precision(self), _recall(self))
 
 

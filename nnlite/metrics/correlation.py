@@ -24,18 +24,18 @@ Axis = int | tuple[int, ...]
 
 @named
 def pearson_correlation(y_true: Any, y_pred: Any, axis: Axis = -1) -> Array:
-    """Return Pearson's correlation, cov(y, p) / (std(y) std(p)), 0 where one does not vary.
+    """Return Pearson's correlation, cov(y, p) / (std(y) std(p)), 0 if one of them is constant.
 
     Source: Pearson, "Note on Regression and Inheritance in the Case of Two Parents", 1895.
 
     Args:
         y_true: The targets, shape (m, ...).
         y_pred: The predictions, shape (m, ...).
-        axis: The axis, or axes, to correlate along.
+        axis: The axis or axes to correlate along.
 
     Raises:
         TypeError: If an argument is not numeric.
-        ValueError: If the shapes do not fit, or there is no such axis.
+        ValueError: If the shapes do not fit, or ``axis`` does not exist.
 
     >>> pearson_correlation([[0, 1, 2], [0, 1, 2]], [[1, 2, 3], [3, 2, 1]]).round(6)
     array([ 1., -1.])
@@ -49,19 +49,12 @@ def pearson_correlation(y_true: Any, y_pred: Any, axis: Axis = -1) -> Array:
 def concordance_correlation(y_true: Any, y_pred: Any, axis: Axis = -1) -> Array:
     """Return the concordance, 2 cov(y, p) / (var(y) + var(p) + (mean(y) - mean(p))^2).
 
-    It is 1 only where prediction equals target; 1e-7 is added to the denominator.
+    It is 1 only for predictions equal to the targets; 1e-7 is added to the denominator.
 
     Source: Lin, "A Concordance Correlation Coefficient to Evaluate Reproducibility", 1989,
     equation 2.
 
-    Args:
-        y_true: The targets, shape (m, ...).
-        y_pred: The predictions, shape (m, ...).
-        axis: The axis, or axes, to correlate along.
-
-    Raises:
-        TypeError: If an argument is not numeric.
-        ValueError: If the shapes do not fit, or there is no such axis.
+    The arguments and errors are those of `pearson_correlation`.
 
     >>> concordance_correlation([[0, 1, 2], [0, 1, 2]], [[0, 1, 2], [1, 2, 3]]).round(4)
     array([1.    , 0.5714])
@@ -72,7 +65,7 @@ def concordance_correlation(y_true: Any, y_pred: Any, axis: Axis = -1) -> Array:
 
 
 def _centred(y_true: Any, y_pred: Any, axis: Axis) -> tuple[Array, Array, Array]:
-    """Return how far apart the means are, and both less their means, in double precision."""
+    """Return the difference of the means and both arrays centered, in double precision."""
     y_true, y_pred = as_pair(y_true, y_pred)
     y, p = y_true.astype(float), y_pred.astype(float)
     mean_y, mean_p = y.mean(axis=axis, keepdims=True), p.mean(axis=axis, keepdims=True)
@@ -88,9 +81,8 @@ class Correlation(MeanMetricWrapper):
 
     Args:
         fn: The function.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-        axis: The axis, or axes, to correlate along.
+        name, dtype: As for `Metric`.
+        axis: The axis or axes to correlate along.
     """
 
     direction = "up"
@@ -98,7 +90,7 @@ class Correlation(MeanMetricWrapper):
     def __init__(self, fn: Any, name: str | None, dtype: Any, axis: Any) -> None:
         given = axis if isinstance(axis, (list, tuple)) else [axis]
         if not given or not all(type(one) is int for one in given):
-            raise TypeError(f"axis must be an integer or several. Received: axis={axis!r}")
+            raise TypeError(f"axis must be an integer or several integers. Received: axis={axis!r}")
         self.axis = tuple(axis) if isinstance(axis, list) else axis
         super().__init__(fn, name, dtype, axis=self.axis)
 
@@ -108,12 +100,11 @@ class PearsonCorrelation(Correlation):
     """The mean of Pearson's correlation, cov(y, p) / (std(y) std(p)), along an axis.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-        axis: The axis, or axes, to correlate along.
+        name, dtype: As for `Metric`.
+        axis: The axis or axes to correlate along.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
 
     >>> round(PearsonCorrelation()([[0, 1, 0.5], [1, 1, 0.2]], [[0.1, 0.9, 0.5], [1, 0.9, 0.2]]), 6)
     0.9967
@@ -130,12 +121,11 @@ class ConcordanceCorrelation(Correlation):
     """The mean concordance, 2 cov(y, p) / (var(y) + var(p) + (mean(y) - mean(p))^2), along an axis.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-        axis: The axis, or axes, to correlate along.
+        name, dtype: As for `Metric`.
+        axis: The axis or axes to correlate along.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
 
     >>> round(ConcordanceCorrelation()([[0, 1, 0.5]], [[0.1, 0.9, 0.5]]), 4)
     0.9756

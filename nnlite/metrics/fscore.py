@@ -20,7 +20,7 @@ _AVERAGES = (None, "micro", "macro", "weighted")
 
 @registry.register()
 class FBetaScore(Metric):
-    """F-beta, the harmonic mean of precision P and recall R with R counting beta^2 times.
+    """F-beta score: the harmonic mean of precision P and recall R, with R weighted by beta^2.
 
     F = (1 + beta^2) P R / (beta^2 P + R), with P = TP / (TP + FP) and R = TP / (TP + FN); 1e-7 is
     added to each denominator.
@@ -28,17 +28,15 @@ class FBetaScore(Metric):
     Source: Van Rijsbergen, "Information Retrieval", 1979, chapter 7.
 
     Args:
-        average: How the classes' scores become one: ``"macro"`` is their mean, ``"weighted"``
-            weighs it by how often each class is true, ``"micro"`` counts over all classes at once;
-            None returns them all.
-        beta: How many times as much recall counts as precision.
-        threshold: A prediction above it, in (0, 1], is positive. None takes the largest of a
-            sample's outputs, unless that is 0.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        average: ``"macro"`` averages the scores of the classes, ``"weighted"`` weights them by
+            class frequency, ``"micro"`` counts over all classes; None returns one per class.
+        beta: The weight of recall relative to precision.
+        threshold: Predictions above it, in (0, 1], are positive. With None, the largest output of
+            a sample is positive unless it is 0.
+        name, dtype: As for `Metric`.
 
     Raises:
-        TypeError: If ``beta`` or ``threshold`` is no number.
+        TypeError: If ``beta`` or ``threshold`` is not a number.
         ValueError: If an argument is out of its range.
 
     >>> FBetaScore(beta=2.0, threshold=0.5)([[1, 0], [1, 1]], [[0.6, 0.6], [0.2, 0.9]]).round(4)
@@ -47,11 +45,11 @@ class FBetaScore(Metric):
 
     direction = "up"
 
-    # By class, or with "micro" of all classes:
+    # Per class, or over all classes with "micro":
     true_positives: StateVariable
     false_positives: StateVariable
     false_negatives: StateVariable
-    intermediate_weights: StateVariable  # of the true ones
+    intermediate_weights: StateVariable  # of true labels
 
     def __init__(
         self,
@@ -86,16 +84,16 @@ class FBetaScore(Metric):
             setattr(self, name, self.add_variable(classes, "zeros", name=name))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in one batch.
+        """Update the state with one batch.
 
         Args:
             y_true: The targets, 0 or 1, shape (m, classes).
             y_pred: The predictions, shape (m, classes).
-            sample_weight: A weight for each sample, shape (m,); None is 1.
+            sample_weight: A weight per sample, shape (m,); None means 1.
 
         Raises:
             TypeError: If an argument is not numeric.
-            ValueError: If the shapes do not fit, or there were other classes before.
+            ValueError: If the shapes do not fit, or the number of classes changes.
         """
         y_true, y_pred = as_pair(y_true, y_pred)
         if y_pred.ndim != 2 or len(self.true_positives) not in (1, y_pred.shape[1]):
@@ -126,7 +124,7 @@ class FBetaScore(Metric):
         self.intermediate_weights += actual
 
     def result(self) -> float | Array:
-        """Return the score, or with ``average=None`` an array of each class's."""
+        """Return the score, or an array with one score per class if ``average`` is None."""
         hits = self.true_positives.numpy()
         precision = hits / (hits + self.false_positives + epsilon())
         recall = hits / (hits + self.false_negatives + epsilon())
@@ -145,13 +143,11 @@ class F1Score(FBetaScore):
     """F1, the harmonic mean of precision and recall: `FBetaScore` with beta = 1.
 
     Args:
-        average: As for `FBetaScore`.
-        threshold: As for `FBetaScore`.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        average, threshold: As for `FBetaScore`.
+        name, dtype: As for `Metric`.
 
     Raises:
-        TypeError: If ``threshold`` is no number.
+        TypeError: If ``threshold`` is not a number.
         ValueError: If an argument is out of its range.
 
     >>> F1Score(threshold=0.5)([[1, 0], [1, 1]], [[0.6, 0.6], [0.2, 0.9]]).round(4)

@@ -1,4 +1,4 @@
-"""Hinge metrics: what predictions lack to their margin."""
+"""Hinge metrics: how far predictions are inside the margin."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ __all__ = ["CategoricalHinge", "Hinge", "SquaredHinge"]
 
 @registry.register()
 class Hinge(LossMetric):
-    """The mean of max(1 - y p, 0), for labels y of -1 or 1; labels of 0 and 1 are taken for those.
+    """The mean of max(1 - y p, 0), for labels y of -1 or 1 (0 is converted to -1).
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> Hinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     0.75
@@ -29,11 +28,10 @@ class Hinge(LossMetric):
 
 @registry.register()
 class SquaredHinge(LossMetric):
-    """The mean of max(1 - y p, 0)^2, for labels as those of `Hinge`.
+    """The mean of max(1 - y p, 0)^2, for labels as in `Hinge`.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> SquaredHinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     1.125
@@ -48,8 +46,7 @@ class CategoricalHinge(LossMetric):
     """The mean of max(1 + max of (1 - y) p - sum of y p, 0), for one-hot targets y.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> CategoricalHinge()([[0.0, 1.0]], [[0.5, 1.0]])
     0.5

@@ -1,4 +1,4 @@
-"""Intersection over union: how far predicted and true areas of a class cover each other."""
+"""Intersection over union (IoU) metrics for segmentation."""
 
 from __future__ import annotations
 
@@ -21,27 +21,26 @@ Array = NDArray[Any]
 class IoU(Metric):
     """The mean over classes of TP / (TP + FP + FN), the intersection over the union.
 
-    Classes that neither occur nor are predicted are left out of the mean; 1e-7 is added to the
-    denominators.
+    The mean excludes classes that neither occur nor are predicted; 1e-7 is added to denominators.
 
     Source: Jaccard, "The Distribution of the Flora in the Alpine Zone", 1912.
 
-    The state is ``total_cm``, the weights of the entries by true and by predicted class.
+    The state ``total_cm`` is the weighted confusion matrix, true by predicted class.
 
     Args:
-        num_classes: How many classes there are.
+        num_classes: The number of classes.
         target_class_ids: The classes to average over.
         name: As for `Metric`.
-        dtype: Shown in the configuration, ``"int32"`` by default as in Keras. Weights are counted
-            in double precision in any case.
-        ignore_class: A label that marks entries to leave out, which may be no class.
-        sparse_y_true: Whether targets are class indices, not vectors to take the largest of.
-        sparse_y_pred: Whether predictions are.
-        axis: The axis of those vectors.
+        dtype: The type in the configuration, ``"int32"`` by default as in Keras. Weights are always
+            summed in double precision.
+        ignore_class: The label of entries to ignore.
+        sparse_y_true: Whether targets are class indices; otherwise the argmax is taken.
+        sparse_y_pred: The same for predictions.
+        axis: The axis of the argmax.
 
     Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If there are too few or too many classes, or a target is none of them.
+        TypeError: If an argument has the wrong type.
+        ValueError: If there are too few or too many classes, or a target is not one of them.
 
     >>> round(IoU(num_classes=2, target_class_ids=[0])([0, 0, 1, 1], [0, 1, 0, 1]), 4)
     0.3333
@@ -89,16 +88,16 @@ class IoU(Metric):
         self.total_cm = self.add_variable(shape, "zeros", name="total_confusion_matrix")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in one batch.
+        """Update the state with one batch.
 
         Args:
-            y_true: The targets: class indices, or vectors of which the largest entry counts.
-            y_pred: The predictions, likewise.
-            sample_weight: A weight for each sample, shape (m,), or for each label; None is 1.
+            y_true: The targets: class indices, or vectors whose argmax is the class.
+            y_pred: The predictions, in one of the same two forms.
+            sample_weight: A weight per sample, shape (m,), or per label; None means 1.
 
         Raises:
             TypeError: If an argument is not numeric.
-            ValueError: If the shapes do not fit, or a label is no class.
+            ValueError: If the shapes do not fit, or a label is not a class.
         """
         y_true, y_pred = as_numeric("y_true", y_true), as_numeric("y_pred", y_pred)
         if not self.sparse_y_true:
@@ -122,11 +121,7 @@ class IoU(Metric):
         self.total_cm[...] += counts.reshape(self.total_cm.shape)
 
     def _classes(self, name: str, labels: Array) -> Array:
-        """Return labels as a flat array of class indices, fractions cut off.
-
-        Raises:
-            ValueError: If one is no class.
-        """
+        """Return labels as a flat array of class indices, truncated to integers."""
         check_finite(name, labels, labels.dtype)
         if labels.size and not (labels.min() > -1 and labels.max() < self.num_classes):
             raise ValueError(
@@ -136,7 +131,7 @@ class IoU(Metric):
         return labels.astype(np.intp).ravel()
 
     def result(self) -> float:
-        """Return the mean over the target classes that occur, 0 where none does."""
+        """Return the mean over the target classes that occur, 0 if none does."""
         both = self.total_cm.diagonal()
         union = self.total_cm.sum(axis=0) + self.total_cm.sum(axis=1) - both
         if not isinstance(self.target_class_ids, range):
@@ -147,22 +142,22 @@ class IoU(Metric):
 
     @staticmethod
     def type_name(dtype: Any) -> str:
-        """As `Metric.type_name`, but that None and ``"int"`` are int32."""
+        """Return the name as `Metric.type_name` does; None and ``"int"`` mean int32."""
         return Metric.type_name("int32" if dtype in (None, "int") else dtype)
 
 
 @registry.register()
 class BinaryIoU(IoU):
-    """`IoU` for two classes, told apart by a threshold.
+    """`IoU` for two classes separated by a threshold.
 
     Args:
         target_class_ids: The classes to average over, of 0 and 1.
-        threshold: A prediction that is at least this is a 1.
+        threshold: Predictions of at least this value are class 1.
         name: As for `Metric`.
         dtype: As for `IoU`.
 
     Raises:
-        TypeError: If an argument is of another kind.
+        TypeError: If an argument has the wrong type.
         ValueError: If a target is neither 0 nor 1, or ``threshold`` is not finite.
 
     >>> round(BinaryIoU(threshold=0.3)([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7]), 4)
@@ -180,7 +175,7 @@ class BinaryIoU(IoU):
         self.threshold = check_number("threshold", threshold, -np.inf)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """As `IoU.update_state`, of predictions on both sides of the threshold."""
+        """Update the state as `IoU.update_state`, with thresholded predictions."""
         above = as_numeric("y_pred", y_pred) >= self.threshold
         super().update_state(y_true, above.astype(np.intp), sample_weight)
 
@@ -192,15 +187,7 @@ class MeanIoU(IoU):
     Args:
         num_classes: As for `IoU`.
         name: As for `Metric`.
-        dtype: As for `IoU`.
-        ignore_class: As for `IoU`.
-        sparse_y_true: As for `IoU`.
-        sparse_y_pred: As for `IoU`.
-        axis: As for `IoU`.
-
-    Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If there are too few or too many classes.
+        dtype, ignore_class, sparse_y_true, sparse_y_pred, axis: As for `IoU`.
 
     >>> round(MeanIoU(num_classes=2)([0, 0, 1, 1], [0, 1, 1, 1]), 4)
     0.5833
@@ -233,17 +220,9 @@ class OneHotIoU(IoU):
     """`IoU` of one-hot targets.
 
     Args:
-        num_classes: As for `IoU`.
-        target_class_ids: As for `IoU`.
+        num_classes, target_class_ids: As for `IoU`.
         name: As for `Metric`.
-        dtype: As for `IoU`.
-        ignore_class: As for `IoU`.
-        sparse_y_pred: As for `IoU`.
-        axis: As for `IoU`.
-
-    Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If there are too few or too many classes, or a target is none of them.
+        dtype, ignore_class, sparse_y_pred, axis: As for `IoU`.
 
     >>> round(OneHotIoU(2, [0])([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.2]]), 4)
     0.5
@@ -271,14 +250,7 @@ class OneHotMeanIoU(MeanIoU):
     Args:
         num_classes: As for `IoU`.
         name: As for `Metric`.
-        dtype: As for `IoU`.
-        ignore_class: As for `IoU`.
-        sparse_y_pred: As for `IoU`.
-        axis: As for `IoU`.
-
-    Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If there are too few or too many classes.
+        dtype, ignore_class, sparse_y_pred, axis: As for `IoU`.
 
     >>> round(OneHotMeanIoU(2)([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.2]]), 4)
     0.25

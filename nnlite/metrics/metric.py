@@ -1,4 +1,4 @@
-"""What every metric is, a state that batches are gathered in and a result, and how they come in."""
+"""Metric: a state that is updated with batches, and a result."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ __all__ = ["Metric", "registry"]
 
 Array = NDArray[Any]
 
-_LARGEST_STATE = 10_000_000  # entries: a configuration from a file cannot make us take all memory
+_LARGEST_STATE = (
+    10_000_000  # entries, so that a configuration from a file cannot exhaust the memory
+)
 
 
 class StateVariable(np.ndarray[Any, np.dtype[Any]]):
-    """An array that is reckoned with like any other, and assigned to like a Keras variable."""
+    """An array with the methods of a Keras variable."""
 
     name: str
 
@@ -31,19 +33,19 @@ class StateVariable(np.ndarray[Any, np.dtype[Any]]):
 
     @property
     def value(self) -> StateVariable:
-        """The variable itself, as Keras's code asks for it."""
+        """The variable itself, for code written for Keras."""
         return self
 
     def numpy(self) -> Array:
-        """Return a copy of it as a plain array."""
+        """Return a copy as a plain array."""
         return np.array(self)
 
     def assign(self, value: Any) -> None:
-        """Copy ``value``, a number or an array of the same shape, into it.
+        """Copy ``value``, a number or an array of the same shape, into the variable.
 
         Raises:
-            TypeError: If it is not numeric.
-            ValueError: If its shape is another one.
+            TypeError: If ``value`` is not numeric.
+            ValueError: If the shapes differ.
         """
         array = as_numeric("The value of a metric's variable", value)
         if array.shape not in ((), self.shape):
@@ -54,26 +56,25 @@ class StateVariable(np.ndarray[Any, np.dtype[Any]]):
         self[...] = array
 
     def assign_add(self, value: Any) -> None:
-        """Add ``value`` to it."""
+        """Add ``value`` in place."""
         self.assign(self + value)
 
     def assign_sub(self, value: Any) -> None:
-        """Subtract ``value`` from it."""
+        """Subtract ``value`` in place."""
         self.assign(self - value)
 
 
 class Metric(Configurable):
-    """A number gathered over batches: `update_state` for each, then `result`.
+    """Base class of metrics, which accumulate a value over batches.
 
-    A metric of your own defines both. Its state is made by `add_variable`, and `reset_state` then
-    fills it with zeros; or it is kept in plain attributes, and you define `reset_state` as well.
-    To assign to an attribute that holds a variable is to assign to the variable.
+    A subclass defines `update_state` and `result`. It creates its state with `add_variable`, which
+    `reset_state` sets to zero, or keeps it in plain attributes and overrides `reset_state`.
+    Assigning to an attribute that holds a variable assigns to the variable.
 
     Args:
-        dtype: The float type that predictions are compared in; None takes ``floatx``. An integer
-            type is kept for the configuration and compares in float32. Sums are kept in double
-            precision in any case.
-        name: Its name in logs; by default the class's in snake case.
+        dtype: The float type of comparisons; None means ``floatx``. Integer types are kept in the
+            configuration and compare in float32. Sums always use double precision.
+        name: The name in logs; by default the class name in snake case.
 
     Raises:
         ValueError: If ``dtype`` is neither float32, float64 nor an integer type.
@@ -96,10 +97,10 @@ class Metric(Configurable):
     0.0
     """
 
-    #: Whether better is ``"up"`` or ``"down"``, for callbacks with ``mode="auto"``; None: unknown.
+    #: The direction of improvement, ``"up"`` or ``"down"``, for ``mode="auto"``; None if unknown.
     direction: str | None = None
 
-    #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
+    #: The methods that a user's subclass cannot override, with the alternative.
     refused_overrides: ClassVar[Mapping[str, str]] = {
         "__call__": "training calls update_state for each batch and then result; define these.",
     }
@@ -115,7 +116,7 @@ class Metric(Configurable):
     def __setattr__(self, name: str, value: Any) -> None:
         old = vars(self).get(name)
         if isinstance(old, StateVariable) and not isinstance(value, StateVariable):
-            old.assign(value)  # else the state would go on without it, never reset
+            old.assign(value)  # otherwise the registered variable would be lost
         else:
             super().__setattr__(name, value)
 
@@ -128,13 +129,13 @@ class Metric(Configurable):
         """
         try:
             found = np.dtype(dtype)
-        except (TypeError, ValueError):  # among them a policy of Keras's
+        except (TypeError, ValueError):  # such as a Keras dtype policy
             return float_type(dtype).name
         return found.name if found.kind in "iu" else float_type(dtype).name
 
     @property
     def compared_in(self) -> np.dtype[Any]:
-        """The float type that predictions are compared in."""
+        """The float type of comparisons."""
         return np.dtype("float64" if self.dtype == "float64" else "float32")
 
     def _shown(self) -> dict[str, Any]:
@@ -151,14 +152,14 @@ class Metric(Configurable):
         aggregation: str = "sum",
         name: str | None = None,
     ) -> StateVariable:
-        """Return a new array of state, which `reset_state` fills with zeros.
+        """Return a new state variable, which `reset_state` sets to zero.
 
         Args:
-            shape: Its shape.
-            initializer: The name of an initializer, or one, for its first values.
-            dtype: Its type, float32, float64 or an integer one; double precision by default.
-            aggregation: Accepted for Keras's sake: there is one device.
-            name: Its name.
+            shape: The shape.
+            initializer: An initializer or its name.
+            dtype: float32, float64 (the default) or an integer type.
+            aggregation: Accepted for compatibility with Keras.
+            name: The name.
 
         Raises:
             ValueError: If ``dtype`` or the initializer is unknown.
@@ -178,28 +179,28 @@ class Metric(Configurable):
         dtype: Any = None,
         name: str | None = None,
     ) -> StateVariable:
-        """As `add_variable`, its values 0 at first unless ``initializer`` says otherwise."""
+        """Return `add_variable` with zeros as the default initializer."""
         return self.add_variable(shape, initializer or "zeros", dtype, name=name)
 
     @property
     def variables(self) -> list[StateVariable]:
-        """The variables in attributes, in lists and dicts too, and those of metrics in them."""
+        """The variables in attributes, lists and dicts, nested metrics included."""
         found = [one for value in vars(self).values() for one in variables_in(value)]
         return list({id(one): one for one in found}.values())
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Take in one batch, by the arguments ``(y_true, y_pred, sample_weight=None)``."""
+        """Update the state with one batch: ``(y_true, y_pred, sample_weight=None)``."""
         raise NotImplementedError(f"{type(self).__name__} does not define update_state")
 
     def result(self) -> Any:
-        """Return the metric of all batches since the last reset: a float, or an array of them."""
+        """Return the metric of all batches since the last reset: a float or an array."""
         raise NotImplementedError(f"{type(self).__name__} does not define result")
 
     def reset_state(self) -> None:
-        """Forget all batches: fill every variable with zeros.
+        """Set every variable to zero.
 
         Raises:
-            NotImplementedError: If there is none: a state of another kind is reset by the class.
+            NotImplementedError: If there is no variable; the subclass must reset its state.
         """
         if not self.variables:
             raise NotImplementedError(
@@ -209,13 +210,13 @@ class Metric(Configurable):
             variable.assign(0)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Take in one batch and return the result so far."""
+        """Update the state with one batch and return the result so far."""
         self.update_state(*args, **kwargs)
         return self.result()
 
 
 def variables_in(value: Any) -> list[StateVariable]:
-    """Return the variables that an attribute of a metric holds."""
+    """Return the variables in an attribute of a metric."""
     if isinstance(value, StateVariable):
         return [value]
     if isinstance(value, Metric):
@@ -229,28 +230,17 @@ def variables_in(value: Any) -> list[StateVariable]:
 registry: Registry[Metric] = Registry("metric", Metric, "keras.metrics")
 
 
-# ---- what comes in --------------------------------------------------------------------------
+# ---- arguments ------------------------------------------------------------------------------
 
 
 def as_pair(y_true: Any, y_pred: Any) -> tuple[Array, Array]:
-    """Return targets and predictions as arrays, the targets in the shape of the predictions.
-
-    Raises:
-        TypeError: If either is not numeric.
-        ValueError: If the shapes differ by more than a last axis of size 1, or a target is not
-            finite.
-    """
+    """Return targets and predictions as arrays, the targets in the shape of the predictions."""
     y_pred = as_numeric("y_pred", y_pred)
     return as_targets(y_true, y_pred.shape), y_pred
 
 
 def as_targets(y_true: Any, shape: tuple[int, ...]) -> Array:
-    """Return ``y_true`` in ``shape``, from which it may differ by a last axis of size 1.
-
-    Raises:
-        TypeError: If it is not numeric.
-        ValueError: If it has another shape, or an entry is not finite.
-    """
+    """Return ``y_true`` in ``shape``; a last axis of size 1 may be extra or missing."""
     array = as_numeric("y_true", y_true)
     if array.shape != shape:
         if array.shape not in ((*shape, 1), shape[:-1] if shape[-1:] == (1,) else shape):
@@ -263,15 +253,11 @@ def as_targets(y_true: Any, shape: tuple[int, ...]) -> Array:
 
 
 def as_weights(sample_weight: Any, shape: tuple[int, ...]) -> Array:
-    """Return weights for values of ``shape``, with as many axes, each of their size or of size 1.
+    """Return weights that broadcast to values of ``shape``.
 
     Args:
         sample_weight: One number, or an array over the first of the axes.
-        shape: The shape of what is weighted.
-
-    Raises:
-        TypeError: If they are not numeric.
-        ValueError: If they do not fit, or one is not finite.
+        shape: The shape of the values.
     """
     array = as_numeric("sample_weight", sample_weight)
     check_finite("sample_weight", array, array.dtype)
@@ -282,19 +268,14 @@ def as_weights(sample_weight: Any, shape: tuple[int, ...]) -> Array:
         one not in (1, size) for one, size in zip(array.shape, shape, strict=True)
     ):
         raise ValueError(
-            f"sample_weight must have one entry a sample, shape {shape[:1]}, or fit the values' "
+            f"sample_weight must have one entry per sample, shape {shape[:1]}, or fit the values' "
             f"shape, {shape}. Received: shape {given}"
         )
     return array
 
 
 def check_size(name: str, value: Any, minimum: int) -> int:
-    """Return ``value`` as a count that state is made of, at least ``minimum`` and not absurd.
-
-    Raises:
-        TypeError: If it is no integer.
-        ValueError: If it is smaller, or larger than ten million.
-    """
+    """Return ``value`` as a count between ``minimum`` and ten million, which sizes the state."""
     count = check_count(name, value, minimum)
     if count > _LARGEST_STATE:
         raise ValueError(f"{name} must be at most {_LARGEST_STATE:,}. Received: {name}={value}")
@@ -302,7 +283,7 @@ def check_size(name: str, value: Any, minimum: int) -> int:
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:
-    """Return the quotients, 0 where the denominator is 0.
+    """Return the quotients, with 0 for a denominator of 0.
 
     >>> ratio(np.array([1.0, 1.0]), np.array([0.0, 4.0]))
     array([0.  , 0.25])
@@ -312,5 +293,5 @@ def ratio(numerator: Array, denominator: Array) -> Array:
 
 
 def as_result(values: Array) -> float | Array:
-    """Return a lone number as a float, several as the array of them."""
+    """Return an array of one number as a float, others unchanged."""
     return float(values[0]) if len(values) == 1 else np.array(values)

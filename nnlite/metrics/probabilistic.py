@@ -1,4 +1,4 @@
-"""Metrics of how probable the targets are under the predictions."""
+"""Probabilistic metrics: cross-entropies, Kullback-Leibler divergence, Poisson."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ __all__ = [
 
 @registry.register()
 class KLDivergence(LossMetric):
-    """The mean of the sum of y log(y / p) over the outputs, y and p kept within [1e-7, 1].
+    """The mean of the sum of y log(y / p) over the outputs, with y and p clipped to [1e-7, 1].
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> round(KLDivergence()([[0.0, 1.0]], [[0.5, 0.5]]), 4)
     0.6931
@@ -41,11 +40,10 @@ class KLDivergence(LossMetric):
 
 @registry.register()
 class Poisson(LossMetric):
-    """The mean of p - y log p: the deviation of counts y from the rates p, but for a constant.
+    """The mean of p - y log p: the negative log-likelihood of counts y, up to a constant.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> round(Poisson()([[0.0, 1.0]], [[1.0, 1.0]]), 4)
     1.0
@@ -60,10 +58,9 @@ class BinaryCrossEntropy(LossMetric):
     """The mean of -(y log p + (1 - y) log(1 - p)).
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         from_logits: Whether predictions are logits rather than probabilities.
-        label_smoothing: How far, in [0, 1], the targets are moved towards 1 / 2.
+        label_smoothing: How far, in [0, 1], to move the targets towards 1 / 2.
 
     Raises:
         ValueError: If ``label_smoothing`` lies outside [0, 1].
@@ -89,14 +86,13 @@ class CategoricalCrossEntropy(LossMetric):
     """The mean of -sum y log p over the classes, for targets given as distributions.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         from_logits: Whether predictions are logits rather than probabilities.
-        label_smoothing: How far, in [0, 1], the targets are moved towards the even distribution.
+        label_smoothing: How far, in [0, 1], to move the targets towards the uniform distribution.
         axis: The axis of the classes.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
         ValueError: If ``label_smoothing`` lies outside [0, 1].
 
     >>> round(CategoricalCrossEntropy()([[0.0, 1.0]], [[0.5, 0.5]]), 4)
@@ -123,14 +119,13 @@ class SparseCategoricalCrossEntropy(LossMetric):
     """The mean of -log p_y, for targets y given as class indices.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         from_logits: Whether predictions are logits rather than probabilities.
-        ignore_class: A class index that marks samples to leave out, or None.
+        ignore_class: The class index of samples to ignore, or None.
         axis: The axis of the classes.
 
     Raises:
-        TypeError: If ``axis`` or ``ignore_class`` is no integer.
+        TypeError: If ``axis`` or ``ignore_class`` is not an integer.
 
     >>> round(SparseCategoricalCrossEntropy()([1], [[0.5, 0.5]]), 4)
     0.6931
@@ -153,7 +148,7 @@ class SparseCategoricalCrossEntropy(LossMetric):
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
-        """As `MeanMetricWrapper.update_state`; samples of ``ignore_class`` do not count."""
+        """Update as `MeanMetricWrapper.update_state`, ignoring samples of ``ignore_class``."""
         if self.ignore_class is not None:
             y_pred = as_numeric("y_pred", y_pred)
             shape = np.delete(y_pred.shape, self.axis)

@@ -1,4 +1,4 @@
-"""Means and sums: of values, of functions of targets and predictions, of losses."""
+"""Sums and means of values, functions and losses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FUNCTIONS.update({name: vars(functions)[name] for name in functions.__all__})
 
 
 def named(function: F) -> F:
-    """Let configurations name ``function``: a decorator."""
+    """Register ``function`` for configurations (a decorator)."""
     FUNCTIONS[function.__name__] = function
     return function
 
@@ -35,8 +35,7 @@ class Sum(Metric):
     """The weighted sum of values.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> total = Sum()
     >>> total([1, 3, 5, 7], sample_weight=[1, 1, 0, 2])
@@ -48,7 +47,7 @@ class Sum(Metric):
         self.total = self.add_variable((), "zeros", name="total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        """Take in values, each counting ``sample_weight`` times, once by default.
+        """Add values, weighted by ``sample_weight`` (1 by default).
 
         Raises:
             TypeError: If an argument is not numeric.
@@ -61,7 +60,7 @@ class Sum(Metric):
         self.total[()] += values.sum(dtype=float)
 
     def result(self) -> float:
-        """Return the sum, 0 at first."""
+        """Return the sum, initially 0."""
         return float(self.total)
 
 
@@ -69,12 +68,10 @@ class Sum(Metric):
 class Mean(Metric):
     """The weighted mean of values.
 
-    A batch counts as many times as it has samples, its first axis; with weights, as many times as
-    they add up to.
+    A batch has the weight of its number of samples (its first axis), or of the sum of its weights.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> mean = Mean()
     >>> mean([1, 3, 5, 7])
@@ -94,7 +91,7 @@ class Mean(Metric):
         self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        """Take in values, each counting ``sample_weight`` times, once by default.
+        """Add values, weighted by ``sample_weight`` (1 by default).
 
         Raises:
             TypeError: If an argument is not numeric.
@@ -103,7 +100,7 @@ class Mean(Metric):
         values = as_numeric("values", values)
         if not values.size:
             return
-        # A sample counts once, however many values it has. A lone weight is that of the batch.
+        # A sample counts once, whatever its number of values. A single weight is for the batch.
         per_sample = values.size / len(values) if values.ndim else 1
         if sample_weight is None:
             self._add(np.add.reduce(values, axis=None, dtype=float), values.size, per_sample)
@@ -112,21 +109,21 @@ class Mean(Metric):
             per_sample = values.size
         weight = as_weights(sample_weight, values.shape)
         weighted = np.multiply(values, weight, dtype=float)
-        shared = values.size / weight.size  # how many values each weight stands for
+        shared = values.size / weight.size  # values per weight
         count = np.add.reduce(weight, axis=None, dtype=float) * shared
         self._add(np.add.reduce(weighted, axis=None), count, per_sample)
 
     def add(self, value: float, weight: float) -> None:
-        """Take in one value that counts ``weight`` times."""
+        """Add one value with a weight."""
         self._add(value * weight, weight)
 
     def _add(self, total: float, count: float, per_sample: float = 1.0) -> None:
-        # By items: arithmetic of arrays takes ten times as long, of those without dimension too.
+        # By items, because arithmetic of 0-D arrays takes ten times as long.
         self.total[()] = self.total.item() + total / per_sample
         self.count[()] = self.count.item() + count / per_sample
 
     def result(self) -> float:
-        """Return the mean, 0 where nothing has counted."""
+        """Return the mean, 0 before the first value."""
         count: float = self.count.item()
         return self.total.item() / count if count else 0.0
 
@@ -136,12 +133,10 @@ class MeanMetricWrapper(Mean):
     """The mean of a function of targets and predictions.
 
     Args:
-        fn: Called as ``fn(y_true, y_pred, **kwargs)`` for each batch; returns a value for each
-            sample, shape (m,) or (m, ...), or one number, which counts as much as one sample. A
-            `Loss` does, whatever its reduction.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
-        **kwargs: Passed on to ``fn``.
+        fn: A function ``fn(y_true, y_pred, **kwargs)`` that returns one value per sample, shape
+            (m,) or (m, ...), or one number, which has the weight of one sample; or a `Loss`.
+        name, dtype: As for `Metric`.
+        **kwargs: Further arguments of ``fn``.
 
     Raises:
         TypeError: If ``fn`` cannot be called.
@@ -170,30 +165,30 @@ class MeanMetricWrapper(Mean):
         if isinstance(fn, losses.Loss) and fn.reduction != "none":
             self._each = copy.copy(fn)
             self._each.reduction = "none"
-        # What a user's function or `values` returns is looked at.
+        # Results of a user's function or `values` are checked.
         self._known = not overridden(type(self), "values") and (
             isinstance(fn, losses.Loss)
             or f"{getattr(fn, '__module__', None)}.".startswith("nnlite.")
         )
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
-        """Return what is averaged."""
+        """Return the values to average."""
         values: Array = self._each(y_true, y_pred, **self._kwargs)
         return values
 
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
-        """Take in one batch.
+        """Update the state with one batch.
 
         Args:
             y_true: The targets, shape (m, ...).
             y_pred: The predictions, shape (m, ...).
-            sample_weight: A weight for each sample, shape (m,), or for each value; None is 1.
+            sample_weight: A weight per sample, shape (m,), or per value; None means 1.
 
         Raises:
-            TypeError: If an argument or what ``fn`` returns is not numeric.
-            ValueError: If the shapes do not fit, or what ``fn`` returns is not for each sample.
+            TypeError: If an argument or the result of ``fn`` is not numeric.
+            ValueError: If the shapes do not fit, or ``fn`` does not return one value per sample.
         """
         y_true, y_pred = as_numeric("y_true", y_true), as_numeric("y_pred", y_pred)
         if y_true.shape[:1] != y_pred.shape[:1]:
@@ -213,16 +208,12 @@ class MeanMetricWrapper(Mean):
         super().update_state(values, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """As `Metric.get_config`, with what is passed on to ``fn``."""
+        """Return the configuration, with the further arguments of ``fn``."""
         return {**super().get_config(), **self._kwargs}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> MeanMetricWrapper:
-        """As `Metric.from_config`; a function is one of this module's, or yours if registered.
-
-        Raises:
-            ValueError: If it is neither.
-        """
+        """Create a metric; its function must be of nnlite or registered, else a ValueError."""
         fn = config.get("fn")
         if isinstance(fn, Mapping) and fn.get("class_name") == "function":
             config = {**config, "fn": function_of(fn)}
@@ -230,12 +221,11 @@ class MeanMetricWrapper(Mean):
 
 
 class LossMetric(MeanMetricWrapper):
-    """The mean of a loss: what the metrics of Keras's losses are made of.
+    """Base class of metrics that average a loss.
 
     Args:
         loss: The loss.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
     """
 
     def __init__(self, loss: losses.Loss, name: str | None, dtype: Any) -> None:
@@ -245,11 +235,7 @@ class LossMetric(MeanMetricWrapper):
 def function_of(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Callable[..., Any]:
-    """Return the function that a serialized one names.
-
-    Raises:
-        ValueError: If there is none of the name.
-    """
+    """Return the function that a configuration names."""
     name = config.get("config")
     found = custom_object(config, custom_objects) or FUNCTIONS.get(str(name))
     if found is None:

@@ -1,4 +1,4 @@
-"""Metrics of the difference between prediction and target."""
+"""Regression metrics."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ class MeanSquaredError(LossMetric):
     """The mean of (p - y)^2.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> MeanSquaredError()([[0.0, 2.0]], [[1.0, 4.0]])
     2.5
@@ -46,11 +45,10 @@ class MeanSquaredError(LossMetric):
 
 @registry.register()
 class RootMeanSquaredError(MeanMetricWrapper):
-    """The square root of the mean of (p - y)^2 over all that has been seen.
+    """The square root of the mean of (p - y)^2 over all samples so far.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> RootMeanSquaredError()([[0.0, 2.0]], [[1.0, 9.0]])
     5.0
@@ -62,7 +60,7 @@ class RootMeanSquaredError(MeanMetricWrapper):
         super().__init__(_squared_error, name, dtype)
 
     def result(self) -> float:
-        """Return the root of the mean, 0 where nothing has counted."""
+        """Return the root of the mean, 0 before the first sample."""
         return math.sqrt(super().result())
 
 
@@ -71,8 +69,7 @@ class MeanAbsoluteError(LossMetric):
     """The mean of |p - y|.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> MeanAbsoluteError()([[0.0, 2.0]], [[1.0, 4.0]])
     1.5
@@ -84,11 +81,10 @@ class MeanAbsoluteError(LossMetric):
 
 @registry.register("mape", "MAPE")
 class MeanAbsolutePercentageError(LossMetric):
-    """The mean of 100 |p - y| / |y|, the divisor no smaller than 1e-7.
+    """The mean of 100 |p - y| / |y|, with |y| clipped to at least 1e-7.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> MeanAbsolutePercentageError()([[1.0, 2.0]], [[1.5, 2.0]])
     25.0
@@ -102,11 +98,10 @@ class MeanAbsolutePercentageError(LossMetric):
 
 @registry.register("msle", "MSLE")
 class MeanSquaredLogarithmicError(LossMetric):
-    """The mean of (log(1 + p) - log(1 + y))^2, p and y no smaller than 1e-7.
+    """The mean of (log(1 + p) - log(1 + y))^2, with p and y clipped to at least 1e-7.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> round(MeanSquaredLogarithmicError()([[0.0, 1.0]], [[1.0, 1.0]]), 4)
     0.2402
@@ -123,12 +118,11 @@ class CosineSimilarity(LossMetric):
     """The mean cosine of the angle between target and prediction, y p / (|y| |p|).
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
         axis: The axis of the vectors.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
 
     >>> round(CosineSimilarity()([[0.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [3.0, 3.0]]), 4)
     0.5
@@ -143,7 +137,7 @@ class CosineSimilarity(LossMetric):
         super().__init__(losses.CosineSimilarity(axis=axis), name, dtype)
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the cosines, which the loss makes large by being their negative."""
+        """Return the cosines, the negative of the loss."""
         return -super().values(y_true, y_pred)
 
 
@@ -152,8 +146,7 @@ class LogCoshError(LossMetric):
     """The mean of log(cosh(p - y)): quadratic for small errors, linear for large ones.
 
     Args:
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        name, dtype: As for `Metric`.
 
     >>> round(LogCoshError()([[0.0, 0.0]], [[1.0, 0.0]]), 4)
     0.2169
@@ -165,24 +158,22 @@ class LogCoshError(LossMetric):
 
 @registry.register()
 class R2Score(Metric):
-    """The coefficient of determination: how much of the targets' variance is predicted.
+    """The coefficient of determination: the fraction of the variance that is predicted.
 
-    R^2 = 1 - sum (y - p)^2 / sum (y - mean(y))^2, which is 1 at best and 0 for predicting the mean;
-    0 for an output whose targets do not vary. Adjusted for k regressors, from samples that
-    weigh n together, it is 1 - (1 - R^2) (n - 1) / (n - k - 1).
+    R^2 = 1 - sum (y - p)^2 / sum (y - mean(y))^2 is at most 1, and 0 for predicting the mean or for
+    constant targets. Adjusted for k regressors and samples of total weight n, it is
+    1 - (1 - R^2) (n - 1) / (n - k - 1).
 
     Source: Draper and Smith, "Applied Regression Analysis", 1998, section 5.2.
 
     Args:
-        class_aggregation: How the outputs' scores become one: ``"uniform_average"`` is their mean,
-            ``"variance_weighted_average"`` weighs it by the targets' variance; None returns them
-            all.
-        num_regressors: How many regressors to adjust for; 0 does not.
-        name: As for `Metric`.
-        dtype: As for `Metric`.
+        class_aggregation: ``"uniform_average"`` averages the scores of the outputs,
+            ``"variance_weighted_average"`` weights them by variance; None returns all scores.
+        num_regressors: The number of regressors to adjust for, or 0.
+        name, dtype: As for `Metric`.
 
     Raises:
-        TypeError: If ``num_regressors`` is no integer.
+        TypeError: If ``num_regressors`` is not an integer.
         ValueError: If it is negative, or ``class_aggregation`` is unknown.
 
     >>> R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]])
@@ -192,7 +183,7 @@ class R2Score(Metric):
     direction = "up"
 
     _shift: StateVariable
-    _sums: StateVariable  # of the weights, and weighted of y, y^2 and (p - y)^2, for each output
+    _sums: StateVariable  # of weights, y, y^2 and (p - y)^2, weighted, per output
 
     def __init__(
         self,
@@ -218,16 +209,9 @@ class R2Score(Metric):
         self._sums = self.add_variable((4, outputs), "zeros")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in one batch.
+        """Update the state with one batch of shape (m, outputs).
 
-        Args:
-            y_true: The targets, shape (m, outputs).
-            y_pred: The predictions, shape (m, outputs).
-            sample_weight: A weight for each sample, shape (m,), or for each output; None is 1.
-
-        Raises:
-            TypeError: If an argument is not numeric.
-            ValueError: If the shapes do not fit, or there were other outputs before.
+        ``sample_weight`` holds a weight per sample, shape (m,), or per output; None means 1.
         """
         y_true, y_pred = as_pair(y_true, y_pred)
         if y_pred.ndim == 1:
@@ -239,7 +223,7 @@ class R2Score(Metric):
             )
         if not y_pred.size:
             return
-        # Sums are of what the targets are above the first: large ones lose no digits in them.
+        # Targets are summed relative to the first one, so that large values lose no digits.
         shift = self._shift.numpy() if self._sums.any() else y_true[0]
         y = np.subtract(y_true, shift, dtype=float)
         parts = [np.ones_like(y), y, y * y, np.square(np.subtract(y_pred, y_true, dtype=float))]
@@ -252,7 +236,7 @@ class R2Score(Metric):
         self._sums += np.array([part.sum(axis=0) for part in parts])
 
     def result(self) -> float | Array:
-        """Return the score, 0 before any batch; without aggregation an array, one an output."""
+        """Return the score, 0 before the first batch; without aggregation, one per output."""
         count, total, squares, errors = self._sums.numpy()
         variation = np.maximum(squares - total * ratio(total, count), 0)
         scores = np.where(variation > 0, 1 - ratio(errors, variation), 0)
@@ -269,7 +253,7 @@ class R2Score(Metric):
         if freedom <= 0:
             warnings.warn(
                 f"R2Score cannot be adjusted for {self.num_regressors} regressors from "
-                f"{samples:g} samples; it is returned as it is.",
+                f"{samples:g} samples; the score is not adjusted.",
                 stacklevel=2,
             )
             return result
@@ -277,6 +261,6 @@ class R2Score(Metric):
 
 
 def _squared_error(y_true: Array, y_pred: Array) -> Array:
-    """Return (p - y)^2, for each output."""
+    """Return (p - y)^2 per output."""
     y_true, y_pred = as_pair(y_true, y_pred)
     return np.square(np.subtract(y_pred, y_true, dtype=float))

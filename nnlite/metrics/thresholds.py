@@ -1,4 +1,4 @@
-"""Right and wrong predictions counted at many thresholds, from one histogram."""
+"""Confusion counts at many thresholds, from one histogram."""
 
 from __future__ import annotations
 
@@ -16,31 +16,30 @@ __all__ = ["ThresholdMetric"]
 Array = NDArray[Any]
 
 
-_OF_TRUE = ("true_positives", "false_negatives")  # the counts of labels that are true
+_OF_TRUE = ("true_positives", "false_negatives")  # counts of true labels
 
 
 class ThresholdMetric(Metric):
-    """What metrics share that call a prediction positive where it is above a threshold.
+    """Base class of metrics for which predictions above a threshold are positive.
 
-    Of a batch, the weight of the true and of the false labels is summed by how many thresholds the
-    prediction exceeds: it costs one pass, however many thresholds there are. The four counts at
-    every threshold, which the state is made of, are sums of that from either end.
+    The weights of true and of false labels are summed by the number of thresholds that the
+    prediction exceeds, in one pass for any number of thresholds. Cumulative sums from either end
+    give the four counts at every threshold, which are the state.
 
     Args:
-        dtype: As for `Metric`.
-        name: As for `Metric`.
+        dtype, name: As for `Metric`.
     """
 
-    #: Only the k largest outputs of a sample can be positive; None for all.
+    #: The number of largest outputs of a sample that can be positive; None for all.
     top_k: int | None = None
 
-    #: The class that alone is looked at; None for all.
+    #: The only class to consider; None for all.
     class_id: int | None = None
 
-    #: Whether the labels, the last axis, are counted apart.
+    #: Whether to count each label (last axis) separately.
     multi_label: bool = False
 
-    #: The counts that are kept.
+    #: The names of the counts in the state.
     counted: ClassVar[tuple[str, ...]] = (
         "true_positives",
         "false_positives",
@@ -57,13 +56,13 @@ class ThresholdMetric(Metric):
     def set_thresholds(
         self, thresholds: Sequence[float] | None, count: int, margin: float = 0.0
     ) -> None:
-        """Choose the thresholds, and make the variables.
+        """Choose the thresholds, and create the variables.
 
         Args:
             thresholds: The thresholds, or None for ``count`` of them evenly spaced over [0, 1].
-            count: How many there are.
-            margin: How far the first is moved down and the last up: every prediction from 0 to 1
-                is then above the first and below the last.
+            count: The number of thresholds.
+            margin: How far the first is lowered and the last raised, so that they enclose every
+                prediction in [0, 1].
         """
         self._number = count
         self._least = int(margin > 0)
@@ -79,7 +78,7 @@ class ThresholdMetric(Metric):
         self.make_counts(count)
 
     def make_counts(self, *shape: int) -> None:
-        """Make the variables that the counts are kept in."""
+        """Create the variables of the counts."""
         for name in self.counted:
             setattr(self, name, self.add_variable(shape, "zeros", name=name))
 
@@ -90,7 +89,7 @@ class ThresholdMetric(Metric):
 
         Raises:
             TypeError: If an argument is not numeric.
-            ValueError: If the shapes do not fit, or there is no class ``class_id``.
+            ValueError: If the shapes do not fit, or ``class_id`` is not a class.
         """
         y_true, y_pred = as_pair(y_true, y_pred)
         if y_pred.dtype != self.compared_in:
@@ -129,7 +128,7 @@ class ThresholdMetric(Metric):
             variable += part[:, int(name in _OF_TRUE)].reshape(variable.shape)
 
     def _exceeded(self, y_pred: Array) -> Array:
-        """Return how many of the thresholds each prediction is above; NaN is above none."""
+        """Return how many thresholds each prediction exceeds; NaN exceeds none."""
         if self._evenly:
             inside = np.fmin(np.fmax(y_pred, 0), 1)
             steps = np.ceil(inside * y_pred.dtype.type(self._number - 1))
@@ -140,12 +139,7 @@ class ThresholdMetric(Metric):
 
 
 def as_thresholds(thresholds: Any, default: float) -> list[float]:
-    """Return one threshold or several as a list, the default where there is None.
-
-    Raises:
-        TypeError: If they are no numbers.
-        ValueError: If there is none, or one lies outside [0, 1].
-    """
+    """Return the thresholds as a list; None means the default."""
     if thresholds is None:
         return [default]
     try:
@@ -164,21 +158,24 @@ def as_thresholds(thresholds: Any, default: float) -> list[float]:
 
 
 def optional_index(name: str, value: Any) -> int | None:
-    """Return ``value`` as an integer of at least 0, or None as None; raises as `check_count`."""
+    """Return ``value`` as an integer of at least 0, or None; raises as `check_count`."""
     return None if value is None else check_count(name, value, 0)
 
 
 def _are_even(thresholds: Sequence[float]) -> bool:
-    """Return whether thresholds are, but for rounding, evenly spaced over [0, 1]."""
+    """Return whether thresholds are evenly spaced over [0, 1], up to rounding."""
     even = np.linspace(0, 1, len(thresholds))
     return np.allclose(thresholds, even, atol=1e-7)
 
 
 def _only_largest(y_pred: Array, k: int) -> Array:
-    """Return predictions with all but the k largest of the last axis sent below any threshold."""
+    """Return predictions with all but the k largest of the last axis below any threshold."""
     if k > y_pred.shape[-1]:
-        raise ValueError(f"top_k={k} is more than there are outputs. Received: {y_pred.shape}")
-    largest = np.argsort(-y_pred, axis=-1, kind="stable")[..., :k]  # of equal ones, the first
+        raise ValueError(
+            "top_k must not exceed the number of outputs. "
+            f"Received: top_k={k}, y_pred of shape {y_pred.shape}"
+        )
+    largest = np.argsort(-y_pred, axis=-1, kind="stable")[..., :k]  # ties: the first
     result = np.full_like(y_pred, -np.inf)
     np.put_along_axis(result, largest, np.take_along_axis(y_pred, largest, -1), -1)
     return result

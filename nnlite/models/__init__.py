@@ -1,4 +1,4 @@
-"""Models: made, copied, and out of data or files, under Keras's names."""
+"""Models: `Model`, `Sequential`, cloning and deserialization."""
 
 from __future__ import annotations
 

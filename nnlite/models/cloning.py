@@ -1,4 +1,4 @@
-"""Models copied, and made of data."""
+"""Cloning and deserialization of models."""
 
 from __future__ import annotations
 
@@ -29,26 +29,25 @@ def clone_model(
     call_function: Callable[..., Any] | None = None,
     recursive: bool = False,
 ) -> Model:
-    """Return a model of the same layers with fresh weights, compiled as the model is.
+    """Return a copy of a model with new weights and the same compile settings.
 
-    A layer that is called several times has one copy. A subclass of `Model` with a `call` is made
-    anew from its configuration.
+    A layer that is called several times has one copy. A subclass of `Model` with a `call` is
+    created from its configuration.
 
     Args:
         model: The model.
-        input_tensors: Tensors for the copy, in the structure of ``model.input``; None makes new
-            ones.
-        clone_function: Called with each layer for the one to take in the copy; None makes a new
-            one from its configuration.
-        call_function: For functional models: called with each copy, and with what the layer is
-            called with, for the tensors to take as its output; None calls the copy.
-        recursive: Whether ``clone_function`` is called with the layers in nested models too, in the
-            place of with the nested models.
+        input_tensors: Tensors in the structure of ``model.input``; None creates new tensors.
+        clone_function: A function that returns the copy of a layer; None copies its
+            configuration.
+        call_function: For functional models, a function of a copied layer and its arguments that
+            returns the output tensors; None calls the layer.
+        recursive: Whether to call ``clone_function`` with the layers of nested models instead of
+            the nested models.
 
     Raises:
-        TypeError: If ``model`` is not a model, or its class cannot be made again.
-        ValueError: If an argument is not for such a model, or ``input_tensors`` are no tensors, or
-            are in another structure.
+        TypeError: If ``model`` is not a model, or its class cannot be copied.
+        ValueError: If an argument does not apply to the model, or ``input_tensors`` are not tensors
+            or differ in structure.
 
     >>> from nnlite.layers import Dense, Input
     >>> clone_model(Sequential([Input((2,)), Dense(1, name="last")]))
@@ -77,8 +76,8 @@ def _cloned(
         )
     if not functional and call_function is not None:
         raise ValueError(
-            "call_function is for functional models: only those keep what their layers are called "
-            f"with. Received: a model of class {type(model).__name__}"
+            "call_function is for functional models, which record the calls of layers. "
+            f"Received: a model of class {type(model).__name__}"
         )
 
     def copy(layer: Layer) -> Layer:
@@ -128,8 +127,8 @@ def _cloned_chain(
         return type(model)([*head, *copies], name=model.name)
     except TypeError as error:
         raise TypeError(
-            f"clone_model makes a {type(model).__name__} of a list of layers and a name, which its "
-            f"__init__ does not take: {error}"
+            f"clone_model calls {type(model).__name__}(layers, name), which its __init__ does not "
+            f"accept: {error}"
         ) from error
 
 
@@ -172,21 +171,21 @@ def _cloned_graph(
     return cls(*ends, name=model.name)
 
 
-#: What a functional model's configuration comes from, unless its class has one of its own.
+#: The `get_config` methods of functional models without their own.
 _OF_LAYERS = (Model.get_config, Functional.get_config)
 
 
 def model_from_config(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Model:
-    """Return a model, with fresh weights, from ``{"class_name": ..., "config": ...}``.
+    """Return a model with new weights from ``{"class_name": ..., "config": ...}``.
 
     Args:
-        config: The model as plain data, as any version of Keras writes it.
-        custom_objects: Classes of yours that it names, by their names there.
+        config: The model as plain data, from any version of Keras.
+        custom_objects: Your own classes, by name.
 
     Raises:
-        ValueError: If it is no model's, or needs layers that nnlite does not have.
+        ValueError: If it does not describe a model, or a layer is unknown.
 
     >>> from nnlite.layers import Dense, Input
     >>> config = Sequential([Input((2,)), Dense(1)]).get_config()
@@ -199,14 +198,14 @@ def model_from_config(
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """Return a model, with fresh weights, from what `Model.to_json` or Keras's gave.
+    """Return a model with new weights from the JSON of nnlite or Keras.
 
     Args:
-        json_string: The text.
-        custom_objects: Classes of yours that it names, by their names there.
+        json_string: The JSON.
+        custom_objects: Your own classes, by name.
 
     Raises:
-        ValueError: If it is no JSON of a model, or needs layers that nnlite does not have.
+        ValueError: If it does not describe a model, or a layer is unknown.
 
     >>> from nnlite.layers import Dense, Input
     >>> model_from_json(Sequential([Input((2,)), Dense(1)]).to_json()).count_params()

@@ -1,4 +1,4 @@
-"""Functional: a model of the layers that lead from some tensors to others."""
+"""Functional: a model defined by its input and output tensors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, registry
-from nnlite.models.masks import MaskOperation, Masks, mask_operations
 from nnlite.models.model import Model
+from nnlite.saving.mask_operations import MaskOperation, Masks, mask_operations
 from nnlite.serialization.objects import (
     KINDS,
     PUBLIC,
@@ -26,7 +26,7 @@ __all__ = ["Functional"]
 
 
 class Functional(Model):
-    """What ``Model(inputs, outputs)`` makes.
+    """The class of ``Model(inputs, outputs)``.
 
     >>> from nnlite import Input
     >>> from nnlite.layers import Add, Dense
@@ -45,7 +45,7 @@ class Functional(Model):
     }
 
     def get_config(self) -> dict[str, Any]:
-        """Return layers, calls and both ends as plain data in Keras's form."""
+        """Return layers, calls, inputs and outputs as plain data in Keras's format."""
         inputs, outputs = self._tensors[False]
         kept = {id(node) for node in self._nodes()}
         entries = [_entry(tensor, self.layers) for tensor in flatten(inputs)]
@@ -71,7 +71,7 @@ class Functional(Model):
         def end(tensor: KerasTensor) -> list[Any]:
             name, at, index = place[id(tensor)]
             of = tensor.node.layer if tensor.node is not None else self
-            # Keras counts a functional model's own way through it as its first call, here alone.
+            # Keras counts the functional model's own graph as its first call.
             return [name, at + (of.name == name and _is_functional(of)), index]
 
         return {
@@ -86,15 +86,15 @@ class Functional(Model):
     def from_config(
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Functional:
-        """Make a new model, with fresh weights, from what `get_config` returned.
+        """Create a model with new weights from what `get_config` returned.
 
         Args:
             config: The configuration.
-            custom_objects: Classes of yours that it names, by their names there.
+            custom_objects: Your own classes, by name.
 
         Raises:
-            ValueError: If a layer is unknown or its configuration does not fit; if two have one
-                name; or if what a call reads does not exist, or depends on the call itself.
+            ValueError: If a layer is unknown, a configuration does not fit, a name is not unique,
+                or a call reads a missing tensor or its own output.
         """
         entries = config.get("layers") if isinstance(config, Mapping) else None
         if not isinstance(entries, (list, tuple)):
@@ -116,7 +116,7 @@ class Functional(Model):
                     layers[name] = _layer(entry)
                 if not isinstance(nodes, (list, tuple)):
                     raise ValueError(  # noqa: TRY004  data
-                        f"the calls of layer {name!r:.200} are no list: {nodes!r:.200}"
+                        f"the calls of layer {name!r:.200} are not a list: {nodes!r:.200}"
                     )
                 calls += [_Call(name, at, node) for at, node in enumerate(nodes)]
         made = _run(calls, layers, masks)
@@ -127,8 +127,8 @@ class Functional(Model):
             model = cls(*ends, name=config.get("name"))
         except TypeError as error:
             raise TypeError(
-                f"A {cls.__name__} is made of inputs, outputs and a name, which its __init__ does "
-                f"not take: {error}. Define from_config(cls, config)."
+                f"from_config calls {cls.__name__}(inputs, outputs, name), which its __init__ does "
+                f"not accept: {error}. Define from_config(cls, config)."
             ) from error
         model._trainable = config.get("trainable") is not False  # each layer has its own
         return model
@@ -138,7 +138,7 @@ class Functional(Model):
         return {"input_shape": None}
 
     def serialized(self) -> dict[str, Any]:
-        """Return the model as plain data, in Keras's form."""
+        """Return the model as plain data, in Keras's format."""
         data = super().serialized()
         return data | ({"registered_name": "Functional"} if type(self) is Functional else {})
 
@@ -148,7 +148,7 @@ registry.add("Functional", Functional)
 PUBLIC[Functional] = ("keras.src.models.functional", "Functional")
 
 
-# ---- there ... ----------------------------------------------------------------------------
+# ---- serialization ------------------------------------------------------------------------
 
 
 def _is_functional(layer: Layer) -> bool:
@@ -156,7 +156,7 @@ def _is_functional(layer: Layer) -> bool:
 
 
 def _entry(tensor: KerasTensor, layers: Sequence[Layer]) -> Layer:
-    """Return the layer of an input; of a tensor within another model, a new one."""
+    """Return the layer of an input, or a new layer for a tensor of another model."""
     if tensor.node is not None and isinstance(tensor.node.layer, InputLayer):
         return tensor.node.layer
     name = tensor.name
@@ -182,7 +182,7 @@ def _call_as_data(node: Node, place: Mapping[int, list[Any]]) -> dict[str, Any]:
     return {"args": args, "kwargs": kwargs}
 
 
-# ---- ... and back again -------------------------------------------------------------------
+# ---- deserialization ----------------------------------------------------------------------
 
 
 def _layer(entry: Mapping[str, Any]) -> Layer:
@@ -213,7 +213,7 @@ def _name(entry: Any) -> str:
 
 
 class _Source(list[Any]):
-    """Where a tensor comes from: a layer's name, which of its calls, and which output of that."""
+    """The origin of a tensor: the name of a layer, and the indices of call and output."""
 
 
 class _Call:
@@ -241,7 +241,7 @@ class _Call:
         made: Mapping[tuple[str, int], list[KerasTensor]],
         masks: Masks,
     ) -> Any:
-        """Return the tensors that the call puts out; note the masks that they have."""
+        """Return the output tensors of the call, and note their masks."""
 
         def tensor(leaf: Any) -> Any:
             if not isinstance(leaf, _Source):
@@ -268,12 +268,12 @@ class _Call:
 
 
 def _off(value: Any) -> bool:
-    """Return whether an argument is None, or a list of it: such as no mask for each input."""
+    """Return whether an argument is None or a list of None, such as masks."""
     return all(leaf is None for leaf in flatten(value))
 
 
 def _argument(value: Any) -> Any:
-    """Return an argument of a call with a `_Source` in the place of each tensor."""
+    """Return an argument of a call with tensors replaced by `_Source`."""
     if isinstance(value, (list, tuple)):
         return [_argument(part) for part in value]
     if not isinstance(value, Mapping):
@@ -305,7 +305,7 @@ def _sources(value: Any) -> Iterable[_Source]:
 
 
 def _mapped(function: Any, value: Any) -> Any:
-    """Return an argument with ``function`` applied to what is neither a list nor a dict."""
+    """Return an argument with ``function`` applied to its leaves."""
     if isinstance(value, dict):
         return {key: _mapped(function, part) for key, part in value.items()}
     if isinstance(value, list) and not isinstance(value, _Source):
@@ -329,9 +329,9 @@ def _tensor(
 def _run(
     calls: Sequence[_Call], layers: Mapping[str, Layer], masks: Masks
 ) -> dict[tuple[str, int], list[KerasTensor]]:
-    """Make the calls, each after those whose outputs it reads; return their outputs.
+    """Make the calls in topological order and return their outputs.
 
-    The calls of a layer are made in their order, as in Keras.
+    The calls of one layer keep their order, as in Keras.
     """
     made = {
         (name, 0): [layer.tensor] for name, layer in layers.items() if isinstance(layer, InputLayer)
@@ -383,11 +383,11 @@ def _end(
     layers: Mapping[str, Layer],
     made: Mapping[tuple[str, int], list[KerasTensor]],
 ) -> Any:
-    """Return the tensors of the inputs or outputs, in the structure that they have there."""
+    """Return the tensors of the inputs or outputs in their structure."""
     if isinstance(value, Mapping):
         return {key: _end(what, part, layers, made) for key, part in value.items()}
     if not isinstance(value, (list, tuple)) or not value:
-        raise ValueError(f"the functional model's {what} are no tensors. Received: {value!r:.200}")
+        raise ValueError(f"the functional model's {what} are not tensors. Received: {value!r:.200}")
     if not isinstance(value[0], str):
         return [_end(what, part, layers, made) for part in value]
     name, at, index = _source(value)

@@ -1,4 +1,4 @@
-"""Model: layers put together, how a batch goes through them, and the trainer that fits them."""
+"""Model: a network of layers, with training and prediction."""
 
 from __future__ import annotations
 
@@ -25,36 +25,35 @@ from nnlite.symbolic import KerasTensor, Node, in_order
 from nnlite.training.trainer import Trainer
 from nnlite.utils.overrides import overridden
 from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pack_as
-from nnlite.utils.validation import ArgumentError, as_samples
+from nnlite.utils.validation import ArgumentError, as_samples, as_text
 from nnlite.version import __version__
 
 __all__ = ["Model"]
 
 Array = NDArray[Any]
 
-_NO_ATTRIBUTES = ("cache", "_traced")  # what a model itself keeps of its layers
+_NO_ATTRIBUTES = ("cache", "_traced")  # the model's own records of layers
 
 
 class Model(Trainer):
-    """A network of any shape without cycles, and the trainer that fits it.
+    """An acyclic network of layers that can be trained.
 
-    ``Model(inputs, outputs)`` makes a model of the layers that lead from some tensors to others;
-    it is a layer itself, so that models nest, and shares its layers with whoever else uses them.
+    ``Model(inputs, outputs)`` creates a model of the layers between tensors. Models are layers, so
+    that they can be nested, and they can share layers.
 
-    A subclass with layers as attributes defines ``call(self, x)`` instead, or
-    ``call(self, x, training)``. It is called on tensors once (for each value of ``training``), so
-    it may use layers, operators and `nnlite.ops`, but not look at numbers.
+    Alternatively, a subclass with layers as attributes defines ``call(self, x)`` or
+    ``call(self, x, training)``. `call` runs on tensors once per value of ``training``, so it can
+    use layers, operators and `nnlite.ops`, but not the values of arrays.
 
     Args:
-        inputs: A tensor of `Input`, or a list or dict of them.
-        outputs: A tensor that is made of them, or a list or dict.
-        name: Its name.
-        trainable: False to keep all weights as they are.
+        inputs: A tensor from `Input`, or a list or dict of them.
+        outputs: A tensor computed from the inputs, or a list or dict.
+        name: The name.
+        trainable: Whether the weights are trained.
 
     Raises:
         TypeError: If ``inputs`` or ``outputs`` hold anything but tensors.
-        ValueError: If ``outputs`` depend on an input that is not given, or two layers share a
-            name.
+        ValueError: If ``outputs`` depend on a missing input, or two layers share a name.
 
     >>> import numpy as np
     >>> from nnlite import Input, Model
@@ -85,10 +84,10 @@ class Model(Trainer):
         if name not in ("call", "all_layers")
     } | {"sublayers": "a layer that is an attribute of the model is one of its layers."}
 
-    #: Whether the layers that are attributes are the model's.
+    #: Whether layers in attributes belong to the model.
     tracks_layers: ClassVar[bool] = False
 
-    #: What ``Model(inputs, outputs)`` makes.
+    #: The class of ``Model(inputs, outputs)``.
     functional_class: ClassVar[type[Model] | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -98,7 +97,7 @@ class Model(Trainer):
             cls.build = _and_traced(cls.build)  # type: ignore[method-assign]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Model:
-        """Make a functional model of ``Model(inputs, outputs)``."""
+        """Return a functional model for ``Model(inputs, outputs)``."""
         connected = args or "inputs" in kwargs or "outputs" in kwargs
         if cls is Model and connected and cls.functional_class is not None:
             return object.__new__(cls.functional_class)
@@ -114,10 +113,10 @@ class Model(Trainer):
         **kwargs: Any,
     ) -> None:
         self._input_shape: Shapes = None
-        #: The tensors of inputs and outputs, outside of training and in it.
+        #: The tensors of inputs and outputs, for inference and for training.
         self._tensors: dict[bool, tuple[Any, Any]] = {}
-        self._connected = False  # by Model(inputs, outputs)
-        self._traced: list[Layer] = []  # the layers that there were when `call` was last run
+        self._connected = False  # defined by Model(inputs, outputs)
+        self._traced: list[Layer] = []  # the layers at the last run of `call`
         super().__init__(name=name, **kwargs)
         if inputs is not None or outputs is not None:
             self._connect(inputs, outputs)
@@ -125,7 +124,7 @@ class Model(Trainer):
             self.trainable = False
 
     def call(self, x: Any, training: bool = False) -> Any:
-        """Return the model's output for tensors; a subclass defines it."""
+        """Return the output for tensors; defined by subclasses."""
         raise NotImplementedError(
             f"Model {self.name!r} has no layers to run: give Model(inputs, outputs), or define "
             f"call(self, x) in {type(self).__name__}."
@@ -134,7 +133,7 @@ class Model(Trainer):
     # ---- tensors --------------------------------------------------------------------------
 
     def _connect(self, inputs: Any, outputs: Any) -> None:
-        """Make the model one of the layers between two sets of tensors."""
+        """Define the model by its input and output tensors."""
         for what, structure in (("inputs", inputs), ("outputs", outputs)):
             for tensor in flatten(structure) or [structure]:
                 if not isinstance(tensor, KerasTensor):
@@ -168,13 +167,13 @@ class Model(Trainer):
         invalidate()
 
     def _trace(self, input_shape: Shapes) -> None:
-        """Find out, by calls on tensors, which layers `call` runs on inputs of ``input_shape``."""
+        """Trace `call` on tensors of ``input_shape``."""
         takes_training = "training" in inspect.signature(self.call).parameters
         for training in (False, True):
             if training and not takes_training:
                 self._tensors[True] = self._tensors[False]
                 break
-            if self._tensors:  # the same inputs as before
+            if self._tensors:  # keep the inputs
                 inputs = map_structure(lambda tensor: tensor, self._tensors[False][0])
             else:
                 inputs = map_structure(
@@ -211,22 +210,22 @@ class Model(Trainer):
 
     @property
     def inputs(self) -> list[KerasTensor]:
-        """The tensors that stand for the inputs, in a list."""
+        """The list of input tensors."""
         return flatten(self._known_tensors()[0])
 
     @property
     def outputs(self) -> list[KerasTensor]:
-        """The tensors that stand for the outputs, in a list."""
+        """The list of output tensors."""
         return flatten(self._known_tensors()[1])
 
     @property
     def input(self) -> Any:
-        """The tensor that stands for the input, or the list or dict of them."""
+        """The input tensor, or the list or dict of them."""
         return self._known_tensors()[0]
 
     @property
     def output(self) -> Any:
-        """The tensor that stands for the output, or the list or dict of them."""
+        """The output tensor, or the list or dict of them."""
         return self._known_tensors()[1]
 
     @property
@@ -236,14 +235,14 @@ class Model(Trainer):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the layers that put out the outputs."""
+        """The names of the output layers."""
         if not self._tensors:
             return ["output"]
         return [tensor.node.layer.name if tensor.node else tensor.name for tensor in self.outputs]
 
     @property
     def input_dtypes(self) -> list[str]:
-        """The type of each input's entries."""
+        """The types of the inputs."""
         dtypes = [tensor.dtype for tensor in self.inputs] if self._tensors else ["float"]
         return [self.dtype if dtype.startswith("float") else dtype for dtype in dtypes]
 
@@ -253,7 +252,7 @@ class Model(Trainer):
         return self._tensors[False]
 
     def calls(self) -> list[Node]:
-        """Return the calls of the model's layers in order; none before it is built."""
+        """Return the calls of layers in order; empty before the model is built."""
         return self._nodes() if self._tensors else []
 
     def _as_arrays(self, x: Any) -> Any:
@@ -262,7 +261,9 @@ class Model(Trainer):
             structure = map_structure(lambda part: "x", x)
             dtypes = dtypes * len(flatten(x))
         arrays = [
-            as_samples("x", part).astype(dtype, copy=False)
+            as_text("x", part)
+            if dtype == "string"
+            else as_samples("x", part).astype(dtype, copy=False)
             for part, dtype in zip(arranged("x", x, structure, "input"), dtypes, strict=True)
         ]
         return pack_as(structure, arrays)
@@ -292,18 +293,18 @@ class Model(Trainer):
 
     @property
     def dtype(self) -> str:
-        """The one float type that every layer computes in."""
+        """The float type of all layers."""
         layers = self.sublayers()
         return layers[0].dtype if layers else self._dtype
 
     @dtype.setter
     def dtype(self, value: str) -> None:
-        self._dtype = value  # of a model without layers
+        self._dtype = value  # used without layers
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
-    # ---- its layers -----------------------------------------------------------------------
+    # ---- layers ---------------------------------------------------------------------------
 
     def sublayers(self) -> Sequence[Layer]:
         """Return the layers of the model that compute something."""
@@ -314,7 +315,7 @@ class Model(Trainer):
         )
 
     def attributes(self) -> dict[str, list[Layer]]:
-        """Return the layers that attributes of a subclass hold, lists and dicts too, by name."""
+        """Return the layers in attributes, lists and dicts of a subclass, by name."""
         if not self.tracks_layers:
             return {}
         held = {
@@ -326,10 +327,7 @@ class Model(Trainer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers that the model is made of, those of inputs among them, in Keras's order.
-
-        That is from the farthest from the outputs to the nearest.
-        """
+        """The layers, input layers included, from the farthest from the outputs to the nearest."""
         return list(self._layers_in_order() if self._connected else self.sublayers())
 
     @per_structure
@@ -348,11 +346,7 @@ class Model(Trainer):
         return sorted(order, key=lambda layer: -deepest[layer])
 
     def _name_layers(self) -> None:
-        """Number the layers that the user did not name, as dense, dense_1, dense_2.
-
-        Raises:
-            ValueError: If two have the same name, given by the user.
-        """
+        """Number the unnamed layers: dense, dense_1, dense_2."""
         names: set[str] = set()
         layers = self.layers
         for layer in sorted(layers, key=lambda layer: not layer.named_by_user):
@@ -385,16 +379,16 @@ class Model(Trainer):
             invalidate()
 
     def _follow_attributes(self) -> None:
-        """Let `call` be run anew where attributes have come to hold other layers since."""
+        """Trace `call` again if the layers in attributes have changed."""
         if self._tensors and self._traced != self.sublayers():
             self._tensors, self.built = {}, False
             invalidate()
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return the layer of a name, or at an index of `layers`.
+        """Return the layer with a name or an index in `layers`.
 
         Raises:
-            ValueError: If there is none, or not just one of the two is given.
+            ValueError: If the layer does not exist, or not exactly one argument is given.
         """
         if (name is None) == (index is None):
             raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
@@ -414,10 +408,10 @@ class Model(Trainer):
 
     @property
     def weights(self) -> list[Variable]:
-        """All weights, first layer to last, trainable or not.
+        """All weights, trainable or not, in the order of layers.
 
         Raises:
-            ValueError: If the model is empty, or not built yet, so that it has none to show.
+            ValueError: If the model is empty or not built.
         """
         if not self.sublayers():
             raise ValueError(f"Model {self.name!r} is empty: add layers, Sequential([Dense(1)]).")
@@ -425,10 +419,10 @@ class Model(Trainer):
 
     @property
     def input_shape(self) -> Shapes:
-        """The shape of a batch of inputs, the batch axis None.
+        """The shape of the input, with None for the batch axis.
 
         Raises:
-            AttributeError: If the model is not built, so that ``hasattr`` tells whether it is.
+            AttributeError: If the model is not built.
         """
         if self._input_shape is None:
             raise AttributeError(f"Model {self.name!r} has no input shape before it is built.")
@@ -440,25 +434,24 @@ class Model(Trainer):
 
     @property
     def output_shape(self) -> Shapes:
-        """The shape of the output for a batch of ``input_shape``.
+        """The shape of the output for ``input_shape``.
 
         Raises:
             AttributeError: If the model is not built.
         """
         return self.compute_output_shape(self.input_shape)
 
-    # ---- the way of a batch ---------------------------------------------------------------
+    # ---- forward and backward -------------------------------------------------------------
 
     def build(self, input_shape: Any = None) -> None:
-        """Make the weights of all layers.
+        """Create the weights of all layers.
 
         Args:
-            input_shape: The shape of a batch, such as ``(None, 4)``, or a list or dict of them;
-                a functional model is built from the start.
+            input_shape: The shape of the input, such as ``(None, 4)``, or a list or dict of them;
+                functional models are already built.
 
         Raises:
-            ValueError: If the shape is unknown, or a layer cannot take what comes to it. No layer
-                is built then.
+            ValueError: If the shape is unknown or does not fit a layer. No layer is built then.
         """
         if self.built:
             return
@@ -482,11 +475,11 @@ class Model(Trainer):
         invalidate()
 
     def declared_input_shape(self) -> Shapes:
-        """Return the shape of the inputs, where it is known."""
+        """Return the shape of the inputs, if known."""
         return self._input_shape
 
     def compute_output_shape(self, input_shape: Shapes) -> Shapes:
-        """Return the shape that comes out for a batch of ``input_shape``."""
+        """Return the shape of the output for ``input_shape``."""
         if not self.built:
             self.build(input_shape)
         outputs = self.output
@@ -494,7 +487,7 @@ class Model(Trainer):
             return map_structure(lambda tensor: tensor.shape, outputs)
         shapes = {id(t): s for t, s in zip(self.inputs, flatten(input_shape, SHAPES), strict=True)}
         for node in self._nodes():
-            if isinstance(node.layer, Operation):  # constants, such as a slice, count too
+            if isinstance(node.layer, Operation):  # constants such as slices count too
                 x = map_structure(
                     lambda t: KerasTensor(shapes[id(t)]) if id(t) in shapes else t, node.x
                 )
@@ -506,7 +499,7 @@ class Model(Trainer):
             shapes.update((id(t), s) for t, s in zip(node.outputs, told, strict=True))
         return map_structure(lambda tensor: shapes[id(tensor)], outputs)
 
-    # ---- the way of a batch ---------------------------------------------------------------
+    # ---- forward and backward -------------------------------------------------------------
 
     def add_to(self, graph: Graph, x: Any, training: bool) -> Any:
         """Add the calls of the model's layers on the slots ``x``; return those of its output."""
@@ -520,9 +513,9 @@ class Model(Trainer):
         return map_structure(lambda tensor: slots[id(tensor)], outputs)
 
     def graph(self, training: bool) -> Graph:
-        """Return the calls of the model's layers in order, as in training or outside of it.
+        """Return the calls of layers in order, for training or for inference.
 
-        A model whose passes a user has written is a single call.
+        A model with its own forward and backward passes is a single call.
         """
         return self._graph(training, whole=self.of_user)
 
@@ -547,12 +540,12 @@ class Model(Trainer):
 
     @per_structure
     def input_structure(self) -> Any:
-        """Return a structure as that of the input; None where it is a single array."""
+        """Return the structure of the input, or None for a single array."""
         return map_structure(lambda t: t.name, self.input) if self._tensors else None
 
     @per_structure
     def output_structure(self) -> Any:
-        """Return a structure as that of the output; None where it is a single array."""
+        """Return the structure of the output, or None for a single array."""
         return map_structure(lambda t: t.name, self.output) if self._tensors else None
 
     def forward(self, x: Any, training: bool = False) -> Any:
@@ -567,31 +560,29 @@ class Model(Trainer):
         return outputs[0] if graph.single else pack_as(self.output_structure(), outputs)
 
     def backward(self, gradient: Any) -> Any:
-        """Fill the gradient of every weight and return that of the input.
+        """Compute the gradient of every weight, and return that of the input.
 
         Args:
-            gradient: The loss's derivative by the output of the last ``forward(training=True)``.
+            gradient: The derivative of the loss by the output of the last
+                ``forward(training=True)``.
         """
         (executor,) = self.cache
         return pack_as(self.input_structure(), executor.backward(flatten(gradient)))
 
     def settle(self) -> None:
-        """As `Layer.settle`; within a step, `update_weights` does it."""
+        """See `Layer.settle`; within a step, `update_weights` does this."""
         if self._step.own is None and self.cache:
             self.cache[0].settle()
 
     def step_penalty(self) -> float:
-        """Return the penalties on the layers' outputs in the last ``forward(training=True)``."""
+        """Return the activity penalties of the last ``forward(training=True)``."""
         if not self._penalizes_outputs():
             return 0.0
         penalty: float = self.cache[0].penalty()
         return penalty
 
     def activity_penalty(self, x: Any) -> float:
-        """Return the penalties on the layers' outputs for the batch ``x``, writing nothing.
-
-        Only a model that has such a penalty pays for a pass of its own.
-        """
+        """Return the activity penalties for the batch ``x``, without changing any state."""
         if not self._penalizes_outputs():
             return 0.0
         executor = ReferenceExecutor(self._graph(False))
@@ -600,35 +591,35 @@ class Model(Trainer):
 
     @per_structure
     def _penalizes_outputs(self) -> bool:
-        """Return whether any layer, however deep, has an activity regularizer."""
+        """Return whether any layer, nested ones included, has an activity regularizer."""
         return any(layer.activity_regularizer is not None for layer in self.all_layers())
 
     def final_activation(self) -> Layer | None:
-        """Return the activation that the model ends in, if it does."""
+        """Return the final activation of the model, if any."""
         if self.of_user:
             return None
         graph = self.graph(False)
         maker = graph.maker(graph.outputs[0])
         return maker.layer if maker and isinstance(maker.layer, ActivationLayer) else None
 
-    # ---- as data --------------------------------------------------------------------------
+    # ---- configuration --------------------------------------------------------------------
 
     @classmethod
     def _parameters(cls) -> dict[str, Any]:
-        """Return the constructor's arguments without the tensors, which no configuration holds."""
+        """Return the constructor arguments except the tensors."""
         found = super()._parameters()
         return {name: found[name] for name in found if name not in ("inputs", "outputs")}
 
     @classmethod
     def _is_made_of_tensors(cls) -> bool:
-        """Return whether the class is made of inputs and outputs, and has no `call` of its own."""
+        """Return whether the class is defined by inputs and outputs, without a `call`."""
         return cls.__init__ is Model.__init__ and not cls.tracks_layers
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name; of a model of tensors, its layers and calls.
+        """Return the constructor arguments by name, or layers and calls of a functional model.
 
         Raises:
-            NotImplementedError: If an argument is kept in no attribute of its name.
+            NotImplementedError: If an argument has no attribute of its name.
         """
         if self._connected and self._is_made_of_tensors() and self.functional_class is not None:
             return self.functional_class.get_config(self)
@@ -638,14 +629,14 @@ class Model(Trainer):
     def from_config(
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Model:
-        """Make a new model, with fresh weights, from what `get_config` returned.
+        """Create a model with new weights from what `get_config` returned.
 
         Args:
             config: The configuration.
-            custom_objects: Classes of yours that it names, by their names there.
+            custom_objects: Your own classes, by name.
 
         Raises:
-            TypeError: If an entry is none of the constructor's arguments.
+            TypeError: If an entry is not a constructor argument.
             ValueError: If the configuration does not fit.
         """
         with CustomObjectScope(custom_objects):
@@ -655,7 +646,7 @@ class Model(Trainer):
                 return made
             return super().from_config(config)
 
-    # ---- as files -------------------------------------------------------------------------
+    # ---- files ----------------------------------------------------------------------------
 
     def save(
         self,
@@ -680,7 +671,7 @@ class Model(Trainer):
     def load_weights(
         self, filepath: str | os.PathLike[str], skip_mismatch: bool = False, **options: Any
     ) -> None:
-        """Copy weights out of a file; see `nnlite.saving.load_weights`."""
+        """Load weights from a file; see `nnlite.saving.load_weights`."""
         from nnlite.saving.reading import load_weights
 
         load_weights(self, filepath, skip_mismatch, **options)
@@ -728,13 +719,13 @@ class Model(Trainer):
         """Return the model without its weights as JSON, for `nnlite.models.model_from_json`.
 
         Args:
-            **options: Those of ``json.dumps``.
+            **options: Arguments of ``json.dumps``.
         """
         from nnlite.saving.writing import model_json
 
         return model_json(self, **options)
 
-    # ---- to look at -----------------------------------------------------------------------
+    # ---- display --------------------------------------------------------------------------
 
     def summary(
         self,
@@ -748,12 +739,12 @@ class Model(Trainer):
         """Print a table of the layers, their output shapes and numbers of weights.
 
         Args:
-            line_length: The table's width; None takes the terminal's.
-            positions: Where columns end, as fractions of the width; None fits them.
-            print_fn: Called with the whole table in the place of ``print``.
+            line_length: The width of the table; None means that of the terminal.
+            positions: The ends of the columns as fractions of the width; None means automatic.
+            print_fn: A function to call with the table instead of ``print``.
             expand_nested: Whether to list the layers of nested models too.
-            show_trainable: Whether to tell of each layer whether it is trained.
-            layer_range: The names (or regular expressions) of the first and last layer to show.
+            show_trainable: Whether to show which layers are trainable.
+            layer_range: Names or regular expressions of the first and last layer to show.
         """
         print_summary(
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
@@ -764,31 +755,31 @@ class Model(Trainer):
 
 
 def _and_traced(build: Callable[..., None]) -> Callable[..., None]:
-    """Make a user's `build`, which makes layers, one that lets `call` be traced at its end."""
+    """Wrap the `build` of a user class so that `call` is traced at its end."""
 
     @functools.wraps(build)
     def build_and_trace(self: Model, input_shape: Any = None) -> None:
         if not self.built:
             build(self, input_shape)
-            Model.build(self, input_shape)  # which does nothing if the user's has called it
+            Model.build(self, input_shape)  # without effect if already called
 
     return build_and_trace
 
 
 def _holds_arrays(x: Any) -> bool:
-    """Return whether ``x`` is a dict or list of arrays, and no array of numbers as a list."""
+    """Return whether ``x`` is a dict or list of arrays, not a list of numbers."""
     listed = isinstance(x, (list, tuple)) and all(isinstance(part, np.ndarray) for part in x)
     return isinstance(x, dict) or (listed and len(x) > 0)
 
 
 def _without_list_of_one(structure: Any) -> Any:
-    """Return the only tensor of a list of one, as Keras does."""
+    """Return the tensor of a list of one, as in Keras."""
     one = isinstance(structure, (list, tuple)) and len(structure) == 1
     return structure[0] if one else structure
 
 
 def _layers_within(value: Any) -> Iterator[Layer]:
-    """Yield the layers that an attribute holds: itself, or in lists and dicts."""
+    """Yield the layers in an attribute, lists and dicts included."""
     if isinstance(value, Layer):
         yield value
     elif isinstance(value, (list, tuple)):
@@ -800,7 +791,7 @@ def _layers_within(value: Any) -> Iterator[Layer]:
 
 
 def _depths(nodes: Sequence[Node], outputs: Sequence[KerasTensor]) -> dict[int, int]:
-    """Return how many further calls there are at most from each node to an output."""
+    """Return the longest distance of each node from an output."""
     depth: dict[int, int] = dict.fromkeys((id(node) for node in nodes), 0)
     for node in reversed(nodes):
         for tensor in node.inputs:
@@ -810,7 +801,7 @@ def _depths(nodes: Sequence[Node], outputs: Sequence[KerasTensor]) -> dict[int, 
 
 
 def _take_type_of_reader(tensor: KerasTensor, nodes: Sequence[Node]) -> None:
-    """Let an input whose type is not stated have the one that its first reader asks for."""
+    """Give an input without a type the type that its first reader requires."""
     for node in nodes:
         if node.layer.default_input_dtype and any(tensor is read for read in node.inputs):
             tensor.dtype = node.layer.default_input_dtype
@@ -818,11 +809,11 @@ def _take_type_of_reader(tensor: KerasTensor, nodes: Sequence[Node]) -> None:
 
 
 class _Reference(int):
-    """The number of a tensor among a model's tensors as plain data."""
+    """The index of a tensor in the plain data of a model."""
 
 
 def _as_data(inputs: Any, outputs: Any) -> dict[str, Any]:
-    """Return the calls between tensors as lists: however long the chain, nothing is deep."""
+    """Return the calls between tensors as flat lists, so that long chains do not recurse."""
     nodes = in_order(flatten(outputs), until=flatten(inputs))
     tensors = [*flatten(inputs), *(tensor for node in nodes for tensor in node.outputs)]
     makers = [tensor.node for tensor in flatten(inputs)]
@@ -843,7 +834,7 @@ def _as_data(inputs: Any, outputs: Any) -> dict[str, Any]:
 
 
 def _from_data(data: dict[str, Any]) -> tuple[Any, Any]:
-    """Return the tensors at both ends of what `_as_data` returned, and record the calls."""
+    """Return the input and output tensors of the result of `_as_data`, and record the calls."""
     tensors = [KerasTensor(*parts) for parts in data["tensors"]]
 
     def replaced(structure: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Sequential: layers in a chain, forward from first to last and back again."""
+"""Sequential: a chain of layers."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ Array = NDArray[Any]
 
 
 class Sequential(Model):
-    """A network whose layers follow one another, and the trainer that fits it.
+    """A chain of layers that can be trained.
 
-    The model is built, that is, has weights, once its input shape is known: from an `Input` as
-    the first layer, an ``input_shape`` of the first layer, `build`, or the first data. It is a
-    layer itself, so that models nest.
+    The weights are created once the input shape is known: from an `Input` as the first layer, the
+    ``input_shape`` of the first layer, `build`, or the first data. Models are layers and can be
+    nested.
 
     Args:
-        layers: The layers, first to last; more can be added by `add`.
-        trainable: False to keep all weights as they are.
-        name: Its name.
+        layers: The layers in order; `add` appends more.
+        trainable: Whether the weights are trained.
+        name: The name.
 
     Raises:
-        TypeError: If an element of ``layers`` is no layer.
-        ValueError: If two layers share a name or a layer, or differ in float type.
+        TypeError: If an element of ``layers`` is not a layer.
+        ValueError: If a layer or name occurs twice, or layers differ in float type.
 
     >>> import numpy as np
     >>> from nnlite.layers import Dense, Input
@@ -78,17 +78,17 @@ class Sequential(Model):
 
     @property
     def dtype(self) -> str:
-        """The one float type that every layer computes in."""
+        """The float type of all layers."""
         first = self._layers[0] if self._layers else self._input_layer
         return floatx() if first is None else first.dtype
 
     @dtype.setter
     def dtype(self, value: str) -> None:
-        """Ignored: the layers say it."""
+        """Ignored, since the layers have their types."""
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, first to last, without the `Input`."""
+        """The layers in order, without the `Input`."""
         return list(self._layers)
 
     def sublayers(self) -> Sequence[Layer]:
@@ -96,7 +96,7 @@ class Sequential(Model):
         return self._layers
 
     def _input_dtype(self) -> str:
-        """Return the type of data that the first layer takes."""
+        """Return the input type of the first layer."""
         first = self._layers[0]
         if first.takes_integers and self._input_layer is not None:
             return self._input_layer.data_type
@@ -104,23 +104,22 @@ class Sequential(Model):
 
     @property
     def input_dtypes(self) -> list[str]:
-        """The type of the input's entries, in a list."""
+        """The list of the type of the input."""
         return super().input_dtypes if self.built or not self._layers else [self._input_dtype()]
 
     def _set_tensors(self, output: Any) -> None:
         self._tensors = dict.fromkeys((False, True), (self.input, output))
 
     def add(self, layer: Any) -> None:
-        """Append ``layer``; in a built model it is built at once, for the output so far.
+        """Append a layer, and build it if the model is built.
 
         Raises:
-            TypeError: If it is no layer.
-            ValueError: If the model has a layer of that name, or this very layer, already; if its
-                float type is another one; if an `Input` does not come first; or if the layer
-                cannot take what the model puts out.
+            TypeError: If it is not a layer.
+            ValueError: If the layer or its name occurs already, float types differ, an `Input` is
+                not first, or the layer does not fit the output of the model.
         """
         if isinstance(layer, KerasTensor) and layer.node is not None and not layer.node.inputs:
-            layer = layer.node.layer  # what Input returns
+            layer = layer.node.layer  # from Input
         if not isinstance(layer, Layer):
             raise ArgumentError(
                 "Sequential takes layers, such as Dense(10). Received: "
@@ -159,10 +158,10 @@ class Sequential(Model):
                 raise
 
     def pop(self) -> Layer:
-        """Take off the last layer and return it.
+        """Remove and return the last layer.
 
         Raises:
-            ValueError: If there is none.
+            ValueError: If the model is empty.
         """
         if not self._layers:
             raise ValueError("pop() finds no layer: the model is empty.")
@@ -180,7 +179,7 @@ class Sequential(Model):
     # ---- building -------------------------------------------------------------------------
 
     def declared_input_shape(self) -> Shape | None:
-        """Return the input shape that an `Input` or the first layer states, if either does."""
+        """Return the input shape of the `Input` or of the first layer, if any."""
         if self._input_layer is not None:
             return self._input_layer.declared_shape
         if not self._layers:
@@ -189,14 +188,13 @@ class Sequential(Model):
         return (first.input_shape if first.built else None) or first.declared_shape
 
     def build(self, input_shape: Any = None) -> None:
-        """Make the weights of all layers.
+        """Create the weights of all layers.
 
         Args:
-            input_shape: The shape of a batch, such as ``(None, 4)``; None takes the declared one.
+            input_shape: The shape of the input, such as ``(None, 4)``; None means the declared one.
 
         Raises:
-            ValueError: If the shape is unknown, or a layer cannot take what comes to it. No layer
-                is built then.
+            ValueError: If the shape is unknown or does not fit a layer. No layer is built then.
         """
         if not self._layers:
             raise ValueError("The model is empty: add layers first, Sequential([Dense(1)]).")
@@ -228,7 +226,7 @@ class Sequential(Model):
         invalidate()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape that comes out for a batch of ``input_shape``.
+        """Return the shape of the output for ``input_shape``.
 
         Raises:
             ValueError: If the model is empty.
@@ -240,15 +238,15 @@ class Sequential(Model):
         return input_shape
 
     def add_to(self, graph: Graph, x: Any, training: bool) -> Any:
-        """Add the calls of the layers, one after the other."""
+        """Add the calls of the layers in order."""
         for layer in self._layers:
             x = graph.add(layer, x, training=training)
         return x
 
-    # ---- as data --------------------------------------------------------------------------
+    # ---- configuration --------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Return the layers as plain data in Keras's form; `from_config` makes them anew."""
+        """Return the layers as plain data in Keras's format."""
         entry = self._input_layer
         if entry is None and self.built:
             entry = InputLayer(batch_shape=self.input_shape, dtype=self.dtype)
@@ -265,15 +263,14 @@ class Sequential(Model):
     def from_config(
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Sequential:
-        """Make a new model, with fresh weights, from what `get_config` returned.
+        """Create a model with new weights from what `get_config` returned.
 
         Args:
             config: The configuration.
-            custom_objects: Classes of yours that it names, by their names there.
+            custom_objects: Your own classes, by name.
 
         Raises:
-            ValueError: If there are no layers in it, a layer is unknown, or its configuration does
-                not fit.
+            ValueError: If there are no layers, a layer is unknown, or a configuration does not fit.
         """
         layers = config.get("layers") if isinstance(config, Mapping) else None
         if not isinstance(layers, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The table of a model's layers that summary prints."""
+"""The table of layers for `summary`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,8 @@ def print_summary(
     show_trainable: bool = False,
     layer_range: tuple[str, str] | None = None,
 ) -> None:
-    """Print the table; `Sequential.summary` says the arguments.
-
-    Raises:
-        ValueError: If ``layer_range`` names no layers of the model, or ``positions`` are not one a
-            column.
-    """
-    import shutil  # it brings compression libraries along, which nothing else here needs
+    """Print the table; see `Model.summary`."""
+    import shutil  # slow to import
 
     header, *table = _table(model, expand_nested, show_trainable, _within(model, layer_range))
     width = line_length or min(shutil.get_terminal_size().columns, 100)
@@ -62,7 +57,7 @@ def print_summary(
 
 
 def html_summary(model: Any) -> str:
-    """Return the table as HTML, which notebooks show of a model."""
+    """Return the table as HTML for notebooks."""
     from nnlite.utils.markup import element
 
     header, *table = _table(model, False, False, range(len(model.layers)))
@@ -86,7 +81,7 @@ def html_summary(model: Any) -> str:
 
 
 def _table(model: Any, expand: bool, trainable: bool, shown: range) -> list[list[str]]:
-    """Return the cells of the table, its header first."""
+    """Return the cells of the table with the header."""
     header = ["Layer (type)", "Output Shape", "Param #"]
     if _branches(model):
         header.append("Connected to")
@@ -113,7 +108,7 @@ def _counts(model: Any) -> list[str]:
 
 
 def _rows(model: Any, expand: bool, shown: range, indent: str = "") -> Iterator[dict[str, str]]:
-    """Yield the cells of each layer's row, by the column's header."""
+    """Yield the cells of each row by header."""
     calls = model.calls()
     for index, layer in enumerate(model.layers):
         if index not in shown:
@@ -132,13 +127,13 @@ def _rows(model: Any, expand: bool, shown: range, indent: str = "") -> Iterator[
 
 
 def _entry(model: Any, layer: Layer) -> list[Any]:
-    """Return the tensor of the model's input that ``layer`` is."""
+    """Return the input tensor of an input layer."""
     inputs = model.inputs if model.built else []
     return [tensor for tensor in inputs if tensor.node is not None and tensor.node.layer is layer]
 
 
 def _shape_unbuilt(model: Any, index: int) -> str:
-    """Return the shape that a layer of a chain that is not built will put out, where known."""
+    """Return the output shape of a layer in an unbuilt chain, if known."""
     shape = model.declared_input_shape()
     for layer in model.layers[: index + 1] if shape is not None else ():
         shape = layer.compute_output_shape(shape)
@@ -146,7 +141,7 @@ def _shape_unbuilt(model: Any, index: int) -> str:
 
 
 def _origin(tensor: Any) -> str:
-    """Return where a tensor comes from as Keras writes it: layer, call and output."""
+    """Return the origin of a tensor as in Keras: layer, call and output."""
     node = tensor.node
     if node is None:
         return str(tensor.name)
@@ -155,7 +150,7 @@ def _origin(tensor: Any) -> str:
 
 
 def _branches(model: Any) -> bool:
-    """Return whether the layers are anything but a chain."""
+    """Return whether the layers do not form a chain."""
     calls = model.calls()
     chain = [tensor for node in calls[1:] for tensor in node.inputs]
     made = [tensor for node in calls[:-1] for tensor in node.outputs]
@@ -170,7 +165,7 @@ def _trained(layer: Layer) -> str:
 
 
 def _within(model: Any, layer_range: tuple[str, str] | None) -> range:
-    """Return where the layers from the first to the last of the range stand."""
+    """Return the indices of the first and last layer of the range."""
     names = [layer.name for layer in model.layers]
     if layer_range is None:
         return range(len(names))
@@ -183,19 +178,19 @@ def _within(model: Any, layer_range: tuple[str, str] | None) -> range:
             f"layer_range must name two layers. Received: {layer_range!r}, among layers "
             f"{', '.join(names)}"
         )
-    if ends[0][0] > ends[1][-1]:  # given the other way round
+    if ends[0][0] > ends[1][-1]:  # in reverse order
         ends.reverse()
     return range(ends[0][0], ends[1][-1] + 1)
 
 
 def _count(what: str, arrays: list[Any]) -> str:
-    """Return how many numbers arrays hold, and the memory that they take, as a line."""
+    """Return a line with the number of parameters and their memory."""
     numbers = sum(array.size for array in arrays)
     return f"{what} params: {numbers:,} ({_bytes(sum(array.nbytes for array in arrays))})"
 
 
 def _bytes(size: float) -> str:
-    """Return a number of bytes as people read it.
+    """Return a number of bytes in a readable unit.
 
     >>> _bytes(76), _bytes(2_500_000)
     ('76.00 B', '2.38 MB')

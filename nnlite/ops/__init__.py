@@ -1,4 +1,4 @@
-"""Functions of tensors and arrays, by Keras's names: each is a layer with its gradient."""
+"""Differentiable functions of tensors and arrays, with Keras's names."""
 
 # ruff: noqa: A004
 

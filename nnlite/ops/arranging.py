@@ -1,4 +1,4 @@
-"""Operations that arrange entries anew: join, split, reshape, transpose, slice."""
+"""Operations that rearrange entries: join, split, reshape, transpose, slice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 
 def _put(dx: Array | None, gradient: Array) -> None:
-    """Write a gradient into ``dx``, zeros if it is one of integers."""
+    """Write a gradient into ``dx``, or zeros if ``dx`` is of integers."""
     if dx is not None:
         dx[...] = gradient if dx.dtype.kind == "f" else 0
 
@@ -39,14 +39,14 @@ def _put(dx: Array | None, gradient: Array) -> None:
 
 
 class _Joining(Operation):
-    """One array of several, which are joined along ``axis``.
+    """Base class of operations that join arrays along ``axis``.
 
     Args:
         axis: The axis.
         name: As for `Operation`.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
     """
 
     def __init__(self, axis: int = 0, *, name: str | None = None) -> None:
@@ -63,7 +63,7 @@ class _Joining(Operation):
         return [np.asarray(a) if isinstance(a, (int, float)) else a for a in arrays]
 
     def _common(self, shapes: list[Shape], joined: int | None) -> list[int | None]:
-        """Return the sizes that arrays share, but for that along the axis ``joined``."""
+        """Return the common sizes of arrays, apart from the axis ``joined``."""
         sizes: list[int | None] = []
         for i, along in enumerate(zip(*shapes, strict=False)):
             known = {size for size in along if size is not None}
@@ -71,7 +71,7 @@ class _Joining(Operation):
             if (known and i != joined) or len({len(shape) for shape in shapes}) > 1:
                 raise ValueError(
                     f"{self.name} takes arrays of one shape"
-                    + ("" if joined is None else f", but for axis {joined}")
+                    + ("" if joined is None else f", apart from axis {joined}")
                     + f". Received: shapes {', '.join(map(str, map(tuple, shapes)))}"
                 )
         return sizes
@@ -79,7 +79,7 @@ class _Joining(Operation):
 
 @numpy.register()
 class Concatenate(_Joining):
-    """The arrays of a list one after the other along an axis that they have."""
+    """Concatenation of a list of arrays along an existing axis."""
 
     argument_names = ("xs",)
 
@@ -88,7 +88,7 @@ class Concatenate(_Joining):
         np.concatenate(x, self.axis, out=y)
 
     def backward_into(self, dy: Array, x: list[Array], dx: list[Array]) -> None:
-        """Write dJ/dx of each array, its part of dJ/dy."""
+        """Write dJ/dx of each array, a part of dJ/dy."""
         ends = np.cumsum([part.shape[self.axis] for part in x[:-1]])
         for part, gradient in zip(dx, np.split(dy, ends, self.axis), strict=True):
             _put(part, gradient)
@@ -97,7 +97,7 @@ class Concatenate(_Joining):
         """Return the common shape, with the sum of the sizes along the axis.
 
         Raises:
-            ValueError: If the other sizes differ, or the arrays lack the axis.
+            ValueError: If the other sizes differ, or the axis does not exist.
         """
         (axis,) = canonical_axes(self.name, self.axis, len(input_shape[0]))
         sizes = self._common(input_shape, axis)
@@ -108,22 +108,22 @@ class Concatenate(_Joining):
 
 @numpy.register()
 class Stack(_Joining):
-    """The arrays of a list beside each other along a new axis."""
+    """A list of arrays stacked along a new axis."""
 
     def forward_into(self, x: list[Array], y: Array) -> None:
         """Write the arrays into ``y``."""
         np.stack(x, self.axis, out=y)
 
     def backward_into(self, dy: Array, dx: list[Array]) -> None:
-        """Write dJ/dx of each array, its part of dJ/dy."""
+        """Write dJ/dx of each array, a part of dJ/dy."""
         for part, gradient in zip(dx, np.moveaxis(dy, self.axis, 0), strict=True):
             _put(part, gradient)
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
-        """Return the common shape with the number of arrays as a further size.
+        """Return the common shape with the number of arrays inserted.
 
         Raises:
-            ValueError: If the shapes differ, or there is no such axis.
+            ValueError: If the shapes differ, or the axis does not exist.
         """
         sizes = self._common(input_shape, None)
         (axis,) = canonical_axes(self.name, self.axis, len(sizes) + 1)
@@ -132,15 +132,15 @@ class Stack(_Joining):
 
 @numpy.register()
 class Split(Operation):
-    """The parts of an array along an axis, as a list.
+    """A list of parts of an array along an axis.
 
     Args:
-        indices_or_sections: How many parts, all of one size, or where each but the first begins.
+        indices_or_sections: The number of equal parts, or the start of each part after the first.
         axis: The axis.
         name: As for `Operation`.
 
     Raises:
-        TypeError: If one of them is no integer.
+        TypeError: If one of them is not an integer.
         ValueError: If the number of parts is below 1.
     """
 
@@ -163,7 +163,7 @@ class Split(Operation):
             to[...] = part
 
     def backward_into(self, dy: list[Array], dx: Array) -> None:
-        """Write dJ/dx, the gradients of the parts one after the other."""
+        """Write dJ/dx, the concatenated gradients of the parts."""
         _put(dx, np.concatenate(dy, self.axis))
 
     def compute_output_shape(self, input_shape: Shape) -> list[Shape]:
@@ -171,7 +171,7 @@ class Split(Operation):
 
         Raises:
             ValueError: If the size is not divisible, an index lies outside or before the last one,
-                or there is no such axis.
+                or the axis does not exist.
         """
         (axis,) = canonical_axes(self.name, self.axis, len(input_shape))
         size, parts = input_shape[axis], self.indices_or_sections
@@ -194,7 +194,7 @@ class Split(Operation):
 
 
 class _Reshaping(Operation):
-    """The same entries in the same order, in another shape."""
+    """Base class of operations that change only the shape."""
 
     def forward_into(self, x: Array, y: Array) -> None:
         """Write the entries of ``x`` into ``y``."""
@@ -207,14 +207,14 @@ class _Reshaping(Operation):
 
 @numpy.register()
 class Reshape(_Reshaping):
-    """The entries of an array, in their order, in the shape ``newshape``.
+    """An array in the shape ``newshape``.
 
     Args:
-        newshape: The shape, with the axis of the batch; one size may be -1, what is left.
+        newshape: The shape with the batch axis; one size may be -1, which is inferred.
         name: As for `Operation`.
 
     Raises:
-        TypeError: If a size is no integer.
+        TypeError: If a size is not an integer.
         ValueError: If a size is below -1, or two are -1.
     """
 
@@ -228,10 +228,10 @@ class Reshape(_Reshaping):
             )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``newshape`` with the size that is left.
+        """Return ``newshape`` with -1 replaced.
 
         Raises:
-            ValueError: If the entries do not fill it.
+            ValueError: If the numbers of entries differ.
         """
         left: int | None = None
         if None not in input_shape:
@@ -251,7 +251,7 @@ class ExpandDims(_Reshaping):
     """An array with further axes of size 1.
 
     Args:
-        axis: Where in the new shape they are, one or several.
+        axis: The index or indices of the new axes in the new shape.
         name: As for `Operation`.
     """
 
@@ -262,10 +262,10 @@ class ExpandDims(_Reshaping):
         self.axis = axis
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` with the new sizes of 1.
+        """Return ``input_shape`` with the new axes of size 1.
 
         Raises:
-            ValueError: If there is no such axis.
+            ValueError: If the axis does not exist.
         """
         count = len(self.axis) if isinstance(self.axis, (tuple, list)) else 1
         rank = len(input_shape) + count
@@ -279,8 +279,8 @@ class Squeeze(_Reshaping):
     """An array without some of its axes of size 1.
 
     Args:
-        axis: The axis, or axes; None for all whose size is 1 where the layer is called on a tensor
-            (a batch of one sample stays a batch).
+        axis: The axis or axes; None means all axes of size 1 of the tensor, which keeps the batch
+            axis.
         name: As for `Operation`.
     """
 
@@ -290,7 +290,7 @@ class Squeeze(_Reshaping):
         self._found: list[int] | None = None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` without those sizes.
+        """Return ``input_shape`` without these axes.
 
         Raises:
             ValueError: If one of them is not 1.
@@ -303,7 +303,7 @@ class Squeeze(_Reshaping):
         gone = canonical_axes(self.name, axes, len(input_shape))
         if any(input_shape[axis] != 1 for axis in gone):
             raise ValueError(
-                f"{self.name} leaves out axes of size 1 only. Received: axis={self.axis}, an "
+                f"{self.name} removes only axes of size 1. Received: axis={self.axis}, an "
                 f"array of shape {tuple(input_shape)}"
             )
         return tuple(size for i, size in enumerate(input_shape) if i not in gone)
@@ -314,7 +314,7 @@ class Transpose(Operation):
     """The axes of an array in another order.
 
     Args:
-        axes: The input's axis that becomes the first, the second and so on; None for the reverse.
+        axes: The axes of the input in the new order; None reverses them.
         name: As for `Operation`.
     """
 
@@ -327,7 +327,7 @@ class Transpose(Operation):
         y[...] = x.transpose(self.axes)
 
     def backward_into(self, dy: Array, dx: Array) -> None:
-        """Write dJ/dx, the axes of dJ/dy put back."""
+        """Write dJ/dx, the inverse transpose of dJ/dy."""
         order = None if self.axes is None else np.argsort([axis % dy.ndim for axis in self.axes])
         _put(dx, dy.transpose(order))
 
@@ -335,7 +335,7 @@ class Transpose(Operation):
         """Return the sizes in the new order.
 
         Raises:
-            ValueError: If ``axes`` are not those of the input, each once.
+            ValueError: If ``axes`` is not a permutation of the axes of the input.
         """
         rank = len(input_shape)
         order = canonical_axes(self.name, self.axes, rank)
@@ -350,7 +350,7 @@ class Transpose(Operation):
 class GetItem(Operation):
     """A part of an array: x[key].
 
-    The key is what the layer is called with beside x: integers, slices, None and an Ellipsis.
+    The key is an argument of the call: integers, slices, None and an Ellipsis.
     """
 
     argument_names = ("x", "key")
@@ -375,7 +375,7 @@ class GetItem(Operation):
         """Return the shape of the part of an array or tensor.
 
         Raises:
-            ValueError: If the key has too many entries, or an integer that lies outside.
+            ValueError: If the key has too many entries, or an integer is out of range.
         """
         shape, key = tuple(x[0].shape), list(x[1])
         at = key.index(Ellipsis) if Ellipsis in key else len(key)

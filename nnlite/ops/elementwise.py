@@ -1,4 +1,4 @@
-"""Operations on each entry by itself, of one array or of two that are broadcast together."""
+"""Elementwise operations on one array, or on two arrays with broadcasting."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Array = NDArray[Any]
 
 
 class _Unary(Operation):
-    """A function of each entry, ``ufunc``."""
+    """Base class of functions ``ufunc`` of each entry."""
 
     elementwise = True
 
@@ -119,7 +119,7 @@ class Log(_Unary):
 
 @numpy.register()
 class Clip(_Unary):
-    """y = x, but no less than ``x_min`` and no more than ``x_max``.
+    """y = x, clipped to [``x_min``, ``x_max``].
 
     dy/dx is 1 between the bounds, 0 outside and 1/2 on a bound, as on JAX.
 
@@ -129,7 +129,7 @@ class Clip(_Unary):
         name: As for `Operation`.
 
     Raises:
-        TypeError: If a bound is no number.
+        TypeError: If a bound is not a number.
     """
 
     def __init__(self, x_min: float, x_max: float, *, name: str | None = None) -> None:
@@ -152,7 +152,7 @@ class Clip(_Unary):
 
 
 class _Binary(Operation):
-    """A function of each pair of entries, ``ufunc``."""
+    """Base class of functions ``ufunc`` of pairs of entries."""
 
     argument_names = ("x1", "x2")
 
@@ -163,11 +163,7 @@ class _Binary(Operation):
         self.ufunc(*x, out=y)
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
-        """Return the shape of both broadcast together.
-
-        Raises:
-            ValueError: If they do not fit each other.
-        """
+        """Return the broadcast shape."""
         return broadcast(self.name, *input_shape)
 
 
@@ -222,7 +218,7 @@ class Divide(_Binary):
 
 @numpy.register()
 class TrueDivide(Divide):
-    """`Divide` by the name that Keras gives to the operator ``/``."""
+    """`Divide` with Keras's name of the operator ``/``."""
 
 
 @numpy.register()
@@ -238,13 +234,13 @@ class Power(_Binary):
             less = np.where(np.equal(b, 0), 1, np.subtract(b, 1)).astype(y.dtype)
             chain(dx[0], dy, b * np.power(a, less))
         if dx[1] is not None:
-            with np.errstate(invalid="ignore"):  # a < 0: NaN, which nobody reads of a constant
+            with np.errstate(invalid="ignore"):  # a < 0 gives NaN, which is unused for a constant
                 chain(dx[1], dy, y * np.log(np.where(np.equal(a, 0), 1, a)))
 
 
 @numpy.register()
 class Maximum(_Binary):
-    """The larger of a and b; where they are equal, each has half of the gradient."""
+    """The larger of a and b; if they are equal, each gets half of the gradient."""
 
     ufunc = np.maximum
 
@@ -256,7 +252,7 @@ class Maximum(_Binary):
 
 @numpy.register()
 class Minimum(_Binary):
-    """The smaller of a and b; where they are equal, each has half of the gradient."""
+    """The smaller of a and b; if they are equal, each gets half of the gradient."""
 
     ufunc = np.minimum
 
@@ -267,5 +263,5 @@ class Minimum(_Binary):
 
 
 def _share(larger: Any, smaller: Any) -> Array:
-    """Return 1 where the one is larger, 1/2 where they are equal and 0 elsewhere."""
+    """Return 1 where the first is larger, 1/2 where they are equal, and 0 elsewhere."""
     return np.greater(larger, smaller) + np.equal(larger, smaller) * np.float32(0.5)

@@ -1,6 +1,6 @@
-"""The functions of `nnlite.ops`, by Keras's names, on tensors and on arrays.
+"""The functions of `nnlite.ops`, with Keras's names.
 
-Called with a tensor among its arguments a function returns a tensor; else it returns a new array.
+A function returns a tensor if an argument is a tensor, and otherwise a new array.
 """
 
 # ruff: noqa: A001
@@ -15,7 +15,7 @@ from nnlite.symbolic import OPERATORS
 
 
 def add(x1: Any, x2: Any) -> Any:
-    """Return x1 + x2, broadcast together.
+    """Return x1 + x2 with broadcasting.
 
     >>> add([1.0, 2.0], 3)
     array([4., 5.], dtype=float32)
@@ -24,7 +24,7 @@ def add(x1: Any, x2: Any) -> Any:
 
 
 def subtract(x1: Any, x2: Any) -> Any:
-    """Return x1 - x2, broadcast together.
+    """Return x1 - x2 with broadcasting.
 
     >>> subtract([1.0, 2.0], 3)
     array([-2., -1.], dtype=float32)
@@ -33,7 +33,7 @@ def subtract(x1: Any, x2: Any) -> Any:
 
 
 def multiply(x1: Any, x2: Any) -> Any:
-    """Return x1 x2, entry by entry, broadcast together.
+    """Return x1 x2, entry by entry with broadcasting.
 
     >>> multiply([1.0, 2.0], 3)
     array([3., 6.], dtype=float32)
@@ -42,7 +42,7 @@ def multiply(x1: Any, x2: Any) -> Any:
 
 
 def divide(x1: Any, x2: Any) -> Any:
-    """Return x1 / x2, broadcast together; of integers, floats.
+    """Return x1 / x2 with broadcasting, as floats.
 
     >>> divide([1, 2], 2)
     array([0.5, 1. ], dtype=float32)
@@ -60,7 +60,7 @@ def true_divide(x1: Any, x2: Any) -> Any:
 
 
 def power(x1: Any, x2: Any) -> Any:
-    """Return x1 to the power of x2, broadcast together.
+    """Return x1 to the power of x2 with broadcasting.
 
     >>> power([1.0, 3.0], 2)
     array([1., 9.], dtype=float32)
@@ -69,7 +69,7 @@ def power(x1: Any, x2: Any) -> Any:
 
 
 def maximum(x1: Any, x2: Any) -> Any:
-    """Return the larger of each pair of entries; equal ones share the gradient.
+    """Return the larger of each pair of entries; equal entries share the gradient.
 
     >>> maximum([1.0, 3.0], 2)
     array([2., 3.], dtype=float32)
@@ -78,7 +78,7 @@ def maximum(x1: Any, x2: Any) -> Any:
 
 
 def minimum(x1: Any, x2: Any) -> Any:
-    """Return the smaller of each pair of entries; equal ones share the gradient.
+    """Return the smaller of each pair of entries; equal entries share the gradient.
 
     >>> minimum([1.0, 3.0], 2)
     array([1., 2.], dtype=float32)
@@ -150,7 +150,7 @@ def log(x: Any) -> Any:
 
 
 def clip(x: Any, x_min: float, x_max: float) -> Any:
-    """Return each entry, but no less than ``x_min`` and no more than ``x_max``, numbers.
+    """Return ``x`` clipped to the numbers ``x_min`` and ``x_max``.
 
     >>> clip([-2.0, 0.5, 2.0], -1, 1)
     array([-1. ,  0.5,  1. ], dtype=float32)
@@ -161,7 +161,7 @@ def clip(x: Any, x_min: float, x_max: float) -> Any:
 def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
     """Return the sum along ``axis``, one or several, or of all entries.
 
-    With ``keepdims`` the axes stay, with size 1.
+    With ``keepdims`` the axes are kept with size 1.
 
     >>> sum([[1.0, 2.0], [3.0, 4.0]], axis=-1)
     array([3., 7.], dtype=float32)
@@ -186,7 +186,7 @@ def max(
 ) -> Any:
     """Return the largest entry along ``axis``, one or several, or of all.
 
-    Equal ones share the gradient. ``initial`` is a number to compare with too.
+    Equal entries share the gradient. ``initial`` is a further number to compare with.
 
     >>> max([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([3., 4.], dtype=float32)
@@ -202,7 +202,7 @@ def min(
 ) -> Any:
     """Return the smallest entry along ``axis``, one or several, or of all.
 
-    Equal ones share the gradient. ``initial`` is a number to compare with too.
+    Equal entries share the gradient. ``initial`` is a further number to compare with.
 
     >>> min([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([1., 2.], dtype=float32)
@@ -220,7 +220,7 @@ def matmul(x1: Any, x2: Any) -> Any:
 
 
 def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
-    """Return the arrays of a list one after the other along ``axis``.
+    """Concatenate a list of arrays along ``axis``.
 
     >>> concatenate([[1, 2], [3]])
     array([1, 2, 3])
@@ -229,7 +229,7 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
 
 
 def stack(x: Sequence[Any], axis: int = 0) -> Any:
-    """Return the arrays of a list beside each other along a new axis.
+    """Stack a list of arrays along a new axis.
 
     >>> stack([[1, 2], [3, 4]], axis=-1)
     array([[1, 3],
@@ -239,7 +239,7 @@ def stack(x: Sequence[Any], axis: int = 0) -> Any:
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> Any:
-    """Return parts of ``x`` along ``axis`` as a list: so many, or cut before those indices.
+    """Return a list of parts of ``x`` along ``axis``: a number of parts, or cuts at indices.
 
     >>> split([1, 2, 3, 4], [1, 2])
     [array([1]), array([2]), array([3, 4])]
@@ -248,7 +248,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> An
 
 
 def reshape(x: Any, newshape: int | Sequence[int]) -> Any:
-    """Return the entries of ``x``, in their order, in another shape; one size may be -1.
+    """Return ``x`` in another shape, of which one size may be -1.
 
     >>> reshape([1, 2, 3, 4], (2, -1))
     array([[1, 2],
@@ -268,7 +268,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
 
 
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
-    """Return ``x`` with axes of size 1 where ``axis`` says, in the new shape.
+    """Return ``x`` with new axes of size 1 at the indices ``axis`` of the new shape.
 
     >>> expand_dims([1, 2], -1)
     array([[1],
@@ -278,7 +278,7 @@ def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
 
 
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
-    """Return ``x`` without the axes of size 1 that ``axis`` names, or without all such.
+    """Return ``x`` without the axes ``axis`` of size 1, or without all such axes.
 
     >>> squeeze([[1, 2]])
     array([1, 2])
@@ -325,7 +325,7 @@ def softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
 def one_hot(
     x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
 ) -> Any:
-    """Return class numbers as vectors of zeros with a 1 in the place of the class.
+    """Return one-hot vectors of class indices.
 
     >>> one_hot([0, 2], 3)
     array([[1., 0., 0.],

@@ -1,4 +1,4 @@
-"""Operations by Keras's names for activations, one-hot vectors and types."""
+"""Operations for activations, one-hot vectors and types."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Array = NDArray[Any]
 
 
 class _Activation(Operation):
-    """An activation, which is run as its layer is; integers give floats."""
+    """Base class of activations, which use their layers; integers give floats."""
 
     makes_floats = True
 
-    #: Its layer's class.
+    #: The class of the layer.
     layer: ClassVar[type[Layer]]
 
     def __init__(self, *, name: str | None = None) -> None:
@@ -37,11 +37,7 @@ class _Activation(Operation):
         return self._stages
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``.
-
-        Raises:
-            ValueError: If it is that of a single number.
-        """
+        """Return ``input_shape``."""
         if not input_shape:
             raise ValueError(f"{self.name} takes arrays of at least one axis. Received: shape ()")
         return tuple(input_shape)
@@ -88,19 +84,19 @@ class Softmax(_Activation):
         """Return ``input_shape``.
 
         Raises:
-            ValueError: If the input lacks an axis.
+            ValueError: If an axis does not exist.
         """
         canonical_axes(self.name, self.axis, len(input_shape))
         return super().compute_output_shape(input_shape)
 
 
 class _OfType(Operation):
-    """An operation whose argument ``dtype`` is the type of its output."""
+    """Base class of operations with an argument ``dtype``, the type of the output."""
 
     output_dtype: str
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
-        """Return the type that was asked for."""
+        """Return the requested type."""
         return self.output_dtype
 
     def get_config(self) -> dict[str, Any]:
@@ -110,14 +106,14 @@ class _OfType(Operation):
 
 @core.register()
 class Cast(_OfType):
-    """The entries of an array as another type.
+    """An array converted to another type.
 
     Args:
-        dtype: The type: float32, float64, an integer's or bool.
+        dtype: float32, float64, an integer type or bool.
         name: As for `Operation`.
 
     Raises:
-        ValueError: If there is no such type.
+        ValueError: If the type is unknown.
     """
 
     def __init__(self, dtype: Any, *, name: str | None = None) -> None:
@@ -129,7 +125,7 @@ class Cast(_OfType):
         np.copyto(y, x, casting="unsafe")
 
     def backward_into(self, dy: Array, dx: Array) -> None:
-        """Write dJ/dx, which is dJ/dy from float to float, and else 0."""
+        """Write dJ/dx: dJ/dy from float to float, otherwise 0."""
         chain(dx, dy, int(self.output_dtype.startswith("float")))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -139,20 +135,18 @@ class Cast(_OfType):
 
 @nn.register()
 class OneHot(_OfType):
-    """Class numbers as vectors of zeros with a 1 in the place of the class.
-
-    A number that is no class gives zeros.
+    """One-hot vectors of class indices; an invalid index gives zeros.
 
     Args:
-        num_classes: How many classes there are.
-        axis: The new axis: -1 for the last, or 0 up to the number of axes of the input, less one.
+        num_classes: The number of classes.
+        axis: The new axis: -1 for the last, or an axis of the input, which it precedes.
         dtype: The type of the vectors; None for ``nnlite.config.floatx()``.
-        sparse: Has to be False.
+        sparse: Must be False.
         name: As for `Operation`.
 
     Raises:
-        TypeError: If ``num_classes`` or ``axis`` is no integer.
-        ValueError: If ``num_classes`` is below 1, or ``sparse`` is asked for.
+        TypeError: If ``num_classes`` or ``axis`` is not an integer.
+        ValueError: If ``num_classes`` is below 1, or ``sparse`` is True.
     """
 
     def __init__(
@@ -179,14 +173,14 @@ class OneHot(_OfType):
         last[...] = x[..., None] == classes
 
     def backward_into(self, dx: Array) -> None:
-        """Write zeros: a class number has no gradient."""
+        """Write zeros, since a class index has no gradient."""
         dx.fill(0)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` with the number of classes as a further size.
+        """Return ``input_shape`` with the number of classes inserted.
 
         Raises:
-            ValueError: If the new axis is none of it.
+            ValueError: If the new axis is out of range.
         """
         rank = len(input_shape)
         if self.axis != -1 and not 0 <= self.axis < rank:

@@ -1,4 +1,4 @@
-"""Operation: a function of arrays as a layer without weights, and what its gradients need."""
+"""Operation: a function of arrays as a layer without weights, and helpers of gradients."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ __all__ = ["Operation", "broadcast", "canonical_axes", "chain", "core", "nn", "n
 
 Array = NDArray[Any]
 
-_NUMBERS = (bool, int, float)  # their type follows that of the arrays beside them
+_NUMBERS = (bool, int, float)  # numbers take the type of the arrays
 
 
 class Operation(Layer):
-    """A function of arrays and constants, as a layer: the base class of those of `nnlite.ops`.
+    """Base class of the operations of `nnlite.ops`, functions of arrays as layers.
 
-    Called on tensors it puts out tensors; called on arrays and numbers, a new array. Numbers take
-    the type of the arrays beside them, lists and arrays of floats that of the tensors. A constant
-    has no gradient, nor has an array of integers.
+    An operation called on tensors returns tensors; called on arrays and numbers, it returns a new
+    array. Numbers take the type of the arrays, and lists and arrays of floats take the type of the
+    tensors. Constants and arrays of integers have no gradient.
 
     Args:
-        name: What errors and summaries call it; by default the class's name in snake case.
+        name: The name; by default the class name in snake case.
 
     Raises:
-        TypeError: If ``name`` is no string.
+        TypeError: If ``name`` is not a string.
     """
 
     takes_several = True
     takes_integers = True
 
-    #: What it is called with, as Keras names it.
+    #: The names of the arguments in Keras.
     argument_names: ClassVar[tuple[str, ...]] = ("x",)
 
     #: Whether integers give floats.
@@ -48,14 +48,14 @@ class Operation(Layer):
 
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self._beside: list[str] = []  # the types of the constants that it is called with
+        self._beside: list[str] = []  # the types of the constants of calls
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """Return the tensors, or for arrays the new arrays, that the operation puts out.
+        """Return the result: tensors for tensors, and new arrays for arrays.
 
         Args:
-            *arguments: What it is computed of, in the order of Keras's function.
-            **named: The same by their names in Keras.
+            *arguments: The arguments in the order of Keras's function.
+            **named: Further arguments by their names in Keras.
 
         Raises:
             TypeError: If an argument is missing, unknown or not numeric.
@@ -75,22 +75,22 @@ class Operation(Layer):
         if all(isinstance(leaf, _NUMBERS) for leaf in flatten(given)):
             given = [np.asarray(n, self._promoted([type(n).__name__])) for n in given]
         x: Any = given[0] if len(given) == 1 else given
-        self.output_shape_for(x)  # refuses what does not fit by a message of its own
+        self.output_shape_for(x)  # raises for wrong shapes
         return self.run_forward(x)
 
     def on_tensors(
         self, arguments: Sequence[Any], training: bool | None = None, **options: Any
     ) -> Any:
-        """Return the tensors that are put out for tensors, and keep the call as a `Node`.
+        """Return the output tensors for tensors, and record the call as a `Node`.
 
         Args:
-            arguments: Tensors and constants, also in lists.
+            arguments: Tensors, constants and lists of them.
             training: Has no effect.
-            **options: None.
+            **options: Not used.
 
         Raises:
             TypeError: If a constant is not numeric.
-            ValueError: If the shapes do not fit, or an earlier call had constants of other types.
+            ValueError: If the shapes do not fit, or constants differ in type from an earlier call.
         """
         tensors = [leaf for leaf in flatten(arguments) if isinstance(leaf, KerasTensor)]
         dtypes = [tensor.dtype for tensor in tensors]
@@ -101,7 +101,7 @@ class Operation(Layer):
         beside = self._dtypes([leaf for leaf in self._data(x) if not isinstance(leaf, KerasTensor)])
         if self.nodes and beside != self._beside:
             raise ValueError(
-                f"{self.name!r} has been called with constants of types {self._beside}: make "
+                f"{self.name!r} has been called with constants of types {self._beside}: create "
                 f"another {type(self).__name__} for others. Received: constants of types {beside}"
             )
         self._beside = beside
@@ -112,7 +112,7 @@ class Operation(Layer):
         return outputs
 
     def _prepared(self, arguments: Sequence[Any], dtype: str, constants: bool = False) -> list[Any]:
-        """Return the arguments with arrays in the place of lists; tensors and numbers stay."""
+        """Return the arguments with lists converted to arrays."""
         return [
             self._array(name, argument, dtype, constants)
             for name, argument in zip(self.argument_names, arguments, strict=True)
@@ -126,7 +126,7 @@ class Operation(Layer):
         return array if own or array.dtype.kind != "f" else array.astype(dtype)
 
     def _data(self, x: Any) -> list[Any]:
-        """Return the arrays, tensors and numbers that there are to compute with."""
+        """Return the arrays, tensors and numbers of the arguments."""
         return flatten(x)
 
     @staticmethod
@@ -138,7 +138,7 @@ class Operation(Layer):
         ]
 
     def _promoted(self, dtypes: Iterable[str]) -> str:
-        """Return the type of an array computed of arrays of ``dtypes``, and of numbers."""
+        """Return the result type of arrays of ``dtypes`` and numbers."""
         numbers = {kind.__name__ for kind in _NUMBERS[1:]}.intersection(dtypes)
         arrays = [np.dtype(dtype) for dtype in dtypes if dtype not in numbers]
         floats = [dtype for dtype in arrays if dtype.kind == "f"]
@@ -151,18 +151,15 @@ class Operation(Layer):
         return np.result_type(*arrays).name
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
-        """Return the type of the output: the widest float, or of integers alone the widest.
+        """Return the type of the output: the widest float, or the widest integer if no floats.
 
-        The constants of a call on tensors count beside ``input_dtypes``.
+        The constants of a call on tensors count in addition to ``input_dtypes``.
         """
         dtype = self._promoted([*input_dtypes, *self._beside])
         return self.dtype if self.makes_floats and "float" not in dtype else dtype
 
     def arrays_for(self, x: Any) -> dict[str, Any]:
-        """Return ``x`` and new arrays for the output, of the type that `compute_output_dtype` says.
-
-        A number beside arrays has no type of its own.
-        """
+        """Return ``x`` and new arrays for the output."""
         dtype = self.compute_output_dtype(*self._dtypes(self._data(x)))
         y = map_structure(lambda shape: np.empty(shape, dtype), self.output_shape_for(x), SHAPES)
         return {"x": x, "y": y}
@@ -172,11 +169,11 @@ class Operation(Layer):
         return self.compute_output_shape(map_structure(_shape, x))
 
     def told_shape(self, input_shape: Shapes, **options: Any) -> Shapes:
-        """Return what `compute_output_shape` says, which may lack a batch axis."""
+        """Return `compute_output_shape`, which may lack a batch axis."""
         return self.compute_output_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the name and the constructor's other arguments, in Keras's form."""
+        """Return the name and the constructor's other arguments, in Keras's format."""
         own = [name for name in self._parameters() if name != "name"]
         values = map_structure(lambda leaf: leaf, [getattr(self, name) for name in own])
         return {"name": self.name, **dict(zip(own, values, strict=True))}
@@ -187,11 +184,11 @@ class Operation(Layer):
         return {**made, "registered_name": made["class_name"]}
 
 
-#: The operations by the module of Keras that has them.
+#: The operations by Keras module.
 numpy: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.numpy")
 nn: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.nn")
 core: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.core")
-for _registry in (numpy, nn, core):  # for files, whose modules are looked up without "src"
+for _registry in (numpy, nn, core):  # files name modules without "src"
     KINDS[f"keras.ops.{str(_registry.module).rsplit('.', 1)[-1]}"] = _registry
 
 
@@ -200,9 +197,9 @@ def _shape(leaf: Any) -> Any:
 
 
 def chain(dx: Array | None, dy: Array, factor: Any = 1) -> None:
-    """Write dJ/dx = dJ/dy ``factor`` into ``dx``, summed over the axes that x was broadcast along.
+    """Write dJ/dx = dJ/dy ``factor`` into ``dx``, summed over broadcast axes.
 
-    An array of integers has no gradient: zeros are written. Nothing is, where ``dx`` is None.
+    Zeros are written for integers, and nothing if ``dx`` is None.
     """
     if dx is None:
         return
@@ -219,10 +216,7 @@ def chain(dx: Array | None, dy: Array, factor: Any = 1) -> None:
 
 
 def broadcast(name: str, *shapes: Shape) -> Shape:
-    """Return the shape that arrays of ``shapes`` have together, None where it is not known.
-
-    Raises:
-        ValueError: If they do not fit each other.
+    """Return the broadcast shape of ``shapes``, with None for unknown sizes.
 
     >>> broadcast("add", (None, 1, 3), (4, 1)), broadcast("add", (None, 2), (5, 2))
     ((None, 4, 3), (5, 2))
@@ -241,12 +235,7 @@ def broadcast(name: str, *shapes: Shape) -> Shape:
 
 
 def canonical_axes(name: str, axis: Any, rank: int) -> tuple[int, ...]:
-    """Return ``axis``, an integer, several, or None for all, as numbers from 0 to ``rank`` - 1.
-
-    Raises:
-        TypeError: If it is none of these.
-        ValueError: If there is no such axis, or one is named twice.
-    """
+    """Return ``axis``, an integer, several or None for all, as non-negative axes below ``rank``."""
     if axis is None:
         return tuple(range(rank))
     axes = [check_axis(one) for one in (axis if isinstance(axis, (tuple, list)) else (axis,))]

@@ -18,11 +18,11 @@ Array = NDArray[Any]
 
 
 class _Reduction(Operation):
-    """A function of all entries along axes.
+    """Base class of functions of all entries along axes.
 
     Args:
-        axis: The axis, or axes; None for all.
-        keepdims: Whether those axes stay, with size 1.
+        axis: The axis or axes; None means all.
+        keepdims: Whether to keep these axes with size 1.
         name: As for `Operation`.
     """
 
@@ -41,16 +41,12 @@ class _Reduction(Operation):
         return canonical_axes(self.name, self.axis, rank)
 
     def _back(self, array: Array, x: Array) -> Array:
-        """Return an array of the output's shape with the axes along which ``x`` was reduced."""
+        """Return an array of the output's shape with the reduced axes of ``x``."""
         axes = self._axes(x.ndim)
         return array.reshape([1 if i in axes else size for i, size in enumerate(x.shape)])
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the sizes along the other axes.
-
-        Raises:
-            ValueError: If the input lacks an axis.
-        """
+        """Return the sizes along the other axes."""
         axes = self._axes(len(input_shape))
         sizes = [1 if i in axes else size for i, size in enumerate(input_shape)]
         return tuple(s for i, s in enumerate(sizes) if self.keepdims or i not in axes)
@@ -69,7 +65,7 @@ class Sum(_Reduction):
         chain(dx, np.broadcast_to(self._back(dy, x), x.shape))
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
-        """Return the input's type, or for small integers one of 32 bits."""
+        """Return the type of the input, but at least 32 bits for integers."""
         small = {"bool": "int32", "int8": "int32", "int16": "int32"}
         small |= {"uint8": "uint32", "uint16": "uint32"}
         dtype = super().compute_output_dtype(*input_dtypes)
@@ -93,12 +89,12 @@ class Mean(_Reduction):
 
 
 class _Extreme(_Reduction):
-    """The largest or smallest entry along axes; equal ones share the gradient, as on JAX.
+    """The largest or smallest entry along axes; equal entries share the gradient, as in JAX.
 
     Args:
-        axis: The axis, or axes; None for all.
-        keepdims: Whether those axes stay, with size 1.
-        initial: A number to compare with too.
+        axis: The axis or axes; None means all.
+        keepdims: Whether to keep these axes with size 1.
+        initial: A further number to compare with.
         name: As for `Operation`.
     """
 
@@ -123,7 +119,7 @@ class _Extreme(_Reduction):
     def backward_into(self, dy: Array, x: Array, y: Array, dx: Array) -> None:
         """Write dJ/dx."""
         found = x == self._back(y, x)
-        count = np.maximum(found.sum(self._axes(x.ndim), keepdims=True), 1)  # 0 where `initial` is
+        count = np.maximum(found.sum(self._axes(x.ndim), keepdims=True), 1)  # 0 if `initial` wins
         chain(dx, np.where(found, self._back(dy, x), 0), 1 / count)
 
 
@@ -145,7 +141,7 @@ class Min(_Extreme):
 class Matmul(Operation):
     """Y = A B over the last two axes, with dJ/dA = dJ/dY B^T and dJ/dB = A^T dJ/dY.
 
-    A vector is a row on the left and a column on the right; axes before the last two are broadcast.
+    A vector is a row on the left and a column on the right; leading axes are broadcast.
     """
 
     argument_names = ("x1", "x2")
@@ -170,7 +166,7 @@ class Matmul(Operation):
         """Return (..., rows of A, columns of B).
 
         Raises:
-            ValueError: If the rows of A are not as long as the columns of B.
+            ValueError: If the inner sizes differ.
         """
         a, b = (tuple(shape) for shape in input_shape)
         left, right = a[-1:], b[-2:-1] if len(b) > 1 else b

@@ -1,4 +1,4 @@
-"""The functions of TensorFlow in files of Keras 2, as operations."""
+"""Operations for the TensorFlow functions in files of Keras 2."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from nnlite.ops.operation import Operation
 
 __all__ = ["from_tf_function"]
 
-#: For each function: the operation, TensorFlow's names of what that is called with, and by its
-#: names the operation's own for its constructor.
+#: For each function: the operation, TensorFlow's names of the arguments, and the constructor
+#: argument for each other name.
 _Entry = tuple[Callable[..., Operation], tuple[str, ...], Mapping[str, str]]
 
 _AXES = {"axis": "axis", "keepdims": "keepdims"}
@@ -20,7 +20,7 @@ _XY = ("x", "y")
 
 
 def _split(sizes: int | Sequence[int], axis: int = 0) -> Operation:
-    """Return the operation for tf.split, which takes the parts' sizes where Keras's takes ends."""
+    """Return the operation for tf.split, which takes sizes where Keras takes ends."""
     if isinstance(sizes, int):
         return arranging.Split(sizes, axis)
     if any(size < 0 for size in sizes):
@@ -88,7 +88,7 @@ _FUNCTIONS: dict[str, _Entry] = {
     "__operators__.getitem": (arranging.GetItem, ("x", "slice_spec"), {}),
 }
 
-#: Other names of the same functions.
+#: Aliases.
 _ALIASES = {
     "nn.sigmoid": "math.sigmoid",
     "nn.tanh": "math.tanh",
@@ -111,16 +111,13 @@ _ALIASES = {
 def from_tf_function(
     function: str, first: Any, named: Mapping[str, Any]
 ) -> tuple[Operation, tuple[Any, ...]]:
-    """Return the operation for a TensorFlow function, and what to call it with.
+    """Return the operation for a TensorFlow function, and its arguments.
 
     Args:
         function: The function's name in a file of Keras 2, such as ``"math.add"``: the
             ``"function"`` of a ``TFOpLambda`` or ``SlicingOpLambda``.
         first: The function's first argument: a tensor, a constant, or a list of them.
-        named: The others by TensorFlow's names.
-
-    Raises:
-        ValueError: If nnlite does not have the function, or one of its arguments.
+        named: Further arguments by TensorFlow's names.
 
     >>> operation, arguments = from_tf_function("math.reduce_mean", 1.0, {"axis": -1})
     >>> operation, arguments
@@ -149,12 +146,12 @@ def from_tf_function(
 
 
 def _is_off(key: str, value: Any) -> bool:
-    """Return whether an argument is the name of the call, or one that is left as it is."""
+    """Return whether an argument is the name of the call or has its default value."""
     return key == "name" or value is None or value is False
 
 
 def _key(spec: Any) -> Any:
-    """Return what a tensor is sliced by, from its form in files."""
+    """Return the key of a slice from its form in files."""
     if isinstance(spec, list):
         return [_key(part) for part in spec]
     if not isinstance(spec, Mapping):

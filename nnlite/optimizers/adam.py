@@ -1,4 +1,4 @@
-"""Running means of the gradient and of its size: Adam and its kin."""
+"""Adam and its variants."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Array = NDArray[Any]
 
 @registry.register()
 class Adam(Optimizer):
-    """Gradient descent on running means of the gradient and of its square.
+    """Adam: gradient descent with running means of the gradient and of its square.
 
     m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, and with
-    a_t = a sqrt(1 - b2^t) / (1 - b1^t), w <- w - a_t m / (sqrt(v) + e). With ``amsgrad``, the
-    largest v so far takes the place of v.
+    a_t = a sqrt(1 - b2^t) / (1 - b1^t), w <- w - a_t m / (sqrt(v) + e). With ``amsgrad``, v
+    is replaced by the largest v so far.
 
-    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1 in the
-    form of the end of section 2; Reddi et al., "On the Convergence of Adam and Beyond", 2018.
+    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1 as
+    reordered at the end of section 2; Reddi et al., "On the Convergence of Adam and Beyond", 2018.
 
     Args:
         learning_rate: a, as for `Optimizer`.
         beta_1: b1, in [0, 1).
         beta_2: b2, in [0, 1).
         epsilon: e, as in Kingma and Ba's section 2 ("epsilon hat").
-        amsgrad: Whether v never falls.
+        amsgrad: Whether to use the largest v so far.
         weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
         use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
         loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
@@ -88,17 +88,17 @@ class Adam(Optimizer):
         self.scales = {"momentum": 1 - self.beta_1, "velocity": v, "velocity_hat": v}
 
     def begin_step(self) -> None:
-        """Compute a_t and e for the moments as they are kept."""
+        """Compute a_t and e for the scaled moments."""
         t, root = self._count(), math.sqrt(1 - self.beta_2)
         correction = math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         self._step_size = self.rate * correction * (1 - self.beta_1) / root
         self._scaled_epsilon = max(self.epsilon, math.sqrt(TINY)) / root
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
-        """One step, as the class says.
+        """Take one step.
 
-        The moments are kept as m / (1 - b1) and v / (1 - b2), which spares two of twelve passes:
-        15 % of the time.
+        The moments are stored as m / (1 - b1) and v / (1 - b2), which saves two of twelve passes
+        (15 % of the time).
         """
         m, v, *v_hat = state
         m *= self.beta_1
@@ -117,7 +117,7 @@ class Adam(Optimizer):
 
 @registry.register("adamw")
 class AdamW(Adam):
-    """`Adam` with weight decay, apart from the gradient: before each step, w <- w - a d w.
+    """`Adam` with decoupled weight decay: w <- w - a d w before each step.
 
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, algorithm 2.
 
@@ -130,7 +130,7 @@ class AdamW(Adam):
         loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
 
     Raises:
-        TypeError: If ``weight_decay`` is no number.
+        TypeError: If ``weight_decay`` is not a number.
         ValueError: If ``weight_decay`` is None, a beta is outside [0, 1), or as for `Optimizer`.
 
     >>> AdamW(weight_decay=0.1)
@@ -178,7 +178,7 @@ class AdamW(Adam):
 
 @registry.register()
 class Adamax(Optimizer):
-    """Adam with the largest gradient, ever less remembered, for the root of the mean square.
+    """Adam with an exponentially weighted maximum norm instead of the root mean square.
 
     m <- b1 m + (1 - b1) g, u <- max(b2 u, |g|), and w <- w - a m / ((1 - b1^t) (u + e)).
 
@@ -239,11 +239,11 @@ class Adamax(Optimizer):
         self.scales = {"momentum": 1 - self.beta_1}
 
     def begin_step(self) -> None:
-        """Compute a (1 - b1) / (1 - b1^t): the mean is kept as m / (1 - b1)."""
+        """Compute a (1 - b1) / (1 - b1^t): the mean is stored as m / (1 - b1)."""
         self._step_size = self.rate * (1 - self.beta_1) / (1 - self.beta_1 ** self._count())
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
-        """One step, as the class says."""
+        """Take one step."""
         m, u = state
         m *= self.beta_1
         m += g
@@ -258,14 +258,14 @@ class Adamax(Optimizer):
 
 @registry.register()
 class Nadam(Optimizer):
-    """Adam with Nesterov's momentum, which comes in slowly.
+    """Adam with Nesterov momentum, which is increased gradually.
 
     m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2. With b_t = b1 (1 - 0.96^t / 2) and p_t the
     product of b_1 to b_t, m' = b_(t+1) m / (1 - p_(t+1)) + (1 - b_t) g / (1 - p_t), and
     w <- w - a m' / (sqrt(v / (1 - b2^t)) + e).
 
     Source: Dozat, "Incorporating Nesterov Momentum into Adam", 2016, algorithm 2; b_t after
-    Sutskever et al., 2013, at Keras's pace.
+    Sutskever et al., 2013, with Keras's constant.
 
     Args:
         learning_rate: a, as for `Optimizer`.
@@ -324,7 +324,7 @@ class Nadam(Optimizer):
         self.u_product = 1.0  # p_t
 
     def begin_step(self) -> None:
-        """Compute the factors of m and g, and e, for the moments as they are kept."""
+        """Compute the factors of m and g, and e, for the scaled moments."""
         t = self._count()
         now, after = (self.beta_1 * (1 - 0.96**step / 2) for step in (t, t + 1))
         self.u_product *= now
@@ -335,7 +335,7 @@ class Nadam(Optimizer):
         self._scaled_epsilon = max(self.epsilon, math.sqrt(TINY)) / root
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
-        """One step, as the class says; the moments are kept as `Adam` keeps them."""
+        """Take one step; the moments are scaled as in `Adam`."""
         m, v = state
         m *= self.beta_1
         m += g

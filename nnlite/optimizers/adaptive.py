@@ -1,4 +1,4 @@
-"""Step sizes that adapt to each weight's own gradients: RMSprop, Adagrad, Adadelta."""
+"""Optimizers with a step size per weight: RMSprop, Adagrad, Adadelta."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Array = NDArray[Any]
 
 @registry.register("rmsprop", "RMSProp")
 class RMSprop(Optimizer):
-    """Gradient descent on gradients divided by a running root of their mean square.
+    """RMSprop: divides gradients by a running root mean square.
 
-    s <- r s + (1 - r) g^2, and w <- w - a g / sqrt(s + e); centered, s is less the square of the
-    running mean of g; with momentum p, v <- p v + (that step), and w <- w - v.
+    s <- r s + (1 - r) g^2, and w <- w - a g / sqrt(s + e). If centered, the square of the running
+    mean of g is subtracted from s. With momentum p, v <- p v + (that step), and w <- w - v.
 
     Source: Tieleman and Hinton, "Lecture 6.5: RMSProp", Coursera, 2012; Graves, "Generating
     Sequences With Recurrent Neural Networks", 2013, equations 38 to 41 (centered).
@@ -83,7 +83,7 @@ class RMSprop(Optimizer):
         self.slots = tuple(slot for slot, needed in kept.items() if needed)
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
-        """One step, as the class says."""
+        """Take one step."""
         s, *more = state
         s *= self.rho
         np.square(g, out=scratch)
@@ -96,7 +96,7 @@ class RMSprop(Optimizer):
             mean += scratch
             np.square(mean, out=scratch)
             np.subtract(s, scratch, out=scratch)
-            np.maximum(scratch, 0, out=scratch)  # a variance, which rounding can make negative
+            np.maximum(scratch, 0, out=scratch)  # rounding can make a variance negative
             scratch += max(self.epsilon, TINY)
         else:
             np.add(s, max(self.epsilon, TINY), out=scratch)
@@ -114,7 +114,7 @@ class RMSprop(Optimizer):
 
 @registry.register()
 class Adagrad(Optimizer):
-    """Gradient descent on gradients divided by the root of the sum of all their squares.
+    """Adagrad: divides gradients by the root of the sum of all their squares.
 
     s <- s + g^2, and w <- w - a g / sqrt(s + e).
 
@@ -123,7 +123,7 @@ class Adagrad(Optimizer):
 
     Args:
         learning_rate: a, as for `Optimizer`.
-        initial_accumulator_value: s at first.
+        initial_accumulator_value: The initial s.
         epsilon: e.
         weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
         use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
@@ -174,7 +174,7 @@ class Adagrad(Optimizer):
         self.initial = {"accumulator": self.initial_accumulator_value}
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
-        """One step, as the class says."""
+        """Take one step."""
         (s,) = state
         np.square(g, out=scratch)
         s += scratch
@@ -187,7 +187,7 @@ class Adagrad(Optimizer):
 
 @registry.register()
 class Adadelta(Optimizer):
-    """Gradient descent in steps as large as those of late, over gradients as large as those.
+    """Adadelta: scales gradients by the ratio of recent step sizes to recent gradient sizes.
 
     s <- r s + (1 - r) g^2, d = g sqrt(u + e) / sqrt(s + e), u <- r u + (1 - r) d^2, and
     w <- w - a d.
@@ -246,10 +246,7 @@ class Adadelta(Optimizer):
         self.scales = dict.fromkeys(self.slots, 1 - self.rho)
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
-        """One step, as the class says.
-
-        The means are kept as s / (1 - r) and u / (1 - r), which spares two of fourteen passes.
-        """
+        """Take one step; s and u are stored over 1 - r, which saves two of fourteen passes."""
         s, u = state
         e = max(self.epsilon, TINY) / (1 - self.rho)
         s *= self.rho

@@ -1,4 +1,4 @@
-"""An optimizer's learning rate and count: numbers that have the methods of Keras's variables."""
+"""Learning rates and step counts: numbers with the methods of Keras variables."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Iterations", "LearningRate"]
 
 
 class _Bound:
-    """A number that was read from an optimizer, and sets it there by `assign`.
+    """A number read from an optimizer, with `assign` to change the optimizer.
 
-    As a number it stays what it was read as; ``value`` and `numpy` are what the optimizer has now.
+    The number itself is constant; ``value`` and `numpy` return the optimizer's current value.
     """
 
     attribute: ClassVar[str]
@@ -21,7 +21,7 @@ class _Bound:
 
     @property
     def value(self) -> NDArray[Any]:
-        """The optimizer's number as it is now, as an array without axes."""
+        """The optimizer's current value, as a 0-D array."""
         return np.array(getattr(self._optimizer, self.attribute))
 
     def numpy(self) -> NDArray[Any]:
@@ -29,20 +29,20 @@ class _Bound:
         return self.value
 
     def assign(self, value: Any) -> None:
-        """Set the optimizer's number, as assigning to its attribute does."""
+        """Set the optimizer's value."""
         setattr(self._optimizer, self.attribute, value)
 
     def assign_add(self, value: Any) -> None:
-        """Add to the optimizer's number."""
+        """Add to the optimizer's value."""
         self.assign(self.value[()] + value)
 
     def assign_sub(self, value: Any) -> None:
-        """Subtract from the optimizer's number."""
+        """Subtract from the optimizer's value."""
         self.assign(self.value[()] - value)
 
 
 class LearningRate(_Bound, float):
-    """The learning rate that an optimizer had when it was asked.
+    """The learning rate of an optimizer at the time of reading.
 
     >>> from nnlite.optimizers import SGD
     >>> optimizer = SGD(0.5)
@@ -54,17 +54,17 @@ class LearningRate(_Bound, float):
     attribute = "learning_rate"
 
     def __new__(cls, value: float, optimizer: Any) -> LearningRate:
-        """Make it of the number."""
+        """Create the object."""
         self = super().__new__(cls, value)
         self._optimizer = optimizer
         return self
 
     def __reduce__(self) -> Any:
-        return float, (float(self),)  # a copy, as in a history, is a number
+        return float, (float(self),)  # a copy is a plain number
 
 
 class Iterations(_Bound, int):
-    """The number of steps that an optimizer had taken when it was asked.
+    """The number of steps of an optimizer at the time of reading.
 
     >>> from nnlite.optimizers import SGD
     >>> optimizer = SGD()
@@ -76,7 +76,7 @@ class Iterations(_Bound, int):
     attribute = "iterations"
 
     def __new__(cls, value: int, optimizer: Any) -> Iterations:
-        """Make it of the number."""
+        """Create the object."""
         self = super().__new__(cls, value)
         self._optimizer = optimizer
         return self

@@ -1,4 +1,4 @@
-"""Steps of one size, in the direction that the gradient's sign gives."""
+"""Lion: steps of constant size along the sign of the momentum."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Array = NDArray[Any]
 
 @registry.register()
 class Lion(Optimizer):
-    """Descent along the sign of a mean of the gradient and its running mean.
+    """Lion: descent along the sign of an interpolation of gradient and momentum.
 
     w <- w - a sign(b1 m + (1 - b1) g), then m <- b2 m + (1 - b2) g.
 
     Source: Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, algorithm 2.
 
     Args:
-        learning_rate: a, as for `Optimizer`; best three to ten times smaller than for Adam.
+        learning_rate: a, as for `Optimizer`; three to ten times smaller than for Adam.
         beta_1: b1, in (0, 1].
         beta_2: b2, in [0, 1).
         weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
@@ -77,7 +77,7 @@ class Lion(Optimizer):
         self.scales = {"momentum": 1 - self.beta_2}
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
-        """One step, as the class says; the mean is kept as m / (1 - b2), which spares a pass."""
+        """Take one step; the mean is stored as m / (1 - b2), which saves a pass."""
         (m,) = state
         np.multiply(m, self.beta_1 * (1 - self.beta_2), out=scratch)
         m *= self.beta_2

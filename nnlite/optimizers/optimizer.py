@@ -1,4 +1,4 @@
-"""What every optimizer does around its rule: from the gradients of a batch to the new weights."""
+"""Optimizer: clipping, weight decay, averaging and saved state around an update rule."""
 
 from __future__ import annotations
 
@@ -26,22 +26,21 @@ __all__ = ["TINY", "Optimizer", "Rate", "deserialize", "get", "registry", "seria
 
 Array = NDArray[Any]
 
-#: What an optimizer takes for its learning rate.
+#: The types of a learning rate.
 Rate: TypeAlias = float | LearningRateSchedule | Callable[[], float]
 
-# What an epsilon of 0 counts as under a root: it makes 0 / 0 into 0 and changes nothing else.
+# Replaces an epsilon of 0 under a root, so that 0 / 0 becomes 0 and nothing else changes.
 TINY = float(np.finfo(np.float32).tiny)
 
-# Entries updated together. A rule makes many passes over the weights, the gradient and its own
-# state; in slices of this size all of them stay in the cache from the first pass to the last. The
-# passes that BLAS makes on all cores are quicker over everything at once.
+# Entries updated together. A rule makes many passes over the weights, the gradient and its state;
+# slices of this size stay in the cache. Multi-threaded BLAS passes are faster on whole vectors.
 _SLICE = 32_768
 
 _BY_VARIABLE = "define update_step(gradient, variable, learning_rate), called for each weight"
 _STATE = "make the state in build, by add_variable_from_reference, or name it in slots"
 _SAVED = "what add_variable and add_variable_from_reference make is saved with the model"
 
-# What Keras calls, or a user might, and a step here does not.
+# Methods that a step does not call, with the alternative.
 _NOT_CALLED = {
     "apply": _BY_VARIABLE,
     "apply_gradients": _BY_VARIABLE,
@@ -67,37 +66,36 @@ _NOT_CALLED = {
 
 
 class Optimizer(State):
-    """A rule that changes a model's weights, given their gradients.
+    """Base class of optimizers, which update weights from their gradients.
 
-    A rule of your own defines `rule`, and names in ``slots`` the vectors that it keeps from step
-    to step; it works on long slices of all weights. Or it defines Keras's `update_step`, for one
-    weight after the other, and makes its state in `build`. As in Keras, gradients are clipped
-    first, then weights decay, then the rule applies, then the average of the weights moves on.
+    A subclass defines `rule`, which works on long slices of all weights, and names its state
+    vectors in ``slots``. Or it defines Keras's `update_step`, which is called for each weight, and
+    creates its state in `build`. As in Keras, a step clips gradients, decays weights, applies the
+    rule and updates the average of the weights, in this order.
 
     Args:
         learning_rate: The step size: a number, a `LearningRateSchedule`, or a function without
             arguments that returns a number.
-        weight_decay: The fraction of each weight, times the learning rate, that every step takes
-            away (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019).
+        weight_decay: The fraction of each weight, times the learning rate, that every step
+            subtracts (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019).
         clipnorm: The largest norm of the gradient of each weight array.
         clipvalue: The largest absolute value of each gradient's entries.
         global_clipnorm: The largest norm of all gradients together (Pascanu et al., "On the
             Difficulty of Training Recurrent Neural Networks", 2013).
-        use_ema: Whether to keep a running average of the weights, which takes their place when
-            `fit` ends (Polyak and Juditsky, "Acceleration of Stochastic Approximation by
+        use_ema: Whether to keep a running average of the weights, which replaces them when `fit`
+            ends (Polyak and Juditsky, "Acceleration of Stochastic Approximation by
             Averaging", 1992).
         ema_momentum: m in average <- m average + (1 - m) weights, after every batch.
-        ema_overwrite_frequency: Put the average in the weights' place every so many steps too.
-        loss_scale_factor: Kept for Keras's sake. It guards float16 gradients from underflow, and
-            cancels out of every step; float32 and float64 do not need it. By hand, `scale_loss`
-            multiplies by it and `apply` divides.
-        gradient_accumulation_steps: Take a step only every so many batches, at least 2, on the
-            mean of their gradients.
-        name: Its name.
+        ema_overwrite_frequency: Also replace the weights by the average every N steps.
+        loss_scale_factor: Accepted for compatibility with Keras, where it prevents underflow in
+            float16. `scale_loss` multiplies by it and `apply` divides by it.
+        gradient_accumulation_steps: The number of batches, at least 2, whose mean gradient one
+            step uses.
+        name: The name.
 
     Raises:
-        TypeError: If an argument is no number.
-        ValueError: If one is out of its range, or more than one clipping is asked for.
+        TypeError: If an argument is not a number.
+        ValueError: If an argument is out of range, or several clippings are set.
 
     >>> class SignDescent(Optimizer):
     ...     def rule(self, w, g, *state, scratch):
@@ -123,13 +121,13 @@ class Optimizer(State):
     (array([-0.25], dtype=float32), ['iteration', 'learning_rate', 'weight_momentum'])
     """
 
-    #: Whether a subclass says by `update_step` what a step is.
+    #: Whether a subclass defines `update_step`.
     _by_variable: ClassVar[bool] = False
 
-    #: Whether `rule` makes all its passes by BLAS, and so is given all weights at once.
+    #: Whether `rule` uses BLAS only, and therefore takes all weights at once.
     by_blas: ClassVar[bool] = False
 
-    #: The learning rate of the step that is being taken: for `begin_step` and `rule`.
+    #: The learning rate of the current step, for `begin_step` and `rule`.
     rate: float
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -179,25 +177,25 @@ class Optimizer(State):
         self.name = name or self.default_name()
         self._owner: object = None
         self._vector: WeightVector | None = None
-        #: Called in each step with its gradients in place, which a rule may overwrite.
+        #: Called in each step before the rule, which may overwrite the gradients.
         self.watchers: tuple[Callable[[], None], ...] = ()
         self._no_decay: tuple[list[Variable], re.Pattern[str] | None] = ([], None)
         self._decayed: list[slice] = []
         self._parts: list[tuple[Array, ...]] = []
         self._averages: list[tuple[Array, Array, Array]] = []
-        self._chosen: list[slice] | None = None  # the weights of this step, where not all
-        self._begun: tuple[float, int] | None = None  # for what rate and count begin_step was last
+        self._chosen: list[slice] | None = None  # the weights of a partial step
+        self._begun: tuple[float, int] | None = None  # rate and count of the last begin_step
         self._scalars_before: dict[str, Any] = {}
 
     @property
     def learning_rate(self) -> LearningRate:
-        """The step size of the next step, a float with the methods of a variable.
+        """The learning rate of the next step, a float with the methods of a variable.
 
-        Assign to it to change it during training.
+        Assign to the attribute to change it during training.
 
         Raises:
-            TypeError: On assigning a number where a schedule decides, as in Keras; if a schedule
-                or function returned no number.
+            TypeError: On assigning a number while a schedule is set, as in Keras; if a schedule
+                or function does not return a number.
         """
         return LearningRate(self._rate_now(), self)
 
@@ -206,20 +204,20 @@ class Optimizer(State):
         if not callable(value):
             if isinstance(getattr(self, "_learning_rate", None), LearningRateSchedule):
                 raise TypeError(
-                    f"A schedule decides on this {type(self).__name__}'s learning rate. To set it "
-                    "by hand, make the optimizer with a number, or assign another schedule. "
+                    f"The learning rate of this {type(self).__name__} is a schedule. To set a "
+                    "number, create the optimizer with one, or assign another schedule. "
                     f"Received: learning_rate={value!r}"
                 )
             value = check_number("learning_rate", value)
         elif isinstance(value, type):
             raise TypeError(
                 "learning_rate must be a number, a schedule or a function without arguments. "
-                f"Received the class {value.__name__}: make an object of it."
+                f"Received: the class {value.__name__}. Create an instance."
             )
         self._learning_rate = value
 
     def _rate_now(self) -> float:
-        """Return the rate as a plain float, which a step computes with."""
+        """Return the rate as a plain float."""
         rate = self._learning_rate
         if isinstance(rate, float):
             return rate
@@ -230,11 +228,11 @@ class Optimizer(State):
             return check_number("learning_rate", value)
         except (TypeError, ValueError) as error:
             giver = getattr(rate, "__name__", type(rate).__name__)
-            raise type(error)(f"What {giver} returned is no learning rate: {error}") from None
+            raise type(error)(f"What {giver} returned is not a learning rate: {error}") from None
 
     @property
     def iterations(self) -> Iterations:
-        """How many steps were taken: batches, or with gradient accumulation groups of them."""
+        """The number of steps: batches, or groups of batches with gradient accumulation."""
         return Iterations(self._count(), self)
 
     @iterations.setter
@@ -243,11 +241,11 @@ class Optimizer(State):
         self._batches = count * (self.gradient_accumulation_steps or 1)
 
     def _count(self) -> int:
-        """Return `iterations` as a plain integer, which a step computes with."""
+        """Return `iterations` as a plain integer."""
         return self._batches // (self.gradient_accumulation_steps or 1)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name, as plain data in Keras's form.
+        """Return the constructor's arguments by name, as plain data in Keras's format.
 
         Raises:
             TypeError: If the learning rate is a function without a name.
@@ -262,7 +260,7 @@ class Optimizer(State):
             return super()._shown()
         return {**super()._shown(), "learning_rate": self._learning_rate}
 
-    # ---- what an optimizer defines --------------------------------------------------------
+    # ---- to be defined by subclasses ------------------------------------------------------
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
         """Change a slice of the weights ``w`` in place, given its gradient ``g``.
@@ -270,20 +268,20 @@ class Optimizer(State):
         Args:
             w: The weights.
             g: Their gradient, which may be overwritten.
-            *state: The slice's part of each vector named in ``slots``, in that order.
-            scratch: An array of the same size to compute in.
+            *state: The same slice of each vector in ``slots``.
+            scratch: A temporary array of the same size.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define rule(w, g, ...)")
 
     def begin_step(self) -> None:
-        """Compute what all slices of one step share; ``self.iterations`` counts from 1 here."""
+        """Compute what the slices of a step share; here ``self.iterations`` starts from 1."""
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: float) -> None:
-        """Take a step on one weight; here by `rule`, in a subclass as it says.
+        """Update one weight with `rule`.
 
         An override is called for each weight instead of `rule`, after clipping and decay, and
-        changes ``variable`` by `assign`, `assign_add` or `assign_sub`. As in Keras,
-        ``self.iterations`` counts the steps before this one.
+        updates ``variable`` with `assign`, `assign_add` or `assign_sub`. As in Keras,
+        ``self.iterations`` excludes this step.
 
         Args:
             gradient: The weight's gradient, of its shape.
@@ -311,14 +309,10 @@ class Optimizer(State):
         """Subtract ``value`` from a variable, or from an array of state."""
         _as_variable(variable).assign_sub(value)
 
-    # ---- what every optimizer does --------------------------------------------------------
+    # ---- shared behaviour -----------------------------------------------------------------
 
     def check_owner(self, owner: object) -> None:
-        """Refuse to serve a second model.
-
-        Raises:
-            ValueError: If the optimizer belongs to another ``owner``.
-        """
+        """Raise a ValueError if the optimizer belongs to another ``owner``."""
         if self._owner is not None and owner is not self._owner:
             raise ValueError(
                 f"This {type(self).__name__} belongs to another model already. Give each model "
@@ -326,21 +320,21 @@ class Optimizer(State):
             )
 
     def updates(self, vector: WeightVector | None) -> bool:
-        """Return whether ``vector`` is what this optimizer was built to update."""
+        """Return whether the optimizer is built for ``vector``."""
         return vector is not None and vector is self._vector
 
     def take_up(self, vector: WeightVector) -> None:
-        """Have `build` called for ``vector``, unless that is what is updated already.
+        """Call `build` for ``vector`` unless it has been called.
 
         Raises:
-            ValueError: If the vector is another model's.
-            RuntimeError: If a subclass's ``build`` does not call ``super().build(variables)``, or
-                makes no state where it did before.
+            ValueError: If the vector belongs to another model.
+            RuntimeError: If ``build`` of a subclass does not call ``super().build(variables)``, or
+                does not create its state again.
         """
         if vector is self._vector:
             return
         slots = self._slots_added()
-        self.built = False  # some begin with `if self.built: return`
+        self.built = False  # a subclass may test `if self.built: return`
         self.build(vector)
         name = type(self).__name__
         if self._vector is not vector:
@@ -352,15 +346,15 @@ class Optimizer(State):
             )
 
     def build(self, variables: WeightVector | Iterable[Variable]) -> None:
-        """Take variables as what to update; weights known from before keep their state.
+        """Create the state for variables; known weights keep their state.
 
         Args:
-            variables: A model's vector, or any variables of one float type. Those that are not in
-                a vector together are gathered in a new one.
+            variables: The vector of a model, or variables of one float type, which are gathered in
+                a new vector if they do not share one.
 
         Raises:
-            TypeError: If one is not a `Variable`, or of another type than the others.
-            ValueError: If the vector is another model's.
+            TypeError: If one is not a `Variable`, or the types differ.
+            ValueError: If the vector belongs to another model.
         """
         vector = variables if isinstance(variables, WeightVector) else self._gathered(variables)
         self.check_owner(vector.owner)
@@ -371,7 +365,7 @@ class Optimizer(State):
         self._cut()
 
     def _gathered(self, variables: Iterable[Variable]) -> WeightVector:
-        """Return the vector that the variables live in together, a new one if need be."""
+        """Return the common vector of the variables, a new one if necessary."""
         listed = list(variables)
         vector = listed[0].vector if listed and isinstance(listed[0], Variable) else None
         if vector is not None and vector.holds(listed):
@@ -386,7 +380,7 @@ class Optimizer(State):
         return WeightVector(listed, dtype, self._owner)
 
     def _cut(self) -> None:
-        """Prepare the slices of a step, and which of the weights decay."""
+        """Prepare the slices of a step and the weights that decay."""
         if self._vector is None:
             return
         values, gradients = self._vector.values, self._vector.gradients
@@ -417,27 +411,27 @@ class Optimizer(State):
         var_list: Iterable[Variable] | None = None,
         var_names: Sequence[str] | None = None,
     ) -> None:
-        """Keep weights from decaying: the given ones, or all whose name contains a given text.
+        """Exclude weights from weight decay.
 
         Args:
-            var_list: Weights, such as ``[layer.bias]``.
-            var_names: Parts of names, such as ``["bias"]``, or regular expressions.
+            var_list: The weights, such as ``[layer.bias]``.
+            var_names: Regular expressions to search in the names, such as ``["bias"]``.
         """
         pattern = re.compile("|".join(var_names)) if var_names else None
         self._no_decay = (list(var_list or ()), pattern)
         self._cut()
 
     def update(self) -> None:
-        """Take one step: from the gradients that stand in the vector, change its weights.
+        """Take one step with the gradients in the vector.
 
         Raises:
-            RuntimeError: If there is no vector yet.
-            ValueError: If a schedule's rate is no finite number, or negative.
+            RuntimeError: If the optimizer is not built.
+            ValueError: If the rate of a schedule is negative or not finite.
         """
         vector = self._vector
         if vector is None:
             raise RuntimeError("update() needs build(vector) first; a model's fit does both.")
-        self.rate = self._rate_now()  # a schedule counts the batches before this one
+        self.rate = self._rate_now()  # a schedule does not count this batch
         self._batches += 1
         if self._chosen is not None:
             self._keep_to_chosen(vector)
@@ -447,8 +441,8 @@ class Optimizer(State):
             self._average(vector)
 
     def _accumulate(self, gradients: Array) -> bool:
-        """Return whether it is time for a step; ``gradients`` are then the mean of the batches'."""
-        assert self.gradient_accumulation_steps is not None  # update() looked
+        """Accumulate; return whether a step is due, with the mean in ``gradients``."""
+        assert self.gradient_accumulation_steps is not None  # checked by update()
         total = self.state["gradient_accumulator"]
         total += gradients
         if self._batches % self.gradient_accumulation_steps:
@@ -460,7 +454,7 @@ class Optimizer(State):
     def _step(self, vector: WeightVector) -> None:
         """Clip, decay, and apply the rule."""
         chosen = self._chosen
-        if chosen is not None:  # gradients of others may have been accumulated
+        if chosen is not None:  # other gradients may have been accumulated
             self._keep_to_chosen(vector)
         self._clip(vector)
         for watch in self.watchers:
@@ -481,8 +475,8 @@ class Optimizer(State):
             self.rule(*arrays, scratch=scratch)
 
     def _step_by_variable(self) -> None:
-        """Take the step on one weight after the other, by `update_step`."""
-        self._batches -= 1  # there, as in Keras, this step is not counted yet
+        """Update each weight with `update_step`."""
+        self._batches -= 1  # as in Keras, this step is not counted yet
         self._begun = None
         rate = self.rate
         try:
@@ -494,7 +488,7 @@ class Optimizer(State):
             self._batches, self._begun = self._batches + 1, None
 
     def _begin(self, rate: float) -> None:
-        """Call `begin_step` for a step at ``rate``, which is not counted yet; once is enough."""
+        """Call `begin_step` once for the next step at ``rate``."""
         batches = self._batches
         if self._begun == (rate, batches):
             return
@@ -510,27 +504,25 @@ class Optimizer(State):
             self._batches = batches
 
     def _keep_to_chosen(self, vector: WeightVector) -> None:
-        """Let no gradient count but those of the weights that a step is for."""
-        assert self._chosen is not None  # the caller looked
+        """Ignore the gradients of weights outside a partial step."""
+        assert self._chosen is not None  # checked by the caller
         for part in self._slices:
             if part not in self._chosen:
                 vector.gradients[part] = 0
 
-    # ---- by hand --------------------------------------------------------------------------
+    # ---- direct calls ---------------------------------------------------------------------
 
     def apply(self, grads: Iterable[Any], trainable_variables: Any = None) -> None:
-        """Take one step along gradients that are given, with constraints: for steps of your own.
+        """Take one step with given gradients and apply constraints, for custom training loops.
 
         Args:
-            grads: An array for each variable, of its shape. Where one is None, the variable
-                stays as it is, with a warning.
-            trainable_variables: The variables, which the optimizer is built for if it is not
-                built; all that it is built for by default.
+            grads: An array per variable, of its shape. None skips the variable with a warning.
+            trainable_variables: The variables; all by default. Builds the optimizer if necessary.
 
         Raises:
             TypeError: If a gradient is not numeric.
-            ValueError: If a gradient has another shape than its variable, there are not as many
-                as variables, all are None, or a variable is unknown. Nothing has changed then.
+            ValueError: If shapes or numbers of gradients and variables differ, all gradients are
+                None, or a variable is unknown. Nothing is changed then.
 
         >>> from nnlite.optimizers import SGD
         >>> weight = Variable([1.0, 2.0], "weight")
@@ -551,13 +543,13 @@ class Optimizer(State):
         variables = list(trainable_variables if given else self._variables)
         if len(grads) != len(variables):
             raise ValueError(
-                f"There must be one gradient a variable. Received: {len(grads)} gradients for "
+                f"There must be one gradient per variable. Received: {len(grads)} gradients for "
                 f"{len(variables)} variables"
             )
         if not self.built:
             self.take_up(self._gathered(variables))
         elif self._vector is None or not self._vector.holds(self._variables):
-            self.take_up(self._gathered(self._variables))  # they have come into another vector
+            self.take_up(self._gathered(self._variables))  # they are in another vector now
         places = [self._get_variable_index(variable) for variable in variables]
         if len(set(places)) != len(places):
             raise ValueError(f"{name} takes each variable once. Received: {variables}")
@@ -585,11 +577,7 @@ class Optimizer(State):
                 variable.assign(variable.constraint(variable.value))
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> int:
-        """Take one step along pairs of a gradient and its variable; as `apply`.
-
-        Returns:
-            How many batches there were.
-        """
+        """Take one step with pairs (gradient, variable) as `apply`; return the batch count."""
         grads, variables = zip(*grads_and_vars, strict=True)
         self.apply(grads, variables)
         return self._batches
@@ -599,11 +587,7 @@ class Optimizer(State):
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Take over the ``variables`` of another optimizer; raises as `load_state_arrays`.
-
-        Raises:
-            ValueError: If the optimizer has not been built.
-        """
+        """Copy the ``variables`` of another optimizer; raises as `load_state_arrays`."""
         if not self.built:
             raise ValueError(
                 "You are calling set_weights() on an optimizer that is not built: call "
@@ -614,8 +598,8 @@ class Optimizer(State):
     # ---- the average of the weights -------------------------------------------------------
 
     def _average(self, vector: WeightVector) -> None:
-        """Move the average on after a batch, and put it in the weights' place where that is due."""
-        # As in Keras: counted in steps before this batch, though moved after every batch.
+        """Update the average after a batch, and replace the weights by it when due."""
+        # As in Keras, the average is updated after every batch, but steps exclude this batch.
         before = (self._batches - 1) // (self.gradient_accumulation_steps or 1)
         momentum = self.ema_momentum if before else 0.0
         for w, average, scratch in self._averages:
@@ -625,7 +609,7 @@ class Optimizer(State):
             np.copyto(vector.values, self.state["average"])
 
     def finalize_variable_values(self, var_list: Iterable[Variable] | None = None) -> None:
-        """Put the average in the weights' place, with ``use_ema``; `fit` ends with this.
+        """Replace the weights by their average, with ``use_ema``; called at the end of `fit`.
 
         Args:
             var_list: The weights to overwrite; all by default.
@@ -640,7 +624,7 @@ class Optimizer(State):
     # ---- clipping -------------------------------------------------------------------------
 
     def _clip(self, vector: WeightVector) -> None:
-        """Clip the gradients in place, in the way that was asked for."""
+        """Clip the gradients in place."""
         if self.clipnorm:
             for part in vector.slices:
                 _scale_to_norm(vector.gradients[part], self.clipnorm)
@@ -650,7 +634,7 @@ class Optimizer(State):
             np.clip(vector.gradients, -self.clipvalue, self.clipvalue, out=vector.gradients)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The model's vector stays behind: the copy takes up that of the model it comes back with.
+        # The vector is not copied: the copy uses the vector of its own model.
         fresh: dict[str, Any] = {"_parts": [], "_averages": [], "_decayed": []}
         return {**self.__dict__, "_owner": None, "_vector": None, "watchers": (), **fresh}
 
@@ -664,18 +648,18 @@ def _optional_number(name: str, value: Any) -> float | None:
 
 
 def _scale_to_norm(gradient: Array, limit: float) -> None:
-    """Scale ``gradient`` in place to the Euclidean norm ``limit`` where it is longer."""
+    """Scale ``gradient`` in place to a Euclidean norm of at most ``limit``."""
     largest = float(np.abs(gradient).max(initial=0.0))
     if largest == 0.0:
         return
-    # Divided by its largest entry first, a long vector's squares cannot overflow.
+    # Dividing by the largest entry first avoids overflow of the squares.
     norm = largest * math.sqrt(float(np.sum(np.square(gradient / largest), dtype=float)))
     if norm > limit:
         gradient *= limit / norm
 
 
 class _AnyCase(Registry[Optimizer]):
-    """A registry that takes ``"ADAM"`` for ``"adam"``, as Keras's of optimizers does."""
+    """Registry of optimizers, whose names are case-insensitive as in Keras."""
 
     def lookup(self, name: str, known: Iterable[str] = ()) -> Callable[..., Optimizer]:
         lower = name.lower()
@@ -686,13 +670,15 @@ registry = _AnyCase("optimizer", Optimizer, "keras.optimizers")
 
 
 def get(identifier: Any) -> Optimizer | None:
-    """Return an optimizer for a name such as ``"adam"``, a class, its data, or an optimizer.
+    """Return an optimizer.
 
-    None is none.
+    Args:
+        identifier: A name such as ``"adam"``, a class, a configuration, an instance, or None, which
+            is returned.
 
     Raises:
-        ValueError: If the name is unknown; the message offers the nearest.
-        TypeError: If it is nothing of the kind.
+        ValueError: If the name is unknown; the message suggests the nearest.
+        TypeError: If ``identifier`` is none of these.
 
     >>> get("sgd")
     SGD()
@@ -701,7 +687,7 @@ def get(identifier: Any) -> Optimizer | None:
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
-    """Return an optimizer as plain data: its class's name and its configuration.
+    """Return an optimizer as plain data: class name and configuration.
 
     >>> serialize(get("adam"))["class_name"]
     'Adam'
@@ -712,14 +698,14 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
 def deserialize(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Optimizer:
-    """Make an optimizer from what `serialize` returned.
+    """Create an optimizer from the result of `serialize`.
 
     Args:
-        config: The optimizer as data.
-        custom_objects: Classes of your own that it may name.
+        config: The optimizer as plain data.
+        custom_objects: Your own classes, by name.
 
     Raises:
-        ValueError: If it names no optimizer, or its configuration does not fit.
+        ValueError: If the name is unknown, or the configuration does not fit.
 
     >>> deserialize({"class_name": "adam", "config": {"beta_2": 0.99}})
     Adam(beta_2=0.99)

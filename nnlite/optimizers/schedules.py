@@ -1,4 +1,4 @@
-"""Learning rate schedules: the step size as a function of how many steps were taken."""
+"""Learning rate schedules."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = [
 
 
 class LearningRateSchedule(Configurable):
-    """A learning rate that follows from the number of steps taken; hand it to an optimizer.
+    """Base class of learning rate schedules, which optimizers accept as ``learning_rate``.
 
-    A schedule of your own defines ``__call__(step)``, and keeps the arguments of its ``__init__``
-    in attributes of the same names.
+    A subclass defines ``__call__(step)`` and stores the arguments of its ``__init__`` in
+    attributes of the same names.
 
     >>> class Inverse(LearningRateSchedule):
     ...     def __init__(self, initial):
@@ -43,7 +43,7 @@ class LearningRateSchedule(Configurable):
     """
 
     def __call__(self, step: float) -> float:
-        """Return the learning rate after ``step`` steps: 0 for the first."""
+        """Return the learning rate after ``step`` steps (0 at the first step)."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
 
 
@@ -53,7 +53,7 @@ registry: Registry[LearningRateSchedule] = Registry(
 
 
 def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
-    """Return a schedule as plain data: its class's name and its configuration.
+    """Return a schedule as plain data: class name and configuration.
 
     >>> serialize(ExponentialDecay(0.1, 100, 0.5))["class_name"]
     'ExponentialDecay'
@@ -64,14 +64,14 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
 def deserialize(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> LearningRateSchedule:
-    """Make a schedule from what `serialize` returned.
+    """Create a schedule from the result of `serialize`.
 
     Args:
-        config: The schedule as data.
-        custom_objects: Classes of your own that it may name.
+        config: The schedule as plain data.
+        custom_objects: Your own classes, by name.
 
     Raises:
-        ValueError: If it names no schedule, or its configuration does not fit.
+        ValueError: If the name is unknown, or the configuration does not fit.
 
     >>> deserialize(serialize(ExponentialDecay(0.1, 100, 0.5)))
     ExponentialDecay(initial_learning_rate=0.1, decay_steps=100, decay_rate=0.5)
@@ -80,12 +80,7 @@ def deserialize(
 
 
 def _positive(name: str, value: Any) -> Any:
-    """Return ``value`` if it is a number above 0.
-
-    Raises:
-        TypeError: If it is no number.
-        ValueError: If it is not above 0.
-    """
+    """Return ``value`` if it is a number above 0."""
     if check_number(name, value) == 0:
         raise ValueError(f"{name} must be > 0. Received: {name}={value}")
     return value
@@ -93,17 +88,17 @@ def _positive(name: str, value: Any) -> Any:
 
 @registry.register()
 class ExponentialDecay(LearningRateSchedule):
-    """The rate a q^(t / n) after t steps.
+    """Exponential decay: the rate a q^(t / n) after t steps.
 
     Args:
         initial_learning_rate: a.
         decay_steps: n.
         decay_rate: q.
-        staircase: Whether t / n is rounded down, so that the rate falls every n steps.
-        name: Its name.
+        staircase: Whether to round t / n down, so that the rate falls every n steps.
+        name: The name.
 
     Raises:
-        TypeError: If an argument is no number.
+        TypeError: If an argument is not a number.
         ValueError: If one is negative, or ``decay_steps`` is 0.
 
     >>> ExponentialDecay(0.5, decay_steps=10, decay_rate=0.25)(5)
@@ -134,16 +129,16 @@ class ExponentialDecay(LearningRateSchedule):
 
 @registry.register()
 class PiecewiseConstantDecay(LearningRateSchedule):
-    """One rate up to each boundary, the boundary's own step included, and one after the last.
+    """Piecewise constant rates: one up to and including each boundary, one after the last.
 
     Args:
-        boundaries: Numbers of steps, increasing.
+        boundaries: Increasing numbers of steps.
         values: The rates, one more than boundaries.
-        name: Its name.
+        name: The name.
 
     Raises:
-        TypeError: If a boundary or value is no number.
-        ValueError: If there is not one value more than boundaries, or these do not increase.
+        TypeError: If a boundary or value is not a number.
+        ValueError: If the number of values is wrong, or the boundaries do not increase.
 
     >>> rate = PiecewiseConstantDecay([10, 20], [1.0, 0.5, 0.1])
     >>> rate(10), rate(11), rate(1000)
@@ -178,20 +173,17 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
 @registry.register()
 class PolynomialDecay(LearningRateSchedule):
-    """The rate (a - b) (1 - t / n)^p + b after t steps, and b from n steps on.
+    """Polynomial decay: the rate (a - b) (1 - t / n)^p + b after t steps, b from n steps on.
 
     Args:
         initial_learning_rate: a.
         decay_steps: n.
         end_learning_rate: b.
         power: p.
-        cycle: Whether to start anew when it has come to b: n is then its first multiple that is
-            not smaller than t.
-        name: Its name.
+        cycle: Whether to start again after reaching b: n becomes its first multiple >= t.
+        name: The name.
 
-    Raises:
-        TypeError: If an argument is no number.
-        ValueError: If one is negative, or ``decay_steps`` is 0.
+    The errors are those of `ExponentialDecay`.
 
     >>> PolynomialDecay(0.5, decay_steps=10, end_learning_rate=0.25)(5)
     0.375
@@ -223,18 +215,16 @@ class PolynomialDecay(LearningRateSchedule):
 
 @registry.register()
 class InverseTimeDecay(LearningRateSchedule):
-    """The rate a / (1 + q t / n) after t steps.
+    """Inverse time decay: the rate a / (1 + q t / n) after t steps.
 
     Args:
         initial_learning_rate: a.
         decay_steps: n.
         decay_rate: q.
-        staircase: Whether t / n is rounded down, so that the rate falls every n steps.
-        name: Its name.
+        staircase: Whether to round t / n down, so that the rate falls every n steps.
+        name: The name.
 
-    Raises:
-        TypeError: If an argument is no number.
-        ValueError: If one is negative, or ``decay_steps`` is 0.
+    The errors are those of `ExponentialDecay`.
 
     >>> InverseTimeDecay(0.5, decay_steps=10, decay_rate=2)(5)
     0.25
@@ -263,16 +253,16 @@ class InverseTimeDecay(LearningRateSchedule):
 
 
 def _cosine(fraction: float) -> float:
-    """Return half a wave of a cosine: 1 at 0, falling to 0 at 1."""
+    """Return half a cosine wave, from 1 at 0 to 0 at 1."""
     return (1 + math.cos(math.pi * fraction)) / 2
 
 
 @registry.register()
 class CosineDecay(LearningRateSchedule):
-    """The rate a ((1 - c) (1 + cos(pi t / n)) / 2 + c) after t steps, and a c from n steps on.
+    """Cosine decay: the rate a ((1 - c) (1 + cos(pi t / n)) / 2 + c) until t = n, then a c.
 
-    With a warmup to b in k steps, the rate first rises in a line from a to b; then b takes a's
-    place, and t counts from k.
+    With a warmup to b in k steps, the rate first rises linearly from a to b. Then b replaces a, and
+    t counts from k.
 
     Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017,
     equation 5; Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.2 (warmup).
@@ -280,14 +270,12 @@ class CosineDecay(LearningRateSchedule):
     Args:
         initial_learning_rate: a.
         decay_steps: n.
-        alpha: c, the part of the rate that remains.
-        name: Its name.
-        warmup_target: b; None is no warmup.
+        alpha: c, the fraction of the rate that remains.
+        name: The name.
+        warmup_target: b; None means no warmup.
         warmup_steps: k.
 
-    Raises:
-        TypeError: If an argument is no number.
-        ValueError: If one is negative, or ``decay_steps`` is 0.
+    The errors are those of `ExponentialDecay`.
 
     >>> CosineDecay(0.5, decay_steps=10)(5)
     0.25
@@ -326,7 +314,7 @@ class CosineDecay(LearningRateSchedule):
 
 @registry.register()
 class CosineDecayRestarts(LearningRateSchedule):
-    """Cosine decays from a, one after the other: the rate jumps back up where one has ended.
+    """Cosine decay with restarts: the rate jumps back up at the end of each decay.
 
     The i-th from 0 lasts n p^i steps, and falls from a ((1 - c) q^i + c) to a c.
 
@@ -336,13 +324,13 @@ class CosineDecayRestarts(LearningRateSchedule):
     Args:
         initial_learning_rate: a.
         first_decay_steps: n.
-        t_mul: p, at least 1: how much longer each decay is than the one before.
-        m_mul: q: the part of the height that remains from one decay to the next.
-        alpha: c, the part of the rate that remains in the end.
-        name: Its name.
+        t_mul: p, at least 1, the ratio of the lengths of successive decays.
+        m_mul: q, the ratio of the heights of successive decays.
+        alpha: c, the fraction of the rate that remains.
+        name: The name.
 
     Raises:
-        TypeError: If an argument is no number.
+        TypeError: If an argument is not a number.
         ValueError: If one is negative, ``first_decay_steps`` is 0, or ``t_mul`` is below 1.
 
     >>> rate = CosineDecayRestarts(0.5, first_decay_steps=10, m_mul=0.5)
@@ -373,11 +361,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         return self.initial_learning_rate * ((1 - self.alpha) * height + self.alpha)
 
     def _place(self, time: float) -> tuple[int, float]:
-        """Return how many decays have ended, and which part of the next has passed.
-
-        Args:
-            time: Steps, as a multiple of the first decay's.
-        """
+        """Return the number of finished decays and the fraction of the current one."""
         p = self.t_mul
         if p == 1:
             return int(time), time % 1
@@ -386,6 +370,6 @@ class CosineDecayRestarts(LearningRateSchedule):
             return (p**i - 1) / (p - 1)
 
         i = int(math.log1p(time * (p - 1)) / math.log(p))
-        # Where a decay ends on a whole step, rounding must not put that step before the end.
+        # If a decay ends at a whole step, rounding must not move that step before the end.
         i += time * (1 + 1e-12) >= start(i + 1)
         return i, max(0.0, (time - start(i)) / p**i)

@@ -1,4 +1,4 @@
-"""Gradient descent, with momentum or without."""
+"""SGD: gradient descent with optional momentum."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 class SGD(Optimizer):
     """Gradient descent: w <- w - a g, for learning rate a and gradient g.
 
-    With momentum r, the velocity v <- r v - a g, and w <- w + v; with Nesterov's correction
+    With momentum r, the velocity v <- r v - a g, and w <- w + v; with Nesterov momentum,
     w <- w + r v - a g instead.
 
     Source: Sutskever et al., "On the Importance of Initialization and Momentum in Deep
@@ -28,7 +28,7 @@ class SGD(Optimizer):
     Args:
         learning_rate: a, as for `Optimizer`.
         momentum: r, in [0, 1].
-        nesterov: Whether to use Nesterov's correction.
+        nesterov: Whether to use Nesterov momentum.
         weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
         use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
         loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
@@ -78,7 +78,7 @@ class SGD(Optimizer):
             self.slots = ()
 
     def rule(self, w: Array, g: Array, *state: Array, scratch: Array) -> None:
-        """W <- w - a g, or with momentum as the class says."""
+        """Take one step."""
         for v in state:
             scale(v, self.momentum)
             add_scaled(v, -self.rate, g, scratch)

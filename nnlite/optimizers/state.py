@@ -1,4 +1,4 @@
-"""What an optimizer keeps from step to step, and how Keras's files hold it."""
+"""The state of optimizers, and its form in Keras's files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["State"]
 
 Array = NDArray[Any]
 
-# Slots that the rule does not name, and the single numbers that every optimizer keeps.
+# The slots and numbers of every optimizer.
 _COMMON = ("average", "gradient_accumulator", "iteration", "learning_rate")
 
 
 class _Kept(Variable):
-    """An array or number that an optimizer keeps, read and written in the scale of Keras.
+    """An array or number in the state of an optimizer, in Keras's scale.
 
     Args:
         keeper: The optimizer.
-        name: What files call it.
+        name: The name in files.
         slot: The slot, or the name of the number.
-        of: The weight that it belongs to; None for a number.
+        of: The weight of the slot; None for a number.
     """
 
     __slots__ = ("_keeper", "_of", "_slot")
@@ -43,30 +43,30 @@ class _Kept(Variable):
 
     @property
     def value(self) -> Array:  # type: ignore[override]
-        """A copy of what is kept now."""
+        """A copy of the current value."""
         if self._of is None:
             return self._keeper._number(self._slot)
         part = self._keeper._part(self._slot, self._of)
         return part * self._keeper.scales.get(self._slot, 1.0)
 
     def check(self, value: Any, what: str = "") -> Any:
-        """Return ``value`` as it is kept: an array in the rule's scale, or a number."""
+        """Return ``value`` as stored: an array in the rule's scale, or a number."""
         array = as_numeric(f"state {self.name!r}", value)
         if self._of is not None:
             return super().check(array / self._keeper.scales.get(self._slot, 1.0))
         if array.ndim:
-            super().check(array)  # its shape is wrong
+            super().check(array)  # raises for the shape
         if self._slot == "iteration":
             return check_count(self.name, array[()], 0)
         if self._slot == "learning_rate":
-            # A file rounds it to float32: a rate that it is the rounding of stays as it is.
+            # Files round to float32: keep a rate whose rounding is the given one.
             rate = self._keeper._learning_rate
             rounded = array.dtype.kind == "f" and array.dtype.type(rate) == array
             return rate if rounded else check_number(self.name, array[()])
         return float(array)
 
     def assign(self, value: Any) -> None:
-        """Keep ``value``; raises as `load_state_arrays`."""
+        """Store ``value``; raises as `load_state_arrays`."""
         kept = self.check(value)
         if self._of is not None:
             self._keeper._part(self._slot, self._of)[...] = kept
@@ -81,28 +81,28 @@ _ATTRIBUTES = {"iteration": "_batches", "learning_rate": "_learning_rate"}
 
 
 class State(Configurable):
-    """The state of an optimizer: a count, a learning rate, and vectors as long as the weights'.
+    """The state of an optimizer: a count, a learning rate, and vectors as long as the weights.
 
     Attributes:
-        state: Each vector by its slot's name, in the scale that the rule keeps it in, and each
-            array of `add_variable` by its name.
+        state: The vectors by slot, in the scale of the rule, and the arrays of `add_variable`, by
+            name.
     """
 
-    #: The names of the vectors of state that the rule keeps.
+    #: The names of the state vectors of the rule.
     slots: tuple[str, ...] = ()
 
-    #: Those of the slots that Keras's files hold side by side, weight by weight.
+    #: The slots that Keras's files store side by side for each weight.
     paired: ClassVar[tuple[str, ...]] = ()
 
-    #: The attributes that are single numbers kept from step to step.
+    #: The attributes that are numbers of the state.
     scalars: ClassVar[tuple[str, ...]] = ()
 
     _learning_rate: Any
 
     def __init__(self) -> None:
-        #: What each slot begins with, where it is not 0.
+        #: The initial value of each slot, if not 0.
         self.initial: Mapping[str, float] = {}
-        #: What to multiply a slot by for the scale that Keras keeps it in, where it is not 1.
+        #: The factor from a slot to Keras's scale, if not 1.
         self.scales: Mapping[str, float] = {}
         self.state: dict[str, Array] = {}
         self.built = False
@@ -111,15 +111,15 @@ class State(Configurable):
         self._slices: list[slice] = []
         self._index: dict[Variable, int] = {}
         self._names: list[str] = []
-        self._resting: dict[Variable, dict[str, Array]] = {}  # of weights that are frozen now
-        # What was added by hand: the variable, its name in `state`, and the weight it belongs to.
+        self._resting: dict[Variable, dict[str, Array]] = {}  # of frozen weights
+        # Added state: the variable, its name in `state`, and its weight.
         self._added: list[tuple[Variable, str, Variable | None]] = []
-        self._at_first: int | None = None  # how many of them before the first build
+        self._at_first: int | None = None  # their number before the first build
         self._of_no_weight: dict[str, Variable] = {}
         self._restored: set[tuple[Variable, str]] = set()
 
     def _lay_out(self, vector: WeightVector, slots: Sequence[str]) -> None:
-        """Make the state for the weights in ``vector``, keeping that of the weights known."""
+        """Create the state for the weights in ``vector``, keeping that of known weights."""
         slots = [*slots, *(slot for slot in self.state if slot in self._slots_added())]
         if self._at_first is None:
             self._at_first = len(self._added)
@@ -141,14 +141,14 @@ class State(Configurable):
             variable: {slot: old.copy() for slot, old in parts.items()}
             for variable, parts in known.items()
         }
-        del self._added[self._at_first :]  # the rest is asked for again
+        del self._added[self._at_first :]  # the rest is created again
         state.update((slot, variable.value) for variable, slot, _ in self._added)
         self.state, self.built = state, True
         self._variables, self._slices = vector.variables, vector.slices
         self._index = {variable: i for i, variable in enumerate(self._variables)}
         self._names = _told_apart([variable.name for variable in self._variables])
 
-    # ---- what a subclass adds -------------------------------------------------------------
+    # ---- state added by subclasses --------------------------------------------------------
 
     def add_variable(
         self,
@@ -159,15 +159,15 @@ class State(Configurable):
         layout: None = None,
         name: str | None = None,
     ) -> Variable:
-        """Make state of the optimizer's own, which is saved and copied with it.
+        """Create a state variable, which is saved and copied with the optimizer.
 
         Args:
-            shape: Its shape.
+            shape: The shape.
             initializer: A name, an initializer, or a function of ``(shape, dtype=...)``.
-            dtype: Its type; ``nnlite.config.floatx()`` by default.
-            aggregation: Accepted for Keras's sake.
-            layout: Likewise.
-            name: Its name, numbered where there is one of that name.
+            dtype: The type; ``nnlite.config.floatx()`` by default.
+            aggregation: Accepted for compatibility with Keras.
+            layout: Accepted for compatibility with Keras.
+            name: The name, with a number if it is taken.
         """
         name = self._free_name(name or "variable", None)
         variable = self._of_no_weight.get(name)
@@ -183,14 +183,14 @@ class State(Configurable):
     def add_variable_from_reference(
         self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
     ) -> Variable:
-        """Make state beside a weight: of its shape, saved and copied with the optimizer.
+        """Create a state variable of the shape of a weight.
 
-        To be called in ``build(variables)``, after ``super().build(variables)``. It is called
-        again when weights are frozen or thawed; each weight then has the state that it had.
+        Call it in ``build(variables)`` after ``super().build(variables)``. ``build`` is repeated
+        when weights are frozen or unfrozen; known weights keep their state.
 
         Args:
             reference_variable: The weight.
-            name: The state's name.
+            name: The name of the state.
             initializer: A name, an initializer, or a function of ``(shape, dtype=...)``.
 
         Raises:
@@ -213,14 +213,14 @@ class State(Configurable):
     def add_optimizer_variables(
         self, trainable_variables: Iterable[Variable], name: Any, initializer: Any = "zeros"
     ) -> Any:
-        """Call `add_variable_from_reference` for each weight, with one name or with several.
+        """Call `add_variable_from_reference` for each weight, with one or several names.
 
         Returns:
-            A list of the state beside each weight; with a list of names, a tuple of such lists.
+            A list of variables, or a tuple of lists for a list of names.
 
         Raises:
-            ValueError: As `add_variable_from_reference`, or if there are not as many
-                initializers as names.
+            ValueError: If the optimizer is not built for a weight, or the numbers of initializers
+                and names differ.
         """
         if isinstance(name, str):
             return self.add_optimizer_variables(trainable_variables, [name], [initializer])[0]
@@ -238,11 +238,7 @@ class State(Configurable):
         return tuple([row[i] for row in rows] for i in range(len(name)))
 
     def _get_variable_index(self, variable: Variable) -> int:
-        """Return the place of a weight among those that the optimizer is built for.
-
-        Raises:
-            ValueError: If it is none of them.
-        """
+        """Return the index of a weight that the optimizer is built for."""
         if variable not in self._index:
             raise ValueError(
                 f"Unknown variable: {variable}. This {type(self).__name__} is not built for it: "
@@ -251,7 +247,7 @@ class State(Configurable):
         return self._index[variable]
 
     def _free_name(self, name: str, of: Variable | None) -> str:
-        """Return ``name``, with a number if there is state of that name already."""
+        """Return ``name``, with a number if it is taken."""
         taken = {*_COMMON, *self.slots, *self.scalars}
         taken.update(slot for _, slot, other in self._added if other in (of, None) or of is None)
         return _told_apart([*taken, name])[-1]
@@ -260,7 +256,7 @@ class State(Configurable):
         return {slot for _, slot, of in self._added if of is not None}
 
     def _part(self, slot: str, variable: Variable) -> Array:
-        """Return the view of a weight's state, also where the weight is frozen now."""
+        """Return the view of a weight's state, which may be frozen."""
         if variable in self._index:
             flat = self.state[slot][self._slices[self._index[variable]]]
         else:
@@ -269,19 +265,19 @@ class State(Configurable):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        for variable, slot, of in self._added:  # each came with an array of its own
+        for variable, slot, of in self._added:  # each has its own array
             if of is None:
                 self.state[slot] = variable.value
             else:
                 variable.rebind(self._part(slot, of), variable.gradient)
 
-    # ---- as files hold it -----------------------------------------------------------------
+    # ---- files ----------------------------------------------------------------------------
 
     @property
     def variables(self) -> list[Variable]:
-        """All that is kept, in Keras's order; assigning to one of them changes it.
+        """The state as assignable variables, in Keras's order.
 
-        Before the build that is the count of batches and the learning rate.
+        Before `build`, these are the count of batches and the learning rate.
 
         >>> from nnlite.optimizers import SGD
         >>> optimizer = SGD(0.5)
@@ -292,15 +288,15 @@ class State(Configurable):
         return self._kept()
 
     def state_arrays(self) -> list[tuple[str, Array]]:
-        """Return all that training needs to go on, as Keras's files hold it.
+        """Return the state, as Keras's files store it.
 
         The order is that of Keras's ``optimizer.variables``: the count of batches, the learning
-        rate unless it is a schedule or function, the average of each weight, the sum of each
-        weight's gradients, the rule's slots, and its single numbers. Slots in ``paired`` stand
-        side by side for each weight, the others one after the other. Values are in Keras's scale.
+        rate unless it is a schedule or function, the averages of the weights, the accumulated
+        gradients, the slots of the rule, and its numbers. Slots in ``paired`` are side by side for
+        each weight, others one after the other. Values are in Keras's scale.
 
         Returns:
-            Names, which are all different, and copies of the arrays, each of its weight's shape.
+            Unique names with copies of the arrays, each of the shape of its weight.
 
         Raises:
             RuntimeError: If the optimizer has not been built.
@@ -316,18 +312,17 @@ class State(Configurable):
         return [(variable.name, variable.numpy()) for variable in self._kept()]
 
     def load_state_arrays(self, arrays: Sequence[Any], by_slot: bool = False) -> None:
-        """Take over what `state_arrays` or Keras's ``optimizer.variables`` gave.
+        """Load the arrays of `state_arrays` or of Keras's ``optimizer.variables``.
 
         Args:
             arrays: The arrays, in that order.
-            by_slot: Whether they are in the order of Keras up to 2.10: the count, the rule's
-                single numbers, then each slot for all weights; no learning rate.
+            by_slot: Whether the order is that of Keras up to 2.10: the count, the numbers of the
+                rule, then each slot for all weights, without the learning rate.
 
         Raises:
             RuntimeError: If the optimizer has not been built: call ``build(vector)`` first.
-            TypeError: If an array is not numeric, or the count is no integer.
-            ValueError: If there is another number of arrays, or one is of another shape; it names
-                the first. Nothing has changed then.
+            TypeError: If an array is not numeric, or the count is not an integer.
+            ValueError: If the number of arrays or a shape is wrong. Nothing is changed then.
 
         >>> from nnlite.optimizers import SGD
         >>> optimizer = SGD(0.5, momentum=0.9)
@@ -356,7 +351,7 @@ class State(Configurable):
             )
 
     def _kept(self, by_slot: bool = False) -> list[Variable]:
-        """Return all that is kept, in the order of files."""
+        """Return the variables of the state in the order of files."""
         added = [variable for variable, *_ in self._added]
         extra = {*self._slots_added(), *self._of_no_weight}
         beside = tuple(slot for slot in self.paired if slot in self.state and not by_slot)
@@ -377,7 +372,7 @@ class State(Configurable):
         return [count, *(_Kept(self, rate, rate) for rate in rates), *arrays, *scalars, *added]
 
     def _number(self, name: str) -> Array:
-        """Return a single number as an array: the count an integer, else of the weights' type."""
+        """Return a number as an array: the count as an integer, others in the weights' type."""
         if name == "iteration":
             return np.array(self._batches)
         value = self._learning_rate if name == "learning_rate" else getattr(self, name)
@@ -386,7 +381,7 @@ class State(Configurable):
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
-    """Return the names, each counted where one before it has the same."""
+    """Return the names, made unique with numbers."""
     apart: dict[str, None] = {}
     for name in names:
         free, count = name, 0

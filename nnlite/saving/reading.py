@@ -13,7 +13,7 @@ from nnlite.layers.layer import Layer, registry
 from nnlite.saving.compile_config import compile_as_told, restore_state
 from nnlite.saving.formats.hdf5 import Node, open_hdf5
 from nnlite.saving.formats.json_text import parse_json
-from nnlite.saving.formats.keras_archive import kind_of, read_archive
+from nnlite.saving.formats.keras_archive import Archive, kind_of, read_archive
 from nnlite.saving.legacy.configs import is_model, model_config, plain, settle_dtype
 from nnlite.saving.load_report import LoadReport, naming_file
 from nnlite.saving.weight_layouts import (
@@ -26,6 +26,7 @@ from nnlite.saving.weight_layouts import (
     holds_weights,
     is_legacy,
     legacy_root,
+    vocabularies,
 )
 from nnlite.serialization.objects import CustomObjectScope
 
@@ -74,7 +75,7 @@ def load_model(
         if kind_of(path) == "keras":
             with read_archive(path) as archive:
                 notes = LoadReport(archive.metadata.get("keras_version"))
-                model = _from_archive(archive.config, archive.weights, notes, compile)
+                model = _from_archive(archive, notes, compile)
         else:
             with open_hdf5(path, path) as root:
                 notes = LoadReport(root.attribute("keras_version"))
@@ -83,8 +84,9 @@ def load_model(
     return model
 
 
-def _from_archive(config: Any, weights: Node, notes: LoadReport, compiled: bool) -> AbstractModel:
+def _from_archive(archive: Archive, notes: LoadReport, compiled: bool) -> AbstractModel:
     """Return the model of a ``.keras`` file."""
+    config, weights = archive.config, archive.weights
     translated, model = _model(config, weights, notes)
     legacy = is_legacy(weights)
     found = (
@@ -94,6 +96,12 @@ def _from_archive(config: Any, weights: Node, notes: LoadReport, compiled: bool)
     )
     assign(found)
     _check_all_filled(model, found)
+    for place, layer in vocabularies(model, translated):
+        text = archive.vocabulary(place)
+        if text is not None:
+            layer.take_vocabulary_text(text)
+        elif layer.vocabulary is None and not layer.get_vocabulary(False):
+            raise ValueError(f"the file has no vocabulary for layer {layer.name!r}")
     settings = config.get("compile_config") if compiled else None
     if isinstance(settings, dict):
         name, stored = _state(weights)

@@ -23,6 +23,8 @@ from nnlite.backend.variables import Variable
 from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer
+from nnlite.layers.preprocessing.lookup import IndexLookup
+from nnlite.layers.preprocessing.text_vectorization import TextVectorization
 from nnlite.saving.formats.hdf5 import Node
 from nnlite.serialization.registry import snake_case
 
@@ -366,6 +368,31 @@ _CONTAINERS = (list, tuple, dict)
 def class_name(layer: Any) -> str:
     """Return what Keras calls the class of a layer, or of what holds layers."""
     return (layer.keras_name or type(layer).__name__) if isinstance(layer, Layer) else "Container"
+
+
+def vocabularies(
+    layer: Layer, written: Any = None, place: str = ""
+) -> Iterator[tuple[str, IndexLookup]]:
+    """Yield the layers that have a vocabulary, with the folder of each among a file's assets.
+
+    Args:
+        layer: The layer to look into.
+        written: The configuration out of `legacy.model_config`, for a model of a file.
+        place: The folder of ``layer``.
+    """
+    if isinstance(layer, (IndexLookup, TextVectorization)):
+        yield place, layer.lookup
+    parts: Any
+    if lists_layers(layer):
+        written = written if written and "written_as" in written else None
+        layers, configs = _as_written(layer, written)
+        nested = dict(zip(layers, configs, strict=True))
+        parts = [(f"layers/{key}", part) for key, part in numbered(layers, class_name)]
+    else:
+        nested, parts = {}, attributes(layer)
+    for key, part in parts:
+        below = f"{place}/{key}" if place else key
+        yield from vocabularies(part, nested.get(part), below)
 
 
 def numbered(layers: Sequence[T], name_of: Callable[[T], str]) -> Iterator[tuple[str, T]]:

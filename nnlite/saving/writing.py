@@ -27,6 +27,7 @@ from nnlite.saving.weight_layouts import (
     in_legacy_order,
     lists_layers,
     numbered,
+    vocabularies,
 )
 from nnlite.serialization.objects import (
     PUBLIC,
@@ -163,6 +164,12 @@ def save_model(
         return
     if ending != ".keras":
         _check_built(model)
+        for _, layer in vocabularies(model):
+            if layer.vocabulary is None:
+                raise ValueError(
+                    f"Layer {layer.name!r} has a vocabulary from adapt, for which .h5 files have "
+                    f"no place: save the model as .keras. Received: {path!r}"
+                )
     with atomic_write(path, overwrite) as file:
         if ending == ".keras":
             _write_archive(model, file)
@@ -292,7 +299,24 @@ def _parts(model: AbstractModel) -> list[tuple[str, Any]]:
         ("metadata.json", json.dumps({**versions, "date_saved": saved}).encode()),
         ("config.json", model_json(model).encode()),
         ("model.weights.h5", weights.getbuffer()),
+        *_vocabularies(model),
     ]
+
+
+def _vocabularies(model: AbstractModel) -> Iterator[tuple[str, bytes]]:
+    from nnlite.saving.formats.keras_archive import MAX_VOCABULARY
+
+    for place, layer in vocabularies(model):
+        text = layer.vocabulary_text()
+        if text is None:
+            continue
+        data = text.encode()
+        if len(data) > MAX_VOCABULARY:
+            raise ValueError(
+                f"The vocabulary of layer {layer.name!r} has {len(data)} bytes; a file holds at "
+                f"most {MAX_VOCABULARY}. Give the layer max_tokens."
+            )
+        yield f"assets/{place}/vocabulary.txt", data
 
 
 # ---- groups by class ----------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""Objects as plain data, and the names by which they are found."""
+"""Serialization: objects as plain data, and registries of names."""

@@ -1,8 +1,7 @@
-"""Objects as plain data and back: Keras's form of a configuration, and who may be made from it.
+"""Conversion of objects to plain data and back, in Keras's format of configurations.
 
-A configuration is data that anybody may have written. All it can choose is a name, and a name
-is a key: into nnlite's own registries, or into what the running program has registered. Nothing is
-imported, looked up by attribute, or evaluated.
+Configurations are untrusted. A name in a configuration is a key into the registries of nnlite or
+into the classes that the program has registered; nothing is imported or evaluated.
 """
 
 from __future__ import annotations
@@ -31,23 +30,23 @@ T = TypeVar("T")
 
 
 class Kind(Protocol):
-    """What a registry of one kind of object can do here."""
+    """The interface of registries."""
 
     def deserialize(self, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-        """Make an object from its serialized form."""
+        """Create an object from its configuration."""
 
 
 class ConfigError(ArgumentError):
-    """A configuration that does not fit, by what it names or holds."""
+    """An invalid configuration."""
 
 
-#: The functions of losses and metrics, which a configuration names without their module.
+#: Functions of losses and metrics, which configurations name without a module.
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
-#: The registry for each of Keras's modules, such as ``"keras.losses"``.
+#: The registry of each Keras module, such as ``"keras.losses"``.
 KINDS: dict[str, Kind] = {}
 
-#: Keras's module and name for each class of nnlite's that Keras has too.
+#: Keras's module and name of each nnlite class that Keras has.
 PUBLIC: dict[type, tuple[str, str]] = {}
 
 _custom_objects: dict[str, Any] = {}
@@ -56,20 +55,20 @@ _scopes: list[Mapping[str, Any]] = []
 _recorded: list[dict[str, Any]] = []
 
 
-# ---- what the program registers -----------------------------------------------------------
+# ---- registration -------------------------------------------------------------------------
 
 
 def register_keras_serializable(
     package: str = "Custom", name: str | None = None
 ) -> Callable[[T], T]:
-    """Return a decorator that lets files and configurations name a class or function of yours.
+    """Return a decorator that registers a class or function for files and configurations.
 
     Args:
-        package: The first half of its name in files, ``"package>name"``.
-        name: The second half; by default the class's or function's own name.
+        package: The first part of the name in files, ``"package>name"``.
+        name: The second part; by default the name of the class or function.
 
     Raises:
-        TypeError: From the decorator, if what it decorates is neither a class nor a function.
+        TypeError: From the decorator, if the object is neither a class nor a function.
         ValueError: From the decorator, if a class does not have a ``get_config``.
 
     >>> from nnlite.layers import Layer
@@ -101,10 +100,10 @@ def register_keras_serializable(
 
 
 class CustomObjectScope:
-    """A context within which configurations may name the given classes and functions.
+    """Context in which configurations may name the given classes and functions.
 
     Args:
-        custom_objects: They, by the names that configurations use.
+        custom_objects: The classes and functions, by name.
 
     >>> from nnlite import layers
     >>> class Mine(layers.Dense):
@@ -131,7 +130,7 @@ custom_object_scope = CustomObjectScope
 
 @contextmanager
 def knowing_all() -> Iterator[None]:
-    """Let whatever is serialized within the context be made again there, registered or not."""
+    """Context in which serialized objects can be deserialized without registration."""
     with CustomObjectScope(None) as scope:
         _recorded.append(scope.custom_objects)
         try:
@@ -141,7 +140,7 @@ def knowing_all() -> Iterator[None]:
 
 
 def _record(thing: Any) -> str:
-    """Return the name of a class or function that is the program's own, known where all are."""
+    """Return the name of a registered or custom class or function."""
     name = get_registered_name(thing)
     for known in _recorded:
         known[name] = thing
@@ -149,7 +148,7 @@ def _record(thing: Any) -> str:
 
 
 def get_custom_objects() -> dict[str, Any]:
-    """Return the live dict of what is registered, by names such as ``"package>name"``.
+    """Return the dict of registered objects, by names such as ``"package>name"``.
 
     >>> isinstance(get_custom_objects(), dict)
     True
@@ -158,7 +157,7 @@ def get_custom_objects() -> dict[str, Any]:
 
 
 def get_registered_name(thing: Any) -> str:
-    """Return the name that a class or function is registered under, else its own.
+    """Return the registered name of a class or function, or its own name.
 
     >>> get_registered_name(dict)
     'dict'
@@ -171,12 +170,12 @@ def get_registered_object(
     custom_objects: Mapping[str, Any] | None = None,
     module_objects: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Return the class or function known under ``name``, or None.
+    """Return the class or function with a name, or None.
 
     Args:
-        name: Its name.
-        custom_objects: Looked up first.
-        module_objects: Looked up last.
+        name: The name.
+        custom_objects: Searched first.
+        module_objects: Searched last.
 
     >>> get_registered_object("Mine", {"Mine": dict})
     <class 'dict'>
@@ -188,21 +187,21 @@ def get_registered_object(
 
 
 def _places(custom_objects: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    """Yield what holds the program's own objects by name, in the order to look in."""
+    """Yield the dicts of custom objects in the order of search."""
     yield from (custom_objects or {}, *reversed(_scopes), _custom_objects)
 
 
-# ---- there ... ----------------------------------------------------------------------------
+# ---- serialization ------------------------------------------------------------------------
 
 
 def serialize_keras_object(thing: Any) -> Any:
     """Return ``thing`` as plain data: numbers, strings, lists, tuples and dicts.
 
-    An object becomes ``{"module", "class_name", "config", "registered_name"}``, as in Keras. Any
-    class will do that has a ``get_config`` and a ``from_config``.
+    An object becomes ``{"module", "class_name", "config", "registered_name"}``, as in Keras. Its
+    class needs ``get_config`` and ``from_config``.
 
     Raises:
-        TypeError: If it, or something within it, has no configuration.
+        TypeError: If ``thing`` or a part of it has no configuration.
 
     >>> from nnlite.regularizers import L2
     >>> serialize_keras_object(L2(0.5))["config"]
@@ -240,17 +239,13 @@ def serialize_keras_object(thing: Any) -> Any:
     if inspect.isfunction(thing) and thing.__name__ != "<lambda>":
         return serialized_function(thing)
     raise TypeError(
-        f"{thing!r} cannot be written as data. It takes a class with get_config and from_config, "
+        f"{thing!r} cannot be serialized. Expected a class with get_config and from_config, "
         "or a named function."
     )
 
 
 def serialized_object(thing: Any) -> dict[str, Any]:
-    """Return the serialized form of an object with a ``get_config``.
-
-    Raises:
-        TypeError: If ``get_config`` returns anything but a dict, or data that are not plain.
-    """
+    """Return the configuration of an object with ``get_config``."""
     cls = type(thing)
     module, name = PUBLIC.get(cls, (cls.__module__, cls.__name__))
     config = thing.get_config()
@@ -265,7 +260,7 @@ def serialized_object(thing: Any) -> dict[str, Any]:
 
 
 def serialized_function(function: Any) -> dict[str, Any]:
-    """Return the serialized form of a function: its name."""
+    """Return the configuration of a function, its name."""
     ours = function.__module__.startswith("nnlite.")
     return {
         "module": "builtins" if ours else function.__module__,
@@ -275,22 +270,22 @@ def serialized_function(function: Any) -> dict[str, Any]:
     }
 
 
-# ---- ... and back again -------------------------------------------------------------------
+# ---- deserialization ----------------------------------------------------------------------
 
 
 def deserialize_keras_object(
     config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True
 ) -> Any:
-    """Make the object that ``serialize_keras_object`` wrote.
+    """Create an object from the result of `serialize_keras_object`.
 
     Args:
-        config: The serialized form.
-        custom_objects: Classes and functions of yours that it may name.
-        safe_mode: As in Keras; code in a configuration is refused either way.
+        config: The serialized object.
+        custom_objects: Your own classes and functions, by name.
+        safe_mode: Accepted as in Keras; code in a configuration is always refused.
 
     Raises:
-        ValueError: If it names something unknown, or a configuration does not fit its class. Where
-            Keras raises a TypeError for that, it is one too.
+        ValueError: If a name is unknown, or a configuration does not fit its class; the error is a
+            TypeError too where Keras raises one.
 
     >>> from nnlite.regularizers import L2
     >>> deserialize_keras_object(serialize_keras_object(L2(0.5)))
@@ -340,7 +335,7 @@ def deserialize_keras_object(
 
 
 def _entry(config: Mapping[str, Any], key: str) -> str:
-    """Return the one string that a special object's configuration holds."""
+    """Return the string in the configuration of a special object."""
     inner = config["config"]
     if not isinstance(inner, Mapping) or not isinstance(inner.get(key), str):
         raise ConfigError(
@@ -351,13 +346,13 @@ def _entry(config: Mapping[str, Any], key: str) -> str:
 
 
 def _function(name: str, activations: Kind, custom_objects: Mapping[str, Any] | None) -> Any:
-    """Return the function that is named without its module: one of nnlite's, or the program's."""
+    """Return the nnlite or custom function that is named without a module."""
     if name in FUNCTIONS:
         return FUNCTIONS[name]
     try:
         return activations.deserialize(name)
     except ValueError:
-        for known in _places(custom_objects):  # Keras until 3.6 left the package out
+        for known in _places(custom_objects):  # Keras before 3.7 omitted the package
             for key in known:
                 if key.endswith(f">{name}"):
                     return known[key]
@@ -365,22 +360,18 @@ def _function(name: str, activations: Kind, custom_objects: Mapping[str, Any] | 
 
 
 def is_foreign(config: Mapping[str, Any]) -> bool:
-    """Return whether a serialized object says that its class is not one of Keras's own."""
+    """Return whether the class of a serialized object is not a Keras class."""
     module, given = config.get("module", "keras"), config.get("registered_name")
     keras = isinstance(module, str) and module.split(".")[0] in _KERAS
     return not keras or given not in (None, "", config["class_name"], config["config"])
 
 
-#: Where the classes and functions of Keras and its forerunners stand.
+#: The packages of Keras and its predecessors.
 _KERAS = ("keras", "keras_core", "tf_keras", "tensorflow", "builtins")
 
 
 def kind_of(config: Mapping[str, Any]) -> Kind:
-    """Return the registry that a serialized object's module and class name belong to.
-
-    Raises:
-        ConfigError: If it is none of nnlite's.
-    """
+    """Return the registry that a serialized object's module and class name belong to."""
     module, name = config.get("module"), config["class_name"]
     if isinstance(module, str):
         place = module.replace("keras.src.", "keras.").replace("tf_keras.", "keras.")
@@ -400,7 +391,7 @@ def kind_of(config: Mapping[str, Any]) -> Kind:
 
 
 def custom_object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> Any:
-    """Return the program's own class or function that a serialized object names, or None."""
+    """Return the custom class or function that a serialized object names, or None."""
     names = [config.get("registered_name"), config["class_name"]]
     if names[1] == "function":
         names[1] = config["config"]
@@ -412,11 +403,7 @@ def custom_object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] |
 
 
 def made_from(cls: Any, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
-    """Return what a class makes of a serialized object; a function is what it is.
-
-    Raises:
-        ConfigError: If the configuration does not fit the class.
-    """
+    """Return the object that a class creates from a configuration; functions are returned."""
     if not inspect.isclass(cls) or config["class_name"] == "function":
         return cls
     inner, name = config["config"] or {}, config["class_name"]
@@ -430,14 +417,14 @@ def made_from(cls: Any, config: Mapping[str, Any], custom_objects: Any = None) -
     with CustomObjectScope(custom_objects):
         try:
             return cls.from_config(dict(inner))  # type: ignore[attr-defined]
-        except ConfigError:  # of what stands within it: it says all
+        except ConfigError:  # of a nested object, with a complete message
             raise
         except (TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ConfigError(f"The config of {name!r} does not fit: {error}") from error
 
 
 def revived(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a class's configuration with Keras 3's serialized objects in it made anew."""
+    """Return a configuration with its nested objects deserialized."""
     marks = {"module", "class_name", "config", "registered_name"}
     return {
         key: deserialize_keras_object(value)
@@ -450,7 +437,7 @@ def revived(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _array(config: Any) -> np.ndarray[Any, Any]:
     dtype = config.get("dtype") if isinstance(config, Mapping) else None
-    if dtype not in _NUMBERS:  # the types that NumPy reads out of other text may be of any size
+    if dtype not in _NUMBERS:  # other strings could name types of any size
         known = ", ".join(_NUMBERS)
         raise ValueError(f"An array's dtype is one of {known}. Received: {dtype!r:.200}")
     try:

@@ -1,4 +1,4 @@
-"""Names for things: how ``"relu"`` or ``"adam"`` becomes an object, and an object a repr."""
+"""Registries, which create objects from names, and configurable objects with a repr."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ C = TypeVar("C", bound="type[Any]")
 
 
 def snake_case(name: str) -> str:
-    """Return a class's name as Keras writes it in lower case.
+    """Return a class name in snake case, as Keras writes it.
 
     >>> snake_case("LeakyReLU"), snake_case("BinaryCrossEntropy")
     ('leaky_re_lu', 'binary_crossentropy')
@@ -38,19 +38,19 @@ def snake_case(name: str) -> str:
 
 
 class Configurable:
-    """An object that is told by the arguments of its constructor.
+    """Base class of objects that are defined by their constructor arguments.
 
-    Every argument of ``__init__`` is kept in an attribute of the same name; from that follow the
-    configuration, a copy made from it, and a ``repr`` that shows what differs from the defaults.
+    Attributes of the same names store the arguments, which give the configuration and a ``repr``
+    with the arguments that differ from the defaults.
     """
 
-    #: The class's name in files, where it is not Keras's spelling of its own.
+    #: The name in files, if it differs from the class name.
     keras_name: ClassVar[str | None] = None
 
-    #: What Keras's configuration holds beyond the arguments, with the one value supported here.
+    #: Further entries of Keras's configuration, with the only supported values.
     fixed_config: ClassVar[Mapping[str, Any]] = {}
 
-    #: The arguments that Keras's configuration leaves out where they are None.
+    #: The arguments that Keras's configuration omits if they are None.
     left_out_if_none: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -61,7 +61,7 @@ class Configurable:
             if "__init__" not in vars(owner) or owner is object:
                 continue
             kinds = [*inspect.signature(vars(owner)["__init__"]).parameters.values()]
-            for parameter in kinds[1:]:  # the first is the object, whatever it is called
+            for parameter in kinds[1:]:  # skip self
                 if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
                     found.setdefault(parameter.name, parameter.default)
             if not any(kind.kind is kind.VAR_KEYWORD for kind in kinds):
@@ -69,10 +69,10 @@ class Configurable:
         return found
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name, as plain data in Keras's form.
+        """Return the constructor's arguments by name, as plain data in Keras's format.
 
         Raises:
-            NotImplementedError: If one of them is kept in no attribute of its name.
+            NotImplementedError: If an argument has no attribute of its name.
         """
         config = dict(self.fixed_config)
         for name in self._parameters():
@@ -90,11 +90,11 @@ class Configurable:
 
     @classmethod
     def from_config(cls: type[T], config: Mapping[str, Any]) -> T:
-        """Make a new object from what ``get_config`` returned.
+        """Create an object from the result of `get_config`.
 
         Raises:
-            TypeError: If an entry is none of the constructor's arguments.
-            ValueError: If one asks for what nnlite does not support.
+            TypeError: If an entry is not a constructor argument.
+            ValueError: If a value is not supported.
         """
         arguments = revived(config)
         for name, supported in cls.fixed_config.items():  # type: ignore[attr-defined]
@@ -106,19 +106,19 @@ class Configurable:
         return cls(**arguments)
 
     def serialized(self) -> dict[str, Any]:
-        """Return the object as plain data: its class's name and its configuration."""
+        """Return the object as plain data: class name and configuration."""
         return serialized_object(self)
 
     @classmethod
     def default_name(cls) -> str:
-        """Return what an object is called that was given no ``name``."""
+        """Return the default ``name``."""
         return snake_case(cls.__name__)
 
     def __copy__(self: T) -> T:
-        return copy.deepcopy(self)  # as in Keras: what shared its state would train the original
+        return copy.deepcopy(self)  # as in Keras, a copy does not share state
 
     def _shown(self) -> dict[str, Any]:
-        """Return the arguments that differ from their defaults: what ``repr`` shows."""
+        """Return the arguments that differ from their defaults, for ``repr``."""
         shown = {}
         for name, default in self._parameters().items():
             value = getattr(self, name, default)
@@ -138,14 +138,14 @@ class Configurable:
 
 
 class Registry(Generic[T]):
-    """The named classes of one kind: its losses, its optimizers, its activations.
+    """The classes of one kind by name, such as losses or optimizers.
 
-    A class is known by its own name, that name in snake case, and any alias.
+    The names are the class name, its snake case, and aliases.
 
     Args:
-        kind: What one of them is called in an error, such as ``"loss"``.
-        base: The class that all of them are subclasses of.
-        module: Where Keras has them, such as ``"keras.losses"``; None for those it has not.
+        kind: The kind in messages, such as ``"loss"``.
+        base: The common base class.
+        module: The module in Keras, such as ``"keras.losses"``, or None.
     """
 
     def __init__(self, kind: str, base: type[T], module: str | None = None) -> None:
@@ -157,7 +157,7 @@ class Registry(Generic[T]):
             KINDS[module] = self
 
     def register(self, *aliases: str) -> Callable[[C], C]:
-        """Return a class decorator that adds the class under its name and ``aliases``."""
+        """Return a class decorator that registers a class under its name and ``aliases``."""
 
         def add(cls: C) -> C:
             spelled = vars(cls).get("keras_name") or cls.__name__.replace(
@@ -172,28 +172,28 @@ class Registry(Generic[T]):
         return add
 
     def add(self, name: str, maker: Callable[..., T]) -> None:
-        """Add, under ``name``, a class or a function that makes an object."""
+        """Register a class or a factory function under ``name``."""
         self._makers[name] = maker
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
 
     def lookup(self, name: str, known: Iterable[str] = ()) -> Callable[..., T]:
-        """Return what is registered under ``name``.
+        """Return the object registered under ``name``.
 
         Args:
             name: The name.
-            known: The names to offer where it is unknown; by default all that are registered.
+            known: The names to suggest in the error; by default all registered names.
 
         Raises:
-            ValueError: If nothing is; the message offers the nearest known name.
+            ValueError: If the name is unknown; the message suggests the nearest name.
         """
         if name in self._makers:
             return self._makers[name]
-        import difflib  # only an error needs it
+        import difflib  # needed for errors only
 
         names = sorted({key for key in known or self._makers if key == key.lower()})
-        # A name out of a file may be of any length.
+        # A name in a file may be of any length.
         near = difflib.get_close_matches(name[:100].lower(), names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
@@ -201,11 +201,11 @@ class Registry(Generic[T]):
         )
 
     def get(self, identifier: Any) -> T:
-        """Return an object for a name, a class, a serialized object, or one that is made already.
+        """Return an object for a name, a class, a configuration or an instance.
 
         Raises:
             ValueError: If the name is unknown.
-            TypeError: If ``identifier`` is of another kind.
+            TypeError: If ``identifier`` has the wrong type.
         """
         if isinstance(identifier, str):
             own = get_registered_object(identifier)
@@ -222,21 +222,23 @@ class Registry(Generic[T]):
         )
 
     def deserialize(self, config: Any, custom_objects: Mapping[str, Any] | None = None) -> T:
-        """Make an object from its serialized form, or from its name.
+        """Create an object from a configuration or a name.
 
         Args:
             config: ``{"class_name": ..., "config": ...}`` or a name.
-            custom_objects: Classes of the program's own that it may name.
+            custom_objects: Custom classes, by name.
 
         Raises:
-            TypeError: If ``config`` is of another kind.
-            ValueError: If it names nothing known, or its configuration does not fit.
+            TypeError: If ``config`` has the wrong type.
+            ValueError: If the name is unknown, or its configuration does not fit.
         """
         if not isinstance(config, Mapping):
             with_custom = get_registered_object(config, custom_objects)
             return self.get(config if with_custom is None else with_custom)
         name = config.get("class_name")
-        inner = config.get("config", "") if name == "function" else ""  # a function's is its name
+        inner = (
+            config.get("config", "") if name == "function" else ""
+        )  # the configuration of a function is its name
         if not isinstance(name, str) or "config" not in config or not isinstance(inner, str):
             raise ValueError(
                 f"A {self.kind} as data is {{'class_name': ..., 'config': ...}}. "
@@ -247,5 +249,5 @@ class Registry(Generic[T]):
             return self.get(made_from(own, config, custom_objects))
         if name == "function":
             return self.get(config["config"])
-        name = name.rsplit(">", 1)[-1]  # "Custom>Adam", as Keras 2.11 to 2.15 wrote its own
+        name = name.rsplit(">", 1)[-1]  # "Custom>Adam", as in Keras 2.11 to 2.15
         return self.get(made_from(self.lookup(name), config, custom_objects))

@@ -1,4 +1,4 @@
-"""Arrays that have a shape and a type and no numbers yet, and the calls of layers on them."""
+"""Symbolic tensors, and the calls of layers on them."""
 
 from nnlite.symbolic.node import Node, in_order
 from nnlite.symbolic.tensor import OPERATORS, KerasTensor, any_symbolic

@@ -12,13 +12,13 @@ __all__ = ["Node", "in_order"]
 
 
 class Node:
-    """One call of a layer: what it was called with, and the tensors that it put out.
+    """One call of a layer: its arguments and output tensors.
 
     Args:
         layer: The layer.
-        arguments: What it was called with: tensors, constants, and lists and dicts of both.
-        outputs: The new tensors, one or a list or dict.
-        options: The keywords of the call that change what is computed, such as ``training``.
+        arguments: The arguments: tensors, constants, and lists and dicts of them.
+        outputs: The new tensor, or a list or dict of tensors.
+        options: The keywords of the call that affect the result, such as ``training``.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Node:
 
     @property
     def x(self) -> Any:
-        """What the layer's `forward` takes: the only argument, or a list of several."""
+        """The argument of the layer's `forward`: the only argument, or a list of several."""
         return self.arguments[0] if len(self.arguments) == 1 else list(self.arguments)
 
     def __repr__(self) -> str:
@@ -51,11 +51,11 @@ class Node:
 
 
 def in_order(outputs: Sequence[KerasTensor], until: Sequence[KerasTensor] = ()) -> list[Node]:
-    """Return the nodes that ``outputs`` are made by, each after those that it reads.
+    """Return the nodes that compute ``outputs``, in topological order.
 
     Args:
         outputs: Tensors.
-        until: Tensors whose makers are not followed.
+        until: Tensors at which to stop.
     """
     order: list[Node] = []
     done = {id(tensor) for tensor in until}

@@ -1,4 +1,4 @@
-"""KerasTensor: an array's shape and type before there are numbers."""
+"""KerasTensor: the shape and type of an array without values."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["OPERATORS", "KerasTensor", "any_symbolic"]
 
 Shape = tuple[int | None, ...]
 
-#: What the operators of tensors call, by name: `nnlite.ops` puts its functions here.
+#: The functions of the operators by name, set by `nnlite.ops`.
 OPERATORS: dict[str, Callable[..., Any]] = {}
 
 _NO_NUMBERS = (
-    "A KerasTensor stands for an array whose numbers are not there yet: layers, operators and the "
-    "functions of nnlite.ops take it, NumPy's functions, `if`, `for` and len() do not."
+    "A KerasTensor has no values: use layers, operators and the functions of nnlite.ops, not "
+    "NumPy functions, `if`, `for` or len()."
 )
 
 
 class Maker(Protocol):
-    """The call that puts a tensor out: a `Node`, as a tensor knows it."""
+    """The interface of `Node` for tensors."""
 
     layer: Any
     arguments: tuple[Any, ...]
@@ -33,19 +33,19 @@ class Maker(Protocol):
 
 
 class KerasTensor:
-    """An array in a model that is being described: it has a shape and a type, and no numbers.
+    """Symbolic array of a model, with a shape and a type but no values.
 
-    `nnlite.Input` makes the first one; a layer called on tensors returns others. The operators
-    ``+ - * / ** @``, ``abs``, unary ``-`` and slicing give tensors too.
+    `nnlite.Input` returns the first tensors; layers called on tensors return others, as do the
+    operators ``+ - * / ** @``, ``abs``, unary ``-`` and slicing.
 
     Args:
-        shape: Its shape, the batch axis first and None where a size is not known.
-        dtype: The type of its entries.
-        name: Its name.
+        shape: The shape, with the batch axis first and None for unknown sizes.
+        dtype: The type of the entries.
+        name: The name.
 
     Attributes:
-        node: The call of a layer that puts it out, or None.
-        index: Which of that call's outputs it is.
+        node: The layer call that outputs the tensor, or None.
+        index: The index among the outputs of the call.
 
     >>> from nnlite import Input
     >>> Input((4,), name="age")
@@ -63,13 +63,13 @@ class KerasTensor:
 
     @property
     def ndim(self) -> int:
-        """The number of axes, with that of the batch."""
+        """The number of axes, the batch axis included."""
         return len(self.shape)
 
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
-    # ---- what it has no numbers for -------------------------------------------------------
+    # ---- operations that need values ------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise TypeError(_NO_NUMBERS)
@@ -142,5 +142,5 @@ class KerasTensor:
 
 
 def any_symbolic(*structures: Any) -> bool:
-    """Return whether there is a `KerasTensor` in any of the structures."""
+    """Return whether any of the structures contains a `KerasTensor`."""
     return any(isinstance(leaf, KerasTensor) for leaf in flatten(structures))

@@ -85,16 +85,18 @@ def _heat_map(array: Array, largest: float, sparse: bool = False) -> str:
             if sparse and np.isnan(value):
                 cells.append('<td class="none" title="not sampled"></td>')
                 continue
-            title = f"[{row}, {column}]: {float(value)!r}"
-            style = f"background:{_colour(value, largest)}"
-            cells.append(
-                f'<td style="{style}" title="{title}">{"" if wide else number(value)}</td>'
-            )
+            words = isinstance(value, str)
+            title = f"[{row}, {column}]: {escape(value) if words else repr(float(value))}"
+            style = "" if words else f"background:{_colour(value, largest)}"
+            cell = "" if wide else escape(number(value))
+            cells.append(f'<td style="{style}" title="{title}">{cell}</td>')
         text.append(f"<tr>{''.join(cells)}</tr>")
     return f'<table class="{"dots" if wide else ""}">{"".join(text)}</table>'
 
 
 def _largest(array: Array) -> float:
+    if array.dtype == object:  # text
+        return 0.0
     finite = np.abs(array[np.isfinite(array)])
     return float(finite.max(initial=0))
 

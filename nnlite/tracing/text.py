@@ -20,7 +20,9 @@ NOTATION = (
 
 
 def number(value: Any) -> str:
-    """Return a number in ten characters or less."""
+    """Return a number, or the beginning of a text, in ten characters or less."""
+    if isinstance(value, str):
+        return f"{value:.10}"
     return f"{value + 0.0:.4g}"  # 0 for -0
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnlite import losses
 from nnlite.backend.structure_cache import per_structure, without_memo
+from nnlite.config import data_type
 from nnlite.data.arrays import Samples, check_rows, grouped
 from nnlite.data.blocks import StoredSamples
 from nnlite.data.frames import column_names, in_order
@@ -25,6 +26,7 @@ from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pa
 from nnlite.utils.validation import (
     as_features,
     as_numeric,
+    as_text,
     check_entries,
     check_finite,
     only_one,
@@ -335,7 +337,7 @@ class DataAdapter:
     @per_structure
     def input_types(self) -> list[Any]:
         """Return the type of each input's arrays."""
-        return [np.dtype(dtype) for dtype in self.model.input_dtypes]
+        return [data_type(dtype) for dtype in self.model.input_dtypes]
 
     @per_structure
     def ends(self) -> tuple[Any, Any]:
@@ -467,8 +469,9 @@ class DataAdapter:
             flatten(self.model.input_shape, SHAPES) if self.model.built else [None] * len(parts)
         )
         arrays = []
-        for label, part, shape in zip(labels, parts, shapes, strict=True):
-            array = with_rank_of(as_numeric(label, part), shape)
+        types = self.input_types() if self.model.built else [None] * len(parts)
+        for label, part, shape, dtype in zip(labels, parts, shapes, types, strict=True):
+            array = with_rank_of(_entries(label, part, dtype), shape)
             array = as_features(label, array, 2 if shape is None else min(2, len(shape)))
             if not fits(array.shape, shape):
                 wanted = ", ".join(["samples", *map(str, shape[1:])])
@@ -492,6 +495,16 @@ class DataAdapter:
             expected, names = expected or like.shape, names or like.names
         if type(x) is not np.ndarray:
             x = only_one(x, 2 if expected is None else max(2, len(expected)))
-            x = as_numeric(name, in_order(name, x, names))
+            x = in_order(name, x, names)
+        known = self.model.built or self.model.single_ended
+        x = _entries(name, x, self.input_types()[0] if known else None)
         fitting = expected is not None and x.ndim == len(expected)
         return (x if fitting else with_rank_of(x, expected)), expected
+
+
+def _entries(name: str, value: Any, dtype: np.dtype[Any] | None) -> Array:
+    """Return ``value`` as an array of numbers or text, as ``dtype`` says; None leaves that open."""
+    if dtype is None:
+        kind = getattr(np.asarray(value), "dtype", np.dtype(float)).kind
+        dtype = np.dtype(object if kind in "OUST" else float)
+    return as_text(name, value) if dtype.kind == "O" else as_numeric(name, value)

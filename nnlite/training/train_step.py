@@ -132,12 +132,16 @@ class TrainStep:
 
     def blas_threads(self, batch_size: int) -> AbstractContextManager[None]:
         """Return the context of steps of ``batch_size``: BLAS uses the threads it needs."""
-        multiplications = self._largest_weight() * batch_size
+        known = self._largest_products()
+        if batch_size not in known:
+            layers = self.model.all_layers()
+            known[batch_size] = max(layer._largest_product(batch_size) for layer in layers)
+        multiplications = known[batch_size]
         return threads_for(multiplications) if multiplications > ALWAYS_ONE else _NO_CONTEXT
 
     @per_structure
-    def _largest_weight(self) -> int:
-        return max((variable.size for variable in self.model.all_variables()), default=0)
+    def _largest_products(self) -> dict[int, int]:
+        return {}  # by the number of samples in a batch
 
     def forget_batch(self) -> None:
         """Let go of the batch, and of what layers of a user's have kept for the way back."""

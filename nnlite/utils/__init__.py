@@ -1,4 +1,4 @@
-"""Helpers around training: labels, shapes and halves of data, seeds, and objects as data."""
+"""Utilities: labels, sequences, splits, seeds, progress bars and serialization."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # What every module of the package uses lies beside this face, and must not bring it along.
+    # Imported on demand, because every module of nnlite imports this package.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "plot_model":

@@ -1,4 +1,4 @@
-"""Writing a file so that there is always a whole one: the old, until the new one is on the disk."""
+"""Atomic writes: a file is replaced only when the new one is on disk."""
 
 from __future__ import annotations
 
@@ -12,32 +12,27 @@ from typing import BinaryIO
 __all__ = ["append_whole", "atomic_write", "explaining", "remove_leftovers"]
 
 _ADVICE = {
-    errno.ENOSPC: "Free some room on the disk, or write elsewhere",
-    errno.EDQUOT: "Free some of the room that you may use, or write elsewhere",
+    errno.ENOSPC: "Free some space on the disk, or write elsewhere",
+    errno.EDQUOT: "Free some of your disk quota, or write elsewhere",
     errno.EFBIG: "Raise the limit on the size of files (ulimit -f), or write less",
-    errno.ENOENT: "Make its folder first",
-    errno.ENOTDIR: "A part of the path is a file and no folder: write elsewhere",
-    errno.EEXIST: "A file stands in the place of a folder: move it, or write elsewhere",
-    errno.EISDIR: "A folder stands in the place of the file: move it, or write elsewhere",
+    errno.ENOENT: "Create its folder first",
+    errno.ENOTDIR: "A part of the path is a file, not a folder: write elsewhere",
+    errno.EEXIST: "A file has the name of a folder: move it, or write elsewhere",
+    errno.EISDIR: "A folder has the name of the file: move it, or write elsewhere",
 }
-_OTHERWISE = "See that you may write there, or write elsewhere"
+_OTHERWISE = "Check the permissions, or write elsewhere"
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of ``path`` when the context ends without an error.
+    """Open a file that replaces ``path`` when the context ends without an error.
 
-    Folders that are missing are made. What is written goes to a temporary file in the same
-    directory, which is on the disk before it is renamed. Whatever happens before that, the old file
-    stays and the temporary one goes.
+    Missing folders are created. The data go to a temporary file in the same folder, which is
+    renamed once it is on disk. On an error the old file is kept and the temporary file is deleted.
 
     Args:
         path: The file.
-        overwrite: Whether it may exist.
-
-    Raises:
-        ValueError: If it exists and ``overwrite`` is False.
-        OSError: If it cannot be written; the message names it, and says what to do.
+        overwrite: Whether to replace an existing file.
 
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
@@ -47,9 +42,9 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
     ['numbers']
     >>> folder.cleanup()
     """
-    name = os.path.realpath(os.fspath(path))  # a link stays one: what it leads to is replaced
+    name = os.path.realpath(os.fspath(path))  # replace the target of a link
     if not overwrite and os.path.exists(name):
-        raise ValueError(f"{os.fspath(path)} exists already. Give overwrite=True to replace it.")
+        raise ValueError(f"{os.fspath(path)} already exists. Pass overwrite=True to replace it.")
     if os.path.isdir(name):
         raise IsADirectoryError(f"{os.fspath(path)} is a directory")
     folder = os.path.dirname(name)
@@ -66,7 +61,7 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
                 os.chmod(temporary, os.stat(name).st_mode & 0o777)
             os.replace(temporary, name)
         except BaseException:
-            with suppress(OSError):  # where the folder itself is gone
+            with suppress(OSError):  # the folder may be gone
                 os.unlink(temporary)
             raise
     _sync_folder(folder)
@@ -102,20 +97,14 @@ def append_whole(
 
 
 def _prefix(name: str) -> str:
-    """Return what the names of the temporary files for a file begin with."""
-    return f".{os.path.basename(name)[:40]}."  # a name may have 255 bytes, a letter four
+    """Return the prefix of the temporary files of a file."""
+    return f".{os.path.basename(name)[:40]}."  # of at most 255 bytes
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove the temporary files that killed processes have left beside a file.
-
-    No other process may be writing the file.
-
-    Args:
-        path: The file.
-    """
+    """Remove temporary files of killed processes; no other process may be writing the file."""
     folder, prefix = os.path.dirname(os.path.realpath(path)), _prefix(os.path.realpath(path))
-    with suppress(OSError):  # no folder yet, or one that cannot be written: that is said later
+    with suppress(OSError):  # errors of the folder are reported later
         for name in os.listdir(folder):
             if name.startswith(prefix) and name.endswith(".tmp"):
                 os.unlink(os.path.join(folder, name))
@@ -123,12 +112,12 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def explaining(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Make any OSError inside one that names ``path`` and says what to do.
+    """Context that adds ``path`` and advice to any OSError.
 
     >>> with explaining("model.keras"):
     ...     raise OSError(errno.ENOSPC, "No space left on device")
     Traceback (most recent call last):
-    OSError: [Errno 28] No space left on device. Free some room on the disk, or write elsewhere: \
+    OSError: [Errno 28] No space left on device. Free some space on the disk, or write elsewhere: \
 'model.keras'
     """
     try:
@@ -141,14 +130,14 @@ def explaining(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _sync_folder(folder: str) -> None:
-    """Put the renaming itself on the disk, where a directory can be opened (not on Windows)."""
+    """Flush a renaming to disk, if directories can be opened (not on Windows)."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
         return
     try:
         os.fsync(descriptor)
-    except OSError:  # some network file systems cannot; the file is renamed all the same
+    except OSError:  # not supported by some network file systems
         return
     finally:
         os.close(descriptor)

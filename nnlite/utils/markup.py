@@ -1,4 +1,4 @@
-"""HTML and SVG as text: elements, curves, and what a notebook shows of them."""
+"""HTML and SVG as text: elements and curves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 __all__ = ["Picture", "check_path", "curves", "element", "frame", "sheet", "svg"]
 
-#: The colours of both schemes, as CSS declares them.
+#: The colours of the light and the dark scheme, as CSS declarations.
 LIGHT = (
     "--ground:#ffffff;--panel:#f5f7fa;--ink:#1d2733;--faint:#66717f;--line:#d9dfe6;"
     "--first:#2b6cd4;--second:#d9622b"
@@ -35,19 +35,19 @@ _POINTS = 300  # of a curve, at most
 
 
 class Markup(str):
-    """Text that is markup already, so that `element` does not escape it again."""
+    """Markup text, which `element` does not escape."""
 
     __slots__ = ()
 
 
 def element(tag: str, *content: Any, **attributes: Any) -> Markup:
-    """Return an element; what it holds is escaped unless it is `Markup`.
+    """Return an element; its content is escaped unless it is `Markup`.
 
     Args:
-        tag: Its name.
-        content: What it holds.
-        attributes: Its attributes; an underscore stands for a hyphen, one at the end for nothing.
-            None leaves an attribute out.
+        tag: The name.
+        content: The content.
+        attributes: The attributes; underscores become hyphens, a final one is dropped, and None
+            omits the attribute.
 
     >>> element("p", "a < b ", element("b", "&"), class_="note", data_n=1.25)
     '<p class="note" data-n="1.2">a &lt; b <b>&amp;</b></p>'
@@ -62,7 +62,7 @@ def element(tag: str, *content: Any, **attributes: Any) -> Markup:
 
 
 def svg(width: float, height: float, label: str, *content: Markup) -> Markup:
-    """Return a drawing in the colours of both schemes, which shrinks with a narrow page."""
+    """Return a drawing in the colours of both schemes, which fits narrow pages."""
     return element(
         "svg",
         element("style", Markup(_STYLE)),
@@ -79,7 +79,7 @@ def svg(width: float, height: float, label: str, *content: Markup) -> Markup:
 
 
 def sheet(label: str, charts: Sequence[tuple[Markup, int]]) -> Markup:
-    """Return what `curves` made as one drawing, the charts one below the other."""
+    """Return the charts of `curves` below one another in one drawing."""
     placed, y = [], 0
     for chart, height in charts:
         placed.append(element("g", chart, transform=f"translate(0 {y})"))
@@ -88,13 +88,13 @@ def sheet(label: str, charts: Sequence[tuple[Markup, int]]) -> Markup:
 
 
 def frame(page: str, height: int) -> Markup:
-    """Return a whole page as an element of another, apart from its scripts and styles."""
+    """Return a page as an isolated element of another page."""
     style = "width:100%;max-width:620px;border:0"
     return element("iframe", srcdoc=page, sandbox="allow-scripts", height=height, style=style)
 
 
 class Picture:
-    """A drawing that notebooks show, and ``str`` gives as SVG."""
+    """A drawing that notebooks show; ``str`` returns the SVG."""
 
     def __init__(self, markup: Markup) -> None:
         self._markup = markup
@@ -106,13 +106,7 @@ class Picture:
 
 
 def check_path(name: str, path: Any, suffix: str) -> str | None:
-    """Return the path of a file to be written, or None as None.
-
-    Raises:
-        TypeError: If it is no path.
-        ValueError: If it does not end as ``suffix``.
-        FileNotFoundError: If its folder does not exist.
-    """
+    """Return the checked path of an output file, or None."""
     if path is None:
         return None
     if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
@@ -120,11 +114,11 @@ def check_path(name: str, path: Any, suffix: str) -> str | None:
     path = str(os.fspath(path))
     if not path.lower().endswith(suffix):
         raise ValueError(
-            f"{name} must end in {suffix}, the one format that is written. Received: {path!r}"
+            f"{name} must end in {suffix}, the only supported format. Received: {path!r}"
         )
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{name}: there is no folder {folder!r}. Make it first.")
+        raise FileNotFoundError(f"{name}: there is no folder {folder!r}. Create it first.")
     return path
 
 
@@ -134,14 +128,14 @@ def curves(
     x_label: str = "epoch",
     log: bool = False,
 ) -> tuple[Markup, int]:
-    """Return curves over whole numbers, with axes and a legend below, and how high all that is.
+    """Return curves over integers with axes and a legend, and the height of the drawing.
 
     Args:
-        title: What is drawn.
-        lines: For each curve its name, x, y, colour, and whether it is dashed. What is not finite
-            leaves a gap; long ones are thinned.
-        x_label: What x counts.
-        log: Whether the axis of y is logarithmic; zeros are then drawn at its foot.
+        title: The title.
+        lines: Name, x, y, colour and whether to dash, for each curve. Values that are not finite
+            leave gaps; long curves are thinned.
+        x_label: The label of x.
+        log: Whether the y axis is logarithmic; zeros are then drawn at its lower end.
     """
     left, right, top, bottom, height = 58, _WIDTH - 12, 30, 176, 210
     made = []
@@ -187,7 +181,7 @@ def curves(
                 path.append(f"{pen}{place:.1f} {value:.1f}")
             pen = "L" if math.isfinite(value) else "M"
         dash = "5 4" if dashed else None
-        if len(path) == 1:  # a line of no length has no ends to see
+        if len(path) == 1:  # a line of length 0 would be invisible
             path.append("h.1")
         mark = {"stroke": colour, "stroke_dasharray": dash, "class_": "curve"}
         hint = element("title", name)
@@ -199,7 +193,7 @@ def curves(
 
 
 def _ticks(low: float, high: float, whole: bool) -> list[float]:
-    """Return up to six round numbers between two, whole ones if asked for.
+    """Return up to six round numbers in a range, integers if requested.
 
     >>> _ticks(0.0, 1.0, False), _ticks(1.0, 7.0, True)
     ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [2.0, 4.0, 6.0])

@@ -1,7 +1,7 @@
-"""Which methods a class outside of the package overrides, and which of them it may not.
+"""Checks of the methods that user classes override.
 
-A method that is overridden and never called would give wrong numbers in silence: each is called,
-or refused when the class is defined.
+An overridden method that is never called would silently give wrong numbers. Each override is
+therefore used, or refused when the class is defined.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["depth", "overridden", "refuse_overrides", "require_derivative"]
 
 
 def depth(cls: type, method: str) -> int:
-    """Return how far up the order of base classes the one that defines ``method`` stands.
+    """Return the position in the MRO of the class that defines ``method``.
 
     >>> class A:
     ...     def run(self): ...
@@ -25,13 +25,13 @@ def depth(cls: type, method: str) -> int:
 
 
 def overridden(cls: type, *methods: str) -> bool:
-    """Return whether a class outside of the package defines one of the methods for ``cls``.
+    """Return whether a user class defines one of the methods of ``cls``.
 
     >>> from nnlite.layers import Dense
     >>> overridden(Dense, "forward", "backward")
     False
     """
-    # A class of the package has no other ones above it: its definition is not to take long.
+    # Fast path: nnlite classes have no user classes above them.
     return _is_foreign(cls) and any(
         at < len(cls.__mro__) and _is_foreign(cls.__mro__[at])
         for at in (depth(cls, method) for method in methods)
@@ -39,14 +39,11 @@ def overridden(cls: type, *methods: str) -> bool:
 
 
 def refuse_overrides(cls: type, refused: Mapping[str, str]) -> None:
-    """Refuse a class outside of the package that overrides what nnlite does not call.
+    """Raise a TypeError if a user class overrides a method that nnlite does not call.
 
     Args:
-        cls: The class that is being defined.
-        refused: For each such method, a sentence on what to define instead.
-
-    Raises:
-        TypeError: If it overrides one.
+        cls: The new class.
+        refused: For each such method, what to define instead.
     """
     for method, instead in refused.items():
         if overridden(cls, method):
@@ -58,18 +55,14 @@ def refuse_overrides(cls: type, refused: Mapping[str, str]) -> None:
 def require_derivative(
     cls: type, base: type, function: str, derivative: str, signature: str
 ) -> None:
-    """Refuse a class that overrides a function and inherits the derivative of the old one.
+    """Raise a TypeError if a class overrides a function but inherits its derivative.
 
     Args:
-        cls: The class that is being defined.
-        base: The class whose own ``derivative`` is of no function: that of a direct subclass.
+        cls: The new class.
+        base: The abstract base class.
         function: The method that computes the function.
         derivative: The method that computes its derivative.
-        signature: That method's arguments, for the message.
-
-    Raises:
-        TypeError: If a class outside of the package defines ``function`` anew, and no
-            ``derivative`` with it.
+        signature: The arguments of ``derivative``, for the message.
     """
     shipped = next(i for i, owner in enumerate(cls.__mro__) if not _is_foreign(owner))
     at = min(depth(cls, derivative), shipped)

@@ -1,4 +1,4 @@
-"""Any nest of numbers, text, lists, dicts, arrays and random generators as JSON beside arrays."""
+"""Nested numbers, strings, lists, dicts, arrays and generators as JSON with arrays."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ Array = NDArray[Any]
 
 
 class NotPlainError(TypeError):
-    """A value that is no data, such as a function or an open file."""
+    """A value that is not plain data, such as a function or an open file."""
 
 
 def encoded(value: Any, arrays: list[Array]) -> Any:
-    """Return ``value`` as what JSON can hold, and append the arrays in it to ``arrays``.
-
-    Raises:
-        NotPlainError: If it holds anything else.
+    """Return ``value`` in JSON types, and append its arrays to ``arrays``.
 
     >>> arrays = []
     >>> encoded({"best": (1, np.float32(0.5))}, arrays), arrays
@@ -39,11 +36,11 @@ def encoded(value: Any, arrays: list[Array]) -> Any:
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiubU":
         arrays.append(np.array(value))
         return {"scalar" if isinstance(value, np.generic) else "array": len(arrays) - 1}
-    raise NotPlainError(f"{value!r} is no plain data")
+    raise NotPlainError(f"{value!r} is not plain data")
 
 
 def decoded(value: Any, arrays: list[Array]) -> Any:
-    """Return what `encoded` was given; a generator as a new one.
+    """Return the value that `encoded` was given, with new generators.
 
     >>> decoded({"tuple": [1, {"array": 0}]}, [np.ones(2)])
     (1, array([1., 1.]))

@@ -1,4 +1,4 @@
-"""What fit shows while it runs: a bar an epoch on a terminal, plain lines elsewhere."""
+"""Progress of fit: a bar per epoch on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import numpy as np
 
 __all__ = ["Progress", "say", "silence"]
 
-_REFRESH = 0.1  # seconds between two drawings of a bar
+_REFRESH = 0.1  # seconds between updates of a bar
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
-_COUNT = "{desc}: {n_fmt} steps {elapsed}{postfix}"  # where the number of steps is not known
-_LINES = 20  # about how many lines "auto" prints where there is no terminal
-_silent = False  # whether another process does the talking
+_COUNT = "{desc}: {n_fmt} steps {elapsed}{postfix}"  # unknown number of steps
+_LINES = 20  # approximate number of lines of "auto" without a terminal
+_silent = False  # whether another process prints
 
 
 class Progress:
     """A progress bar, or plain lines, or nothing.
 
     Args:
-        verbose: 0 for nothing, 1 for a bar, 2 for a line an epoch; ``"auto"`` for a bar on a
-            terminal or in a notebook, else lines for at most some twenty of the epochs.
-        epochs: How many epochs there are.
-        delay: Seconds to wait before a bar first shows. A single pass (``evaluate``, ``predict``)
-            gives one; it prints no lines.
+        verbose: 0 for nothing, 1 for a bar, 2 for a line per epoch; ``"auto"`` for a bar on a
+            terminal or in a notebook, else about twenty lines.
+        epochs: The number of epochs.
+        delay: Seconds before a bar appears, for single passes (``evaluate``, ``predict``), which
+            print no lines.
 
     Raises:
-        ValueError: If ``verbose`` is another value.
+        ValueError: If ``verbose`` is invalid.
     """
 
     def __init__(self, verbose: Any, epochs: int, delay: float | None = None) -> None:
@@ -52,7 +52,7 @@ class Progress:
         self._close()
 
     def begin_epoch(self, epoch: int, steps: int | None, done: int = 0) -> None:
-        """Begin to count ``steps`` steps (None: of an unknown number), of which some are done."""
+        """Begin an epoch of ``steps`` steps (None: unknown), some of which may be done."""
         self._epoch, self._total, self._steps, self._done = epoch, steps, done, done
         self._began = self._stepped = time.perf_counter()
         self._due = self._began + (self._delay or _REFRESH)
@@ -60,7 +60,7 @@ class Progress:
     def step(self, logs: Callable[[], dict[str, float]]) -> None:
         """Count one step; ``logs`` is called only when the bar is drawn.
 
-        A bar is made when an epoch has taken a while: to make one costs as much as some steps.
+        A bar is as slow to create as some steps, so that it appears after a while.
         """
         if not self._draws:
             return
@@ -71,7 +71,7 @@ class Progress:
             self._due = now + _REFRESH
 
     def end_epoch(self, epoch: int, logs: dict[str, float], last: bool) -> None:
-        """End the epoch's bar, or print its line."""
+        """Close the bar of the epoch, or print its line."""
         self._close()
         if self._draws:
             _show(self._line(logs))
@@ -80,7 +80,7 @@ class Progress:
             _show(f"Epoch {done}/{self._epochs} - {text(logs)}")
 
     def _line(self, logs: dict[str, float]) -> str:
-        """Return what stays of an epoch: on a terminal, shorter where it would not fit."""
+        """Return the final line of an epoch, shortened to the width of a terminal."""
         of_all = " steps" if self._total is None else f"/{self._total}"
         seconds = f"{time.perf_counter() - self._began:.0f}s"
         line = f"{self._title()}: {self._steps}{of_all} {seconds} {self._pace()} - {text(logs)}"
@@ -93,7 +93,7 @@ class Progress:
         return line
 
     def _pace(self) -> str:
-        """Return how long a step takes, validation not counted, as Keras writes it."""
+        """Return the time per step without validation, as Keras writes it."""
         return pace((self._stepped - self._began) / max(1, self._steps - self._done))
 
     def _title(self) -> str:
@@ -125,7 +125,7 @@ class Progress:
 
 
 def pace(seconds: float, of: str = "step") -> str:
-    """Return how long one of many takes, as Keras writes it.
+    """Return the time per step, as Keras writes it.
 
     >>> pace(0.0125), pace(2.0, "sample")
     ('12ms/step', '2s/sample')
@@ -137,30 +137,26 @@ def pace(seconds: float, of: str = "step") -> str:
 
 
 def check_verbose(verbose: Any) -> None:
-    """Refuse what ``verbose`` cannot be.
-
-    Raises:
-        ValueError: If it is another value than ``"auto"``, 0, 1 or 2.
-    """
+    """Refuse what ``verbose`` cannot be."""
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
 
 
 def silence(silent: bool) -> None:
-    """Print nothing of progress from now on, or print it again."""
+    """Suppress the output of progress, or allow it again."""
     global _silent
     _silent = silent
 
 
 def say(message: str) -> None:
-    """Print a line, above a bar where one is being drawn.
+    """Print a line, above the bar if there is one.
 
     >>> say("Epoch 3: early stopping")
     Epoch 3: early stopping
     """
     if _silent:
         return
-    tqdm = sys.modules.get("tqdm.auto")  # there is no bar that has not imported it
+    tqdm = sys.modules.get("tqdm.auto")  # imported if there is a bar
     if tqdm is None or sys.stdout is None:
         _show(message)
     else:
@@ -168,12 +164,12 @@ def say(message: str) -> None:
 
 
 def _show(line: str) -> None:
-    """Print a line at once; nowhere where there is no stdout, as in a program with a window."""
+    """Print and flush a line, if there is a stdout."""
     print(line, flush=hasattr(sys.stdout, "flush"))
 
 
 def _is_terminal() -> bool:
-    """Return whether stdout is a terminal; an object may stand for it that has only ``write``."""
+    """Return whether stdout is a terminal; it may be an object with only ``write``."""
     return bool(getattr(sys.stdout, "isatty", bool)())
 
 
@@ -187,14 +183,12 @@ def text(logs: dict[str, Any]) -> str:
 
 
 def number(value: Any) -> str:
-    """Return a number, or an array of them shortened to its ends, as people read it.
-
-    Anything else that a callback has put in the logs is written as it is.
+    """Return the text of a number or an abbreviated array; other values use ``str``.
 
     >>> number(1e-5), number(np.array([0.5, 1.0])), number(None)
     ('1.0000e-05', '[0.5 1. ]', 'None')
     """
-    if isinstance(value, np.ndarray):  # a metric may have a value for each class
+    if isinstance(value, np.ndarray):  # a metric may have one value per class
         return " ".join(np.array2string(value, precision=4, threshold=8, edgeitems=2).split())
     if not isinstance(value, (int, float, np.integer, np.floating)):
         return str(value)

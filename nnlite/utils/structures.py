@@ -12,7 +12,7 @@ import numpy as np
 
 __all__ = ["SHAPES", "arranged", "flatten", "map_structure", "pack_as"]
 
-#: What holds others in a structure of shapes, where a tuple is a shape.
+#: The containers in a structure of shapes, where a tuple is a leaf.
 SHAPES = (list, dict)
 
 
@@ -66,19 +66,16 @@ def _packed(structure: Any, leaves: Iterator[Any], nested: tuple[type, ...]) -> 
 def arranged(
     what: str, given: Any, structure: Any, of: str, optional: Collection[str] = ()
 ) -> list[Any]:
-    """Return the parts of ``given``, one for each leaf of ``structure``, in the order of `flatten`.
+    """Return the parts of ``given`` for the leaves of ``structure``, in the order of `flatten`.
 
-    A list gives them by position, a dict or a data frame by name.
+    Lists are matched by position, dicts and data frames by name.
 
     Args:
         what: The name of ``given``, for errors.
-        given: What a user has given for several inputs or outputs.
-        structure: A list of names, or a dict by name; either may hold others.
-        of: What the names are of, such as ``"output"``.
-        optional: Names that may be missing, for which the result has None.
-
-    Raises:
-        ValueError: If a name is missing or unknown, or the number of parts is another.
+        given: A list, dict or data frame for several inputs or outputs.
+        structure: A list of names or a dict by name, possibly nested.
+        of: The kind of the names, such as ``"output"``.
+        optional: Names that may be missing, which give None.
 
     >>> arranged("x", {"b": 1, "a": 0}, ["a", "b"], "input")
     [0, 1]

@@ -1,7 +1,7 @@
-"""What users write is handed views that cannot be written to, and what it returns is checked.
+"""Calls of user code: arguments are read-only views, and results are checked.
 
-Floats are cast to the type of the model, and anything else is refused where it is returned, by
-name, so that no later layer is blamed. Classes of the package itself do not come through here.
+Floats are cast to the type of the model; other results raise an error that names the method.
+Classes of nnlite are not checked.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 def read_only(array: Array) -> Array:
-    """Return a view of ``array`` that cannot be written to."""
+    """Return a read-only view of ``array``."""
     view = array.view()
     view.flags.writeable = False
     return view
@@ -29,34 +29,26 @@ def read_only(array: Array) -> Array:
 
 @contextmanager
 def lent(what: str) -> Iterator[None]:
-    """Within it, a method of a user's works on arrays from `read_only`.
-
-    Raises:
-        ValueError: If it writes into one; the message names the method.
-    """
+    """Context in which a user method works on arrays from `read_only`."""
     try:
         yield
     except ValueError as error:
         if "read-only" not in str(error):
             raise
         raise ValueError(
-            f"{what} writes into an array that it is given, which belongs to others. Make a new "
-            "one: y = x * 2 instead of x *= 2."
+            f"{what} writes into an argument, which is read-only. Create a new array: "
+            "y = x * 2 instead of x *= 2."
         ) from error
 
 
 def floats(what: str, value: Any, shape: tuple[int, ...] | None, dtype: Any) -> Array:
-    """Return what a user's method has returned as an array of the type ``dtype``.
+    """Return the result of a user method as an array of type ``dtype``.
 
     Args:
-        what: The method and whose it is, such as ``"forward of layer 'gate'"``.
-        value: What it returned.
-        shape: The shape that it must have, or None for any.
+        what: The method and its owner, such as ``"forward of layer 'gate'"``.
+        value: The result.
+        shape: The required shape, or None for any.
         dtype: The float type of the model.
-
-    Raises:
-        TypeError: If it is no array of real floating-point numbers.
-        ValueError: If it has another shape.
 
     >>> floats("derivative of loss 'mine'", np.zeros(2), (2,), "float32").dtype
     dtype('float32')
@@ -72,6 +64,6 @@ def floats(what: str, value: Any, shape: tuple[int, ...] | None, dtype: Any) -> 
     if array.dtype.kind != "f":
         raise TypeError(
             f"{what} must return an array of floats. Received: an array of type {array.dtype}. "
-            "Convert it, for instance by .astype('float32')."
+            "Convert it, for instance with .astype('float32')."
         )
     return as_returned(what, array, array.shape if shape is None else shape, dtype)

@@ -1,4 +1,4 @@
-"""Validation: what a user hands in becomes an array of the right kind, or a clear error."""
+"""Validation of arguments: arrays of the right kind, or clear errors."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ __all__ = [
     "as_numeric",
     "as_returned",
     "as_samples",
+    "as_text",
     "check_axes_count",
     "check_axis",
     "check_count",
@@ -39,10 +40,10 @@ Array = NDArray[Any]
 
 _TEXT = (
     "Text must become numbers first: labels by numpy.unique(labels, return_inverse=True)[1], a "
-    "category for instance as one column for each of its values"
+    "category by StringLookup in the model, behind Input((1,), dtype='string')"
 )
 
-# What to do with entries that are no numbers, by the kind of their type.
+# Advice for entries that are not numbers, by the kind of their type.
 _ADVICE = {
     "U": _TEXT,
     "S": _TEXT,
@@ -51,22 +52,17 @@ _ADVICE = {
     "c": "Give real and imaginary parts as features of their own",
 }
 
-_MAX_AXES = 64  # of NumPy's arrays
+_MAX_AXES = 64  # of NumPy arrays
 
-_CHUNK = 65_536  # entries looked at together: the check's temporaries stay in the cache
+_CHUNK = 65_536  # entries checked together, so that temporaries stay in the cache
 
 
 class ArgumentError(TypeError, ValueError):
-    """An argument of a wrong type: a TypeError, and a ValueError because Keras raises that."""
+    """An argument of the wrong type: a TypeError, and a ValueError as in Keras."""
 
 
 def as_numeric(name: str, value: Any) -> Array:
-    """Return ``value`` as an array of real numbers or booleans, without a copy where it is one.
-
-    Raises:
-        ArgumentError: If its entries are complex, text, objects or missing.
-        ValueError: If its rows are of different lengths.
-    """
+    """Return ``value`` as an array of real numbers or booleans, without a copy if possible."""
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return value
     if value is None:
@@ -77,7 +73,7 @@ def as_numeric(name: str, value: Any) -> Array:
         )
     if is_sparse(value):
         raise ArgumentError(
-            f"{name} is a sparse {type(value).__name__}. Give {name}.toarray(), or where that does "
+            f"{name} is a sparse {type(value).__name__}. Pass {name}.toarray(), or where that does "
             "not fit in memory, a generator of batches, each made dense."
         )
     try:
@@ -85,7 +81,7 @@ def as_numeric(name: str, value: Any) -> Array:
         array = np.from_dlpack(value) if foreign else np.asarray(value)
     except MemoryError:
         raise
-    except Exception as error:  # what other packages' arrays raise is theirs to choose
+    except Exception as error:  # arrays of other packages may raise any type
         kind = type(value).__name__
         ragged = isinstance(error, ValueError) and isinstance(value, (list, tuple))
         if ragged:
@@ -103,7 +99,7 @@ def as_numeric(name: str, value: Any) -> Array:
             f"{name} must be an array of numbers. {advice} Received: {kind}, which says: {error}"
         ) from error
     if array.dtype.kind not in "fiub" and array.ndim == 2 and hasattr(value, "columns"):
-        # A frame of columns of several types; each by itself may be numeric, or is named.
+        # A data frame of mixed types: check each column, and name the wrong one.
         labels = list(value.columns)
         if len(set(labels)) == len(labels):
             columns = [as_numeric(f"{name}[{label!r}]", value[label]) for label in labels]
@@ -118,11 +114,13 @@ def as_numeric(name: str, value: Any) -> Array:
 
 
 def _advice(name: str, value: Any, array: Array) -> str:
-    """Return what to do with ``value``, whose ``array`` does not hold numbers."""
+    """Return advice for ``value``, whose ``array`` does not hold numbers."""
     if array.dtype.names:
         return "Make its fields columns: numpy.lib.recfunctions.structured_to_unstructured"
     if array.dtype.kind != "O":
-        return _ADVICE.get(array.dtype.kind, "Convert it first, for instance by .astype('float32')")
+        return _ADVICE.get(
+            array.dtype.kind, "Convert it first, for instance with .astype('float32')"
+        )
     if array.ndim == 0:
         return _advice_for_object(name, value)
     for index, entry in np.ndenumerate(array):
@@ -134,29 +132,29 @@ def _advice(name: str, value: Any, array: Array) -> str:
         if entry is None or type(entry).__name__ in ("NAType", "NaTType"):
             return f"{at} is {entry}. Drop such rows, or fill the gaps, first"
         return f"{at} is of type {type(entry).__name__}, which is not a number"
-    return "Convert it first, for instance by .astype('float32')"
+    return "Convert it first, for instance with .astype('float32')"
 
 
 def _advice_for_object(name: str, value: Any) -> str:
-    """Return what to do with an object that NumPy cannot look into."""
+    """Return advice for an object that NumPy cannot convert."""
     if inspect.isroutine(value):
-        return "It is a function: call it, and give what it returns"
+        return "It is a function: call it, and pass the result"
     if isinstance(value, type):
-        return "It is a class: give an instance of it"
+        return "It is a class: pass an instance"
     if isinstance(value, Mapping):
         return (
             "The model takes one array: stack the columns, "
             f"numpy.column_stack(list({name}.values()))"
         )
     if isinstance(value, Iterator):
-        return f"Collect what it gives first, numpy.array(list({name}))"
+        return f"Collect its elements first, numpy.array(list({name}))"
     if hasattr(value, "collect"):
         return f"Compute it first, {name}.collect()"
-    return "Give a NumPy array, a list of numbers, a data frame, or what has __array__"
+    return "Pass a NumPy array, a list of numbers, a data frame, or an object with __array__"
 
 
 def only_one(value: Any, rank: int) -> Any:
-    """Return the array of at least ``rank`` axes that a list of one holds, and all else as it is.
+    """Return the only element of a list if it has at least ``rank`` axes, else ``value``.
 
     >>> only_one([np.ones((2, 3))], 2).shape
     (2, 3)
@@ -168,9 +166,9 @@ def only_one(value: Any, rank: int) -> Any:
 
 
 def with_rank_of(array: Array, shape: tuple[Any, ...] | None) -> Array:
-    """Return ``array``, with an axis of size 1 at its end more or less where ``shape`` has it so.
+    """Return ``array`` with a last axis of size 1 added or removed to match ``shape``, as in Keras.
 
-    That is what Keras's models do. Without a shape, a vector is one feature of many samples.
+    Without a shape, a vector is one feature of many samples.
 
     >>> with_rank_of(np.ones(5), (None, 1)).shape
     (5, 1)
@@ -184,18 +182,19 @@ def with_rank_of(array: Array, shape: tuple[Any, ...] | None) -> Array:
 
 
 def is_sparse(value: Any) -> bool:
-    """Return whether ``value`` is a sparse matrix of SciPy's kind."""
+    """Return whether ``value`` is a SciPy sparse matrix."""
     return hasattr(value, "toarray") and hasattr(value, "nnz")
 
 
 def as_features(name: str, value: Any, rank: int = 2) -> Array:
-    """Return ``value`` as a numeric array of at least ``rank`` axes, the first of them samples.
+    """Return ``value`` as an array of at least ``rank`` axes, the first of them samples.
 
     Raises:
-        ArgumentError: If it is not numeric.
+        ArgumentError: If it is not numeric; an array that `as_text` has made may be text.
         ValueError: If it is empty or has fewer axes.
     """
-    array = as_numeric(name, value)
+    text = isinstance(value, np.ndarray) and value.dtype == object
+    array = value if text else as_numeric(name, value)
     if array.ndim < rank:
         raise ValueError(
             f"{name} must have an axis of samples and at least one of features. Received: shape "
@@ -207,25 +206,47 @@ def as_features(name: str, value: Any, rank: int = 2) -> Array:
 
 
 def as_samples(name: str, value: Any) -> Array:
-    """Return ``value`` as a numeric array with at least one sample, which may be a number.
-
-    Raises:
-        TypeError: If it is not numeric.
-        ValueError: If it is empty or has no axis.
-    """
+    """Return ``value`` as a numeric array with at least one sample (possibly a number)."""
     array = as_numeric(name, value)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{name} must hold samples. Received: shape {array.shape}")
     return array
 
 
-def as_returned(source: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return what a user's function returned, of which ``source`` tells the name, as ``dtype``.
+def as_text(name: str, value: Any) -> Array:
+    """Return ``value`` as an array of objects that are all `str`; bytes are read as UTF-8.
 
     Raises:
-        TypeError: If it is not numeric.
-        ValueError: If it is not of ``shape``.
+        ArgumentError: If an entry is missing (None, NaN, pandas.NA) or no text.
+        ValueError: If it holds no samples.
+
+    >>> as_text("x", ["red", b"blue"])
+    array(['red', 'blue'], dtype=object)
     """
+    array = np.asarray(value, dtype=object)
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{name} must hold samples. Received: shape {array.shape}")
+    if set(map(type, array.flat)) == {str}:
+        return array
+    text = np.empty(array.shape, object)
+    for index, entry in np.ndenumerate(array):
+        if isinstance(entry, (str, bytes)):
+            text[index] = entry.decode() if isinstance(entry, bytes) else str(entry)
+            continue
+        gap = entry is None or entry != entry or type(entry).__name__ in ("NAType", "NaTType")
+        advice = (
+            "Drop such rows, or fill the gaps first, for instance with '[UNK]' or the mask_token "
+            "of StringLookup"
+            if gap
+            else f"It is of type {type(entry).__name__}. Convert it first, by .astype(str)"
+        )
+        at = ", ".join(map(str, index))
+        raise ArgumentError(f"{name} must hold text. Received: {name}[{at}] = {entry!r}. {advice}.")
+    return text
+
+
+def as_returned(source: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return the result of the user function ``source`` as an array of type ``dtype``."""
     array = as_numeric(f"what {source} returned", value)
     if array.shape != shape:
         raise ValueError(
@@ -236,9 +257,9 @@ def as_returned(source: str, value: Any, shape: tuple[int, ...], dtype: Any) -> 
 
 
 def all_finite(array: Array) -> bool:
-    """Return whether no entry of an array of floats is NaN or infinite.
+    """Return whether all entries of a float array are finite.
 
-    One pass at the speed of memory; only where the sum of squares overflows a second one.
+    This takes one pass, and a second one only if the sum of squares overflows.
 
     >>> all_finite(np.array([1e200, 1.0])), all_finite(np.array([np.nan, 1.0]))
     (True, False)
@@ -247,11 +268,7 @@ def all_finite(array: Array) -> bool:
 
 
 def check_finite(name: str, array: Array, dtype: Any) -> None:
-    """Refuse an array with an entry that is no finite number once it is of type ``dtype``.
-
-    Raises:
-        ValueError: With the first such entry and where it stands.
-    """
+    """Raise a ValueError if an entry is not finite in type ``dtype``."""
     if array.dtype.kind != "f" or not array.size:
         return
     narrows = array.dtype != dtype and array.dtype.itemsize > np.dtype(dtype).itemsize
@@ -274,9 +291,10 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
 
 
 def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
-    """Refuse an array with an entry that is no number of type ``dtype``.
+    """Refuse an array with an entry that is not a number, or text, of type ``dtype``.
 
     Raises:
+        ArgumentError: If there is text where numbers are expected, or the other way round.
         ValueError: If an entry is NaN or infinite, or for a type of integers or booleans, is no
             integer or out of the type's range.
 
@@ -285,10 +303,14 @@ def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
       ...
     ValueError: x must hold integers that fit into int32. Received: x[1] = 2.5
     """
+    if dtype.kind == "O":
+        as_text(name, array)
+        return
+    as_numeric(name, array)
     if dtype.kind == "f":
         check_finite(name, array, dtype)
         return
-    if array.dtype in (dtype, bool):
+    if array.dtype == dtype or array.dtype == bool:
         return
     least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     wrong = ~((array >= least) & (array <= most))
@@ -303,37 +325,23 @@ def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
 
 
 def check_axes_count(name: str, sizes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return ``sizes``.
-
-    Raises:
-        ValueError: If there are more than an array of NumPy's can have axes.
-    """
+    """Return ``sizes``."""
     if len(sizes) > _MAX_AXES:
         raise ValueError(
-            f"{name} must have at most {_MAX_AXES} sizes, as NumPy's arrays. Received: {len(sizes)}"
+            f"{name} must have at most {_MAX_AXES} sizes, like NumPy arrays. Received: {len(sizes)}"
         )
     return sizes
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """Return ``value``, True or False, 1 or 0, as a boolean.
-
-    Raises:
-        TypeError: If it is anything else: a text is not what it says, and an array in its place
-            belongs to another argument.
-    """
+    """Return ``value``, one of True, False, 1 and 0, as a boolean."""
     if not (isinstance(value, (bool, np.bool_, int)) and value in (0, 1)):
         raise ArgumentError(f"{name} must be True or False. Received: {name}={value!r}")
     return bool(value)
 
 
 def check_count(name: str, value: Any, minimum: int) -> int:
-    """Return ``value`` as an integer no smaller than ``minimum``.
-
-    Raises:
-        TypeError: If it is no integer.
-        ValueError: If it is smaller.
-    """
+    """Return ``value`` as an integer of at least ``minimum``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise ArgumentError(f"{name} must be an integer. Received: {name}={value!r}")
     if value < minimum:
@@ -342,11 +350,7 @@ def check_count(name: str, value: Any, minimum: int) -> int:
 
 
 def check_sizes(name: str, value: Any, count: int, minimum: int = 1) -> tuple[int, ...]:
-    """Return ``value``, an integer for all of ``count`` axes or one for each, as a tuple.
-
-    Raises:
-        TypeError: If it is neither, or there is another number of them.
-        ValueError: If one is smaller than ``minimum``.
+    """Return ``value``, an integer or ``count`` integers, as a tuple of ``count``.
 
     >>> check_sizes("strides", 2, 3), check_sizes("strides", [1, 2], 2)
     ((2, 2, 2), (1, 2))
@@ -361,12 +365,7 @@ def check_sizes(name: str, value: Any, count: int, minimum: int = 1) -> tuple[in
 
 
 def check_fraction(name: str, value: Any, including_one: bool = False) -> float:
-    """Return ``value`` as a number in [0, 1), or in [0, 1] ``including_one``.
-
-    Raises:
-        TypeError: If it is no number.
-        ValueError: If it lies outside.
-    """
+    """Return ``value`` as a number in [0, 1), or in [0, 1] ``including_one``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
         raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
     if not (0 <= value < 1 or (including_one and value == 1)):
@@ -376,17 +375,12 @@ def check_fraction(name: str, value: Any, including_one: bool = False) -> float:
 
 
 def optional_count(name: str, value: Any) -> int | None:
-    """Return ``value`` as an integer of at least 1, or None as None; raises as `check_count`."""
+    """Return ``value`` as an integer of at least 1, or None; raises as `check_count`."""
     return None if value is None else check_count(name, value, 1)
 
 
 def check_number(name: str, value: Any, minimum: float = 0.0) -> float:
-    """Return ``value`` as a finite number no smaller than ``minimum``.
-
-    Raises:
-        TypeError: If it is no number.
-        ValueError: If it is smaller, or not finite.
-    """
+    """Return ``value`` as a finite number of at least ``minimum``."""
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value):
         raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
     result = float(value)
@@ -404,29 +398,21 @@ def check_positive(name: str, value: Any) -> float:
 
 
 def check_axis(axis: Any) -> int:
-    """Return ``axis`` as an integer.
-
-    Raises:
-        TypeError: If it is none.
-    """
+    """Return ``axis`` as an integer."""
     if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
         raise ArgumentError(f"axis must be an integer. Received: axis={axis!r}")
     return int(axis)
 
 
 def sample_weights(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return weights, one for each sample or for each loss of ``shape``.
-
-    Raises:
-        TypeError: If they are not numeric.
-        ValueError: If there is another number of them, or one is not finite.
-    """
+    """Return weights, one for each sample or for each loss of ``shape``."""
     array = as_numeric(name, value)
     if array.shape == (*shape, 1) or array.shape == (*shape[:1], 1):
         array = array[..., 0]
     if array.shape not in (shape, shape[:1]):
         raise ValueError(
-            f"{name} must have one entry a sample, shape {shape[:1]}. Received: shape {array.shape}"
+            f"{name} must have one entry per sample, shape {shape[:1]}. "
+            f"Received: shape {array.shape}"
         )
     check_finite(name, array, dtype)
     return array

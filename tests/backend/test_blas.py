@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from nnlite import Sequential
+from nnlite import Sequential, layers
 from nnlite.backend import blas
 from nnlite.layers import Dense, Input
 from nnlite.optimizers import SGD
@@ -56,6 +56,39 @@ def test_runs_that_overlap_put_it_back_once_the_last_has_ended(threads):
     leave.set()
     thread.join()
     assert threads == [4, 1, 4]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "multiplications"),
+    [
+        (Dense(3), (None, 4), 10 * 12),
+        (Dense(3), (None, 5, 4), 10 * 5 * 12),
+        (layers.EinsumDense("abc,cde->abde", (None, 2, 3)), (None, 5, 4), 10 * 5 * 24),
+        (layers.EinsumDense("abc,bcd->ad", 3), (None, 5, 4), 10 * 60),
+        (layers.Conv2D(6, 3, padding="same"), (None, 8, 8, 2), 10 * 64 * 108),
+        # 2 MiB of columns are 524,288 floats, those of 4 such images: 4 * 32^2 * 3^2 * 14.
+        (layers.Conv2D(6, 3, padding="same"), (None, 32, 32, 14), 4 * 1024 * 9 * 14 * 6),
+        (layers.Conv2DTranspose(6, 3, 2), (None, 4, 4, 2), 10 * 16 * 108),
+        (layers.DepthwiseConv2D(3), (None, 8, 8, 2), 0),
+        (layers.Embedding(1000, 8), (None, 5), 0),
+        (layers.SimpleRNN(7), (None, 5, 4), 10 * 49),  # of one step
+        (layers.ReLU(), (None, 5), 0),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_layer_knows_its_largest_product(layer, shape, multiplications):
+    layer.ensure_built(shape)
+    found = max(part._largest_product(10) for part in layer.all_layers())
+    assert found == multiplications
+
+
+def test_threads_are_for_a_convolution_of_many_places(threads):
+    model = Sequential([Input((64, 64, 3)), layers.Conv2D(64, 3), layers.GlobalMaxPooling2D()])
+    model.predict(np.zeros((1, 64, 64, 3)), verbose=0)
+    with model._step.blas_threads(1):
+        assert threads == [4]  # 62^2 places times 1,728
+    with Sequential([Input((64,)), Dense(64)])._step.blas_threads(128):
+        assert threads == [4, 1]
 
 
 def test_another_blas_is_left_alone(monkeypatch):

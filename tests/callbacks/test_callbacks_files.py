@@ -132,7 +132,7 @@ def test_without_its_quantity_everything_is_saved_with_one_warning(saved):
 def test_of_several_numbers_none_is_the_best(saved):
     model, calls = saved
     save = ModelCheckpoint("{epoch}.keras", save_best_only=True)
-    with pytest.warns(UserWarning, match="'val_loss' is no single number"):
+    with pytest.warns(UserWarning, match="'val_loss' must be a single number"):
         model.fit(X, Y, verbose=0, callbacks=[Play([np.ones(2)]), save])
     assert names(calls) == ["1.keras"]
 
@@ -287,7 +287,7 @@ def test_a_folder_is_not_overwritten(saved, tmp_path):
     model, _ = saved
     folder = tmp_path / "model.keras"
     folder.mkdir()
-    with pytest.raises(IsADirectoryError, match="filepath must be a file's"):
+    with pytest.raises(IsADirectoryError, match="filepath must be a file"):
         model.fit(X, Y, verbose=0, callbacks=ModelCheckpoint(folder))
 
 

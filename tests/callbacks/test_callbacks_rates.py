@@ -229,7 +229,7 @@ def test_a_schedule_is_a_function_and_speaks_when_asked(capsys):
 def test_two_schedules_do_not_get_in_each_others_way(callback):
     model = small()
     model.compile(optimizers.SGD(schedules.CosineDecay(0.1, 10)), "mse")
-    with pytest.raises(TypeError, match="schedule decides on this SGD's learning rate"):
+    with pytest.raises(TypeError, match="learning rate of this SGD is a schedule"):
         model.fit(X, Y, epochs=3, verbose=0, callbacks=callback)
 
 
@@ -250,11 +250,11 @@ def test_functions_become_hooks_and_only_those_are_called():
 
 
 def test_a_name_that_is_no_hook_is_refused():
-    with pytest.raises(TypeError, match=r"'on_epoch_ned' is no hook of a callback\..*begin"):
+    with pytest.raises(TypeError, match=r"'on_epoch_ned' is not a callback method\..*begin"):
         LambdaCallback(on_epoch_ned=print)
     with pytest.raises(TypeError, match=r"on_epoch_end must be a function\. Received: 3"):
         LambdaCallback(on_epoch_end=3)
-    with pytest.raises(TypeError, match=r"'epoch_end' is no hook of a callback"):
+    with pytest.raises(TypeError, match=r"'epoch_end' is not a callback method"):
         LambdaCallback(epoch_end=print)
     assert LambdaCallback(notes=[1]).notes == [1]  # as in Keras
 

@@ -713,7 +713,7 @@ def test_targets_of_several_classes_or_of_none_have_no_class_weight(y, row):
     y = np.array(y)
     net = Sequential([Dense(1 if y.ndim == 1 else y.shape[1])])
     net.compile("sgd", "mse")
-    with pytest.raises(ValueError, match=f"one class a sample.*Received: {row}.*sample_weight"):
+    with pytest.raises(ValueError, match=f"one class per sample.*Received: {row}.*sample_weight"):
         net.fit(X[: len(y)], y, class_weight={0: 2.0}, verbose=0)
 
 
@@ -734,7 +734,7 @@ class Lazy:
 HINTS = {
     "a generator function": (a_generator, "Received: function. It is a function: call it"),
     "a lambda": (lambda: X, "It is a function: call it"),
-    "a class": (Counted, "Received: type. It is a class: give an instance"),
+    "a class": (Counted, "Received: type. It is a class: pass an instance"),
     "a dict": ({"a": X[:, 0]}, r"numpy.column_stack\(list\(x.values\(\)\)\)"),
     "a frame that is not computed": (Lazy(), r"Received: Lazy. Compute it first, x.collect\(\)"),
     "an Input": (Input((4,)), "Received: KerasTensor, which says"),
@@ -776,5 +776,5 @@ def test_a_symbolic_tensor_is_said_to_hold_no_numbers():
 
 
 def test_an_iterator_is_no_target():
-    with pytest.raises(TypeError, match=r"Collect what it gives first, numpy.array\(list\(y\)\)"):
+    with pytest.raises(TypeError, match=r"Collect its elements first, numpy.array\(list\(y\)\)"):
         model().fit(X, iter(Y))

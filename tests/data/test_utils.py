@@ -37,7 +37,7 @@ def test_labels_become_one_hot_rows(x, classes, expected):
         ([0.5], None, ValueError, "class indices"),
         ([np.nan], None, ValueError, "class indices"),
         ([3], 3, ValueError, "less than num_classes=3. Received: 3"),
-        ([], None, ValueError, "give num_classes"),
+        ([], None, ValueError, "Pass num_classes"),
         ([1], 0, ValueError, "num_classes must be at least 1"),
         (["a"], None, TypeError, "x must hold real numbers"),
     ],
@@ -141,7 +141,7 @@ def test_several_arrays_are_split_alike_and_keep_their_kind():
     ("dataset", "left", "right", "error", "message"),
     [
         ([1, 2, 3], None, None, ValueError, "Received shapes: "),
-        (np.arange(3), None, None, ValueError, "Give left_size or right_size"),
+        (np.arange(3), None, None, ValueError, "Pass left_size or right_size"),
         (np.arange(3), 3, None, ValueError, "3 samples cannot be split into 3 and 0"),
         (np.arange(3), 0.1, None, ValueError, "cannot be split into 0 and 3"),
         (np.arange(3), 2, 2, ValueError, "cannot be split into 2 and 2"),

@@ -321,7 +321,7 @@ def test_a_loss_that_writes_into_its_targets_is_named():
         def derivative(self, y_true, y_pred):
             return super().derivative(y_true, y_pred)
 
-    with pytest.raises(ValueError, match="call of loss 'spoils' writes into an array"):
+    with pytest.raises(ValueError, match="call of loss 'spoils' writes into an argument"):
         check_loss(Spoils(), X.copy(), 2 * X)
 
 

@@ -234,7 +234,7 @@ def test_inputs_are_read_only():
             x *= 2
             return x
 
-    with pytest.raises(ValueError, match="writes into an array that it is given"):
+    with pytest.raises(ValueError, match="writes into an argument"):
         Ours()(X)
     np.testing.assert_array_equal(Theirs()(X), 2 * X)  # an array of JAX's cannot be written to
 
@@ -381,7 +381,7 @@ def test_validation_data_that_have_ended():
 def test_class_weights_need_classes():
     ours, theirs = (net(k) for k in BOTH)
     given = {"class_weight": {0: 1.0, 1: 5.0}}
-    with pytest.raises(ValueError, match="class_weight needs one class a sample"):
+    with pytest.raises(ValueError, match="class_weight needs one class per sample"):
         ours.train_on_batch(X, [[0.5], [1.7]], **given)
     loss = theirs.train_on_batch(X, np.array([[0.5], [1.7]]), **given)
     assert float(loss) == pytest.approx((2.5**2 + 5.3**2) / 2)  # neither has a weight
@@ -465,7 +465,7 @@ def test_losses_of_your_own_have_derivatives():
         def call(self, y_true, y_pred):
             return jnp.mean(y_pred)
 
-    with pytest.raises(ValueError, match="must return one loss a sample"):
+    with pytest.raises(ValueError, match="must return one loss per sample"):
         Ours()(Y, Y)
     assert Theirs()(Y, Y) == 0.5
 
@@ -1058,7 +1058,7 @@ def test_schedules_give_rates():
         k.optimizers.SGD(Negative()).apply([np.ones(2, "float32")], [w])
         return np.array(w)
 
-    with pytest.raises(ValueError, match="What Negative returned is no learning rate"):
+    with pytest.raises(ValueError, match="What Negative returned is not a learning rate"):
         step(nnlite)
     np.testing.assert_array_equal(step(keras), [2, 3])
 
@@ -1127,7 +1127,7 @@ def test_callback_arguments_are_known(name):
     with pytest.warns(UserWarning, match="fallback to auto"):
         assert getattr(keras.callbacks, name)("loss", mode="down").mode == "auto"
     misspelt = {"on_epoch_ended": lambda epoch, logs: None}
-    with pytest.raises(TypeError, match="'on_epoch_ended' is no hook of a callback"):
+    with pytest.raises(TypeError, match="'on_epoch_ended' is not a callback method"):
         nnlite.callbacks.LambdaCallback(**misspelt)
     assert hasattr(keras.callbacks.LambdaCallback(**misspelt), "on_epoch_ended")
     with pytest.raises(TypeError, match="unexpected keyword argument 'waiting'"):
@@ -1306,7 +1306,7 @@ def test_lambdas_are_no_data(tmp_path):
     def rate(k):
         return k.optimizers.SGD(lambda: 0.25).get_config()["learning_rate"]
 
-    with pytest.raises(TypeError, match="cannot be written as data"):
+    with pytest.raises(TypeError, match="cannot be serialized"):
         rate(nnlite)
     with pytest.warns(UserWarning, match="unsafe"):
         assert rate(keras)["class_name"] == "__lambda__"

@@ -91,7 +91,9 @@ CASES = [
 ]
 
 EVERY_CASE = pytest.mark.parametrize(("name", "shape", "arguments"), CASES)
-CLASSES = [cls for cls in {vars(layers)[n] for n in layers.__all__} if hasattr(cls, "rank")]
+CLASSES = list(
+    dict.fromkeys(cls for n in layers.__all__ if hasattr(cls := vars(layers)[n], "rank"))
+)
 
 
 def made(module, name, arguments):

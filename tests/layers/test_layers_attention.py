@@ -3,6 +3,7 @@
 import copy
 import pickle
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -45,6 +46,54 @@ X, OTHER = draw(2, 3, 4), draw(2, 5, 4)
 )
 def test_backward_is_the_slope_of_forward(layer, inputs):
     check_layer(layer, inputs)
+
+
+OF_QUERY = np.array([[1, 0, 1], [1, 1, 1]], bool)
+OF_VALUE = np.array([[1, 1, 0, 1, 0], [0, 0, 0, 0, 0]], bool)  # of the second nothing is read
+
+
+@pytest.mark.parametrize(
+    ("layer", "call"),
+    [
+        (layers.Attention(True), lambda x: (x, [OF_QUERY, OF_VALUE])),
+        (layers.Attention(True, "concat"), lambda x: (x, [OF_QUERY, OF_VALUE])),
+        (layers.AdditiveAttention(), lambda x: (x, [OF_QUERY, OF_VALUE])),
+        (layers.MultiHeadAttention(2, 3), lambda x: (*x, None, OF_QUERY, OF_VALUE)),
+    ],
+    ids=["dot", "concat", "additive", "heads"],
+)
+def test_backward_is_the_slope_with_masks_dropout_and_weights_put_out(layer, call):
+    config = {**layer.get_config(), "dropout": 0.3, "dtype": "float64"}
+    layer, x = type(layer).from_config(config), [X, OTHER]
+    options = {"training": True, "return_attention_scores": True, "use_causal_mask": True}
+
+    def loss():
+        layer.generator = np.random.default_rng(2)
+        return sum(np.vdot(a, r) for a, r in zip(layer(*call(x), **options), R, strict=True))
+
+    R = [draw(*a.shape) for a in layer(*call(x), **options)]
+    for weight in layer.weights:
+        weight.assign(1 + 0.3 * draw(*weight.shape))
+    loss()
+    gradients = layer.backward(R)
+    gradients = gradients[0] if isinstance(layer, layers.Attention) else gradients
+    slopes = [*gradients[:2], *(weight.gradient.copy() for weight in layer.weights)]
+    for array, slope in zip([*x, *(w.value for w in layer.weights)], slopes, strict=True):
+        way, values = draw(*array.shape), []
+        before = array.copy()
+        for sign in (1, -1):
+            array[...] = before + sign * 1e-6 * way
+            values.append(loss())
+        array[...] = before
+        found = (values[0] - values[1]) / 2e-6
+        assert np.vdot(slope, way) == pytest.approx(found, rel=1e-6, abs=1e-7)
+
+
+def test_a_query_that_is_masked_reads_all_alike_in_each_head():
+    layer = layers.MultiHeadAttention(2, 3, dtype="float64")
+    _, weights = layer(X, OTHER, query_mask=OF_QUERY, return_attention_scores=True)
+    np.testing.assert_allclose(weights[0, :, 1], 1 / 5)
+    assert (weights[0, :, 0] != 1 / 5).all()
 
 
 def test_attention_is_softmax_of_products_times_values():
@@ -268,7 +317,10 @@ def test_the_nearest_pixel_and_the_mean_of_neighbours():
 
 def test_the_centre_is_cut_out():
     np.testing.assert_array_equal(layers.CenterCrop(1, 2)(IMAGE).ravel(), [5, 6])
-    assert layers.CenterCrop(6, 2)(IMAGE).shape == (1, 6, 2, 1)
+    # Of an image that is too low or too narrow, the middle in the ratio is made larger.
+    for size, cut in (((6, 2), IMAGE[:, :, 1:2]), ((1, 8), IMAGE[:, 1:2])):
+        expected = layers.Resizing(*size)(cut)
+        np.testing.assert_array_equal(layers.CenterCrop(*size)(IMAGE), expected)
 
 
 @pytest.mark.parametrize("order", ["channels_last", "channels_first"])
@@ -289,6 +341,11 @@ def test_what_is_cropped_away_is_not_read_and_learns_nothing(make, order):
     dx = dx if order == "channels_last" else np.moveaxis(dx, 1, -1)
     assert (dx[:, :, [0, 4]] == 0).all()
     assert dx.sum() == pytest.approx(y.size)  # the weights of each new pixel sum to 1
+
+
+def test_a_larger_image_needs_no_wider_means():
+    larger, smooth = (layers.Resizing(5, 7, antialias=wide) for wide in (False, True))
+    np.testing.assert_array_equal(smooth(IMAGE), larger(IMAGE))
 
 
 def test_a_crop_spreads_no_infinity_within():
@@ -325,6 +382,22 @@ def test_a_function_with_a_derivative_is_a_layer():
     check_layer(product, [X, X + 1])
 
 
+def test_the_mask_of_a_function_is_what_is_said():
+    x = Input((3, 1))
+    steps = layers.Masking()(x)
+    for mask, kept in (
+        (None, [True, True, True]),
+        (lambda inputs, mask: ~mask, [False, True, False]),
+        (np.array([[True, True, False]]), [True, True, False]),
+    ):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Layer 'lambda' does not pass masks on")
+            y = layers.Lambda(lambda x: x + 1, mask=mask, name="lambda")(steps)
+            pooled = layers.GlobalAveragePooling1D()(y)
+            found = Model(x, pooled).predict(np.array([[[1.0], [0.0], [5.0]]]), verbose=0)
+        assert found.item() == np.mean(np.array([2.0, 1.0, 6.0])[kept])
+
+
 def test_without_a_derivative_nothing_before_it_learns():
     x = Input((2,))
     model = Model(x, layers.Dense(1)(scaled(name="square")(x)))
@@ -358,7 +431,7 @@ def test_a_function_is_no_data(tmp_path):
         (lambda: layers.Lambda(abs, derivative=3), TypeError, "derivative must be a function"),
         (lambda: layers.Lambda(lambda x, mask: x), TypeError, "without mask"),
         (lambda: layers.Lambda(abs, output_shape=(3,))(X), ValueError, "must return an array of"),
-        (lambda: layers.Lambda(lambda x: x.sort() or x)(X), ValueError, "writes into an array"),
+        (lambda: layers.Lambda(lambda x: x.sort() or x)(X), ValueError, "writes into an argument"),
     ],
 )
 def test_what_lambda_refuses(make, error, message):

@@ -131,7 +131,6 @@ def test_rms_scaling_divides_by_the_deviation_and_subtracts_nothing():
         (lambda: Dense(2, quantization_config="int8"), ValueError, "quantization_config=None"),
         (lambda: Dense(2, lora_rank=4), TypeError, "unexpected argument 'lora_rank'"),
         (lambda: Input((2,), sparse=True), ValueError, "sparse=False only. Received: sparse=True"),
-        (lambda: Input((2,), dtype="string"), ValueError, "dtype must be .*'string'"),
         (lambda: Input((2,), dtype="complex64"), ValueError, "dtype must be .*'complex64'"),
         (lambda: Input(batch_size=3, batch_shape=(3, 2)), ValueError, "Input takes either shape="),
     ],

@@ -406,13 +406,13 @@ def test_outputs_that_tie_for_the_rival_share_its_derivative():
         ),
         (lambda: losses.circle([0.5, 1], X[:2]), TypeError, "Circle expects y_true to hold"),
         (lambda: losses.circle([0, 1], X), ValueError, r"Circle expects y_true of shape \(4,\)"),
-        (lambda: losses.circle([0], X[:1, None]), ValueError, "one embedding a sample"),
+        (lambda: losses.circle([0], X[:1, None]), ValueError, "one embedding per sample"),
         (lambda: losses.dice(ONE_HOT, P, axis=(0, 2)), ValueError, r"has no axis=\(0, 2\)"),
         (lambda: losses.dice(ONE_HOT, P[:, :2]), ValueError, "Dice expects y_true of the output"),
         (
             lambda: losses.Dice()(ONE_HOT, P, [1, 2]),
             ValueError,
-            r"sample_weight must have one entry a sample, shape \(4,\)",
+            r"sample_weight must have one entry per sample, shape \(4,\)",
         ),
         (
             lambda: losses.binary_focal_crossentropy([[2.0]], [[0.5]]),

@@ -311,7 +311,7 @@ def test_wrong_arguments_are_refused(make, error, message):
         (metrics.Recall(), ([1, 0], [0.5, 0.5], [1, 2, 3]), "sample_weight must have one entry"),
         (metrics.Recall(class_id=2), ([[1, 0]], [[0.5, 0.5]]), "more than class_id=2 classes"),
         (metrics.Recall(class_id=0), ([1, 0], [0.5, 0.5]), "class_id=0"),
-        (metrics.Recall(top_k=3), ([[1, 0]], [[0.5, 0.5]]), "top_k=3 is more than"),
+        (metrics.Recall(top_k=3), ([[1, 0]], [[0.5, 0.5]]), "Received: top_k=3, y_pred of shape"),
         (metrics.AUC(multi_label=True), ([1, 0], [0.5, 0.5]), r"shape \(m, labels\)"),
         (metrics.AUC(multi_label=True, num_labels=3), ([[1, 0]], [[0.5, 0.5]]), r"\(m, 3\)"),
         (metrics.AUC(label_weights=[1, 2, 3]), ([[1, 0]], [[0.5, 0.5]]), "label_weights has 3"),

@@ -48,7 +48,7 @@ MUTANTS = {
         ("if not self._aside:", "if True:"),
         ("np.copyto(weight.value, value)", "pass"),
         ("weight, weight.numpy()", "weight, weight.value"),
-        ("        self._aside = []  # those of a run", "        # those of a run"),
+        ("        self._aside = []  # discard those", "        # those of a run"),
     ],
     "callbacks/callback_list.py": [
         ('for hook in (name, name.replace("on_train_batch", "on_batch")):', "for hook in (name,):"),

@@ -11,7 +11,7 @@ MUTANTS = {
         ("or values.size > y_pred.size", ""),
     ],
     "metrics/metric.py": [
-        ("old.assign(value)  # else", "pass  # else"),
+        ("old.assign(value)  # otherwise", "pass  # otherwise"),
         ("one for part in parts for one in variables_in(part)", "one for one in parts if not 1"),
         ("if array.shape not in ((), self.shape):", "if False:"),
         ("self.assign(self - value)", "self.assign(self + value)"),

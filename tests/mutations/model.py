@@ -59,7 +59,7 @@ MUTANTS = {
         ("skipped[slot].inputs[0] if slot in skipped else slot", "slot"),
         ("self.masks.update(dict.fromkeys(marked, flatten(masks)[0]))", "pass"),
         ("self.masks.update(dict.fromkeys(flatten(y), mask))", "pass"),
-        ("read = masks if layer.takes_mask else None", "read = None"),
+        ("read = masks if layer.takes_mask and alone else None", "read = None"),
     ],
     "execution/inference.py": [
         ("and readers[call.x] == 1", ""),
@@ -96,7 +96,7 @@ MUTANTS = {
         ("gradient.fill(0)", "pass"),
         ("(gradients[slot].fill, [0])", "(gradients[slot].fill, [1])"),
         (
-            "gradient += penalty_gradient(regularizer, y) * (weight_in_step() / len(y))",
+            "gradient += penalty_gradient(regularizer, y) / len(y) * weight_in_step()",
             "gradient += penalty_gradient(regularizer, y)",
         ),
         ("_add if slot in done else np.copyto", "np.copyto"),

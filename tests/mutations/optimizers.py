@@ -50,20 +50,20 @@ MUTANTS = {
         ("(before + 1) % self.ema_overwrite", "before % self.ema_overwrite"),
         ("gradient *= limit / norm", "gradient *= norm / limit"),
         (
-            "self.rate = self._rate_now()  # a schedule counts the batches before this one\n"
+            "self.rate = self._rate_now()  # a schedule does not count this batch\n"
             "        self._batches += 1",
             "self._batches += 1\n        self.rate = self._rate_now()",
         ),
         ("self.gradient_accumulation_steps is None or self._accumulate(", "bool("),
         ("self._clip(vector)\n        for", "for"),
-        ("self._batches -= 1  # there", "pass  # there"),
+        ("self._batches -= 1  # as in", "pass  # as in"),
         ("vars(self).update(self._scalars_before)", "pass"),
         (
             "if chosen is None or part in chosen:\n                        vector",
             "if True:\n                        vector",
         ),
         ("vector.gradients[part] = 0", "pass"),
-        ("self.built = False  # some begin", "pass  # some begin"),
+        ("self.built = False  # a subclass", "pass  # a subclass"),
     ],
     "optimizers/state.py": [
         ("return part * self._keeper.scales", "return part / self._keeper.scales"),

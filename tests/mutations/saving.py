@@ -20,7 +20,7 @@ MUTANTS = {
         ('{"end": 2.5}', '{"end": 3.0}'),
         ('inner.get("trainable") is not False', 'inner.get("trainable") is False'),
     ],
-    "models/masks.py": [
+    "saving/mask_operations.py": [
         ("stack += reads[name]", "pass"),
         ('if key != "mask"', "if True"),
         ("if layer.mask_zero else None", ""),

@@ -318,7 +318,7 @@ t = Input((6,))
         (lambda: ops.matmul(t, np.ones((5, 2))), r"\(None, 6\) and \(5, 2\)"),
         (lambda: ops.matmul(t, 2.0), "matmul takes arrays of shapes"),
         (lambda: ops.concatenate([t, Input((6, 1))], axis=0), "one shape"),
-        (lambda: ops.concatenate([t, Input((5,))], axis=0), "but for axis 0"),
+        (lambda: ops.concatenate([t, Input((5,))], axis=0), "apart from axis 0"),
         (lambda: ops.concatenate(t), "takes a list"),
         (lambda: ops.concatenate([]), "takes a list"),
         (lambda: ops.stack([t, Input((5,))]), "one shape"),
@@ -333,7 +333,7 @@ t = Input((6,))
         (lambda: ops.transpose(t, (0,)), "each of the 2 axes once"),
         (lambda: ops.transpose(t, (0, 0)), "each once"),
         (lambda: ops.expand_dims(t, 3), "axes between -3 and 2"),
-        (lambda: ops.squeeze(t, 1), "axes of size 1 only"),
+        (lambda: ops.squeeze(t, 1), "only axes of size 1"),
         (lambda: t[:, 6], r"has no part"),
         (lambda: t[:, 0, 0], r"has no part"),
         (lambda: t[..., ...], r"has no part"),
@@ -358,7 +358,7 @@ def test_what_does_not_fit_is_refused(call, message):
 def test_an_operation_keeps_to_the_types_of_its_constants():
     layer, ids = elementwise.Multiply(), Input((2,), dtype="int32")
     assert layer(ids, 2).dtype == "int32"
-    with pytest.raises(ValueError, match="make another Multiply"):
+    with pytest.raises(ValueError, match="create another Multiply"):
         layer(ids, 2.5)
 
 

@@ -125,7 +125,7 @@ def checkpoints(folder, fault, number):
             train(model, on_error="warn")
         assert bits(model) == bits(same)
         assert len(seen) == 2
-        assert "Training goes on" in str(seen[0].message)
+        assert "Training continues" in str(seen[0].message)
         path.unlink()
 
 

@@ -250,7 +250,7 @@ REFUSED = {
     ),
     "an object whose array fails": (lambda: raising(RuntimeError("mine")), "Own, which says: mine"),
     "an object whose array is wrong": (lambda: raising(ValueError("mine")), "which says: mine"),
-    "a sparse matrix": (Sparse, r"is a sparse Sparse. Give (validation )?x.toarray\(\)"),
+    "a sparse matrix": (Sparse, r"is a sparse Sparse. Pass (validation )?x.toarray\(\)"),
     "scipy's csr matrix": (lambda: scipy("csr_matrix"), r"is a sparse csr_matrix"),
     "scipy's coo array": (lambda: scipy("coo_array"), r"is a sparse coo_array"),
     "pandas texts": (lambda: frame(X, str), r"x\[0\] must hold real numbers"),

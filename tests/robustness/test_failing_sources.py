@@ -38,7 +38,7 @@ WRONG = {
     "a dict": ({"x": X}, "Received: dict"),
     "four things": ((X, Y, Y, Y), "Received: 4 things"),
     "fewer targets": ((X[:4], Y[:3]), "same number of samples"),
-    "fewer weights": ((X[:4], Y[:4], W[:3]), "sample_weight must have one entry a sample"),
+    "fewer weights": ((X[:4], Y[:4], W[:3]), "sample_weight must have one entry per sample"),
     "fewer features": ((X[:4, :2], Y[:4]), r"expects x of shape \(samples, 3\)"),
     "no samples": ((X[:0], Y[:0]), "x is empty"),
     "a gap": ((np.full((4, 3), np.nan), Y[:4]), "x must be finite"),

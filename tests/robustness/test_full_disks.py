@@ -135,7 +135,7 @@ def test_whichever_call_fails_the_file_is_the_old_one_or_the_new(tmp_path, monke
         if error is not None:
             assert disk.failed
             assert (error.errno, error.filename) == (errno.ENOSPC, str(path))
-            assert "Free some room" in str(error)
+            assert "Free some space" in str(error)
         assert set(files(tmp_path)) == {name}
         if name == "latest.npz":
             before, epoch = epoch, read_backup(str(path))["epoch"]
@@ -159,7 +159,7 @@ def test_a_folder_that_is_not_there_and_one_that_vanishes(tmp_path):
     for name in ("m.keras", "m.h5", "m.weights.h5"):
         WRITERS[name](model, tmp_path / f"of {name}" / name)
         assert len(files(tmp_path / f"of {name}")) == 1
-    with pytest.raises(FileNotFoundError, match="Make its folder first"):
+    with pytest.raises(FileNotFoundError, match="Create its folder first"):
         train(model, CSVLogger(tmp_path / "no" / "log.csv"))
     folder = tmp_path / "some"
     gone = Fault(1, lambda: shutil.rmtree(folder))
@@ -170,7 +170,7 @@ def test_a_folder_that_is_not_there_and_one_that_vanishes(tmp_path):
         folder.mkdir(exist_ok=True)
         train(model, gone, save)
         assert len(files(folder)) == 1
-    with pytest.raises(FileNotFoundError, match="Make its folder first"):
+    with pytest.raises(FileNotFoundError, match="Create its folder first"):
         train(model, CSVLogger(folder / "log.csv"), gone)
 
 
@@ -189,7 +189,7 @@ def test_a_file_in_the_place_of_a_folder_and_the_other_way_round(tmp_path):
         with pytest.raises(OSError, match=r"blocker.*|blocker") as caught:
             call()
         assert "elsewhere" in str(caught.value)
-    with pytest.warns(UserWarning, match="Training goes on") as seen:
+    with pytest.warns(UserWarning, match="Training continues") as seen:
         train(model, BackupAndRestore(blocker / "backup", on_error="warn"))
     assert len(seen) == 3  # when the run begins, and after each epoch
     assert blocker.read_text() == "mine"
@@ -218,7 +218,7 @@ def test_the_best_is_best_only_once_it_is_on_the_disk(tmp_path, monkeypatch):
     save = ModelCheckpoint(tmp_path / "best.keras", "loss", save_best_only=True, on_error="warn")
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda *_: (_ for _ in ()).throw(OSError(5, "broken")))
-    with pytest.warns(UserWarning, match="Training goes on"):
+    with pytest.warns(UserWarning, match="Training continues"):
         model.fit(X, Y, verbose=0, callbacks=save)
     assert save.best is None
     monkeypatch.setattr(os, "fsync", real)
@@ -326,7 +326,7 @@ def damages(tmp_path, numbers):
             except ValueError as error:
                 found = str(error)
         if isinstance(found, str):
-            assert found.startswith(f"{path} is damaged, or no backup: ")
+            assert found.startswith(f"{path} is damaged or not a backup: ")
             noticed += 1
         else:  # a date in the archive, say, means nothing
             assert found == expected, number
@@ -356,12 +356,12 @@ def test_an_array_that_claims_to_be_shorter_is_noticed(tmp_path):
 def test_a_damaged_backup_is_refused_or_the_one_before_it_is_taken(tmp_path):
     a_backup(tmp_path / "one")
     (tmp_path / "one" / "latest.npz").write_bytes(b"PK junk")
-    with pytest.raises(ValueError, match=r"latest\.npz is damaged, or no backup.*Delete it"):
+    with pytest.raises(ValueError, match=r"latest\.npz is damaged or not a backup.*Delete it"):
         restored(tmp_path / "one")
     a_backup(tmp_path / "two", double_checkpoint=True)
     expected = restored(shutil.copytree(tmp_path / "two", tmp_path / "copy"))
     (tmp_path / "two" / "latest.npz").write_bytes(b"")
-    with pytest.warns(UserWarning, match=r"latest\.npz is damaged.*The backup before it is taken"):
+    with pytest.warns(UserWarning, match=r"latest\.npz is damaged.*The previous backup is used"):
         again = restored(tmp_path / "two", double_checkpoint=True)
     assert again == expected
     for name in ("latest.npz", "previous.npz"):

@@ -379,6 +379,51 @@ def merged():
     return fitted(model)
 
 
+def pooled(*body):
+    """Train a net that ends in the means and the largest entries of channels."""
+    x = y = Input((3,))
+    for layer in body:
+        y = layer(y)
+    pooling = [f"Global{kind}Pooling{len(y.shape) - 2}D" for kind in ("Average", "Max")]
+    means_and_peaks = [getattr(layers, name)()(y) for name in pooling]
+    model = Model(x, Dense(2)(layers.Concatenate()(means_and_peaks)))
+    model.compile(Adam(0.02), "mse")
+    return fitted(model)
+
+
+def attending():
+    x = Input((3,))
+    steps = layers.Masking()(layers.Reshape((3, 2))(Dense(6, "tanh")(x)))
+    y = layers.MultiHeadAttention(2, 3, dropout=0.2, seed=1)(steps, steps, use_causal_mask=True)
+    y = layers.EinsumDense("abc,cd->abd", (3, 4), "tanh", "d")(layers.add([steps, y]))
+    y = layers.EinsumDense("abc,bd->adc", (2, 4), bias_axes="c")(y)
+    means = [
+        layers.Attention(True)([y, Dense(4, "tanh")(y)]),
+        layers.Attention(True, "concat", dropout=0.2, seed=2)([y, Dense(4, "tanh")(y)]),
+        layers.AdditiveAttention()([y, Dense(4, "tanh")(y)]),
+    ]
+    squared = layers.Lambda(lambda x: x**2, lambda x, y, dy: 2 * x * dy)(layers.add(means))
+    model = Model(x, Dense(2)(layers.Flatten()(squared)))
+    model.compile(Adam(0.02), "mse")
+    return fitted(model)
+
+
+def of_tables():
+    x = Input((3,))
+    bins = layers.Discretization([-0.5, 0.0, 0.5])(x)
+    texts = layers.StringLookup(vocabulary=["b", "c"], oov_token="a b", invert=True)(bins)
+    columns = [
+        layers.IntegerLookup(vocabulary=[2, 0], output_mode="multi_hot")(bins),
+        layers.CategoryEncoding(4, "count")(bins),
+        layers.Hashing(5, output_mode="multi_hot")(texts),
+        layers.StringLookup(vocabulary=["b"], output_mode="count")(texts),
+        layers.TextVectorization(split=None, output_mode="count", vocabulary=["a b"])(texts),
+    ]
+    model = Model(x, Dense(2)(Dense(4, "tanh")(layers.Concatenate()(columns))))
+    model.compile(Adam(0.02), "mse")
+    return fitted(model)
+
+
 def nested():
     leaf = Sequential([Dense(3, "tanh"), layers.BatchNormalization()], name="leaf")
     middle = Sequential([leaf, Dense(4, "softplus", activity_regularizer="l2"), Dropout(0.2)])
@@ -554,6 +599,26 @@ RUNS = {
         layers.EinsumDense("abcd,de->abce", (None, None, 4), bias_axes="e"),
         layers.GroupNormalization(2), layers.AveragePooling2D(2), layers.GlobalMaxPooling2D(),
     ),
+    "layers: over sequences": lambda: pooled(
+        Dense(12, "tanh"), layers.Reshape((6, 2)), layers.Conv1D(4, 2, padding="causal"),
+        layers.ZeroPadding1D((1, 2)), layers.MaxPooling1D(2, 1), layers.DepthwiseConv1D(2),
+        layers.UpSampling1D(2), layers.SeparableConv1D(4, 3, strides=2, activation="tanh"),
+        layers.Cropping1D((1, 0)), layers.Conv1DTranspose(4, 2, strides=2),
+        layers.GroupNormalization(2), layers.AveragePooling1D(2),
+    ),
+    "layers: images of other sizes": lambda: pooled(
+        Dense(24, "tanh"), layers.Reshape((3, 4, 2)), layers.GroupNormalization(-1, axis=1),
+        layers.Resizing(5, 3, pad_to_aspect_ratio=True, fill_value=0.5), layers.Conv2D(3, 2),
+        layers.UpSampling2D(2, interpolation="bilinear"), layers.CenterCrop(5, 3),
+        layers.ZeroPadding2D(1), layers.Cropping2D(((0, 1), (1, 0))), layers.AveragePooling2D(2),
+    ),
+    "layers: over volumes": lambda: pooled(
+        Dense(16, "tanh"), layers.Reshape((2, 2, 2, 2)), layers.UpSampling3D((1, 2, 1)),
+        layers.ZeroPadding3D((0, 1, 1)), layers.Conv3D(3, 2, activation="tanh"),
+        layers.Conv3DTranspose(2, 2, strides=2), layers.MaxPooling3D((1, 2, 2)),
+        layers.Cropping3D((0, (1, 0), 0)), layers.AveragePooling3D((2, 1, 1)),
+    ),
+    "layers: attention": attending,
     "layers: of words": lambda: fitted(
         compiled(
             [
@@ -564,6 +629,7 @@ RUNS = {
         )
     ),
     "layers: merging": merged,
+    "layers: of tables": of_tables,
     "layers: recurrent": lambda: layered(
         layers.Reshape((2, 2)), layers.TimeDistributed(Dense(3, "tanh")),
         layers.Bidirectional(layers.LSTM(3, return_sequences=True, dropout=0.2)),
@@ -709,7 +775,9 @@ def moved(found, recorded):
 RECORDED = json.loads(RECORD.read_text()) if RECORD.exists() else {}
 
 
-PAST_A_MASK = pytest.mark.filterwarnings("ignore:Layer 'flatten' does not pass masks on")
+PAST_A_MASK = pytest.mark.filterwarnings(
+    "ignore:Layer '(einsum_dense|flatten)' does not pass masks on"
+)
 
 
 @PAST_A_MASK

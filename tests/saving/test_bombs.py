@@ -117,7 +117,7 @@ def test_one_number_for_a_width_of_any_size_takes_no_memory(tmp_path):
 
 def test_shapes_of_more_axes_than_arrays_have_are_refused(tmp_path):
     path = write_keras(tmp_path / "m.keras", sequential([input_layer((None, *[1] * 100_000))]))
-    refuses(lambda: load_model(path), "at most 64 sizes, as NumPy's arrays. Received: 100001")
+    refuses(lambda: load_model(path), "at most 64 sizes, like NumPy arrays. Received: 100001")
 
 
 def test_long_names_make_no_long_messages(tmp_path):

@@ -537,7 +537,7 @@ def test_functional_layers_may_stand_in_any_order(path):
         ({"dense": [[["input_1", 0, 10**30, {}]]]}, "there is no such output"),
         ({"dense": [[]]}, "'dense' takes no input"),
         ({"dense": {}}, "reads 'dense', which is not called 1 times"),
-        ({"dense": 7}, "the calls of layer 'dense' are no list"),
+        ({"dense": 7}, "the calls of layer 'dense' are not a list"),
         ({"dense": [7]}, "a call of layer 'dense' is"),
         ({"input_1": old_node("dense")}, "input 'input_1' of the functional model takes an input"),
         ({"dense": [[["input_1", 0, 0, {"mask": ["input_1", 0, 0]}]]]}, "mask= in a call of layer"),

@@ -267,7 +267,6 @@ def test_cve_2025_9905_a_lambda_in_an_h5_file_in_safe_mode(tmp_path):
         layer("StringLookup", vocabulary="/etc/passwd"),
         layer("IntegerLookup", vocabulary="https://example.com/words.txt"),
         layer("TextVectorization", vocabulary="/etc/passwd", split="whitespace"),
-        layer("Hashing", salt=1, num_bins=2),
         layer("Normalization", mean="/etc/passwd", variance="/etc/passwd"),
         layer("Rescaling", scale="/etc/passwd"),
         layer("Embedding", embeddings_initializer="file:///etc/passwd"),

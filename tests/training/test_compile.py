@@ -116,8 +116,8 @@ def test_an_activation_and_a_loss_that_do_not_go_together_are_warned_of_once(
         (metrics.TruePositives([0.0, 0.3]), r"Give TruePositives\(thresholds=0.0\) instead"),
         ("AUC", r"Give AUC\(from_logits=True\) instead"),
         ("bce", r"Give BinaryCrossEntropy\(from_logits=True\) instead"),
-        (metrics.F1Score(threshold=0.4), "Let the model end in a sigmoid, and leave out from_log"),
-        (metrics.RecallAtPrecision(0.5), "Let the model end in a sigmoid"),
+        (metrics.F1Score(threshold=0.4), "End the model in a sigmoid, and omit from_log"),
+        (metrics.RecallAtPrecision(0.5), "End the model in a sigmoid"),
     ],
 )
 def test_a_metric_of_probabilities_on_logits_is_warned_of_once(metric, remedy):
@@ -129,7 +129,7 @@ def test_a_metric_of_probabilities_on_logits_is_warned_of_once(metric, remedy):
 
 
 def test_thresholds_on_logits_of_several_classes_want_a_softmax():
-    with pytest.warns(UserWarning, match="Let the model end in a softmax"):
+    with pytest.warns(UserWarning, match="End the model in a softmax"):
         logits_of(3, CCE, metrics.Precision()).evaluate(X, np.eye(3)[CLASSES], verbose=0)
 
 

@@ -87,5 +87,5 @@ def test_each_output_has_its_mask():
 def test_a_mask_that_does_not_fit_the_loss_is_refused():
     model = Sequential([Input((5, 3)), layers.Masking(), layers.Dense(1)])
     model.compile("sgd", losses.Dice())
-    with pytest.raises(ValueError, match=r"mask of the output has shape \(4, 5\)"):
+    with pytest.raises(ValueError, match=r"Received: a mask of shape \(4, 5\)"):
         model.fit(X, Y, verbose=0)

@@ -148,7 +148,7 @@ BAD = [
     ({"y": np.ones((60, 2))}, ValueError, "rows of probabilities that sum to 1"),
     ({"path": 5}, TypeError, "path must be a path or None. Received: path=5"),
     ({"path": "film.gif"}, ValueError, "path must end in .html.*Received: 'film.gif'"),
-    ({"path": "nowhere/film.html"}, FileNotFoundError, "no folder 'nowhere'. Make it first"),
+    ({"path": "nowhere/film.html"}, FileNotFoundError, "no folder 'nowhere'. Create it first"),
     ({"frequency": 0}, ValueError, "frequency must be at least 1"),
     ({"resolution": 1}, ValueError, "resolution must be at least 2"),
     ({"frames": 1}, ValueError, "frames must be at least 2"),

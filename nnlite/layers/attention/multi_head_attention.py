@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
 from nnlite.layers.attention.attention import Attending, AttentionLayer
 from nnlite.layers.core.einsum_dense import EinsumDense
 from nnlite.layers.layer import Layer, Shape, as_shape, as_shapes, registry
@@ -100,12 +99,8 @@ class MultiHeadAttention(AttentionLayer):
         if isinstance(attention_axes, int):
             attention_axes = (attention_axes,)
         self.attention_axes = attention_axes and check_integers("attention_axes", attention_axes)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self._keep("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self._keep("bias", bias_initializer, bias_regularizer, bias_constraint)
         self._parts: list[EinsumDense] = []
 
     def __call__(  # type: ignore[override]
@@ -196,18 +191,17 @@ class MultiHeadAttention(AttentionLayer):
         inner = string.ascii_letters[: len(query) - 1]
         heads, output = (None,) * (len(query) - 2), self.output_shape or query[-1:]
 
+        parts = ("initializer", "regularizer", "constraint")
+        names = [f"{weight}_{part}" for weight in ("kernel", "bias") for part in parts]
+        weights: Any = {name: getattr(self, name) for name in names}
+
         def dense(name: str, shape: Shape, sizes: Shape, summed: str) -> EinsumDense:
             to = "UVWXYZ"[: len(sizes)] if summed == "xy" else "xy"
             part = EinsumDense(
                 f"{inner}{summed},{summed}{to}->{inner}{to}",
                 (*heads, *sizes),
                 bias_axes=to if self.use_bias else None,
-                kernel_initializer=self.kernel_initializer,
-                bias_initializer=self.bias_initializer,
-                kernel_regularizer=self.kernel_regularizer,
-                bias_regularizer=self.bias_regularizer,
-                kernel_constraint=self.kernel_constraint,
-                bias_constraint=self.bias_constraint,
+                **weights,
                 name=name,
                 dtype=self.dtype,
             )

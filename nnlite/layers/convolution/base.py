@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import Variable
 from nnlite.layers.activations.activated import Activated
 from nnlite.layers.layer import Shape, ones
@@ -38,12 +37,6 @@ class Convolving(Windowed, Activated):
         self.data_format = check_data_format(data_format)
         self.dilation_rate = check_sizes("dilation_rate", dilation_rate, self.rank)
         self.use_bias = bool(use_bias)
-
-    def _keep(self, prefix: str, initializer: Any, regularizer: Any, constraint: Any) -> None:
-        """Keep what a weight is made with, for `_add_named`, in attributes with a prefix."""
-        setattr(self, f"{prefix}_initializer", initializers.get(initializer))
-        setattr(self, f"{prefix}_regularizer", regularizers.get(regularizer))
-        setattr(self, f"{prefix}_constraint", constraints.get(constraint))
 
     def _refuse_strides_with_dilation(self) -> None:
         """Raise ValueError if both are above 1."""
@@ -87,14 +80,15 @@ class Convolving(Windowed, Activated):
         padded = (step, *found.padded, channels) if copied else (0,)
         return {"columns": ((columns,), self.dtype), "padded": (padded, self.dtype)}
 
+    def _largest_product(self, samples: int) -> int:
+        shape = tuple(size or 1 for size in self.input_shape or (1,) * (self.rank + 2))
+        found = self._windows(shape)
+        step = self._step(found, samples, self._image_channels(shape))
+        return super()._largest_product(step * math.prod(found.counts))
+
     def _image_channels(self, shape: Shape) -> int:
         """Return the number of channels of what the windows lie on, for an input of ``shape``."""
         return int(self._split(shape)[1])
-
-    def _add_named(self, name: str, shape: Any, prefix: str) -> Any:
-        """Return a new weight, whose initializer, regularizer and constraint have a prefix."""
-        own = {part: getattr(self, f"{prefix}_{part}") for part in ("regularizer", "constraint")}
-        return self.add_weight(name, shape, getattr(self, f"{prefix}_initializer"), **own)
 
     def _add_bias(self, input_shape: Shape) -> None:
         """Make the bias, if there is one, and build the activation."""

@@ -73,6 +73,9 @@ class DepthwiseConv(Convolving):
     def _filters_for(self, channels: int | None) -> int | None:
         return None if channels is None else channels * self.depth_multiplier
 
+    def _largest_product(self, samples: int) -> int:
+        return 0  # entries are multiplied one by one
+
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Return the one that holds products of a part of the batch."""
         found, channels = self._windows(shape), self._image_channels(shape)

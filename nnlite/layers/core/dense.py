@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -113,6 +114,10 @@ class Dense(Activated):
             and fits((None, input_shape[-1]), (None, self.input_shape[-1]))
             and self.activation.takes(self._z_shape(input_shape))
         )
+
+    def _largest_product(self, samples: int) -> int:
+        rows = [size or 1 for size in (self.input_shape or ())[1:-1]]
+        return super()._largest_product(samples * math.prod(rows))
 
     def output_shape_for(self, x: Array) -> Shape:
         """Return the shape of z."""

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
-from nnlite.layers import activations
-from nnlite.layers.layer import Layer, Shape, registry
+from nnlite import initializers
+from nnlite.layers.activations.activated import Activated
+from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_integers
 
 __all__ = ["EinsumDense"]
@@ -24,7 +24,7 @@ _FORMS = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA
 
 
 @registry.register()
-class EinsumDense(Layer):
+class EinsumDense(Activated):
     """a = g(z) for z = einsum(equation, x, W) + b: `Dense` along any axes.
 
     The gradients are sums of the same kind: with d = dJ/dz and the equation ``"X,W->Z"``,
@@ -101,14 +101,10 @@ class EinsumDense(Layer):
         self.equation = equation
         sizes = (output_shape,) if isinstance(output_shape, int) else output_shape
         self.output_shape = check_integers("output_shape", sizes, or_none=True)
-        self.activation = activations.get(activation, self.dtype)
         self.bias_axes = bias_axes
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self._keep("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self._keep("bias", bias_initializer, bias_regularizer, bias_constraint)
+        self.activation = activation
 
     def _axes(self, rank: int) -> tuple[str, str, str]:
         """Return the letters of input, kernel and output, with those that ``...`` stands for."""
@@ -145,30 +141,19 @@ class EinsumDense(Layer):
         """Make the kernel and the bias."""
         sizes = self._sizes(input_shape)
         _, kernel, y = self._axes(len(input_shape))
-        draw = self.kernel_initializer
+        draw: Any = vars(self)["kernel_initializer"]
         if isinstance(draw, initializers.VarianceScaling) and draw.input_axes is None:
             axes = {
                 "input_axes": [i for i, a in enumerate(kernel) if a not in y],
                 "output_axes": [i for i, a in enumerate(kernel) if a in y],
             }
             draw = type(draw).from_config({**draw.get_config(), **axes})
-        self.kernel = self.add_weight(
-            "kernel",
-            [sizes[a] for a in kernel],
-            draw,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self.kernel = self._add_named("kernel", [sizes[a] for a in kernel], "kernel", draw)
         self.bias: Any = None
         if self.bias_axes is not None:
             first = min(y.index(a) for a in self.bias_axes)
-            self.bias = self.add_weight(
-                "bias",
-                [sizes[a] if a in self.bias_axes else 1 for a in y[first:]],
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            shape = [sizes[a] if a in self.bias_axes else 1 for a in y[first:]]
+            self.bias = self._add_named("bias", shape, "bias")
         self.activation.ensure_built(tuple(sizes[a] for a in y))
 
     def takes(self, input_shape: Shape) -> bool:
@@ -181,19 +166,19 @@ class EinsumDense(Layer):
         fixed = {*self._letters[1], *(self.bias_axes or "")}
         return all(sizes[a] in (None, built[a]) for a in fixed)
 
-    def stages(self, training: bool) -> Sequence[Layer]:
-        """Return the layer, which computes z, and what computes g(z)."""
-        return (self, *self.activation.in_stages(training))
+    def _largest_product(self, samples: int) -> int:
+        shape = self.input_shape or ()
+        x, kernel, _ = self._axes(len(shape))
+        rows = [size or 1 for a, size in zip(x[1:], shape[1:], strict=False) if a not in kernel]
+        return super()._largest_product(samples * math.prod(rows))
 
     def output_shape_for(self, x: Any) -> Shape:
         """Return the shape of z."""
-        return self._output_shape(np.shape(x))
+        return self._z_shape(np.shape(x))
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the sizes of the output's axes; raises a ValueError if the input does not fit."""
-        return self.activation.compute_output_shape(self._output_shape(input_shape))
-
-    def _output_shape(self, input_shape: Shape) -> Shape:
+    def _z_shape(self, input_shape: Shape | None) -> Shape:
+        if input_shape is None:
+            return (None,) * len(self._letters[2])
         sizes = self._sizes(input_shape)
         return tuple(sizes[a] for a in self._axes(len(input_shape))[2])
 
@@ -239,11 +224,3 @@ class EinsumDense(Layer):
             ones = [np.ones(x.shape[of_x.index(a)], x.dtype) for a in summed]
             equation = f"{','.join([y, of_kernel, *summed])}->{of_x}"
             np.einsum(equation, dy, kernel, *ones, out=dx, optimize=True)
-
-    def sublayers(self) -> Sequence[Layer]:
-        """Return the activation."""
-        return (self.activation,)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data, the activation by its name where it has one."""
-        return {**super().get_config(), "activation": activations.serialize(self.activation)}

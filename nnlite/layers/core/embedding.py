@@ -136,6 +136,9 @@ class Embedding(Layer):
             )
         return indices
 
+    def _largest_product(self, samples: int) -> int:
+        return 0  # rows are looked up
+
     def forward_into(self, x: Array, y: Array) -> None:
         """Write E[x] into ``y``."""
         # NumPy would take the output through a buffer to raise; the range is known to be right.

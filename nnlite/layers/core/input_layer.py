@@ -27,8 +27,8 @@ class InputLayer(Layer):
     Args:
         shape: The shape of one sample, such as ``(4,)``.
         batch_size: The number of samples of every batch, where it is fixed.
-        dtype: The type of the data: ``"float32"``, ``"float64"``, or one of integers or booleans,
-            which the model takes as its own float type in any case.
+        dtype: The type of the data: ``"float32"``, ``"float64"``, one of integers or booleans, or
+            ``"string"`` for text, which `StringLookup`, `Hashing` and `TextVectorization` take.
         batch_shape: In the place of the first two: the shape with the batch axis first.
         name: Its name.
         **kwargs: ``sparse``, ``ragged`` and ``optional``, which are False.
@@ -57,9 +57,10 @@ class InputLayer(Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        counted = isinstance(dtype, (str, type, np.dtype)) and dtype in _COUNTS
-        super().__init__(name=name, dtype=None if counted else dtype, **kwargs)
-        self.data_type = np.dtype(dtype).name if counted else self.dtype
+        text = isinstance(dtype, (str, type)) and dtype in ("string", str)
+        counted = isinstance(dtype, (str, type, np.dtype)) and not text and dtype in _COUNTS
+        super().__init__(name=name, dtype=None if counted or text else dtype, **kwargs)
+        self.data_type = "string" if text else np.dtype(dtype).name if counted else self.dtype
         if (shape is None) == (batch_shape is None) or None not in (batch_size, batch_shape):
             raise ValueError(
                 "Input takes either shape=(features,) or batch_shape=(None, features). "

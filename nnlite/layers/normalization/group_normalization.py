@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
 from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.utils.validation import check_axis, check_count, check_positive
 
@@ -73,12 +72,8 @@ class GroupNormalization(Layer):
         self.epsilon = check_positive("epsilon", epsilon)
         self.center = bool(center)
         self.scale = bool(scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
+        self._keep("beta", beta_initializer, beta_regularizer, beta_constraint)
+        self._keep("gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
 
     def _channels(self, shape: Shape) -> Any:
         if not -len(shape) < self.axis < len(shape) or self.axis == 0:
@@ -97,24 +92,8 @@ class GroupNormalization(Layer):
     def build(self, input_shape: Shape) -> None:
         """Make gamma and beta."""
         shape = (self._channels(input_shape),)
-        self.gamma: Any = None
-        self.beta: Any = None
-        if self.scale:
-            self.gamma = self.add_weight(
-                "gamma",
-                shape,
-                self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                "beta",
-                shape,
-                self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+        self.gamma: Any = self._add_named("gamma", shape, "gamma") if self.scale else None
+        self.beta: Any = self._add_named("beta", shape, "beta") if self.center else None
 
     def takes(self, input_shape: Shape) -> bool:
         """Return whether there are as many axes and channels as the layer is built for."""

@@ -12,9 +12,10 @@ import io
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO
 
 from nnlite.saving.formats.hdf5 import Node
@@ -22,10 +23,12 @@ from nnlite.saving.formats.hdf5.files import allowed_size, read_hdf5, superblock
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.json_text import MAX_JSON, parse_json
 
-__all__ = ["MEMBERS", "Archive", "kind_of", "read_archive"]
+__all__ = ["MAX_VOCABULARY", "MEMBERS", "Archive", "kind_of", "read_archive"]
 
 _CONFIG, _METADATA, _WEIGHTS = MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
+_VOCABULARY = "assets/{}/vocabulary.txt"
 _MAX_DIRECTORY = 1 << 20
+MAX_VOCABULARY = 1 << 24  # bytes; a million words of English take some 8 MiB
 _MAX_METADATA = 1 << 16  # bytes; Keras's versions and the date take some 100
 _PIECE = 1 << 20
 _STORED, _DEFLATED = 0, 8
@@ -41,11 +44,13 @@ class Archive:
         config: What config.json holds.
         metadata: What metadata.json holds.
         weights: The first group of model.weights.h5, readable while the archive is open.
+        vocabulary: Returns the text of ``assets/<place>/vocabulary.txt``, None if there is none.
     """
 
     config: dict[str, Any]
     metadata: dict[str, Any]
     weights: Node
+    vocabulary: Callable[[str], str | None]
 
 
 @contextmanager
@@ -53,7 +58,7 @@ def read_archive(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Archive]:
     """Open a ``.keras`` file, or a folder that holds what it would, for reading.
 
     Weights that are stored as they are, as Keras does it, are read where they lie; compressed ones
-    are held in memory. Members other than the three are not looked at.
+    are held in memory. Beside the three only vocabularies are looked at, once they are asked for.
 
     Args:
         file: Its path, or a file open for reading bytes.
@@ -70,7 +75,8 @@ def read_archive(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Archive]:
             raise ValueError(f"no model by Keras: there is no {' and no '.join(missing)}")
         config, metadata = map(_whole, parts, (MAX_JSON, _MAX_METADATA))
         with open(parts[2], "rb") as stream:
-            yield _archive(config, metadata, Source(stream), os.fspath(file))
+            name = os.fspath(file)
+            yield _archive(config, metadata, Source(stream), name, partial(_beside, name))
     elif isinstance(file, (str, os.PathLike)):
         with open(file, "rb") as stream:
             yield _read(stream, os.fspath(file))
@@ -87,7 +93,17 @@ def _read(file: BinaryIO, name: str) -> Archive:
         weights = _weights(source, members[_WEIGHTS])
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    return _archive(config, metadata, weights, name)
+
+    def vocabulary(place: str) -> bytes | None:
+        member = members.get(_VOCABULARY.format(place))
+        return None if member is None else _text(source, member, MAX_VOCABULARY)
+
+    return _archive(config, metadata, weights, name, vocabulary)
+
+
+def _beside(folder: str, place: str) -> bytes | None:
+    path = os.path.join(folder, *_VOCABULARY.format(place).split("/"))
+    return _whole(path, MAX_VOCABULARY) if os.path.isfile(path) else None
 
 
 def _whole(path: str, most: int) -> bytes:
@@ -99,7 +115,13 @@ def _whole(path: str, most: int) -> bytes:
     return text
 
 
-def _archive(config_text: bytes, metadata_text: bytes, weights: Source, name: str) -> Archive:
+def _archive(
+    config_text: bytes,
+    metadata_text: bytes,
+    weights: Source,
+    name: str,
+    vocabulary: Callable[[str], bytes | None],
+) -> Archive:
     config = parse_json(config_text, f"{name}: {_CONFIG}")
     metadata = parse_json(metadata_text, f"{name}: {_METADATA}")
     for key, value in ((_CONFIG, config), (_METADATA, metadata)):
@@ -107,7 +129,15 @@ def _archive(config_text: bytes, metadata_text: bytes, weights: Source, name: st
             raise ValueError(  # noqa: TRY004 - of a file
                 f"{name}: {key}: expected an object. Received: {type(value).__name__}"
             )
-    return Archive(config, metadata, read_hdf5(weights, f"{name}: {_WEIGHTS}"))
+
+    def text(place: str) -> str | None:
+        data = vocabulary(place)
+        try:
+            return None if data is None else data.decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name}: {_VOCABULARY.format(place)}: no UTF-8: {error}") from None
+
+    return Archive(config, metadata, read_hdf5(weights, f"{name}: {_WEIGHTS}"), text)
 
 
 # ---- the zip format: .ZIP File Format Specification, version 6.3.10 ---------------------------
@@ -129,10 +159,10 @@ class _Member:
 
 
 def _members(source: Source) -> dict[str, _Member]:
-    """Return the three members by their names (section 4.3.12).
+    """Return the three members, and vocabularies, by their names (section 4.3.12).
 
     Raises:
-        ValueError: If one is missing, or any member is encrypted or there twice.
+        ValueError: If one of the three is missing, or any member is encrypted or there twice.
     """
     start, size = _directory(source)
     if size > _MAX_DIRECTORY:
@@ -156,7 +186,7 @@ def _members(source: Source) -> dict[str, _Member]:
         seen.add(raw)
         if flags & _ENCRYPTED:
             raise ValueError(f"the member {name!r} is encrypted")
-        if name not in MEMBERS:
+        if name not in MEMBERS and not name.endswith("/vocabulary.txt"):
             continue
         if made_by == 3 and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             raise ValueError(f"the member {name!r} is a link or device, no file")

@@ -14,10 +14,10 @@ from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import weights_from_file
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, registry
-from nnlite.models.masks import mask_operations, sources
 from nnlite.ops.tensorflow import from_tf_function
 from nnlite.saving.legacy.graphs import FUNCTIONAL, keras_3_graph, layer_name
 from nnlite.saving.load_report import LoadReport
+from nnlite.saving.mask_operations import mask_operations, sources
 from nnlite.serialization.objects import KINDS, get_registered_object, is_foreign
 from nnlite.serialization.registry import Registry
 from nnlite.utils.structures import flatten
@@ -433,12 +433,14 @@ def dtype_is_a_name(config: Config, notes: LoadReport) -> None:
         notes.skip(f"the precision {value} (computed in float32)")
     elif "_from_" in value:
         notes.missing.append(f"the quantized type {value} of layer {config.get('name')!r}")
-    elif value == "string":
-        notes.missing.append(f"the type string of layer {config.get('name')!r}")
     config["dtype"] = "float64" if value in ("float64", "double") else "float32"
 
 
-_DATA_TYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+_DATA_TYPES = (
+    "bool",
+    "string",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
 
 
 @_rule("InputLayer")
@@ -447,6 +449,21 @@ def input_has_a_batch_shape(config: Config, notes: LoadReport) -> None:
     kept: Config = {key: config[key] for key in ("batch_shape", "name", "dtype") if key in config}
     config.clear()
     config.update(kept)
+
+
+@_rule("Hashing")
+def bins_are_integers(config: Config, notes: LoadReport) -> None:
+    """Their type is told by ``dtype``, in the place of that of columns."""
+    if config.get("output_mode", "int") == "int" and config.get("dtype") not in _DATA_TYPES:
+        config["dtype"] = "int64"
+
+
+@_rule("StringLookup", "IntegerLookup", "TextVectorization")
+def type_of_tokens_is_known(config: Config, notes: LoadReport) -> None:
+    """TensorFlow 2 wrote the type of the tokens; here ``dtype`` is that of columns."""
+    if config.get("dtype") in _DATA_TYPES:
+        del config["dtype"]
+    config.pop("has_input_vocabulary", None)
 
 
 @_rule(

@@ -59,7 +59,7 @@ def keras_3_graph(config: Config) -> tuple[dict[str, list[Any]], Any]:
     for name, own in nodes.items():
         if not isinstance(own, list):
             raise ValueError(  # noqa: TRY004  data
-                f"the calls of layer {name!r:.200} are no list. Received: {own!r:.200}"
+                f"the calls of layer {name!r:.200} are not a list. Received: {own!r:.200}"
             )
     outputs = _copied(config.get("output_layers"))
     if not any(isinstance(node, list) for own in nodes.values() for node in own):

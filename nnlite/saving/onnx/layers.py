@@ -250,9 +250,16 @@ def _normalization(g: Builder, layer: Any, x: Any) -> Any:
 
 @form(_Resized)
 def _resized(g: Builder, layer: Any, x: Any) -> Any:
-    into, out = layer._axes
-    if None in (x.shape[into.index("h")], x.shape[into.index("w")]):
+    sizes, channels = layer._split(x.shape)
+    if None in (*sizes, channels):
         raise NoFormError(UNKNOWN)
+    _, weights = layer._parts(np.zeros((1, *x.shape[1:]), layer.dtype))
+    matrices = []
+    for at, window in enumerate(layer._window(*sizes)):  # zeros for what is cut off
+        own = weights[at] if weights else np.eye(window.stop - window.start)
+        matrices.append(np.zeros((len(own), sizes[at]), layer.dtype))
+        matrices[at][:, window] = own
+    into, out = ("bhwc", "bijc") if layer._is_last else ("bchw", "bcij")
     shifted = g.Sub(x, layer.fill_value)
-    y = g.Einsum(shifted, *layer._matrices(x.shape), equation=f"{into},ih,jw->{out}")
+    y = g.Einsum(shifted, *matrices, equation=f"{into},ih,jw->{out}")
     return g.Add(y, layer.fill_value)
