@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from samples import part
 
 import nnlite
 from nnlite import models
@@ -82,28 +83,38 @@ MODELS = {
 }
 
 
+def answer(model, x):
+    """Return what a model of Keras predicts, without compiling it, which takes seconds."""
+    return np.asarray(model(x, training=False))
+
+
 def shaken(model):
     rng = np.random.default_rng(1)
     model.set_weights([rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
     return model
 
 
-@pytest.mark.parametrize("kind", ["keras", "h5"])
-@pytest.mark.parametrize("name", MODELS)
+#: JAX compiles each for seconds: the old format and training are tried in part.
+CASES = [*((name, "keras") for name in MODELS), *part([(name, "h5") for name in MODELS])]
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
 def test_masked_models_go_both_ways(tmp_path, name, kind):
     make, x = MODELS[name]
     theirs = shaken(make(keras))
-    want = theirs.predict(x, verbose=0)
+    want = answer(theirs, x)
     theirs.save(tmp_path / f"theirs.{kind}")
     ours = models.load_model(tmp_path / f"theirs.{kind}")
     assert not any("equal" in layer.name for layer in ours.layers)
     np.testing.assert_allclose(ours.predict(x, verbose=0), want, rtol=1e-5, atol=1e-6)
     ours.save(tmp_path / f"ours.{kind}")
     again = keras.saving.load_model(tmp_path / f"ours.{kind}")
-    np.testing.assert_allclose(again.predict(x, verbose=0), want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(answer(again, x), want, rtol=1e-5, atol=1e-6)
     made = make(nnlite)
     made.set_weights(ours.get_weights())
     np.testing.assert_allclose(made.predict(x, verbose=0), want, rtol=1e-5, atol=1e-6)
+    if name not in part([*MODELS]):
+        return
     y = np.random.default_rng(2).normal(size=want.shape)
     losses = []
     for model in (theirs, ours, again):
