@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnlite import Sequential, set_random_seed
+from nnlite import Model, Sequential, layers, set_random_seed
 from nnlite.layers import BatchNormalization, Dense, Dropout, Input
 from nnlite.models import load_model, model_from_json
 
@@ -43,6 +43,46 @@ def trained(optimizer="adam"):
     rng = np.random.default_rng(1)
     model.fit(rng.normal(size=(8, 4)), rng.normal(size=(8, 2)), epochs=1, verbose=0)
     return model
+
+
+def mixed():
+    """Return a model of embedding, recurrent, attention and convolution layers."""
+    set_random_seed(1)
+    words = Input((4,), dtype="int32", name="words")
+    x = layers.Embedding(3, 2, mask_zero=True, name="embedding")(words)
+    x = layers.Bidirectional(layers.LSTM(1, return_sequences=True), name="both")(x)
+    x = layers.Add(name="sum")([x, layers.MultiHeadAttention(1, 2, name="attention")(x, x)])
+    x = layers.GRU(2, name="gru")(layers.TimeDistributed(Dense(2), name="each")(x))
+    y = layers.Conv1D(2, 2, name="conv")(layers.Embedding(3, 2, name="whole")(words))
+    y = layers.GlobalMaxPooling1D(name="most")(layers.MaxPooling1D(2, name="pool")(y))
+    model = Model(words, Dense(2, name="last")(layers.Concatenate(name="join")([x, y])))
+    model.compile("adam", "mse")
+    model.train_on_batch(np.array([[1, 2, 0, 1]]), np.ones((1, 2)))
+    return model
+
+
+def with_masks(text):
+    """Return the configuration of `mixed` with its masks as Keras writes them."""
+    config = json.loads(text)
+    parts = {layer["name"]: layer for layer in config["config"]["layers"]}
+
+    def tensor(name):
+        inner = {"shape": [None, 4], "dtype": "int32", "keras_history": [name, 0, 0]}
+        return {"class_name": "__keras_tensor__", "config": inner}
+
+    operations = [
+        {"module": "keras.src.ops.numpy", "class_name": class_name, "name": name,
+         "config": {"name": name}, "registered_name": class_name,
+         "inbound_nodes": [{"args": args, "kwargs": {}}]}
+        for class_name, name, args in [
+            ("NotEqual", "other", [tensor("words"), 0]),
+            ("LogicalOr", "either", [tensor("other"), tensor("other")]),
+        ]
+    ]  # fmt: skip
+    config["config"]["layers"][1:1] = operations
+    for name, mask in [("both", "other"), ("each", "either"), ("gru", "either")]:
+        parts[name]["inbound_nodes"][0]["kwargs"]["mask"] = tensor(mask)
+    return json.dumps(config)
 
 
 def saved(model, name):
@@ -87,6 +127,11 @@ def good_files():
     files |= {
         f"nested.{end}": saved(trained(), f"m.{end}") for end in ("keras", "weights.h5", "h5")
     }
+    files |= {f"mixed.{end}": saved(mixed(), f"m.{end}") for end in ("keras", "weights.h5", "h5")}
+    files["mixed.keras"] = rezipped(
+        files["mixed.keras"],
+        lambda name, old: with_masks(old) if name == "config.json" else old,
+    )
     files["deflated.keras"] = rezipped(files["sequential.keras"], method=zipfile.ZIP_DEFLATED)
     files["keras2.h5"] = of_keras_2()
     files["keras2.weights.h5"] = in_file(write_h5, groups=TWO_GROUPS, whole=False)
@@ -202,7 +247,7 @@ def bounded(call):
 @np.errstate(all="ignore")  # of a variance below zero, say, which repr() takes the root of too
 def predicts(model):
     """Check that a model gives predictions of the shape that it says."""
-    sizes = [2, *(size or 1 for size in model.input_shape[1:])]
+    sizes = [2, *(size or 4 for size in model.input_shape[1:])]  # steps for a window
     out = [2, *(size or 1 for size in model.output_shape[1:])]
     widest = max(math.prod(sizes), math.prod(out), *(len(str(s)) for s in [model.layers]))
     if widest > 100_000 or model.input_shape[0] not in (None, 2):
@@ -241,7 +286,7 @@ def weightless(name, made={}):  # noqa: B006  made once
     kind = name.split(".")[0]
     if kind not in made:
         text = json.dumps(sequential(two_layers()))
-        make = {"nested": trained, "keras2": lambda: model_from_json(text)}
+        make = {"nested": trained, "mixed": mixed, "keras2": lambda: model_from_json(text)}
         made[kind] = make.get(kind, lambda: load_model(DATA / f"{kind}.keras"))()
     return made[kind]
 

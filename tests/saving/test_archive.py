@@ -314,6 +314,13 @@ def test_what_is_no_model_file_is_named(tmp_path, data, what):
     refuses(lambda: kind_of(path), rf"model.keras: expected a model file .* Received: {what}")
 
 
+def test_weights_in_several_files_are_named(tmp_path):
+    """Keras 3 writes them so where save_weights is given a max_shard_size."""
+    path = tmp_path / "m.weights.json"
+    path.write_text('{"metadata": {"total_size": 8.0}, "weight_map": {"/layers/dense/vars": []}}')
+    refuses(lambda: kind_of(path), "m.weights.json: the list of weights that Keras has divided")
+
+
 def test_a_directory_is_named_for_what_it_is(tmp_path):
     refuses(lambda: kind_of(tmp_path), "Received: a directory$")
     (tmp_path / CONFIG).touch()

@@ -5,6 +5,7 @@ connection, code run. Python itself tells of all of these (`sys.addaudithook`).
 """
 
 import base64
+import copy
 import io
 import json
 import marshal
@@ -20,6 +21,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from samples import part
 
 import nnlite
 from nnlite import Sequential, layers, losses, metrics, optimizers
@@ -45,6 +47,7 @@ from .harm import (
 )
 from .harm import ready as ready  # for every test here
 from .limits import refuses
+from .model_damage import places
 from .old_files import (
     CHAIN,
     TWO_GROUPS,
@@ -167,6 +170,41 @@ def test_functions_in_every_place_of_a_layer(tmp_path, slot, thing, name):
     for path, call in ways_in(tmp_path, config):
         said = outcome(call, path)
         assert name in said or slot in said, said
+
+
+#: Layers with parts of their own, such as cells, and many places for functions.
+WITH_PARTS = [
+    layers.Embedding(3, 2),
+    layers.Conv1D(2, 2),
+    layers.SeparableConv1D(2, 2),
+    layers.Conv2DTranspose(2, 2),
+    layers.LSTM(2),
+    layers.GRU(2),
+    layers.RNN([layers.SimpleRNNCell(2), layers.LSTMCell(2)]),
+    layers.Bidirectional(layers.SimpleRNN(2)),
+    layers.TimeDistributed(layers.Dense(2)),
+    layers.MultiHeadAttention(1, 2),
+    layers.Attention(),
+]
+
+
+@pytest.mark.parametrize("whole", WITH_PARTS, ids=lambda whole: type(whole).__name__)
+def test_functions_in_every_place_of_layers_with_parts(whole):
+    good = sequential([whole.serialized()])
+    found = [path for path in places(good) if path[:3] == ("config", "layers", 0)]
+    assert len(found) > 5
+    objects = ("activation", "initializer", "regularizer", "constraint", "cell", "cells", "layer")
+    for number in part(range(len(found) * len(FUNCTIONS))):
+        path, at = divmod(number, len(FUNCTIONS))
+        config = copy.deepcopy(good)
+        holder = config
+        for key in found[path][:-1]:
+            holder = holder[key]
+        slot = found[path][-1]
+        holder[slot] = FUNCTIONS[at]
+        said = outcome(lambda config=config: model_from_json(json.dumps(config)))
+        if str(slot).endswith(objects):
+            assert NAMES[at] in said or slot in said, (found[path], said)
 
 
 @pytest.mark.parametrize("thing", FUNCTIONS, ids=NAMES)

@@ -364,6 +364,12 @@ def kind_of(path: str | os.PathLike[str]) -> str:
                 return "keras"
             if superblock_at(source) is not None:
                 return "hdf5"
+        if start[:1] == b"{" and os.fspath(path).endswith(".weights.json"):
+            raise ValueError(
+                f"{os.fspath(path)}: the list of weights that Keras has divided among several "
+                "files (by max_shard_size), which nnlite does not read. Save them from Keras into "
+                "one file: model.save_weights('name.weights.h5')."
+            )
         known = (what for beginning, what in _BEGINNINGS.items() if start.startswith(beginning))
         found = next(known, f"a file that begins with {start!r}" if start else "an empty file")
     raise ValueError(
