@@ -194,6 +194,9 @@ def test_what_a_recurrent_layer_cannot_be_is_named(layer, reason, tmp_path):
 
 
 def test_a_lambda_is_refused(tmp_path):
+    table = layers.CategoryEncoding(4, "count", name="codes")
+    with pytest.raises(ValueError, match=r"'codes' \(CategoryEncoding\): there is none"):
+        Sequential([Input((1,)), table, layers.Dense(1)]).export(tmp_path / "t.onnx")
     model = Sequential([Input((2,)), layers.Lambda(lambda x: x * 2, name="twice")])
     with pytest.raises(ValueError, match=r"'twice' \(Lambda\): there is none for its class Lambda"):
         exported(model, tmp_path)
