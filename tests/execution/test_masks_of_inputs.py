@@ -91,3 +91,13 @@ def test_masks_that_do_not_fit_are_refused(mask):
 def test_a_layer_that_does_not_look_at_masks_takes_none():
     with pytest.raises(TypeError, match=r"^Layer 'dense' takes no mask\."):
         layers.Dense(1, name="dense")(X, mask=COUNT)
+
+
+def test_masks_go_on_behind_moving_averages():
+    """Outside of training a BatchNormalization is run as something else."""
+    x = Input((3, 2), name="x")
+    y = layers.BatchNormalization()(layers.Masking()(x))
+    model = Model(x, layers.GlobalAveragePooling1D()(y))
+    data = np.array([[[1.0, 2.0], [0.0, 0.0], [3.0, 6.0]]], "float32")
+    mean = np.array([[2.0, 4.0]]) / np.sqrt(1.001)  # of two steps, with a variance of 1
+    np.testing.assert_allclose(model.predict(data, verbose=0), mean, rtol=1e-6)

@@ -230,6 +230,8 @@ class _ByMovingAverages(Layer):
 
     elementwise = True
 
+    supports_masking = True
+
     def __init__(self, owner: BatchNormalization) -> None:
         super().__init__(dtype=owner.dtype)
         self._owner = owner
