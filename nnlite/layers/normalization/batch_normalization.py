@@ -186,7 +186,8 @@ class BatchNormalization(Layer):
         if self.beta is not None:
             np.multiply(mean_g, m, out=self.beta.gradient)
         if dx is not None:
-            mean_g, mean_gn = self._of_all(np.stack([mean_g, mean_gn]))
+            if self.synchronized:
+                mean_g, mean_gn = self._of_all(np.stack([mean_g, mean_gn]))
             np.multiply(centered, mean_gn / spread, out=d)
             d += mean_g
             np.subtract(g, d, out=d)
