@@ -7,7 +7,7 @@ dropout, which draws for each sample. scikit-learn expects as much of its own es
 
 import numpy as np
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from nnlite import Sequential
 from nnlite.layers import Dense, Input
@@ -56,7 +56,23 @@ def expected_failed_checks(estimator):
     return dict.fromkeys(WEIGHTS, reason) if getattr(estimator, "dropout", 0) else {}
 
 
+# `parametrize_with_checks` would name a test by its estimator's text, in which a function has its
+# address: pytest-xdist's processes would disagree about the names.
+CASES = [
+    case
+    for estimator in ESTIMATORS
+    for case in estimator_checks_generator(
+        estimator, expected_failed_checks=expected_failed_checks(estimator), mark="xfail"
+    )
+]
+
+
+def name(value):
+    """Name an estimator by its class and a check by its function."""
+    return value.func.__name__ if hasattr(value, "func") else type(value).__name__
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)
+@pytest.mark.parametrize("estimator, check", CASES, ids=name)
 def test_common_check(estimator, check):
     check(estimator)
