@@ -24,6 +24,7 @@ NO_TESTS = 5  # pytest's exit code where nothing was selected
 # The tests that each part's mutants are put before; a survivor has passed them all.
 TESTS = {
     "backend/blas.py": "backend/test_blas.py",
+    "backend/two_threads.py": "backend/test_two_threads.py",
     "backend/resampling.py": "layers/test_layers_attention.py layers/test_layers_images.py",
     "callbacks": (
         "callbacks/test_callbacks.py callbacks/test_callbacks_files.py "
@@ -53,7 +54,7 @@ TESTS = {
     "optimizers": (
         "optimizers/test_optimizers.py optimizers/test_optimizer_state.py "
         "optimizers/test_optimizer_steps.py optimizers/test_optimizer_overrides.py "
-        "optimizers/test_schedules.py"
+        "optimizers/test_schedules.py backend/test_two_threads.py"
     ),
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
     "saving": (

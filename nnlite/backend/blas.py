@@ -29,6 +29,7 @@ __all__ = [
     "limit_threads",
     "scale",
     "takes_long_vectors",
+    "threads",
     "threads_for",
 ]
 
@@ -104,6 +105,15 @@ def limit_threads(count: int) -> int:
     if "OPENBLAS_NUM_THREADS" not in os.environ:
         setter(count)
     return int(getter())
+
+
+def threads() -> int:
+    """Return how many threads the process may use: those of BLAS, by default one per core."""
+    getter = _openblas("openblas_get_num_threads")
+    if getter is None:
+        return os.cpu_count() or 1
+    with _lock:
+        return _threads_before if _holders else int(getter())
 
 
 @functools.cache

@@ -1,6 +1,12 @@
 """One mistake for each formula of the optimizers: the file, the formula, the mistake."""
 
 MUTANTS = {
+    "backend/two_threads.py": [
+        ("function, left, 1)", "function, iter(parts), 1)"),
+        ("self._error = error", "pass"),
+        ("context.run(_take, function, left, 1)", "_take(function, left, 1)"),
+        ("os.register_at_fork(after_in_child=_forget)", "pass"),
+    ],
     "optimizers/sgd.py": [
         ("add_scaled(v, -self.rate, g, scratch)", "add_scaled(v, self.rate, g, scratch)"),
         ("self.momentum if self.nesterov else 1.0", "1.0"),
@@ -41,6 +47,8 @@ MUTANTS = {
         ("np.sign(scratch, out=scratch)", "pass"),
     ],
     "optimizers/optimizer.py": [
+        ("scratch=scratch[thread])", "scratch=scratch[0])"),
+        ('.startswith("nnlite.")', '.startswith("")'),
         ("keep = 1 - self.weight_decay * self.rate", "keep = 1 - self.weight_decay"),
         ("np.divide(total, self.gradient_accumulation_steps, out", "np.divide(total, 1, out"),
         ("total.fill(0)", "pass"),

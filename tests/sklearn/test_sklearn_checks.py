@@ -73,6 +73,6 @@ def name(value):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("estimator, check", CASES, ids=name)
+@pytest.mark.parametrize(("estimator", "check"), CASES, ids=name)
 def test_common_check(estimator, check):
     check(estimator)
