@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import Variable
-from nnlite.distribution.processes import current
+from nnlite.distribution.processes import current, weight_in_step
 from nnlite.layers.layer import Layer, Shape, ones, registry
 from nnlite.utils.validation import check_axis, check_fraction, check_positive
 
@@ -188,6 +188,8 @@ class BatchNormalization(Layer):
         if dx is not None:
             if self.synchronized:
                 mean_g, mean_gn = self._of_all(np.stack([mean_g, mean_gn]))
+                if not weight_in_step():  # a row of another process's, which has its derivative
+                    factor = np.zeros_like(factor)
             np.multiply(centered, mean_gn / spread, out=d)
             d += mean_g
             np.subtract(g, d, out=d)
