@@ -16,7 +16,8 @@ OPTIONAL = ("nnlite.sklearn", "nnlite.wrappers")  # which need scikit-learn
 def packages(name: str = "nnlite") -> Iterator[str]:
     """Yield the public packages: ``nnlite``, and the modules that an ``__all__`` names."""
     yield name
-    if name == "nnlite" and importlib.util.find_spec("sklearn"):
+    # A folder of that name, such as that of the tests, has no origin.
+    if name == "nnlite" and getattr(importlib.util.find_spec("sklearn"), "origin", None):
         yield from OPTIONAL
     module = importlib.import_module(name)
     for child in module.__all__:
