@@ -71,10 +71,15 @@ def shifted_exp(z: Array) -> tuple[Array, Array, Array]:
     >>> (e / total).ravel()
     array([0.5, 0.5])
     """
-    z = z - np.maximum.reduce(z, axis=0)
-    e = np.maximum(z, constant(-exp_limit(z.dtype), z.dtype))
+    z = z - np.maximum.reduce(z, 0)
+    e = np.maximum(z, _least(z.dtype))
     np.exp(e, out=e)
-    return z, e, np.add.reduce(e, axis=0)
+    return z, e, np.add.reduce(e, 0)
+
+
+@functools.cache
+def _least(dtype: Any) -> Array:
+    return constant(-exp_limit(dtype), dtype)
 
 
 def exp_maximum(dtype: Any) -> float:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.backend.blas import add_scaled, scale, takes_long_vectors, threads
+from nnlite.backend.blas import add_scaled, idle_threads, scale, takes_long_vectors
 from nnlite.backend.two_threads import for_each
 from nnlite.backend.variables import Variable, WeightVector
 from nnlite.config import floatx
@@ -394,8 +394,8 @@ class Optimizer(State):
         )
         # A user's rule may not be made for two threads.
         ours = type(self).rule.__module__.startswith("nnlite.")
-        two = ours and len(values) > 2 * together and threads() > 1
-        if two:  # as much for one as for the other
+        two = ours and len(values) > 2 * together
+        if two:  # an even number of equal slices
             together = math.ceil(len(values) / (2 * math.ceil(len(values) / (2 * together))))
         parts = [slice(at, at + together) for at in range(0, len(values), together)]
         scratch = [np.empty(min(together, len(values)), values.dtype) for _ in range(1 + two)]
@@ -480,7 +480,7 @@ class Optimizer(State):
             self._step_by_variable()
             return
         self.begin_step()
-        if self._parts and len(self._parts[0][1]) > 1:
+        if self._parts and len(self._parts[0][1]) > 1 and idle_threads():
             for_each(self._update_part, self._parts)
             return
         for arrays, scratch in self._parts:

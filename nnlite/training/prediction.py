@@ -60,7 +60,8 @@ def predict_batch(model: AbstractModel, x: Any) -> Any:
         if not model.built:
             model.build((None, *x.shape[1:]))
             types = model._data.input_types()
-        x = x.astype(types[0], copy=False)
+        if x.dtype != types[0]:
+            x = x.astype(types[0])
     with np.errstate(under="ignore"):
         output = _run(model, x)
     if type(output) is np.ndarray:

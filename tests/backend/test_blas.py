@@ -33,6 +33,17 @@ def test_small_products_take_one_thread_and_large_ones_all(threads):
         assert threads == [4, 1, 4]
 
 
+def test_threads_are_idle_within_small_products_only(threads):
+    assert blas.idle_threads() == 0
+    with blas.threads_for(6_000_000):
+        assert blas.idle_threads() == 0
+    with blas.threads_for(1):
+        assert blas.idle_threads() == 3
+    threads.append(1)
+    with blas.threads_for(1):
+        assert blas.idle_threads() == 0
+
+
 def test_the_setting_is_put_back_after_an_error(threads):
     with pytest.raises(KeyError), blas.threads_for(1):
         raise KeyError

@@ -104,10 +104,10 @@ def test_every_optimizer_has_equal_bits_on_one_and_two_threads(name, monkeypatch
         return optimizers.get({"class_name": name, "config": {"use_ema": True}})
 
     monkeypatch.setattr(optimizer, "takes_long_vectors", lambda dtype: False)
-    monkeypatch.setattr(optimizer, "threads", lambda: 1)
+    monkeypatch.setattr(optimizer, "idle_threads", lambda: 0)
     one, state = stepped(make, 1001)
     monkeypatch.setattr(optimizer, "_SLICE", 150)
-    monkeypatch.setattr(optimizer, "threads", lambda: 2)
+    monkeypatch.setattr(optimizer, "idle_threads", lambda: 1)
     used = []
     monkeypatch.setattr(
         optimizer, "for_each", lambda *given: (used.append(len(given[1])), for_each(*given))
@@ -127,7 +127,7 @@ def test_the_rule_of_a_users_class_runs_in_one_thread(monkeypatch):
             super().rule(w, g, *state, scratch=scratch)
 
     monkeypatch.setattr(optimizer, "_SLICE", 100)
-    monkeypatch.setattr(optimizer, "threads", lambda: 2)
+    monkeypatch.setattr(optimizer, "idle_threads", lambda: 1)
     own = Own()
     stepped(lambda: own, 1001)
     assert own.seen == {threading.get_ident()}
@@ -144,7 +144,7 @@ def test_each_thread_has_a_scratch_of_its_own(monkeypatch):
             function(part, 1)
 
     monkeypatch.setattr(optimizer, "_SLICE", 100)
-    monkeypatch.setattr(optimizer, "threads", lambda: 2)
+    monkeypatch.setattr(optimizer, "idle_threads", lambda: 1)
     monkeypatch.setattr(optimizer, "for_each", by_the_second)
     stepped(Adam, 1001)
     assert all(np.isnan(scratch[0]).all() for _, scratch in given)

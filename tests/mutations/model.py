@@ -13,9 +13,9 @@ MUTANTS = {
         ("return y.flags.writeable and all(", "return all("),
     ],
     "backend/numerics.py": [
-        ("return z, e, np.add.reduce(e, axis=0)", "return z, e, np.add.reduce(e, axis=-1)"),
-        ("return z, e, np.add.reduce(e, axis=0)", "return z, e, 2 * np.add.reduce(e, axis=0)"),
-        ("np.maximum(z, constant(", "np.maximum(-z, constant("),
+        ("return z, e, np.add.reduce(e, 0)", "return z, e, np.add.reduce(e, -1)"),
+        ("return z, e, np.add.reduce(e, 0)", "return z, e, 2 * np.add.reduce(e, 0)"),
+        ("np.maximum(z, _least(", "np.maximum(-z, _least("),
         ("return np.moveaxis(array, 0, axis)", "return np.moveaxis(array, 0, -1)"),
         ("top = np.minimum(x, 0, out=out)", "top = np.maximum(x, 0, out=out)"),
         ("np.maximum(x, 0, out=out)\n    return np.add", "return np.add"),

@@ -28,6 +28,7 @@ class _AlongAxes(ActivationLayer):
             raise ArgumentError(f"axis must be an integer, or several. Received: axis={axis!r}")
         self.axis = axis
         self._axes = tuple(axes)
+        self._last_of_two = self._axes in ((-1,), (1,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``.
@@ -44,8 +45,11 @@ class _AlongAxes(ActivationLayer):
     def apply(self, x: Array, out: Array) -> Array:
         """Write the function of ``x`` into ``out``."""
         z = self._classes_first(x)
-        y = self._of_rows(np.array(z.reshape(-1, *z.shape[len(self._axes) :]), order="C"))
-        self._classes_first(out)[...] = y.reshape(z.shape)
+        if len(self._axes) == 1:
+            self._classes_first(out)[...] = self._of_rows(np.array(z, order="C"))
+        else:
+            y = self._of_rows(np.array(z.reshape(-1, *z.shape[len(self._axes) :]), order="C"))
+            self._classes_first(out)[...] = y.reshape(z.shape)
         return out
 
     def _of_rows(self, z: Array) -> Array:
@@ -53,7 +57,7 @@ class _AlongAxes(ActivationLayer):
 
     def _classes_first(self, array: Array) -> Array:
         """Return a view with the axes of the classes in front: see `numerics.axis_first`."""
-        if array.ndim == 2 and self._axes in ((-1,), (1,)):
+        if array.ndim == 2 and self._last_of_two:
             return array.T
         return np.moveaxis(array, self._axes, range(len(self._axes)))
 
