@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import nnlite
-from nnlite.backend.blas import _openblas, threads
+from nnlite.backend.blas import _openblas
 
 __all__ = ["blas_kernel", "machine", "processor", "slug", "thread_settings", "versions"]
 
@@ -50,8 +50,11 @@ def blas_kernel() -> str:
 
 def thread_settings() -> str:
     """Return how many threads BLAS uses, and the environment variables that set such numbers."""
+    getter = _openblas("openblas_get_num_threads")
     settings = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
-    return ", ".join([f"BLAS {threads()}", *(settings or ["no variable set"])])
+    return ", ".join(
+        [f"BLAS {getter() if getter else 'unknown'}", *(settings or ["no variable set"])]
+    )
 
 
 def versions() -> str:
