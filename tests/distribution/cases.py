@@ -262,6 +262,10 @@ def model_cases():
     )
     yield "several outputs", outputs_run
     yield "masked steps", masked_run
+    yield (
+        "synchronized normalization of masked steps",
+        lambda: masked_run(layers.BatchNormalization(synchronized=True)),
+    )
     yield "convolution", convolution_run
     yield "own train_step", lambda: own_run(ByHand)
     yield "train_step around nnlite's", lambda: own_run(Around)
@@ -290,7 +294,7 @@ def outputs_run():
     return results(model, X, [NUMBERS, LABELS], sample_weight=[WEIGHTS, WEIGHTS])
 
 
-def masked_run():
+def masked_run(*more):
     nnlite.set_random_seed(3)
     steps = np.random.default_rng(2).integers(0, 5, (20, 7))
     steps[:, 0] = 1
@@ -299,11 +303,12 @@ def masked_run():
             Input((7,), dtype="int32"),
             layers.Embedding(5, 4, mask_zero=True),
             layers.LSTM(3, return_sequences=True),
+            *more,
             layers.Dense(5, "softmax"),
         ]
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return results(model, steps, steps[:, ::-1])
+    return results(model, steps, steps[:, ::-1], batch_size=9)
 
 
 def convolution_run():
