@@ -285,6 +285,7 @@ def test_einsum_dense_is_dense_along_the_last_axis():
         (("ab,bc->ac", 2, None, "x"), "bias_axes must name axes of the output"),
         (("abc,cd->abd", 2), "does not fit an input of shape"),
         (("abc,cd->abd", (7, 2)), "does not fit an input of shape"),
+        (("ab,bc->ac", (2, 7)), "does not fit an input of shape"),
     ],
 )
 def test_what_einsum_dense_refuses(arguments, message):

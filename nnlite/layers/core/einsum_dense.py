@@ -128,6 +128,7 @@ class EinsumDense(Activated):
         sizes: dict[str, int | None] = dict(zip(x, input_shape, strict=False))
         expected = len(y) - (max(beside, 1) if self._left else 1 + beside)
         fit = len(x) == len(input_shape) and first == x[0] and expected == len(self.output_shape)
+        fit = fit and (not beside or self._left or self._right)
         if not fit or any(
             size is not None and sizes.get(a, size) not in (None, size) for a, size in told.items()
         ):
