@@ -51,7 +51,7 @@ class MultiHeadAttention(AttentionLayer):
         **kwargs: As for `Layer`, but no ``activity_regularizer``.
 
     Raises:
-        TypeError: If a number is no integer.
+        TypeError: If a number is not an integer.
         ValueError: If it is below 1; or on a call, if the inputs do not fit, or there is a mask
             and more than one axis between batch and features.
 

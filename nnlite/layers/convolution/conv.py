@@ -49,7 +49,7 @@ class Conv(Convolving):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If a size is out of its range, ``groups`` does not divide ``filters`` or the
             channels, or strides and dilation_rate are both above 1; or if the input has another
             number of axes, or is smaller than a window.

@@ -44,7 +44,7 @@ class ConvTranspose(Convolving):
         **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If a size is out of its range, or strides and dilation_rate are both above 1; or
             if the input has another number of axes.
     """

@@ -33,7 +33,7 @@ class DepthwiseConv(Convolving):
         **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If a size is out of its range; or if the input has another number of axes, or is
             smaller than a window.
     """
@@ -154,7 +154,7 @@ class SeparableConv(Convolving):
         **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If a size is out of its range; or if the input has another number of axes, or is
             smaller than a window.
     """

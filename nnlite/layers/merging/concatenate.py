@@ -26,8 +26,8 @@ class Concatenate(Merge):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
-        ValueError: If it is 0, the axis of the batch; or on a call, if the input is no list, lacks
+        TypeError: If ``axis`` is not an integer.
+        ValueError: If it is 0, the batch axis; or on a call, if the input is not a list, lacks
             the axis, or shapes differ in another one.
 
     >>> Concatenate()([np.array([[1.0, 2.0]]), np.array([[10.0]])])

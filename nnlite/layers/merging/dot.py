@@ -33,7 +33,7 @@ class Dot(Merge):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``axes`` is no integer and no pair of integers.
+        TypeError: If ``axes`` is not an integer and no pair of integers.
         ValueError: If it holds 0, the axis of the batch; or on a call, if there are not two
             inputs, one lacks its axis, or the sizes along them differ.
 

@@ -62,7 +62,7 @@ class Add(Merge):
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: On a call, if the input is no list, or shapes cannot be broadcast.
+        ValueError: On a call, if the input is not a list or shapes cannot be broadcast.
 
     >>> Add()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[11., 12.]], dtype=float32)
@@ -121,7 +121,7 @@ class Multiply(Merge):
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: On a call, if the input is no list, or shapes cannot be broadcast as by `Add`.
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Multiply()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[10., 20.]], dtype=float32)
@@ -152,7 +152,7 @@ class Average(Merge):
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: On a call, if the input is no list, or shapes cannot be broadcast as by `Add`.
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Average()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[5.5, 6. ]], dtype=float32)
@@ -222,7 +222,7 @@ class Maximum(Extreme):
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: On a call, if the input is no list, or shapes cannot be broadcast as by `Add`.
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Maximum()([np.array([[1.0, 20.0]]), np.array([[10.0]])])
     array([[10., 20.]], dtype=float32)
@@ -242,7 +242,7 @@ class Minimum(Extreme):
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: On a call, if the input is no list, or shapes cannot be broadcast as by `Add`.
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Minimum()([np.array([[1.0, 20.0]]), np.array([[10.0]])])
     array([[ 1., 10.]], dtype=float32)

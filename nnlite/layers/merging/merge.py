@@ -33,7 +33,7 @@ class Merge(Layer):
         """Return the inputs' shapes as a list of tuples.
 
         Raises:
-            ValueError: If it is no list of shapes, or their number or batch sizes do not fit.
+            ValueError: If it is not a list of shapes, or their number or batch sizes do not fit.
         """
         expected = "inputs" if self.count is None else f"{self.count} inputs"
         listed = isinstance(input_shape, (list, tuple)) and len(input_shape) > 0

@@ -52,7 +52,7 @@ class BatchNormalization(Layer):
         **kwargs: As for `Layer`; and ``renorm``, which is False.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
         ValueError: If ``momentum`` is outside [0, 1], ``epsilon`` not positive, or the input lacks
             the axis.
 

@@ -41,7 +41,7 @@ class GroupNormalization(Layer):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``groups`` or ``axis`` is no integer.
+        TypeError: If ``groups`` or ``axis`` is not an integer.
         ValueError: If ``groups`` is neither positive nor -1, or does not divide the channels; if
             ``epsilon`` is not positive; or if the input lacks the axis.
 

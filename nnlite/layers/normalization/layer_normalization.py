@@ -187,7 +187,7 @@ class LayerNormalization(SampleNormalization):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If ``epsilon`` is not positive, or the input lacks an axis.
 
     >>> LayerNormalization()(np.array([[1.0, 3.0], [5.0, 15.0]])).round(2)
@@ -276,7 +276,7 @@ class RMSNormalization(SampleNormalization):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If ``epsilon`` is not positive, or the input lacks an axis.
 
     >>> RMSNormalization()(np.array([[3.0, -3.0, 3.0]])).round(2)
@@ -312,7 +312,7 @@ class UnitNormalization(SampleNormalization):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If the input lacks an axis.
 
     >>> UnitNormalization()(np.array([[3.0, 4.0]])).round(2)

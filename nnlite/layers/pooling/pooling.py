@@ -38,7 +38,7 @@ class Pooling(Windowed):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If a size is below 1, or ``padding`` or ``data_format`` is unknown; or if the
             input has another number of axes, or is smaller than a window.
     """

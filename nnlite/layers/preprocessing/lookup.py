@@ -457,7 +457,7 @@ class StringLookup(IndexLookup):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an argument is of a wrong type, or a token is no text.
+        TypeError: If an argument is of a wrong type, or a token is not text.
         ValueError: If an argument has no such value, or those given do not go together.
 
     >>> layer = StringLookup(vocabulary=["a", "b", "c", "d"])
@@ -497,7 +497,7 @@ class IntegerLookup(IndexLookup):
             by the remainder, or ``"farmhash"``, by the hash of the digits.
 
     Raises:
-        TypeError: If an argument is of a wrong type, or a token is no integer.
+        TypeError: If an argument is of a wrong type, or a token is not an integer.
         ValueError: If an argument has no such value, or those given do not go together.
 
     >>> layer = IntegerLookup(vocabulary=[12, 36, 1138, 42], output_mode="count")

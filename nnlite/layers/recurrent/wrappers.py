@@ -102,7 +102,7 @@ class TimeDistributed(_Wrapper):
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: If ``layer`` is no layer; or on a call, if the input has no steps.
+        ValueError: If ``layer`` is not a layer; or on a call, if the input has no steps.
 
     >>> from nnlite.layers import Dense
     >>> TimeDistributed(Dense(2))(np.ones((3, 5, 4))).shape

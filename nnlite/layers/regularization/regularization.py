@@ -101,7 +101,7 @@ class MaskLayer(NoiseLayer):
         """The probability; another one can be assigned, and holds from the next call on.
 
         Raises:
-            TypeError: On assigning what is no number.
+            TypeError: If a value that is not a number is assigned.
             ValueError: On assigning a number outside [0, 1].
         """
         return self._rate

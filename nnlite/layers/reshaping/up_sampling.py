@@ -60,7 +60,7 @@ class UpSampling1D(UpSampling):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``size`` is no integer, or a keyword is unknown.
+        TypeError: If ``size`` is not an integer, or a keyword is unknown.
         ValueError: If it is below 1; or if the input has another number of axes.
 
     >>> UpSampling1D(2)(np.array([[[1.0], [3.0]]]))[0, :, 0]
