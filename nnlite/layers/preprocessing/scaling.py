@@ -337,7 +337,7 @@ class Normalization(Layer):
             )
         self.set_weights([mean, squares / count, count])
 
-    # ---- as data --------------------------------------------------------------------------
+    # ---- configuration and files -------------------------------------------------------
 
     @property
     def mean(self) -> Array | None:
