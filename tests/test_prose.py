@@ -55,13 +55,9 @@ NOT_YET = {
     "nnlite/activations.py",
     "nnlite/datasets",
     "nnlite/distribution",
-    "nnlite/execution",
     "nnlite/gradcheck.py",
     "nnlite/layers",
     "nnlite/sklearn",
-    "nnlite/tracing",
-    "nnlite/training",
-    "nnlite/visualize",
     "nnlite/wrappers.py",
 }
 
