@@ -148,8 +148,8 @@ class TimeDistributed(_Wrapper):
         if mask is not None and (mask.ndim > 2 or isinstance(layer, BatchNormalization)):
             if layer.is_model:
                 raise ValueError(
-                    f"Layer {self.name!r} cannot hand a mask of shape {mask.shape} to a model. Make "
-                    "the mask inside the model."
+                    f"Layer {self.name!r} cannot hand a mask of shape {mask.shape} to a model. "
+                    "Make the mask inside the model."
                 )
             if any(part.takes_mask for part in (layer, *layer.in_stages(training))):
                 y[...] = layer._forward(samples, training, _as_samples(mask)).reshape(y.shape)
