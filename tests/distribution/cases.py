@@ -237,6 +237,10 @@ def model_cases():
     )
     yield "several outputs", outputs_run
     yield "masked steps", masked_run
+    yield (
+        "synchronized batch normalization of masked steps",
+        lambda: masked_run(layers.BatchNormalization(synchronized=True)),
+    )
     yield "convolution", convolution_run
     yield "own train_step", lambda: own_run(ByHand)
     yield "train_step around nnlite's", lambda: own_run(Around)
@@ -264,7 +268,7 @@ def outputs_run():
     return results(model, X, [NUMBERS, LABELS], sample_weight=[WEIGHTS, WEIGHTS])
 
 
-def masked_run():
+def masked_run(*more):
     nnlite.set_random_seed(3)
     steps = np.random.default_rng(2).integers(0, 5, (20, 7))
     steps[:, 0] = 1
@@ -272,6 +276,7 @@ def masked_run():
         [
             Input((7,), dtype="int32"),
             layers.Embedding(5, 4, mask_zero=True),
+            *more,
             layers.LSTM(3, return_sequences=True),
             layers.Dense(5, "softmax"),
         ]
