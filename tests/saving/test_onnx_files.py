@@ -197,7 +197,10 @@ def test_what_a_recurrent_layer_cannot_be_is_named(layer, reason, tmp_path):
     ("layer", "reason"),
     [
         (layers.Hashing(3), "there is none for its class Hashing"),
-        (layers.TextVectorization(vocabulary=["a"], output_mode="count"), "its class TextVectorization"),
+        (
+            layers.TextVectorization(vocabulary=["a"], output_mode="count"),
+            "its class TextVectorization",
+        ),
         (layers.StringLookup(vocabulary=["a"], num_oov_indices=2), "only for num_oov_indices=1"),
         (layers.StringLookup(vocabulary=["a"], num_oov_indices=0), "only for num_oov_indices=1"),
         (layers.IntegerLookup(vocabulary=[1], invert=True, oov_token=None), "no oov_token"),
