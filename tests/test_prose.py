@@ -58,7 +58,6 @@ NOT_YET = {
     "nnlite/execution",
     "nnlite/gradcheck.py",
     "nnlite/layers",
-    "nnlite/saving",
     "nnlite/sklearn",
     "nnlite/tracing",
     "nnlite/training",

@@ -251,7 +251,7 @@ class Graph:
         elif type(layer).compute_mask is Layer.compute_mask:
             marked = flatten(y)[: layer.mask_outputs]
             self.masks.update(dict.fromkeys(marked, flatten(masks)[0]))
-        elif _has_mask(layer, masks):
+        elif layer.nodes and _has_mask(layer, masks):  # no nodes yet: the graph will be made again
             mask = self.add(_MaskOf(layer), {"inputs": x, "previous_mask": masks})
             self.masks.update(dict.fromkeys(flatten(y), mask))
 

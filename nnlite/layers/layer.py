@@ -850,7 +850,7 @@ class Layer(Configurable):
             ValueError: If its shape does not fit the layer.
         """
         if mask is not None and (
-            any_symbolic(x) or not any(stage.takes_mask for stage in self.stages(False))
+            any_symbolic(x) or not any(part.takes_mask for part in (self, *self.stages(False)))
         ):
             raise TypeError(
                 f"Layer {self.name!r} takes no mask. In a model, masks go along by themselves."

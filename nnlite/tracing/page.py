@@ -26,7 +26,8 @@ _STYLE = """
  font:14px/1.5 system-ui,sans-serif;max-width:980px;margin:0 auto;color-scheme:light dark}
 .nnlite-trace h2{font-size:18px;font-weight:650;margin:0 0 6px}
 .nnlite-trace p{color:var(--soft);margin:6px 0}
-.nnlite-trace svg{display:block;max-width:100%;height:auto;margin:12px auto}
+.nnlite-trace .net{overflow-x:auto;margin:12px 0}
+.nnlite-trace svg{display:block;max-width:100%;height:auto;margin:auto}
 .nnlite-trace text{fill:var(--ink);font:11px system-ui,sans-serif;text-anchor:middle}
 .nnlite-trace text.soft{fill:var(--soft);font-size:10px;stroke:var(--paper);stroke-width:4px;
  paint-order:stroke}
@@ -190,9 +191,11 @@ def _drawing(trace: Any) -> str:
                     where = f'x="{x + part * (x2 - x):.0f}" y="{y + part * (y2 - y) - 3:.0f}"'
                     if kernel.size <= _LABELLED:
                         labels.append(f'<text class="soft" {where}>{w:.2g}</text>')
+    wide = 220 * max(depths) + 220
     return (
-        f'<svg viewBox="0 0 {220 * max(depths) + 220} {tall}" width="{220 * max(depths) + 220}" '
-        f'role="img" aria-label="the network">{"".join([*edges, *labels, *discs])}</svg>'
+        f'<div class="net"><svg viewBox="0 0 {wide} {tall}" width="{wide}" '
+        f'style="min-width:{wide * 5 // 6}px" '  # to be read on a telephone, where it scrolls
+        f'role="img" aria-label="the network">{"".join([*edges, *labels, *discs])}</svg></div>'
         "<p>The first sample: outputs in the circles, dJ/da or dJ/dz below them. A solid line is a "
         "weight, orange above 0, blue below.</p>"
     )

@@ -23,7 +23,7 @@ from nnlite.tracing.lines import Line, TraceNode, flat, shown
 from nnlite.tracing.report import Trace
 from nnlite.training.heads import Heads
 from nnlite.training.objective import Objective
-from nnlite.utils.structures import map_structure
+from nnlite.utils.structures import flatten, map_structure
 from nnlite.utils.validation import check_flag
 
 __all__ = ["trace"]
@@ -168,7 +168,14 @@ class _Opened:
         self.run.backward()
         self.learning = model.learning_variables()
         # By slot, and by the id of a weight.
-        self.gradients = {int(slot): np.array(g) for slot, g in executor.gradients.items()}
+        indices = {
+            slot
+            for call in executor.graph.calls
+            if call.layer.default_input_dtype
+            for slot in call.inputs
+        }
+        slopes = executor.gradients.items()
+        self.gradients = {int(s): np.array(g) for s, g in slopes if s not in indices}
         self.gradients.update((id(v), v.gradient.copy()) for v in self.learning)
         self.differences: dict[int, Array] = {}
         self.notes: list[str] = []
@@ -251,16 +258,22 @@ class _Opened:
                 self.source[slot] = len(self.groups)
             for variable in call.variables():
                 symbol = {"kernel": "W", "bias": "b"}.get(variable.name, f"{variable.name}_")
-                self.symbols.setdefault(id(variable), f"{symbol}{number}")
+                if id(variable) not in self.symbols:
+                    taken = self.symbols.values()
+                    self.symbols[id(variable)] = unique(f"{symbol}{number}", taken)
 
     def _forward_formula(self, call: Call) -> Pair:
         layer, own = call.layer, [self.names[slot] for slot in call.inputs]
         if type(layer) is Dense:
             bias = (" + bias", f" + {self.symbols[id(layer.bias)]}") if layer.use_bias else ("", "")
             return f"x @ kernel{bias[0]}", f"{self.symbols[id(layer.kernel)]} {own[0][1]}{bias[1]}"
-        name = type(layer).__name__.lower().lstrip("_")
+        named = call.owner if type(layer).__name__.startswith("_") else layer
+        name = type(named).__name__.lower().lstrip("_")
         x = "z" if own[0][0] == "z" else "x"
-        xs = [x] if len(own) == 1 else [f"{x}[{i}]" for i in range(len(own))]
+        masks = sum(isinstance(slot, Slot) for slot in flatten(call.masks))
+        count = len(own) - masks
+        xs = [x] if count == 1 else [f"{x}[{i}]" for i in range(count)]
+        xs += ["mask"] * masks
         return f"{name}({', '.join(xs)})", f"{name}({', '.join(symbol for _, symbol in own)})"
 
     def _gradient_formula(self, slot: int) -> Pair:
@@ -269,7 +282,7 @@ class _Opened:
         name, symbol = self.names[slot]
         for at, (_, calls) in enumerate(self.groups):
             for call in calls:
-                if slot not in call.inputs or call.outputs[0] in self.joined:
+                if slot not in call.inputs or self.gradients.keys().isdisjoint(call.outputs):
                     continue
                 layer, (y, dy) = call.layer, self.names[call.outputs[0]]
                 own = "" if at + 1 == self.source[slot] else f"{call.owner.name}."
@@ -374,7 +387,7 @@ class _Opened:
             if weight is not None:
                 lines.append(Line(f"sample_weight{key}", "", "", "", np.array(weight)))
             values = np.array(taken._values(y, output))
-            lines.append(Line(f"losses{key}", "one a sample", "", "", values))
+            lines.append(Line(f"losses{key}", "one per sample", "", "", values))
             kind = type(own).__name__
             lines.append(Line(f"loss{key}", kind, f"L{mark}", "", np.array(value)))
         if self.terms[1]:

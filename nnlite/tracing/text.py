@@ -76,4 +76,5 @@ def as_text(trace: Any) -> str:
                 lines += ["", title, *(f"  {note}" for note in notes)]
                 compared = chapter == "Backward"
                 lines += [text for line in own for text in _as_lines(line, compared)]
-    return "\n".join(textwrap.fill(t, WIDTH) if len(t) > WIDTH else t for t in lines)
+    long = (textwrap.wrap(t, WIDTH, subsequent_indent="    " * t.startswith(" ")) for t in lines)
+    return "\n".join("\n".join(parts) for parts in long)

@@ -134,11 +134,11 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
         if (self._rows_of or count) != count or (
             count > 1 and not np.isin(self._y, np.arange(count)).all()
         ):
-            expected = f"classes from 0 to {count - 1}" if count > 1 else "one number a sample"
+            expected = f"classes from 0 to {count - 1}" if count > 1 else "one number per sample"
             received = f"rows of {self._rows_of}" if self._rows_of else f"up to {self._y.max():g}"
             raise ValueError(
-                f"Model {self.model.name!r} has {count} outputs: y must hold {expected}. "
-                f"Received: y {received}"
+                f"Model {self.model.name!r} has {count} output{'s' * (count > 1)}: y must hold "
+                f"{expected}. Received: y {received}"
             )
         self._forget(count)
         self._take(0, {})

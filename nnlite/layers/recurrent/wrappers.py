@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, Shapes, registry
+from nnlite.layers.normalization.batch_normalization import BatchNormalization
 from nnlite.layers.recurrent.rnn import RNN, states_beside
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import flatten, map_structure
@@ -98,7 +99,8 @@ class TimeDistributed(_Wrapper):
 
     Args:
         layer: The layer. All steps of a batch go through it at once, as so many samples: the
-            moments of a `BatchNormalization` are those of all steps.
+            moments of a `BatchNormalization` are those of all steps that count. A mask of more
+            axes than (batch, steps) is the layer's, step by step.
         **kwargs: As for `Layer`.
 
     Raises:
@@ -142,7 +144,17 @@ class TimeDistributed(_Wrapper):
 
     def run_within(self, x: Array, y: Array, mask: Any, training: bool) -> None:
         """Run the layer on all steps as samples."""
-        y[...] = self.layer.run_forward(_as_samples(x), training).reshape(y.shape)
+        layer, samples = self.layer, _as_samples(x)
+        if mask is not None and (mask.ndim > 2 or isinstance(layer, BatchNormalization)):
+            if layer.is_model:
+                raise ValueError(
+                    f"Layer {self.name!r} cannot pass a mask of shape {mask.shape} to a model. "
+                    "Make the mask inside the model."
+                )
+            if any(part.takes_mask for part in (layer, *layer.in_stages(training))):
+                y[...] = layer._forward(samples, training, _as_samples(mask)).reshape(y.shape)
+                return
+        y[...] = layer.run_forward(samples, training).reshape(y.shape)
 
     def run_back_within(self, dy: Array, dx: Any, also: None) -> None:
         """Go back over the layer."""
