@@ -225,6 +225,9 @@ class Layer(Configurable):
     #: Whether there is a way back over the layer.
     differentiable: ClassVar[bool] = True
 
+    #: Layers that were made for this one but make no weights: their seeds are not drawn.
+    aside: Sequence[Layer] = ()
+
     #: What the last ``forward(training=True)`` kept for `backward`.
     cache: tuple[Any, ...] = _NOTHING_CACHED
 
