@@ -57,7 +57,6 @@ NOT_YET = {
     "nnlite/distribution",
     "nnlite/execution",
     "nnlite/gradcheck.py",
-    "nnlite/layers",
     "nnlite/sklearn",
     "nnlite/tracing",
     "nnlite/training",
