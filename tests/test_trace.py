@@ -523,8 +523,8 @@ class OwnStep(Model):
     ("error", "message", "arguments"),
     [
         (TypeError, "model must be a model.*Received: Dense", lambda: (Dense(1), X, BITS)),
-        (ValueError, "step of its own", lambda: (OwnStep(), X, BITS)),
-        (ValueError, "no weight that learns", lambda: (Sequential([Dropout(0.5)]), X, X)),
+        (ValueError, "its own training step", lambda: (OwnStep(), X, BITS)),
+        (ValueError, "no trainable weight", lambda: (Sequential([Dropout(0.5)]), X, X)),
         (ValueError, "x and y", lambda: (plain(), X, BITS[:5])),
         (ValueError, "features|shape", lambda: (plain(), X[:, :3], BITS)),
         (ValueError, "sample_weight", lambda: (plain(), X, BITS, WEIGHTS[:3])),

@@ -347,7 +347,7 @@ def test_batch_size_beside_batches():
     def run(k):
         return net(k).evaluate(((X, Y) for _ in range(1)), batch_size=2, steps=1, verbose=0)
 
-    with pytest.raises(ValueError, match="gives batches of its own: give no batch_size"):
+    with pytest.raises(ValueError, match="gives its own batches: do not pass batch_size"):
         run(nnlite)
     assert run(keras) == 26.5
 

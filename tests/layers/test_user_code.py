@@ -768,7 +768,7 @@ def test_optimizer_and_loss_can_be_assigned():
         def on_train_batch_end(self, batch, logs=None):
             self.model.loss = "mse"
 
-    with pytest.raises(RuntimeError, match="loss has to wait for the end of the fit"):
+    with pytest.raises(RuntimeError, match="loss has to wait for the end of the current fit"):
         model.fit(X, Y, verbose=0, callbacks=Meddling())
 
 
