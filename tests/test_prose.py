@@ -51,7 +51,6 @@ NOT_YET = {
     "nnlite/datasets",
     "nnlite/distribution",
     "nnlite/gradcheck.py",
-    "nnlite/layers",
     "nnlite/sklearn",
     "nnlite/wrappers.py",
 }
