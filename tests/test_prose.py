@@ -83,7 +83,8 @@ def files_by_place():
     places = {}
     for file in sorted((ROOT / "nnlite").rglob("*.py")):
         places.setdefault("/".join(file.relative_to(ROOT).parts[:2]), []).append(file)
-    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+    docs = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/tutorials").glob("*.md")])
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *docs]
     return places | {str(page.relative_to(ROOT)): [page] for page in pages}
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import Variable
-from nnlite.distribution.processes import current
+from nnlite.distribution.processes import current, weight_in_step
 from nnlite.layers.layer import Layer, Shape, ones, registry
 from nnlite.utils.validation import check_axis, check_fraction, check_positive
 
@@ -30,20 +30,24 @@ class BatchNormalization(Layer):
     With g = dJ/dy and sums over the m rows of the batch, dJ/dbeta = sum g, dJ/dgamma = sum g n,
     and dJ/dx = gamma / sqrt(variance + epsilon) (g - dJ/dbeta / m - n dJ/dgamma / m).
 
+    With a mask, mean and variance are those of the steps that count, and m is their number. The
+    other steps are normalized like them, so that g of all steps is in the sums, but m is infinite
+    in their dJ/dx.
+
     Source: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
     Internal Covariate Shift", 2015, algorithms 1 and 2 and the derivatives of section 3.
 
     Args:
         axis: The axis of the features, an integer or a list of one; all others count as the batch.
         momentum: The share that the moving averages keep of themselves, in [0, 1].
-        epsilon: Keeps the divisor off 0.
-        center: Whether there is a beta.
-        scale: Whether there is a gamma.
-        beta_initializer: How beta, of shape (features,), begins.
-        gamma_initializer: How gamma begins.
-        moving_mean_initializer: How the moving mean begins.
-        moving_variance_initializer: How the moving variance begins.
-        beta_regularizer: A penalty on beta that is added to the loss.
+        epsilon: Keeps the divisor above 0.
+        center: Whether to add beta.
+        scale: Whether to multiply by gamma.
+        beta_initializer: Initializer of beta, of shape (features,).
+        gamma_initializer: Initializer of gamma.
+        moving_mean_initializer: Initializer of the moving mean.
+        moving_variance_initializer: Initializer of the moving variance.
+        beta_regularizer: A penalty on beta, added to the loss.
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
@@ -52,7 +56,7 @@ class BatchNormalization(Layer):
         **kwargs: As for `Layer`; and ``renorm``, which is False.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
         ValueError: If ``momentum`` is outside [0, 1], ``epsilon`` not positive, or the input lacks
             the axis.
 
@@ -111,7 +115,7 @@ class BatchNormalization(Layer):
         self._by_averages = _ByMovingAverages(self)
 
     def build(self, input_shape: Shape) -> None:
-        """Make gamma, beta and the moving averages."""
+        """Add gamma, beta and the moving averages."""
         if not -len(input_shape) <= self.axis < len(input_shape) or self.axis == 0:
             raise ValueError(
                 f"Layer {self.name!r} normalizes axis={self.axis}, which is no axis of features in "
@@ -162,11 +166,17 @@ class BatchNormalization(Layer):
         variance: Array,
         spread: Array,
         factor: Array,
+        mask: Array | None = None,
     ) -> None:
         """Write gamma n + beta into ``y``."""
+        counts, part = self._counted(mask, x)
         x = self._features_last(x)
-        np.subtract(x, self._of_all(_mean(x, mean)), out=centered)
-        self._of_all(_mean(np.square(centered, out=y.reshape(centered.shape)), variance))
+        seen = x if counts is None else x * counts
+        np.subtract(x, self._of_all(_mean(seen, mean), part), out=centered)
+        squares = np.square(centered, out=y.reshape(centered.shape))
+        if counts is not None:
+            squares *= counts
+        self._of_all(_mean(squares, variance), part)
         self._divide(variance, spread, factor)
         y = self._features_last(y)
         np.multiply(centered, factor, out=y)
@@ -174,7 +184,13 @@ class BatchNormalization(Layer):
             y += self.beta.value
 
     def backward_into(
-        self, dy: Array, centered: Array, spread: Array, factor: Array, dx: Array | None = None
+        self,
+        dy: Array,
+        centered: Array,
+        spread: Array,
+        factor: Array,
+        dx: Array | None = None,
+        mask: Array | None = None,
     ) -> None:
         """Fill dJ/dgamma and dJ/dbeta, and write dJ/dx."""
         g = self._features_last(dy)
@@ -186,18 +202,36 @@ class BatchNormalization(Layer):
         if self.beta is not None:
             np.multiply(mean_g, m, out=self.beta.gradient)
         if dx is not None:
-            if self.synchronized:
-                mean_g, mean_gn = self._of_all(np.stack([mean_g, mean_gn]))
+            counts, part = self._counted(mask, dy)
+            if self.synchronized or part is not None:
+                mean_g, mean_gn = self._of_all(np.stack([mean_g, mean_gn]), part)
+            if self.synchronized and not weight_in_step():
+                factor = np.zeros_like(factor)  # the row is another process's, which has its dx
             np.multiply(centered, mean_gn / spread, out=d)
             d += mean_g
+            if counts is not None:
+                d *= counts
             np.subtract(g, d, out=d)
             np.multiply(d, factor, out=self._features_last(dx))
 
-    def _of_all(self, mean: Array) -> Array:
-        """Return the mean over this process's rows, or if synchronized that over all rows."""
+    def _of_all(self, mean: Array, part: Array | None = None) -> Array:
+        """Return the mean over this process's rows, or if synchronized that over all rows.
+
+        Where only a part of the rows counts, the mean is of them.
+        """
         if self.synchronized:
             current().average(mean, f"average the moments of {self.name!r}")
-        return mean
+        return mean if part is None else np.divide(mean, part, out=mean)
+
+    def _counted(self, mask: Array | None, x: Array) -> tuple[Array | None, Array | None]:
+        """Return 1 for each entry of ``x`` that counts, features last, and each feature's part."""
+        if mask is None:
+            return None, None
+        shown = np.broadcast_to(mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim)), x.shape)
+        counts = self._features_last(shown).astype(x.dtype)
+        part = self._of_all(_mean(counts))
+        part[part == 0] = 1  # the mean of no rows is 0
+        return counts, part
 
     def settle_from(self, arrays: Mapping[str, Any]) -> None:
         """Move the averages on, by the moments of the batch."""

@@ -153,6 +153,7 @@ class Encoder(Layer):
             ValueError: If one is not whole.
         """
         x = as_numeric(f"the input of layer {self.name!r}", x)
+        check_finite(f"the input of layer {self.name!r}", x, x.dtype)
         with np.errstate(invalid="ignore"):
             whole = x.astype(np.int64)
         if x.dtype.kind == "f" and not np.array_equal(whole, x):
@@ -312,7 +313,7 @@ class Discretization(Encoder):
             steps: How many of the iterable's to take; None takes all.
 
         Raises:
-            ValueError: If the boundaries were given, or there is no data.
+            ValueError: If the boundaries were given, or there is not data.
         """
         self.reset_state()
         for batch in batches_of(data, steps):
