@@ -80,11 +80,11 @@ class Trainer(AbstractModel):
         "compute_mask": "its layers define compute_mask(self, inputs, previous_mask).",
         **dict.fromkeys(
             ("final_activation", "add_to", "graph", "calls", "attributes"),
-            "nnlite itself finds it out.",
+            "nnlite computes it itself.",
         ),
         **dict.fromkeys(
             ("input_structure", "output_structure", "step_penalty", "activity_penalty"),
-            "nnlite itself finds it out.",
+            "nnlite computes it itself.",
         ),
         **dict.fromkeys(
             ("make_train_function", "make_test_function", "make_predict_function"),
