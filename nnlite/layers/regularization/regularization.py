@@ -33,7 +33,7 @@ _DRAWS = 65_536  # the values of sixteen bits
 
 
 class NoiseLayer(RandomLayer):
-    """A layer that puts noise on its input in training, and else returns it as it is.
+    """Base class of layers that add noise in training, and else return their input.
 
     Args:
         seed: Seed of the layer's draws. None draws one from a model that has a ``seed``, otherwise
@@ -164,10 +164,9 @@ class Dropout(MaskLayer):
     Overfitting", 2014.
 
     Args:
-        rate: The fraction of inputs to drop, in [0, 1], to the nearest 1 / 65,536; at 1 all are.
-        noise_shape: The shape of the random mask, which is spread over the input: axes of size 1
-            share one draw, and those given as None have the input's size. None draws for every
-            entry.
+        rate: The fraction of inputs to drop, in [0, 1], rounded to a multiple of 1 / 65,536.
+        noise_shape: The shape of the random mask, which is broadcast over the input: axes of size
+            1 share one draw, and sizes of None are those of the input. None draws for every entry.
         seed: As for `NoiseLayer`.
         **kwargs: As for `Layer`.
 
