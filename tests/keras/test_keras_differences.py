@@ -347,7 +347,7 @@ def test_batch_size_beside_batches():
     def run(k):
         return net(k).evaluate(((X, Y) for _ in range(1)), batch_size=2, steps=1, verbose=0)
 
-    with pytest.raises(ValueError, match="gives batches of its own: give no batch_size"):
+    with pytest.raises(ValueError, match="gives its own batches: do not pass batch_size"):
         run(nnlite)
     assert run(keras) == 26.5
 
@@ -1287,7 +1287,7 @@ def test_unknown_loss_in_a_file(tmp_path):
         tmp_path / "unknown.keras",
         change=lambda data: data.replace(b'"MeanSquaredError"', b'"Gone"'),
     )
-    with pytest.warns(UserWarning, match="read without this: the loss 'Gone'"):
+    with pytest.warns(UserWarning, match="left out: the loss 'Gone'"):
         ours = load_model(path)
     np.testing.assert_array_equal(ours.predict(X), [[3], [7]])
     with pytest.raises(ValueError, match=r"Call compile\(\.\.\.\) first"):

@@ -222,7 +222,7 @@ def test_a_batch_of_another_size_is_refused_and_changes_nothing():
     layer = GRU(2, stateful=True)
     layer(X)
     before = layer.states[0].copy()
-    with pytest.raises(ValueError, match=r"states are of a batch of 3 sequences\. .* batch of 2\."):
+    with pytest.raises(ValueError, match=r"states belong to a batch of 3 sequences\. .* batch of 2\."):
         layer(X[:2])
     np.testing.assert_array_equal(layer.states[0], before)
     layer.reset_states()
@@ -534,7 +534,7 @@ def test_an_activation_and_a_subclass_of_a_users():
         (lambda: StackedRNNCells(LSTMCell(2)), ValueError, "cells must be a list of cells"),
         (lambda: LSTM(2)(np.ones((2, 3))), ValueError, r"shape \(batch, steps, features\)"),
         (lambda: LSTMCell(2)(np.ones((2, 3, 4))), ValueError, r"shape \(batch, features\)"),
-        (lambda: LSTMCell(2)(Input((3,))), TypeError, r"Within a model, use RNN\(cell\)"),
+        (lambda: LSTMCell(2)(Input((3,))), TypeError, r"In a model, use RNN\(cell\)"),
         (lambda: LSTM(2)(X, initial_state=[Y]), ValueError, r"shapes \[\(3, 2\), \(3, 2\)\]"),
         (lambda: GRU(2)(X, initial_state=[Y[:2]]), ValueError, r"Received: \[\(2, 2\)\]"),
         (lambda: GRU(3)(Input((5, 2)), initial_state=Input((2,))), ValueError, "initial_state of"),

@@ -464,7 +464,7 @@ def test_a_vocabulary_is_not_lost_in_a_file(tmp_path):
     model.build((None, 1))
     with pytest.raises(ValueError, match="a token that is empty or has several lines"):
         model.save(tmp_path / "model.keras")
-    with pytest.raises(ValueError, match=r"\.h5 files have no place: save the model as \.keras"):
+    with pytest.raises(ValueError, match=r"\.h5 file cannot hold: save the model as \.keras"):
         model.save(tmp_path / "model.h5")
     given = Sequential([StringLookup(vocabulary=["a", "b\nc"], output_mode="one_hot"), Dense(1)])
     given.build((None, 1))
@@ -494,7 +494,7 @@ def changed(path, name, text):
         (b"-1\n3\n7\nx", "must be integers"),
         (b"-1\n3\n7\n7", "must have each token once"),
         (b"3\n7\n5\n9", r"must begin with \[-1\]"),
-        (b"\xff", "no UTF-8"),
+        (b"\xff", "not UTF-8"),
         (None, "no vocabulary for layer"),
     ],
 )

@@ -127,9 +127,11 @@ def test_a_signature_tells_sizes(tmp_path):
     assert sizes_of(graph[11][0]) == ("x", 1, ["batch", 7, 2])
     assert sizes_of(graph[12][0])[2][1:] == [7, 2]
     assert isinstance(sizes_of(graph[12][0])[2][0], str)  # batches of any size all the same
-    with pytest.raises(ValueError, match=r"of shape \(None, None, 2\), the inp.* Received: \[arr"):
+    with pytest.raises(
+        ValueError, match=r"must have the shapes \(None, None, 2\) of the inp.* Received: \[arr"
+    ):
         exported(model, tmp_path, input_signature=[np.zeros((1, 7, 3))])
-    with pytest.raises(ValueError, match="input_signature must hold"):
+    with pytest.raises(ValueError, match="input_signature must have"):
         exported(model, tmp_path, input_signature=[x, x])
 
 
@@ -158,7 +160,7 @@ def test_all_that_has_no_form_is_named_and_the_old_file_stays(tmp_path):
     with pytest.raises(ValueError, match=r"Model 'net' cannot be exported as ONNX") as refused:
         exported(model, tmp_path)
     assert str(refused.value).splitlines()[1:] == [
-        "  'smaller' (Resizing): it depends on sizes of its input that are unknown: give them by "
+        "  'smaller' (Resizing): it depends on unknown sizes of its input: give them in "
         "input_signature",
         "  'of_cubes' (Dense): there is none for its class Cube",
         "  'drops' (Dropout): there is none for a call with training=True",

@@ -28,20 +28,20 @@ class Conv(Convolving):
     Args:
         filters: The number of output channels.
         kernel_size: The sizes of a window: one integer, or one for each axis.
-        strides: How far the next window is.
+        strides: The step from one window to the next.
         padding: ``"valid"`` for windows inside the input only; ``"same"`` for zeros around it, so
             that there is a window for each stride; for sequences also ``"causal"``, zeros before
             the first step, so that no output looks ahead.
         data_format: ``"channels_last"`` (or None), or ``"channels_first"`` for an input of shape
             (batch, channels, ...).
-        dilation_rate: How far the next entry within a window is.
+        dilation_rate: The step from one entry of a window to the next.
         groups: Into how many groups channels and filters are split, each computed by itself.
         activation: g, as a name, a layer, or a function of `nnlite.activations`; None for the
             identity.
-        use_bias: Whether there is a b.
-        kernel_initializer: How W, of shape (*kernel_size, channels / groups, filters), begins.
-        bias_initializer: How b, of shape (filters,), begins.
-        kernel_regularizer: A penalty on W that is added to the loss.
+        use_bias: Whether to add b.
+        kernel_initializer: Initializer of W, of shape (*kernel_size, channels / groups, filters).
+        bias_initializer: Initializer of b, of shape (filters,).
+        kernel_regularizer: A penalty on W, added to the loss.
         bias_regularizer: A penalty on b.
         activity_regularizer: A penalty on the output, averaged over the batch.
         kernel_constraint: A projection of W after each update.
@@ -49,9 +49,9 @@ class Conv(Convolving):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If a size is out of its range, ``groups`` does not divide ``filters`` or the
-            channels, or strides and dilation_rate are both above 1; or if the input has another
+            channels, or strides and dilation_rate are both above 1; or if the input has the wrong
             number of axes, or is smaller than a window.
     """
 
@@ -90,7 +90,7 @@ class Conv(Convolving):
         self.activation = activation
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernel and the bias."""
+        """Add the kernel and the bias."""
         channels = self._split(input_shape)[1]
         if channels is not None and channels % self.groups:
             raise ValueError(

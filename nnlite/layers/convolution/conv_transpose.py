@@ -35,18 +35,18 @@ class ConvTranspose(Convolving):
     Args:
         filters: The number of output channels.
         kernel_size: The sizes of a window: one integer, or one for each axis.
-        strides: How far the next window is.
+        strides: The step from one window to the next.
         padding: ``"valid"`` for an output that holds every window; ``"same"`` for one that is
             ``strides`` times as large as the input.
         output_padding: How much larger the output is than the least that has an entry of every
             window's middle; less than ``strides``. None for what ``padding`` says.
-        kernel_initializer: How W, of shape (*kernel_size, filters, channels), begins.
+        kernel_initializer: Initializer of W, of shape (*kernel_size, filters, channels).
         **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If a size is out of its range, or strides and dilation_rate are both above 1; or
-            if the input has another number of axes.
+            if the input has the wrong number of axes.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ConvTranspose(Convolving):
         self.activation = activation
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernel and the bias."""
+        """Add the kernel and the bias."""
         shape = (*self.kernel_size, self.filters, self._split(input_shape)[1])
         self.kernel = self._add_named("kernel", shape, "kernel")
         self._add_bias(input_shape)

@@ -26,16 +26,16 @@ class DepthwiseConv(Convolving):
 
     Args:
         depth_multiplier: The number of kernels of each channel.
-        depthwise_initializer: How W, of shape (*kernel_size, channels, depth_multiplier), begins.
-        bias_initializer: How b, of shape (channels * depth_multiplier,), begins.
-        depthwise_regularizer: A penalty on W that is added to the loss.
+        depthwise_initializer: Initializer of W, shape (*kernel_size, channels, depth_multiplier).
+        bias_initializer: Initializer of b, of shape (channels * depth_multiplier,).
+        depthwise_regularizer: A penalty on W, added to the loss.
         depthwise_constraint: A projection of W after each update.
         **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
-        ValueError: If a size is out of its range; or if the input has another number of axes, or is
-            smaller than a window.
+        TypeError: If a size is not an integer, or a keyword is unknown.
+        ValueError: If a size is out of its range; or if the input has the wrong number of axes or
+            is smaller than a window.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class DepthwiseConv(Convolving):
         self.activation = activation
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernel and the bias."""
+        """Add the kernel and the bias."""
         shape = (*self.kernel_size, self._split(input_shape)[1], self.depth_multiplier)
         self.kernel = self._add_named("kernel", shape, "depthwise")
         self._add_bias(input_shape)
@@ -147,16 +147,16 @@ class SeparableConv(Convolving):
             depth_multiplier), begins.
         pointwise_initializer: How the second, of shape (1..., channels * depth_multiplier,
             filters), begins.
-        depthwise_regularizer: A penalty on the first W that is added to the loss.
+        depthwise_regularizer: A penalty on the first W, added to the loss.
         pointwise_regularizer: A penalty on the second.
         depthwise_constraint: A projection of the first W after each update.
         pointwise_constraint: A projection of the second.
         **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
-        ValueError: If a size is out of its range; or if the input has another number of axes, or is
-            smaller than a window.
+        TypeError: If a size is not an integer, or a keyword is unknown.
+        ValueError: If a size is out of its range; or if the input has the wrong number of axes or
+            is smaller than a window.
     """
 
     #: The layers that it is run as.
@@ -207,7 +207,7 @@ class SeparableConv(Convolving):
         self._pointwise = second(self.filters, 1, **same)
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernels and the bias."""
+        """Add the kernels and the bias."""
         channels = self._split(input_shape)[1]
         first = (*self.kernel_size, channels, self.depth_multiplier)
         made = channels and channels * self.depth_multiplier

@@ -40,14 +40,14 @@ class BatchNormalization(Layer):
     Args:
         axis: The axis of the features, an integer or a list of one; all others count as the batch.
         momentum: The share that the moving averages keep of themselves, in [0, 1].
-        epsilon: Keeps the divisor off 0.
-        center: Whether there is a beta.
-        scale: Whether there is a gamma.
-        beta_initializer: How beta, of shape (features,), begins.
-        gamma_initializer: How gamma begins.
-        moving_mean_initializer: How the moving mean begins.
-        moving_variance_initializer: How the moving variance begins.
-        beta_regularizer: A penalty on beta that is added to the loss.
+        epsilon: Keeps the divisor above 0.
+        center: Whether to add beta.
+        scale: Whether to multiply by gamma.
+        beta_initializer: Initializer of beta, of shape (features,).
+        gamma_initializer: Initializer of gamma.
+        moving_mean_initializer: Initializer of the moving mean.
+        moving_variance_initializer: Initializer of the moving variance.
+        beta_regularizer: A penalty on beta, added to the loss.
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
@@ -56,7 +56,7 @@ class BatchNormalization(Layer):
         **kwargs: As for `Layer`; and ``renorm``, which is False.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
         ValueError: If ``momentum`` is outside [0, 1], ``epsilon`` not positive, or the input lacks
             the axis.
 
@@ -115,7 +115,7 @@ class BatchNormalization(Layer):
         self._by_averages = _ByMovingAverages(self)
 
     def build(self, input_shape: Shape) -> None:
-        """Make gamma, beta and the moving averages."""
+        """Add gamma, beta and the moving averages."""
         if not -len(input_shape) <= self.axis < len(input_shape) or self.axis == 0:
             raise ValueError(
                 f"Layer {self.name!r} normalizes axis={self.axis}, which is no axis of features in "

@@ -29,19 +29,19 @@ class GroupNormalization(Layer):
     Args:
         groups: The number of groups; -1 for one a channel (instance normalization).
         axis: The axis of the channels.
-        epsilon: Keeps the divisor off 0.
-        center: Whether there is a beta, one for each channel.
-        scale: Whether there is a gamma, one for each channel.
-        beta_initializer: How beta begins.
-        gamma_initializer: How gamma begins.
-        beta_regularizer: A penalty on beta that is added to the loss.
+        epsilon: Keeps the divisor above 0.
+        center: Whether to add beta, one for each channel.
+        scale: Whether to multiply by gamma, one for each channel.
+        beta_initializer: Initializer of beta.
+        gamma_initializer: Initializer of gamma.
+        beta_regularizer: A penalty on beta, added to the loss.
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``groups`` or ``axis`` is no integer.
+        TypeError: If ``groups`` or ``axis`` is not an integer.
         ValueError: If ``groups`` is neither positive nor -1, or does not divide the channels; if
             ``epsilon`` is not positive; or if the input lacks the axis.
 
@@ -90,7 +90,7 @@ class GroupNormalization(Layer):
         return channels
 
     def build(self, input_shape: Shape) -> None:
-        """Make gamma and beta."""
+        """Add gamma and beta."""
         shape = (self._channels(input_shape),)
         self.gamma: Any = self._add_named("gamma", shape, "gamma") if self.scale else None
         self.beta: Any = self._add_named("beta", shape, "beta") if self.center else None

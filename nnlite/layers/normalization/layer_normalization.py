@@ -172,12 +172,12 @@ class LayerNormalization(SampleNormalization):
 
     Args:
         axis: The axis, or a list of axes, along which a sample's numbers are normalized.
-        epsilon: Keeps the divisor off 0.
-        center: Whether there is a beta.
-        scale: Whether there is a gamma.
-        beta_initializer: How beta, of the sizes along ``axis``, begins.
-        gamma_initializer: How gamma, of the same shape, begins.
-        beta_regularizer: A penalty on beta that is added to the loss.
+        epsilon: Keeps the divisor above 0.
+        center: Whether to add beta.
+        scale: Whether to multiply by gamma.
+        beta_initializer: Initializer of beta, of the sizes along ``axis``.
+        gamma_initializer: Initializer of gamma, of the same shape.
+        beta_regularizer: A penalty on beta, added to the loss.
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
@@ -187,7 +187,7 @@ class LayerNormalization(SampleNormalization):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If ``epsilon`` is not positive, or the input lacks an axis.
 
     >>> LayerNormalization()(np.array([[1.0, 3.0], [5.0, 15.0]])).round(2)
@@ -228,7 +228,7 @@ class LayerNormalization(SampleNormalization):
         self.gamma_constraint = constraints.get(gamma_constraint)
 
     def build(self, input_shape: Shape) -> None:
-        """Make gamma and beta."""
+        """Add gamma and beta."""
         shape = self.weight_shape(input_shape)
         if self.scale or self.rms_scaling:
             self._gain = self.add_weight(
@@ -272,11 +272,11 @@ class RMSNormalization(SampleNormalization):
 
     Args:
         axis: The axis, or a list of axes, along which a sample's numbers are normalized.
-        epsilon: Keeps the divisor off 0.
+        epsilon: Keeps the divisor above 0.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If ``epsilon`` is not positive, or the input lacks an axis.
 
     >>> RMSNormalization()(np.array([[3.0, -3.0, 3.0]])).round(2)
@@ -290,7 +290,7 @@ class RMSNormalization(SampleNormalization):
         self.epsilon = check_positive("epsilon", epsilon)
 
     def build(self, input_shape: Shape) -> None:
-        """Make the scale, of ones."""
+        """Add the scale, of ones."""
         self._gain = self.add_weight("scale", self.weight_shape(input_shape), "ones")
 
     @property
@@ -312,7 +312,7 @@ class UnitNormalization(SampleNormalization):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If the input lacks an axis.
 
     >>> UnitNormalization()(np.array([[3.0, 4.0]])).round(2)

@@ -35,7 +35,7 @@ class GlobalPooling(Spatial):
 
     Raises:
         TypeError: If a keyword is unknown.
-        ValueError: If ``data_format`` is unknown; or if the input has another number of axes.
+        ValueError: If ``data_format`` is unknown; or if the input has the wrong number of axes.
     """
 
     def __init__(

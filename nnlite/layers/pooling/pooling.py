@@ -30,7 +30,7 @@ class Pooling(Windowed):
 
     Args:
         pool_size: The sizes of a window: one integer, or one for each axis.
-        strides: How far the next window is; None for ``pool_size``.
+        strides: The step from one window to the next; None for ``pool_size``.
         padding: ``"valid"`` for windows inside the input only; ``"same"`` for a window for each
             stride, of which only what lies inside the input counts.
         data_format: ``"channels_last"`` (or None), or ``"channels_first"`` for an input of shape
@@ -38,9 +38,9 @@ class Pooling(Windowed):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If a size is below 1, or ``padding`` or ``data_format`` is unknown; or if the
-            input has another number of axes, or is smaller than a window.
+            input has the wrong number of axes, or is smaller than a window.
     """
 
     def __init__(

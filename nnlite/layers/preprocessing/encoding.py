@@ -312,7 +312,7 @@ class Discretization(Encoder):
             steps: How many of the iterable's to take; None takes all.
 
         Raises:
-            ValueError: If the boundaries were given, or there is no data.
+            ValueError: If the boundaries were given, or there is not data.
         """
         self.reset_state()
         for batch in batches_of(data, steps):

@@ -125,9 +125,9 @@ class Resizing(_Resized):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a size is no integer.
+        TypeError: If a size is not an integer.
         ValueError: If a size is below 1; if ``interpolation`` or ``fill_mode`` is another; if both
-            ratios are asked for; or on a call, if the input is no batch of images.
+            ratios are asked for; or on a call, if the input is not a batch of images.
 
     >>> Resizing(1, 2)(np.arange(8.0).reshape(1, 2, 4, 1)).ravel()
     array([2.5, 4.5], dtype=float32)
@@ -187,8 +187,8 @@ class CenterCrop(_Resized):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a size is no integer.
-        ValueError: If a size is below 1, or on a call, if the input is no batch of images.
+        TypeError: If a size is not an integer.
+        ValueError: If a size is below 1, or on a call, if the input is not a batch of images.
 
     >>> CenterCrop(1, 2)(np.arange(12.0).reshape(1, 3, 4, 1)).ravel()
     array([5., 6.], dtype=float32)

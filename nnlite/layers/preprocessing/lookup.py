@@ -351,7 +351,7 @@ class IndexLookup(Vocabulary):
     def _as_array(self, x: Any) -> Array:
         return as_samples("x", x) if self.invert else self._as_tokens("x", x)
 
-    # ---- as data --------------------------------------------------------------------------
+    # ---- configuration and files -------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name; a vocabulary only if it was given to it."""
@@ -457,8 +457,8 @@ class StringLookup(IndexLookup):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an argument is of a wrong type, or a token is no text.
-        ValueError: If an argument has no such value, or those given do not go together.
+        TypeError: If an argument has the wrong type, or a token is not text.
+        ValueError: If an argument has an unknown value, or arguments do not fit together.
 
     >>> layer = StringLookup(vocabulary=["a", "b", "c", "d"])
     >>> layer(np.array([["a", "c", "d"], ["d", "z", "b"]]))
@@ -497,8 +497,8 @@ class IntegerLookup(IndexLookup):
             by the remainder, or ``"farmhash"``, by the hash of the digits.
 
     Raises:
-        TypeError: If an argument is of a wrong type, or a token is no integer.
-        ValueError: If an argument has no such value, or those given do not go together.
+        TypeError: If an argument has the wrong type, or a token is not an integer.
+        ValueError: If an argument has an unknown value, or arguments do not fit together.
 
     >>> layer = IntegerLookup(vocabulary=[12, 36, 1138, 42], output_mode="count")
     >>> layer(np.array([[12, 1138, 42, 42], [42, 7, 36, 7]]))

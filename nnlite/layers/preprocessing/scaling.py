@@ -114,7 +114,7 @@ class Normalization(Layer):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer, or ``mean`` or ``variance`` not numeric.
+        TypeError: If an axis is not an integer, or ``mean`` or ``variance`` not numeric.
         ValueError: If only one of the two is given, or their shapes differ or have more axes than
             ``axis``; if an entry is not finite, or a variance negative; on building, if the input
             lacks an axis, or its size is unknown.
@@ -337,7 +337,7 @@ class Normalization(Layer):
             )
         self.set_weights([mean, squares / count, count])
 
-    # ---- as data --------------------------------------------------------------------------
+    # ---- configuration and files -------------------------------------------------------
 
     @property
     def mean(self) -> Array | None:

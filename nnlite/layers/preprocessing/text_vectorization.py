@@ -57,8 +57,8 @@ class TextVectorization(Vocabulary):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an argument is of a wrong type.
-        ValueError: If an argument has no such value, or those given do not go together.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument has an unknown value, or arguments do not fit together.
 
     >>> layer = TextVectorization(output_sequence_length=4)
     >>> layer.adapt(["foo bar", "bar baz", "baz bada boom"])
@@ -259,7 +259,7 @@ class TextVectorization(Vocabulary):
     def _as_array(self, x: Any) -> Array:
         return as_text("x", x)
 
-    # ---- as data --------------------------------------------------------------------------
+    # ---- configuration and files -------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name; a vocabulary only if it was given to it."""

@@ -36,7 +36,7 @@ class NoiseLayer(Layer):
     """A layer that puts noise on its input in training, and else returns it as it is.
 
     Args:
-        seed: Makes the layer's draws repeat; None takes a seed from ``set_random_seed``'s root.
+        seed: Seed of the layer's draws; None derives one from ``set_random_seed``.
         **kwargs: As for `Layer`.
     """
 
@@ -101,7 +101,7 @@ class MaskLayer(NoiseLayer):
         """The probability; another one can be assigned, and holds from the next call on.
 
         Raises:
-            TypeError: On assigning what is no number.
+            TypeError: If a value that is not a number is assigned.
             ValueError: On assigning a number outside [0, 1].
         """
         return self._rate
@@ -168,7 +168,7 @@ class Dropout(MaskLayer):
         noise_shape: The shape of the random mask, which is spread over the input: axes of size 1
             share one draw, and those given as None have the input's size. None draws for every
             entry.
-        seed: Makes the layer's draws repeat; None takes a seed from ``set_random_seed``'s root.
+        seed: Seed of the layer's draws; None derives one from ``set_random_seed``.
         **kwargs: As for `Layer`.
 
     Raises:

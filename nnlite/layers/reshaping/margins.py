@@ -69,7 +69,7 @@ class ZeroPadding(Margins):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a number is no integer, or a keyword is unknown.
+        TypeError: If a number is not an integer, or a keyword is unknown.
         ValueError: If one is negative, or there is another number of them; or if the input has
             another number of axes.
     """
@@ -106,7 +106,7 @@ class Cropping(Margins):
         **kwargs: As for `Layer`; for images and volumes also ``data_format``.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If one is negative, or there is another number of them; or if the input has
             another number of axes, or nothing is left of it.
     """

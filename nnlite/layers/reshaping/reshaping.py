@@ -94,7 +94,7 @@ class Reshape(Rearrangement):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``target_shape`` is no sequence of integers.
+        TypeError: If ``target_shape`` is not a sequence of integers.
         ValueError: If a size is neither positive nor -1, or more than one is open; or if
             the input has another number of entries.
 
@@ -151,7 +151,7 @@ class Permute(Rearrangement):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``dims`` is no sequence of integers.
+        TypeError: If ``dims`` is not a sequence of integers.
         ValueError: If they are not the numbers from 1 on, each once; or if the input has
             another number of axes.
 
@@ -199,8 +199,8 @@ class RepeatVector(Layer):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``n`` is no integer.
-        ValueError: If ``n`` is below 1; or if a sample of the input is no vector.
+        TypeError: If ``n`` is not an integer.
+        ValueError: If ``n`` is below 1; or if a sample of the input is not a vector.
 
     >>> RepeatVector(2)(np.array([[1.0, 2.0]]))
     array([[[1., 2.],
@@ -223,7 +223,7 @@ class RepeatVector(Layer):
         """Return (batch, n, features).
 
         Raises:
-            ValueError: If a sample is no vector.
+            ValueError: If a sample is not a vector.
         """
         if len(input_shape) != 2:
             raise ValueError(

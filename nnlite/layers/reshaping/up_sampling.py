@@ -60,8 +60,8 @@ class UpSampling1D(UpSampling):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``size`` is no integer, or a keyword is unknown.
-        ValueError: If it is below 1; or if the input has another number of axes.
+        TypeError: If ``size`` is not an integer, or a keyword is unknown.
+        ValueError: If it is below 1; or if the input has the wrong number of axes.
 
     >>> UpSampling1D(2)(np.array([[[1.0], [3.0]]]))[0, :, 0]
     array([1., 1., 3., 3.], dtype=float32)
@@ -90,7 +90,7 @@ class UpSampling2D(UpSampling):
     Raises:
         TypeError: If ``size`` holds no integers, or a keyword is unknown.
         ValueError: If one is below 1, or ``interpolation`` or ``data_format`` is unknown; or if the
-            input has another number of axes.
+            input has the wrong number of axes.
 
     >>> UpSampling2D((1, 2), interpolation="bilinear")(np.array([[[[0.0], [4.0]]]]))[0, 0, :, 0]
     array([0., 1., 3., 4.], dtype=float32)
@@ -158,7 +158,7 @@ class UpSampling3D(UpSampling):
 
     Raises:
         TypeError: If ``size`` holds no integers, or a keyword is unknown.
-        ValueError: If one is below 1, or ``data_format`` is unknown; or if the input has another
+        ValueError: If one is below 1, or ``data_format`` is unknown; or if the input has the wrong
             number of axes.
 
     >>> UpSampling3D((1, 2, 3))(np.zeros((1, 4, 4, 4, 2))).shape
