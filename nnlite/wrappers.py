@@ -85,8 +85,8 @@ class _Wrapper(Network):
             return self.model_
         if isinstance(self.model, Model):
             model = self.model if self.warm_start else clone_model(self.model)
-        else:
-            model = self.model(X=X, y=y, **(self.model_kwargs or {}))
+        elif callable(model := self.model):
+            model = model(X=X, y=y, **(self.model_kwargs or {}))
         if not isinstance(model, Model):
             raise TypeError(
                 f"model must be a model, or a function that returns one. Received: {model!r}"

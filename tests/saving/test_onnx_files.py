@@ -195,10 +195,35 @@ def test_what_a_recurrent_layer_cannot_be_is_named(layer, reason, tmp_path):
         exported(model, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (layers.Hashing(3), "there is none for its class Hashing"),
+        (
+            layers.TextVectorization(vocabulary=["a"], output_mode="count"),
+            "its class TextVectorization",
+        ),
+        (layers.StringLookup(vocabulary=["a"], num_oov_indices=2), "only for num_oov_indices=1"),
+        (layers.StringLookup(vocabulary=["a"], num_oov_indices=0), "only for num_oov_indices=1"),
+        (layers.IntegerLookup(vocabulary=[1], invert=True, oov_token=None), "no oov_token"),
+        (layers.Discretization(num_bins=2), "no boundaries yet"),
+    ],
+)
+def test_what_a_layer_for_tables_cannot_be_is_named(layer, reason, tmp_path):
+    model = Sequential([Input((1,), dtype=layer.default_input_dtype), layer])
+    with pytest.raises(ValueError, match=rf"(?s){layer.name}' .*{reason}"):
+        exported(model, tmp_path)
+
+
+def test_operators_for_tables_are_named_only_where_they_are(tmp_path):
+    entries = {"count": layers.CategoryEncoding(4), "words": layers.StringLookup(vocabulary=["a"])}
+    for name, layer in entries.items():
+        Sequential([Input((1,), dtype=layer.default_input_dtype), layer]).export(tmp_path / name)
+    assert b"ai.onnx.ml" not in (tmp_path / "count").read_bytes()
+    assert b"ai.onnx.ml" in (tmp_path / "words").read_bytes()
+
+
 def test_a_lambda_is_refused(tmp_path):
-    table = layers.CategoryEncoding(4, "count", name="codes")
-    with pytest.raises(ValueError, match=r"'codes' \(CategoryEncoding\): there is none"):
-        Sequential([Input((1,)), table, layers.Dense(1)]).export(tmp_path / "t.onnx")
     model = Sequential([Input((2,)), layers.Lambda(lambda x: x * 2, name="twice")])
     with pytest.raises(ValueError, match=r"'twice' \(Lambda\): there is none for its class Lambda"):
         exported(model, tmp_path)

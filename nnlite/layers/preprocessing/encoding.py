@@ -153,6 +153,7 @@ class Encoder(Layer):
             ValueError: If one is not whole.
         """
         x = as_numeric(f"the input of layer {self.name!r}", x)
+        check_finite(f"the input of layer {self.name!r}", x, x.dtype)
         with np.errstate(invalid="ignore"):
             whole = x.astype(np.int64)
         if x.dtype.kind == "f" and not np.array_equal(whole, x):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nnlite import regularizers
 from nnlite.backend.structure_cache import invalidate
 from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.layers.random_layer import RandomLayer
 from nnlite.layers.reshaping.reshaping import check_data_format, check_integers
-from nnlite.random import new_generator
 from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = [
@@ -32,11 +32,12 @@ Array = NDArray[Any]
 _DRAWS = 65_536  # what one draw of sixteen bits can be
 
 
-class NoiseLayer(Layer):
+class NoiseLayer(RandomLayer):
     """A layer that puts noise on its input in training, and else returns it as it is.
 
     Args:
-        seed: Seed of the layer's draws; None derives one from ``set_random_seed``.
+        seed: Seed of the layer's draws. None draws one from a model that has a ``seed``, otherwise
+            from the root of `set_random_seed`.
         **kwargs: As for `Layer`.
     """
 
@@ -49,8 +50,7 @@ class NoiseLayer(Layer):
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.seed = seed
-        self.generator = new_generator(seed)
+        self.seed_with(seed)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""
@@ -168,7 +168,7 @@ class Dropout(MaskLayer):
         noise_shape: The shape of the random mask, which is spread over the input: axes of size 1
             share one draw, and those given as None have the input's size. None draws for every
             entry.
-        seed: Seed of the layer's draws; None derives one from ``set_random_seed``.
+        seed: As for `NoiseLayer`.
         **kwargs: As for `Layer`.
 
     Raises:

@@ -22,10 +22,14 @@ LIMIT = 2**31 - 1
 #: Unsqueeze and Split have their axes and sizes as inputs.
 OPSET = 13
 
-_NAMES = "float32 uint8 int8 uint16 int16 int32 int64 str bool float16 float64 uint32 uint64"
+#: The set of operators that LabelEncoder is of; its version 2 is that of ONNX 1.8.
+_TABLES = "ai.onnx.ml"
 
-#: ONNX's number of each type.
+_NAMES = "float32 uint8 int8 uint16 int16 int32 int64 string bool float16 float64 uint32 uint64"
+
+#: ONNX's number of each type; arrays of objects hold text.
 TYPES = {name: number for number, name in enumerate(_NAMES.split(), 1)}
+TYPES["object"] = TYPES["string"]
 
 
 def _varint(number: int) -> bytes:
@@ -73,7 +77,8 @@ def _attribute(name: str, value: Any) -> bytes:
 def node(kind: str, inputs: Any, outputs: Any, attributes: Mapping[str, Any]) -> bytes:
     """Return a NodeProto, one operator on arrays, named after its first output."""
     made = [_attribute(key, value) for key, value in attributes.items()]
-    return _message(_1=inputs, _2=outputs, _3=outputs[0], _4=kind, _5=made)
+    domain = {"_7": _TABLES} if kind == "LabelEncoder" else {}
+    return _message(_1=inputs, _2=outputs, _3=outputs[0], _4=kind, _5=made, **domain)
 
 
 def tensor(name: str, array: NDArray[Any]) -> bytes:
@@ -94,5 +99,7 @@ def model(
 ) -> bytes:
     """Return a ModelProto in the version of the format that came with `OPSET`."""
     graph = _message(_1=nodes, _2=name, _5=tensors, _11=inputs, _12=outputs)
-    operators = _message(_1="", _2=OPSET)
+    operators = [_message(_1="", _2=OPSET)]
+    if any(_TABLES.encode() in one for one in nodes):
+        operators.append(_message(_1=_TABLES, _2=2))
     return _message(_1=7, _2="nnlite", _3=__version__, _7=graph, _8=operators)
