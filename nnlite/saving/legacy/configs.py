@@ -395,7 +395,7 @@ def fitting(cls: type[Any], config: Config, notes: LoadReport, what: str) -> Con
         what: The object's name in messages.
 
     Raises:
-        ValueError: If an argument that is left out may change the result.
+        ValueError: If leaving out an argument may change the result.
     """
     parameters = cls._parameters()
     takes = {*parameters, *cls.fixed_config, "dtype", "name", "trainable"}
