@@ -153,7 +153,9 @@ def test_ctrl_c_in_the_terminal_ends_all():
 def test_files_that_differ_are_refused(tmp_path):
     code, printed, _ = run(2, "faults.py", "files", tmp_path)
     assert code != 0
-    assert "must call fit, evaluate and predict on the same file alike. Process 0 has first" in printed
+    assert (
+        "must call fit, evaluate and predict on the same file alike. Process 0 has first" in printed
+    )
 
 
 def test_calls_that_differ_are_refused():
@@ -172,7 +174,7 @@ def test_only_process_0_prints_and_calls_callbacks():
 def test_processes_that_train_apart_are_warned_of():
     code, printed, _ = run(2, "faults.py", "apart")
     assert code == 0
-    assert "mpiexec started 2 processes, and each of them trains a model of its own" in printed
+    assert "mpiexec started 2 processes, but each of them trains its own model" in printed
 
 
 @pytest.mark.parametrize("frequency", ["epoch", 5])
