@@ -205,6 +205,7 @@ class SeparableConv(Convolving):
             **same,
         )
         self._pointwise = second(self.filters, 1, **same)
+        self.aside = (self._depthwise, self._pointwise)
 
     def build(self, input_shape: Shape) -> None:
         """Add the kernels and the bias."""

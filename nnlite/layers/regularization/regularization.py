@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nnlite import regularizers
 from nnlite.backend.structure_cache import invalidate
 from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.layers.random_layer import RandomLayer
 from nnlite.layers.reshaping.reshaping import check_data_format, check_integers
-from nnlite.random import new_generator
 from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = [
@@ -32,11 +32,12 @@ Array = NDArray[Any]
 _DRAWS = 65_536  # the values of sixteen bits
 
 
-class NoiseLayer(Layer):
+class NoiseLayer(RandomLayer):
     """Base class of layers that add noise in training, and else return their input.
 
     Args:
-        seed: Seed of the layer's draws; None derives one from ``set_random_seed``.
+        seed: Seed of the layer's draws. None draws one from a model that has a ``seed``, otherwise
+            from the root of `set_random_seed`.
         **kwargs: As for `Layer`.
     """
 
@@ -49,8 +50,7 @@ class NoiseLayer(Layer):
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.seed = seed
-        self.generator = new_generator(seed)
+        self.seed_with(seed)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""
@@ -167,7 +167,7 @@ class Dropout(MaskLayer):
         rate: The fraction of inputs to drop, in [0, 1], rounded to a multiple of 1 / 65,536.
         noise_shape: The shape of the random mask, which is broadcast over the input: axes of size
             1 share one draw, and sizes of None are those of the input. None draws for every entry.
-        seed: Seed of the layer's draws; None derives one from ``set_random_seed``.
+        seed: As for `NoiseLayer`.
         **kwargs: As for `Layer`.
 
     Raises:
