@@ -339,7 +339,7 @@ def test_layers_are_numbered_as_in_the_article_and_name_what_they_read():
     assert dense.output_gradient.shape == (6, 3)
     assert last.preactivation.shape == last.preactivation_gradient.shape == (6, 1)
     assert last.output_gradient is None
-    assert last.notes == ["No dA3: the loss takes Z3, the activation included."]
+    assert last.notes == ["No dA3: the loss includes the activation and reads Z3."]
     assert lines[0].array.shape == (4, 3)
     assert lines[0].article_shape == (3, 4)
 

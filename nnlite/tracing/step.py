@@ -341,7 +341,7 @@ class _Opened:
         for slot in (slot for call in reversed(calls) for slot in call.outputs):
             if slot in self.joined:
                 (_, a), (_, z) = self.names[slot], self.names[self.joined[slot]]
-                node.notes.append(f"No d{a}: the loss takes {z}, the activation included.")
+                node.notes.append(f"No d{a}: the loss includes the activation and reads {z}.")
             elif slot in self.gradients:
                 node.backward.append(self._derivative(slot))
         for name, variable in weights.items():

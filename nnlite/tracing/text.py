@@ -13,9 +13,9 @@ __all__ = ["NOTATION", "as_text", "number"]
 
 WIDTH = 80
 NOTATION = (
-    "On the left nnlite's names, where a sample is a row: x has shape (m, features). On the right "
-    "those of the article, where a sample is a column: X is x.T and W is kernel.T. The gradients "
-    "dz and da hold the 1/m of the mean; the article's dZ and dA are m times as large."
+    "Names on the left are nnlite's: a sample is a row, and x has shape (m, features). Names on "
+    "the right are the article's: a sample is a column, X is x.T and W is kernel.T. The gradients "
+    "dz and da contain the 1/m of the mean; the article's dZ and dA are m times as large."
 )
 
 

@@ -338,7 +338,7 @@ class TrainStep:
 
     @contextmanager
     def _step_of_user(self, x: Array, y: Any) -> Iterator[_OwnStep]:
-        """Return a context for a user's step, which is taken as a whole or not at all."""
+        """Return a context for a user's step, taken as a whole or not at all."""
         if self.laid_out != structure_version():
             self.lay_out()
         self.own = step = _OwnStep(x, y)

@@ -23,7 +23,7 @@ from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.metrics import Metric
 from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
-from nnlite.random import new_generator
+from nnlite.random import drawing_from, new_generator
 from nnlite.symbolic import any_symbolic
 from nnlite.training.compiled_loss import CompiledLoss, one_loss_weight, to_descend_on
 from nnlite.training.data_adapter import AnySamples, DataAdapter
@@ -80,11 +80,11 @@ class Trainer(AbstractModel):
         "compute_mask": "its layers define compute_mask(self, inputs, previous_mask).",
         **dict.fromkeys(
             ("final_activation", "add_to", "graph", "calls", "attributes"),
-            "nnlite itself finds it out.",
+            "nnlite computes it itself.",
         ),
         **dict.fromkeys(
             ("input_structure", "output_structure", "step_penalty", "activity_penalty"),
-            "nnlite itself finds it out.",
+            "nnlite computes it itself.",
         ),
         **dict.fromkeys(
             ("make_train_function", "make_test_function", "make_predict_function"),
@@ -382,7 +382,7 @@ class Trainer(AbstractModel):
             y: The targets, of the output's shape, or m class indices, depending on the loss. For
                 several outputs, a list or a dict by name.
             batch_size: Samples per step; by default 32, or the size for ``steps_per_epoch`` steps.
-            epochs: The epoch to stop before, not the number of epochs after ``initial_epoch``.
+            epochs: The final epoch; with ``initial_epoch``, not the number of epochs to run.
             verbose: 0 is silent, 1 a progress bar, 2 a line per epoch. ``"auto"`` is a bar on a
                 terminal, and elsewhere lines for at most some twenty epochs.
             callbacks: One callback or a list.
@@ -393,7 +393,7 @@ class Trainer(AbstractModel):
                 Each target must be one class: an index, a one-hot row or probabilities.
             sample_weight: The weight of each sample, of shape (m,). For several outputs, one array
                 for all, or a list or dict with one for each.
-            initial_epoch: The first epoch, to continue an earlier fit.
+            initial_epoch: The epoch at which to start, to continue an earlier fit.
             steps_per_epoch: Batches per epoch; None takes all.
             validation_steps: Batches of each evaluation; None takes all.
             validation_batch_size: Samples per step of the evaluation; by default ``batch_size``.
@@ -406,8 +406,8 @@ class Trainer(AbstractModel):
         Raises:
             TypeError: If an argument has the wrong type.
             ValueError: If a value, a shape or a combination is wrong.
-            FloatingPointError: If a loss or gradient is not finite; the message says where that
-                arose. The batch changes no weight. `TerminateOnNaN` ends the run instead.
+            FloatingPointError: If a loss or gradient is not finite. The message names the source,
+                and the batch changes no weight. `TerminateOnNaN` ends the run instead.
         """
         size = optional_count("batch_size", batch_size)
         epochs = check_count("epochs", epochs, 0)
@@ -467,7 +467,8 @@ class Trainer(AbstractModel):
             validation_rows=held and held.rows,
             callbacks=[type(callback).__name__ for callback in hooks.callbacks],
         )
-        order = new_generator() if shuffle else None
+        with drawing_from(self._seed_root):
+            order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
         hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
         self.history = hooks.history

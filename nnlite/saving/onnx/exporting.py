@@ -46,7 +46,7 @@ def model_bytes(model: Any, input_signature: Any = None) -> bytes:
         made = builder.run(graph, inputs)
     except NoFormError as reasons:
         raise ValueError(
-            f"Model {model.name!r} cannot be exported as ONNX. These layers have no form there:\n"
+            f"Model {model.name!r} cannot be exported as ONNX. These layers have no form in ONNX:\n"
             f"  {reasons}"
         ) from None
     outputs = [Value.of(n, v.shape, v.dtype) for n, v in zip(names, made, strict=True)]

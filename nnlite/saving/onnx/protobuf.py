@@ -22,7 +22,7 @@ LIMIT = 2**31 - 1
 #: Unsqueeze and Split have their axes and sizes as inputs.
 OPSET = 13
 
-#: The set of operators that LabelEncoder is of; its version 2 is that of ONNX 1.8.
+#: The set of operators that has LabelEncoder, in version 2, that of ONNX 1.8.
 _TABLES = "ai.onnx.ml"
 
 _NAMES = "float32 uint8 int8 uint16 int16 int32 int64 string bool float16 float64 uint32 uint64"

@@ -1,4 +1,4 @@
-"""The form in ONNX of the layers for tables that give indices, or a column for each index."""
+"""ONNX for layers that turn tables into indices, or into a column per index."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _lookup(g: Builder, layer: Any, x: Any) -> Any:
     if layer.invert:
         return _encoded(g, x, *known, f"int64s {tokens}", layer.oov_token)
     if layer.num_oov_indices != 1:
-        raise NoFormError("there is one only for num_oov_indices=1")
+        raise NoFormError("num_oov_indices must be 1")
     start = layer._oov_start()
     table = dict(zip(known[1][start + 1 :], known[0][start + 1 :], strict=True))
     if layer.mask_token is not None:
@@ -45,7 +45,7 @@ def _lookup(g: Builder, layer: Any, x: Any) -> Any:
 
 
 def _encoded(g: Builder, x: Any, keys: Any, values: Any, kinds: str, default: Any) -> Any:
-    """Return the value of each entry's key; ``kinds`` are those of keys and values."""
+    """Return the value for each entry as a key; ``kinds`` names the types of keys and values."""
     of_keys, of_values = kinds.split()
     if default is None:
         raise NoFormError("it has no oov_token")
@@ -55,7 +55,7 @@ def _encoded(g: Builder, x: Any, keys: Any, values: Any, kinds: str, default: An
 
 
 def _put_out(g: Builder, layer: Any, indices: Any, x: Any, weights: Any = None) -> Any:
-    """Return indices of the shape of ``x``, -1 for none, as ``output_mode`` says."""
+    """Return indices, of the shape of ``x`` and -1 for none, in the layer's ``output_mode``."""
     kind, mode = TYPES[g.dtype], layer.output_mode
     if mode == "int":
         return g.Cast(indices, to=kind)
