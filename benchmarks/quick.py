@@ -7,6 +7,7 @@ recorded one in each of the rounds. The counts are exact: one more fails.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,15 +16,19 @@ from statistics import median
 from typing import Any
 
 from benchmarks.contenders import CONTENDERS
-from benchmarks.runner import ROOT, ratio, spread
+from benchmarks.runner import ROOT, ratio, spread, told
 from benchmarks.worker import timed
 from benchmarks.workloads import WORKLOADS, Workload
 
-__all__ = ["against_recorded", "headline", "quick"]
+__all__ = ["GUARDED", "against_recorded", "headline", "quick"]
 
 RECORDED = Path(__file__).with_name("recorded.json")
 MARGIN = 1.5  # how many times the recorded ratio every round must exceed to fail
 ROUNDS = 7
+
+# One workload of each kind of net: convolutions, recurrent layers, an embedding, a functional one.
+LAYERED = ("convnet", "lstm", "gru", "embedding", "wide-and-deep")
+GUARDED = [name for name, one in WORKLOADS.items() if not one.layers or name in LAYERED]
 
 Numbers = dict[str, Any]
 
@@ -34,15 +39,17 @@ def headline(workload: str, ours: list[float], floor: list[float]) -> str:
     >>> headline("tiny", [6e-5, 7e-5, 9e-5], [1e-5, 1e-5, 1e-5])
     'tiny, SGD: nnlite 70 us a step, its matrix products alone 10 us: ratio 7.00 (6.00 to 9.00)'
     """
-    low, high = spread(ours, floor)
     return (
         f"{workload}, SGD: nnlite {median(ours) * 1e6:.0f} us a step, its matrix products alone "
-        f"{median(floor) * 1e6:.0f} us: ratio {ratio(ours, floor):.2f} ({low:.2f} to {high:.2f})"
+        f"{median(floor) * 1e6:.0f} us: ratio {told(ratio(ours, floor), spread(ours, floor))}"
     )
 
 
-def quick(workloads: Sequence[str], record: bool, rounds: int = ROUNDS) -> int:
-    """Print ratios and counts; return 1 where one of them is worse than recorded, else 0."""
+def quick(workloads: Sequence[str], record: str | None, rounds: int = ROUNDS) -> int:
+    """Print ratios and counts; return 1 where one of them is worse than recorded, else 0.
+
+    With ``record`` they are recorded instead: ``"all"`` of them, or the ``"counts"`` only.
+    """
     measured: Numbers = {"ratios": {}, "counts": {}}
     for name in workloads:
         if WORKLOADS[name].layers:  # no floor: its counts alone are held
@@ -61,7 +68,7 @@ def quick(workloads: Sequence[str], record: bool, rounds: int = ROUNDS) -> int:
         recorded = json.loads(RECORDED.read_text())
     if record:
         recorded["counts"] |= measured["counts"]
-        for name, ratios in measured["ratios"].items():
+        for name, ratios in measured["ratios"].items() if record == "all" else ():
             recorded["ratios"][name] = median(ratios)
         RECORDED.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
         return 0
@@ -105,14 +112,14 @@ def _times(workload: Workload, rounds: int) -> tuple[list[float], list[float]]:
     pair = [CONTENDERS[who].prepare(workload, "sgd")[name] for who in ("nnlite", "matmul")]
     for operation in pair:
         operation(1)
-    times = [[timed(operation, steps, epochs)[0] for operation in pair] for _ in range(rounds)]
+    times = [[timed(operation, steps, epochs) for operation in pair] for _ in range(rounds)]
     return [ours for ours, _ in times], [floor for _, floor in times]
 
 
 def _counts(workloads: Sequence[str]) -> Numbers:
-    """Return the counts of `benchmarks.counts`, from a process of its own."""
+    """Return the counts of `benchmarks.counts`, from a process with one thread."""
     command = [sys.executable, "-m", "benchmarks.counts", *workloads]
-    counts: Numbers = json.loads(
-        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    )
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # two threads allocate at the same time
+    done = subprocess.run(command, cwd=ROOT, env=alone, check=True, stdout=subprocess.PIPE)
+    counts: Numbers = json.loads(done.stdout)
     return counts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,17 @@ from typing import Any
 
 from benchmarks.contenders import CONTENDERS
 
-__all__ = ["NEGLIGIBLE", "ROOT", "TOLERANCE", "Result", "compare", "ratio", "run_case", "spread"]
+__all__ = [
+    "NEGLIGIBLE",
+    "ROOT",
+    "TOLERANCE",
+    "Result",
+    "compare",
+    "ratio",
+    "run_case",
+    "spread",
+    "told",
+]
 
 ROOT = Path(__file__).parents[1]  # where python -m benchmarks.worker finds this package
 # A contender's loss may differ by a fraction and a little more: its batches are other ones.
@@ -35,10 +46,11 @@ class Result:
         import_seconds: How long the import of its libraries took.
         start_seconds: From the start of the process to the end of the first epoch, compiling and
             all, less the making of the data.
-        before: The bytes held before it was prepared: libraries, data and first weights.
+        before: The bytes held by the interpreter, libraries and BLAS, and of the first weights.
         seconds: For each operation the seconds a step, one for each round.
-        loss: The last epoch's mean loss in the first round, when all have made as many steps.
+        loss: The mean loss of an epoch before the warm-up, when all have made as many steps.
         peaks: The most bytes held after each round.
+        threads: How many threads its libraries use, where they tell.
         error: Why there is nothing of this.
     """
 
@@ -51,6 +63,7 @@ class Result:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     loss: float | None = None
     peaks: list[int] = field(default_factory=list)
+    threads: dict[str, int] = field(default_factory=dict)
     error: str = ""
 
 
@@ -60,6 +73,7 @@ class Worker:
     def __init__(self, contender: str, workload: str, optimizer: str) -> None:
         self.result = Result(contender, workload, optimizer)
         request = {"contender": contender, "workload": workload, "optimizer": optimizer}
+        request["path"] = CONTENDERS[contender].path
         self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  close() closes it
         self._process = subprocess.Popen(
             [
@@ -80,6 +94,8 @@ class Worker:
         self.result.import_seconds = ready.get("import", 0.0)
         self.result.start_seconds = ready.get("start")
         self.result.before = ready.get("before", 0)
+        self.result.loss = ready.get("loss")
+        self.result.threads = ready.get("threads", {})
         self.result.seconds = {name: [] for name in ready.get("operations", [])}
 
     @property
@@ -95,8 +111,6 @@ class Worker:
         answer = self._answer()
         for name, value in answer.get("seconds", {}).items():
             self.result.seconds[name].append(value)
-        if answer and not self.result.peaks:
-            self.result.loss = next(iter(answer["losses"].values()))
         if answer:
             self.result.peaks.append(answer["peak"])
 
@@ -119,7 +133,7 @@ class Worker:
 
 
 def run_case(workload: str, optimizer: str, contenders: Iterable[str], rounds: int) -> list[Result]:
-    """Time one workload with one optimizer: all contenders once, then all again, ``rounds`` times.
+    """Time one workload with one optimizer: all contenders in a random order, ``rounds`` times.
 
     Those that cannot express the workload are left out of the results.
     """
@@ -128,7 +142,7 @@ def run_case(workload: str, optimizer: str, contenders: Iterable[str], rounds: i
         for contender in contenders:
             workers.append(Worker(contender, workload, optimizer))  # noqa: PERF401  see finally
         for _ in range(rounds):
-            for worker in workers:
+            for worker in random.sample(workers, len(workers)):
                 if worker.runs:
                     worker.round()
     finally:
@@ -154,6 +168,17 @@ def spread(ours: list[float], others: list[float]) -> tuple[float, float]:
     """
     ratios = [our / other for our, other in zip(ours, others, strict=True)]
     return min(ratios), max(ratios)
+
+
+def told(value: float, limits: tuple[float, float] | None) -> str:
+    """Return a ratio in words, with its spread where it has one.
+
+    >>> told(0.5, (0.4, 0.75)), told(1.2, None)
+    ('0.50 (0.40 to 0.75)', '1.20')
+    """
+    if limits is None or limits[0] == limits[1]:
+        return f"{value:.2f}"
+    return f"{value:.2f} ({limits[0]:.2f} to {limits[1]:.2f})"
 
 
 def compare(loss: float | None, reference: float | None) -> bool:

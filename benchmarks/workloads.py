@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,6 +158,8 @@ WORKLOADS = {
         _recurrent("lstm-long", "LSTM", 32, 100, 1, 32),
         _recurrent("lstm-wide", "LSTM", 64, 50, 32, 128),
         _recurrent("gru", "GRU", 32, 50, 8, 64),
+        _recurrent("gru-long", "GRU", 32, 100, 1, 32),
+        _recurrent("gru-wide", "GRU", 64, 50, 32, 128),
         Workload("embedding", (4, 1), "bce", 256, 10, 1, "words", layers=_EMBEDDING),
         Workload("wide-and-deep", (64, 1), "bce", 128, 40, 1, "recommenders", layers=_WIDE),
     )
@@ -172,7 +175,8 @@ def data(workload: Workload) -> tuple[Array, Array]:
     x = random.standard_normal((workload.samples, workload.sizes[0]), np.float32)
     first = random.standard_normal((workload.sizes[0], 16), np.float32)
     last = random.standard_normal((16, workload.sizes[-1]), np.float32)
-    answer = np.tanh(x @ first / np.sqrt(np.float32(len(first)))) @ last
+    hidden = np.einsum("ij,jk->ik", x, first)  # a product would leave BLAS with larger buffers
+    answer = np.tanh(hidden / np.sqrt(np.float32(len(first)))) @ last
     if workload.loss == "mse":
         noise = random.standard_normal(answer.shape, np.float32)
         return x, answer + np.float32(0.1) * noise
@@ -211,20 +215,23 @@ def first_weights(workload: Workload) -> list[Any]:
     """
     random = np.random.default_rng(_SEED + 1)
     if workload.layers:
-        return _of_layers(workload)
-    weights: list[tuple[Array, Array]] = []
-    for m, n in zip(workload.sizes, workload.sizes[1:], strict=False):
-        limit = np.sqrt(6 / (m + n))
-        kernel = random.uniform(-limit, limit, (m, n)).astype(np.float32)
-        weights.append((kernel, np.zeros(n, np.float32)))
-    return weights
+        return [_glorot(random, shape) for shape in _shapes(workload)]
+    pairs = zip(workload.sizes, workload.sizes[1:], strict=False)
+    return [(_glorot(random, (m, n)), np.zeros(n, np.float32)) for m, n in pairs]
 
 
-def _of_layers(workload: Workload) -> list[Any]:
-    """Return what nnlite draws for a net, so that all begin alike."""
+def _glorot(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return a kernel of Glorot's uniform distribution, or a bias of zeros."""
+    if len(shape) == 1:
+        return np.zeros(shape, np.float32)
+    *window, inputs, units = shape
+    limit = np.sqrt(6 / ((inputs + units) * math.prod(window)))
+    return random.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def _shapes(workload: Workload) -> list[tuple[int, ...]]:
+    """Return the shapes of all weights, in Keras's order."""
     import nnlite
     from benchmarks.contenders.layered import build
 
-    nnlite.set_random_seed(_SEED)
-    weights: list[Any] = build(nnlite, workload).get_weights()
-    return weights
+    return [weight.shape for weight in build(nnlite, workload).get_weights()]

@@ -42,6 +42,7 @@ default_role = "py:obj"
 autosummary_generate = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+autodoc_default_options = {"no-value": True}  # of attributes: what they are, the text says
 autodoc_type_aliases = {name: name for name in ("Array", "Shape", "Weights")}
 napoleon_numpy_docstring = False
 python_maximum_signature_line_length = 90

@@ -10,6 +10,7 @@
 (64, 1)
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nnlite import (
@@ -46,7 +47,7 @@ from nnlite.regularizers import Regularizer
 from nnlite.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from nnlite import gradcheck, visualize
+    from nnlite import gradcheck, tracing, visualize
     from nnlite.tracing import trace
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "saving",
     "set_random_seed",
     "trace",
+    "tracing",
     "utils",
     "visualize",
 ]
@@ -88,22 +90,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Whoever does not check a derivative, open a step or draw does not pay in import time.
-    if name == "gradcheck":
-        import nnlite.gradcheck as checks
-
-        return checks
-    if name == "visualize":
-        import nnlite.visualize as pictures
-
-        return pictures
-    if name == "sklearn":
-        import nnlite.sklearn as estimators
-
-        return estimators
-    if name == "wrappers":
-        import nnlite.wrappers as wrapped
-
-        return wrapped
+    if name in ("gradcheck", "sklearn", "tracing", "visualize", "wrappers"):
+        return import_module(f"nnlite.{name}")
     if name == "trace":
         from nnlite.tracing import trace
 

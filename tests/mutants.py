@@ -136,7 +136,7 @@ TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
 TESTS |= {
     f"saving/onnx/{name}.py": "saving/test_onnx_files.py"
-    for name in ("builder", "exporting", "protobuf", "recurrent")
+    for name in ("builder", "exporting", "protobuf", "recurrent", "tables")
 }
 TESTS["utils"] = TESTS["layers/layer.py"] = TESTS["saving"]
 

@@ -17,9 +17,11 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the benchmarks are no part of the installed package
 
 from benchmarks import __main__ as command_line  # noqa: E402
-from benchmarks import quick  # noqa: E402
+from benchmarks import quick, record, worker  # noqa: E402
 from benchmarks.contenders import CONTENDERS, Contender, layered, missing  # noqa: E402
-from benchmarks.report import render  # noqa: E402
+from benchmarks.older import add_older  # noqa: E402
+from benchmarks.record import Run  # noqa: E402
+from benchmarks.report import tables, write  # noqa: E402
 from benchmarks.runner import Result, run_case  # noqa: E402
 from benchmarks.targets import verdicts  # noqa: E402
 from benchmarks.workloads import OPTIMIZERS, WORKLOADS, data, first_weights  # noqa: E402
@@ -48,7 +50,7 @@ def test_contenders_in_processes_of_their_own_return_finite_positive_numbers(res
 
 
 def test_report_has_the_case_its_targets_and_no_path(results):
-    page = render(results, "python -m benchmarks", ["Left out: nobody."])
+    page = tables(Run.here("python -m benchmarks", ["Left out: nobody."], results))
     assert "## tiny: 30-64-32-1" in page
     assert "floor: bare matrix products" in page
     assert "Left out: nobody." in page
@@ -66,16 +68,20 @@ def test_contender_that_dies_says_why(monkeypatch):
 def test_target_missed_and_reached_by_the_ratio_of_medians():
     ours = Result("nnlite", "tiny", "sgd", seconds={"fit": [1.0, 2.0, 9.0]})
     slow = Result("torch", "tiny", "sgd", seconds={"fit": [10.0, 10.0, 10.0]})
-    fast = Result("keras-jax", "tiny", "sgd", seconds={"fit": [4.0, 4.0, 4.0]})
-    tiny = {v.text: v for v in verdicts([ours, slow, fast])}["Keras and PyTorch eager on tiny"]
-    assert (tiny.worst, tiny.missed, tiny.cases) == (0.5, 1, 2)
-    assert tiny.where == "keras-jax, tiny, sgd, fit"
+    fast = Result("keras-jax", "tiny", "sgd", seconds={"fit": [4.0, 1.0, 1.0]})
+    found = {v.text: v for v in verdicts([ours, slow, fast])}
+    reached = found["PyTorch eager: row, tiny, small, seed, regular"]
+    missed = found["Keras on JAX: row, tiny, small, seed, regular"]
+    assert (reached.worst.value, reached.missed, reached.cases) == (0.2, 0, 1)
+    assert (missed.worst.value, missed.missed, missed.cases) == (2.0, 1, 1)
+    assert missed.worst.spread == (0.25, 9.0)
+    assert missed.worst.where == "keras-jax, tiny, sgd, fit"
 
 
 def test_loss_that_differs_is_marked():
     ours = Result("nnlite", "tiny", "sgd", seconds={"fit": [1.0]}, loss=0.5)
     lazy = Result("torch", "tiny", "sgd", seconds={"fit": [1.0]}, loss=0.6)
-    assert "0.6000 ≠" in render([ours, lazy], "", [])
+    assert "0.6000 ≠" in tables(Run.here("", [], [ours, lazy]))
 
 
 def test_guard_passes_what_is_recorded_and_one_slow_round():
@@ -114,7 +120,7 @@ def test_guard_hints_at_what_is_better_or_new():
 
 def test_quick_run_exits_with_1_when_a_recorded_count_is_lower(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(quick, "RECORDED", tmp_path / "recorded.json")
-    arguments = ["--quick", "--workloads", "tiny", "--rounds", "1"]
+    arguments = ["--quick", "--only", "tiny", "--rounds", "1"]
     assert command_line.main([*arguments, "--record"]) == 0
     recorded = json.loads(quick.RECORDED.read_text())
     again = copy.deepcopy(recorded["counts"])
@@ -161,7 +167,7 @@ def test_missing_peers_are_named_and_left_out(monkeypatch, tmp_path, capsys):
     assert missing(absent) == ["no_such_library"]
     assert missing(CONTENDERS["nnlite"]) == []
     monkeypatch.setitem(CONTENDERS, "torch", absent)
-    arguments = ["--workloads", "tiny", "--optimizers", "sgd", "--contenders", "torch", "matmul"]
+    arguments = ["--only", "tiny", "--optimizers", "sgd", "--contenders", "torch", "matmul"]
     output = tmp_path / "page.md"
     assert command_line.main([*arguments, "--rounds", "1", "--output", str(output)]) == 0
     said = "Left out: Absent: no no_such_library installed."
@@ -198,3 +204,69 @@ def test_data_and_weights_are_the_same_for_all_and_fit_the_net(workload):
     assert shapes == list(zip(workload.sizes, workload.sizes[1:], strict=False))
     for optimizer in OPTIMIZERS:
         assert workload.operations(optimizer)
+
+
+@pytest.mark.parametrize("name", ["row", "tiny", "small"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_lean_step_learns_what_nnlite_learns(name, optimizer):
+    workload = replace(WORKLOADS[name], steps=1, batch=1 if name == "row" else 32)
+    operation = "train_on_batch" if name == "row" else "fit"  # one batch: no order to differ in
+    lean, ours = (
+        CONTENDERS[who].prepare(workload, optimizer)[operation] for who in ("numpy-step", "nnlite")
+    )
+    assert [lean(1) for _ in range(5)] == pytest.approx([ours(1) for _ in range(5)], rel=1e-4)
+
+
+def test_older_version_is_that_of_a_folder_or_a_commit(tmp_path):
+    (tmp_path / "nnlite").mkdir()
+    (tmp_path / "nnlite" / "__init__.py").write_text("__version__ = '0.0.7'\n")
+    with add_older(str(tmp_path)):
+        assert CONTENDERS["older"].title == "nnlite 0.0.7"
+        assert CONTENDERS["older"].path == str(tmp_path)
+    assert CONTENDERS["older"].path == ""
+    with pytest.raises(ValueError, match=r"tag or commit of this.*Received: 'no-such-tag'"):
+        add_older("no-such-tag").__enter__()
+    (tmp_path / "nnlite" / "__init__.py").write_text("import no_such_module\n")
+    with pytest.raises(ValueError, match="cannot be imported: ModuleNotFoundError"):
+        add_older(str(tmp_path)).__enter__()
+
+
+def test_runs_of_two_processors_stand_beside_each_other(monkeypatch, tmp_path):
+    monkeypatch.setattr(record, "RECORDS", tmp_path / "records")
+    for title, seconds in (("Fast", 1.0), ("Slow", 3.0)):
+        ours = Result("nnlite", "tiny", "sgd", seconds={"fit": [seconds] * 2})
+        torch = Result("torch", "tiny", "sgd", seconds={"fit": [2.0, 2.0]})
+        run = Run(title, {"Machine": title}, "python -m benchmarks", [], [ours, torch])
+        run.save()
+        write(tmp_path / "page.md", run)
+    assert [run.title for run in record.runs()] == ["Fast", "Slow"]
+    assert record.runs()[1] == run
+    row = next(line for line in (tmp_path / "page.md").read_text().splitlines() if "eager" in line)
+    assert "| **reached**: 0.50" in row
+    assert "| missed in 1 of 1: 1.50" in row
+    assert "missed in 1 of 1" in (tmp_path / "page" / "slow.md").read_text()
+
+
+def test_warm_up_ends_when_an_epoch_takes_as_long_as_the_one_before(monkeypatch):
+    now, took = 0.0, iter([0.5, 0.2, 0.21, 9.0])
+
+    def operation(epochs):
+        nonlocal now
+        now += next(took)
+
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: now)
+    worker.warm_up(operation)
+    assert next(took) == 9.0
+
+
+def test_guard_counts_each_kind_of_net():
+    layers = {name for each in quick.GUARDED for name, *_ in WORKLOADS[each].layers}
+    assert {"Conv2D", "LSTM", "GRU", "Embedding", "Beside"} <= layers
+    recorded = json.loads(Path(quick.__file__).with_name("recorded.json").read_text())
+    assert set(quick.GUARDED) == {key.partition(",")[0] for key in recorded["counts"]}
+
+
+def test_workload_that_is_unknown_is_named(capsys):
+    with pytest.raises(SystemExit):
+        command_line.main(["--only", "tiny,big"])
+    assert "Received: 'big'" in capsys.readouterr().err

@@ -31,15 +31,21 @@ from seed_numbers import (
 import nnlite
 from nnlite import Input, Model, Sequential, set_random_seed, trace
 from nnlite.layers import (
+    GRU,
+    LSTM,
     Activation,
     Add,
     BatchNormalization,
+    Bidirectional,
+    Conv2D,
     Dense,
     Dropout,
     Embedding,
     Flatten,
     GaussianNoise,
     Layer,
+    Masking,
+    MaxPooling2D,
     ReLU,
     Sigmoid,
 )
@@ -333,7 +339,7 @@ def test_layers_are_numbered_as_in_the_article_and_name_what_they_read():
     assert dense.output_gradient.shape == (6, 3)
     assert last.preactivation.shape == last.preactivation_gradient.shape == (6, 1)
     assert last.output_gradient is None
-    assert last.notes == ["No dA3: the loss takes Z3, the activation included."]
+    assert last.notes == ["No dA3: the loss includes the activation and reads Z3."]
     assert lines[0].array.shape == (4, 3)
     assert lines[0].article_shape == (3, 4)
 
@@ -410,6 +416,43 @@ def test_a_model_with_passes_of_its_own_is_one_node():
     assert list(node.gradients) == ["kernel", "bias", "kernel_1", "bias_1"]
 
 
+def words(dtype):
+    layers = [Embedding(9, 2, mask_zero=True), Bidirectional(LSTM(2)), Dense(1, "sigmoid")]
+    return Sequential([Input((4,), dtype=dtype), *layers]), np.array([[1, 2, 0, 0], [3, 4, 5, 6]])
+
+
+def image():
+    layers = [Conv2D(2, 3, activation="tanh"), BatchNormalization(), MaxPooling2D(2), Flatten()]
+    x = np.random.default_rng(1).standard_normal((2, 6, 6, 1))
+    return Sequential([Input((6, 6, 1)), *layers, Dense(1, "sigmoid")]), x
+
+
+@pytest.mark.parametrize("build", [lambda: words("float32"), lambda: words("int32"), image])
+def test_sequences_with_masks_and_images_are_opened(build):
+    set_random_seed(1)
+    model, x = build()
+    model.compile(SGD(0.5), "binary_crossentropy")
+    step = assert_step(model, x, np.array([[0], [1]]))
+    assert all(np.isfinite(line.beside).any() for line in step.lines)
+
+
+def test_masks_are_told_as_such_and_indices_have_no_slope():
+    model, x = words("float32")
+    step = trace(model, x, np.array([[0], [1]]))
+    values = [line.left for node in step.nodes for line in node.values]
+    assert values[:3] == ["a = maskof(x)", "a = embedding(x)", "a = bidirectional(x, mask)"]
+    assert step.input_gradients == []  # an index moved by a little is none
+    symbols = [line.symbol for line in step.nodes[2].parameters]
+    assert symbols == [*("W3", "recurrent_kernel_3", "b3", "W3_1", "recurrent_kernel_3_1", "b3_1")]
+    x = np.random.default_rng(0).standard_normal((2, 4, 3))
+    step = trace(Sequential([Masking(), GRU(2), Dense(1)]), x, np.ones((2, 1)), check=False)
+    (dx,) = step.input_gradients
+    assert dx.formula == "back through masking"  # and not through its mask
+    for line in str(step).splitlines():
+        assert len(line) <= 80
+        assert not line.startswith("(")  # what goes on is set in
+
+
 # ---- nothing is changed, and what is wrong is refused -------------------------------------------
 
 
@@ -480,8 +523,8 @@ class OwnStep(Model):
     ("error", "message", "arguments"),
     [
         (TypeError, "model must be a model.*Received: Dense", lambda: (Dense(1), X, BITS)),
-        (ValueError, "step of its own", lambda: (OwnStep(), X, BITS)),
-        (ValueError, "no weight that learns", lambda: (Sequential([Dropout(0.5)]), X, X)),
+        (ValueError, "its own training step", lambda: (OwnStep(), X, BITS)),
+        (ValueError, "no trainable weight", lambda: (Sequential([Dropout(0.5)]), X, X)),
         (ValueError, "x and y", lambda: (plain(), X, BITS[:5])),
         (ValueError, "features|shape", lambda: (plain(), X[:, :3], BITS)),
         (ValueError, "sample_weight", lambda: (plain(), X, BITS, WEIGHTS[:3])),

@@ -28,7 +28,8 @@ class Contender:
         module: The module of this package that has its ``prepare``.
         libraries: What it imports.
         environment: Environment variables that it needs.
-        floor: Whether it only does a part of the work, and so can not be beaten, only approached.
+        floor: Whether it only does a part of the work, and so cannot be beaten, only approached.
+        path: A folder that is looked through first when its libraries are imported.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Contender:
     libraries: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
     floor: bool = False
+    path: str = ""
 
     def prepare(self, workload: Any, optimizer: str) -> dict[str, Operation]:
         """Return the operations of the contender's module, on fresh weights."""
@@ -46,6 +48,7 @@ class Contender:
 
 CONTENDERS = {
     "nnlite": Contender("nnlite", "nnlite_fit", ("nnlite",)),
+    "older": Contender("older nnlite", "nnlite_fit", ("nnlite",)),  # --vs says which
     "torch": Contender("PyTorch eager", "torch_eager", ("torch",)),
     "torch-channels-last": Contender("PyTorch, channels last", "torch_channels_last", ("torch",)),
     "torch-compile": Contender(
@@ -61,6 +64,9 @@ CONTENDERS = {
     "jax-step": Contender("JAX by hand, compiled step", "jax_step", ("jax",)),
     "jax-scan": Contender("JAX by hand, compiled epoch", "jax_scan", ("jax",)),
     "sklearn": Contender("scikit-learn", "sklearn_mlp", ("sklearn.neural_network",)),
+    "numpy-step": Contender(
+        "NumPy by hand, lean step", "numpy_step", ("numpy",), {"OPENBLAS_NUM_THREADS": "1"}
+    ),
     "numpy": Contender("floor: NumPy expression", "numpy_predict", ("numpy",), floor=True),
     "matmul": Contender("floor: bare matrix products", "matmul", ("numpy",), floor=True),
     "bandwidth": Contender("floor: optimizer's memory", "bandwidth", ("numpy",), floor=True),

@@ -1,6 +1,6 @@
 """JAX by hand: a whole epoch compiled into one call, the limit of what fusion can give."""
 
-# mypy: disable-error-code="import-not-found"
+# mypy: disable-error-code="import-not-found, no-untyped-call"
 from __future__ import annotations
 
 from typing import Any

@@ -34,7 +34,10 @@ def build(library: Any, workload: Workload) -> Any:
 
 
 def prepare(library: Any, workload: Workload) -> dict[str, Operation]:
-    """Return ``fit`` and ``predict_many`` of ``library``."""
+    """Return ``fit`` and ``predict_many`` of ``library``, or nothing if it lacks a layer."""
+    names = {"Concatenate" if name == "Beside" else name for name, *_ in workload.layers}
+    if not all(hasattr(library.layers, name) for name in names):
+        return {}
     model = build(library, workload)
     model.set_weights(first_weights(workload))
     model.compile(library.optimizers.SGD(LEARNING_RATES["sgd"]), LOSSES[workload.loss])

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.util
 import inspect
 from collections.abc import Iterator
 from typing import Any
 
 Name = tuple[str, str]
+OPTIONAL = ("nnlite.sklearn", "nnlite.wrappers")  # which need scikit-learn
 
 
 def packages(name: str = "nnlite") -> Iterator[str]:
     """Yield the public packages: ``nnlite``, and the modules that an ``__all__`` names."""
     yield name
+    # A folder of that name, such as that of the tests, has no origin.
+    if name == "nnlite" and getattr(importlib.util.find_spec("sklearn"), "origin", None):
+        yield from OPTIONAL
     module = importlib.import_module(name)
     for child in module.__all__:
         if inspect.ismodule(getattr(module, child)):
@@ -95,13 +101,22 @@ def public_bases(cls: type) -> list[type]:
     return [base for base in cls.__mro__[1:] if id(base) in entries]
 
 
+def _foreign(cls: type, name: str) -> bool:
+    """Return whether another package's class describes the attribute ``name`` of ``cls``."""
+    owner = next((base for base in cls.__mro__ if name in vars(base)), object)
+    by_decorator = name.startswith("set_") and name.endswith("_request")  # of scikit-learn
+    return not owner.__module__.startswith("nnlite") or by_decorator
+
+
 def _entry(path: str, thing: Any) -> Iterator[str]:
     kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
     yield f".. auto{kind}:: {path}"
     if kind == "class":
         # What a base class with an entry has, is told there. An empty Layer.cache cannot be shown.
         bases = public_bases(thing)
-        told = {"cache"}.union(*map(dir, bases))
+        told = {"cache"}.union(
+            *map(dir, bases), filter(functools.partial(_foreign, thing), dir(thing))
+        )
         yield from ("   :members:", "   :inherited-members:", "   :special-members: __call__")
         yield from [f"   :exclude-members: {', '.join(sorted(told))}"]
         yield from ["   :show-inheritance:"] if bases else []

@@ -2,10 +2,10 @@
 
 NumPy's element-wise operations use one core. They release the interpreter's lock, so a second
 thread can work on another part of the same vectors. Its parts must be long: the lock changes hands
-at every operation. Adam over 670,000 weights took 0.79 ms with one thread and 0.53 ms with two, over
-6.3 million 9.7 ms and 5.9 ms (parts of 131,072 entries); a whole step with an embedding of 100,000
-rows by 32 at batch size 256 took 7.4 ms and 5.9 ms. Starting a thread in each step would cost as
-much as it gains, so the second thread stays and waits for the next step.
+at every operation. Adam over 670,000 weights took 0.79 ms with one thread and 0.53 ms with two,
+over 6.3 million 9.7 ms and 5.9 ms (parts of 131,072 entries); a whole step with an embedding of
+100,000 rows by 32 at batch size 256 took 7.4 ms and 5.9 ms. Starting a thread in each step would
+cost as much as it gains, so the second thread stays and waits for the next step.
 """
 
 from __future__ import annotations

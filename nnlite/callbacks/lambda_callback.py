@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 from nnlite.callbacks.callback import Callback
@@ -49,6 +48,8 @@ class LambdaCallback(Callback):
         on_train_batch_end: Hook | None = None,
         **kwargs: Any,
     ) -> None:
+        from difflib import get_close_matches  # slow to import
+
         given = {
             "on_epoch_begin": on_epoch_begin,
             "on_epoch_end": on_epoch_end,

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import queue
 import threading
+import zlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.data.arrays import Column, Counts, grouped, split_at
+from nnlite.distribution.processes import Processes, current
 
 __all__ = ["BlockBatches", "StoredSamples"]
 
@@ -28,7 +31,8 @@ class BlockBatches:
 
     A separate thread reads whole blocks (of whole chunks, if the data are chunked) into a window,
     while the model uses the previous window. Shuffling permutes the blocks, and then the rows of
-    each window, so that every row occurs once per epoch.
+    each window, so that every row occurs once per epoch. Of several processes that train together,
+    each reads its share of the blocks of every window, and sends it to the others.
 
     Args:
         open_columns: Returns a context that yields the columns of x, y and weights: arrays or
@@ -86,18 +90,21 @@ class BlockBatches:
     def _flat(self) -> Generator[tuple[Array | None, ...], None, None]:
         """Yield the arrays of each batch as a tuple."""
         windows = self._windows()
+        self._check_alike(group := current(), windows)
         drawn = None
         if self._shuffle is not None:
             drawn = np.random.Generator(np.random.SFC64(int(self._shuffle.integers(2**63))))
         longest = max(sum(stop - start for start, stop in window) for window in windows)
         spare = self.batch_size  # space for the remaining rows of the previous window
         buffers = [self._buffer(spare + longest) for _ in windows[:2]]
-        with _Reader(self, windows, buffers, spare) as reader:
+        with _Reader(self, windows, buffers, spare, group) as reader:
             left: list[Array | None] = []
             count = 0
             for number in range(len(windows)):
-                buffer, end = reader.next()
-                begin = spare - count
+                buffer, ends = reader.next()
+                for filled in filter(None, buffer):
+                    group.exchange(filled.array, ends, "exchange what each has read")
+                begin, end = spare - count, ends[-1]
                 for column, rest in zip(buffer, left, strict=False):
                     if column is not None and rest is not None:
                         column.array[begin:spare] = rest
@@ -127,6 +134,15 @@ class BlockBatches:
         size = self._blocks_in_window
         return [blocks[start : start + size] for start in range(0, len(blocks), size)]
 
+    def _check_alike(self, group: Processes, windows: list[list[tuple[int, int]]]) -> None:
+        """Refuse files that differ: each process would read its share of another one."""
+        if group.size > 1:
+            with self._open() as columns:
+                ends = [(c[self._first], c[self._last - 1]) for c in columns if c is not None]
+            digests = {"order of blocks": windows, "first and last rows": ends}
+            digests = {name: zlib.crc32(repr(value).encode()) for name, value in digests.items()}
+            group.check_alike("fit, evaluate and predict on the same file", digests)
+
     def _buffer(self, rows: int) -> list[Column | None]:
         """Return buffers for rows of each column in the stored types."""
         stored = list(self._stored)
@@ -141,8 +157,8 @@ class BlockBatches:
 
     def fill(
         self, columns: Sequence[Any], blocks: Any, buffer: list[Column | None], at: int
-    ) -> int:
-        """Read ``blocks`` of the columns into ``buffer`` from row ``at``; return the end."""
+    ) -> None:
+        """Read ``blocks`` of the columns into ``buffer`` from row ``at``."""
         for start, stop in blocks:
             end = at + stop - start
             parts: list[Array | None] = []
@@ -163,7 +179,6 @@ class BlockBatches:
             if self._weigh is not None and weights is not None and parts[-2] is not None:
                 weights.array[at:end] = self._weigh(parts[-2])
             at = end
-        return at
 
 
 class _Reader:
@@ -175,10 +190,12 @@ class _Reader:
         windows: list[list[tuple[int, int]]],
         buffers: list[list[Column | None]],
         spare: int,
+        group: Processes,
     ) -> None:
         self._batches = batches
         self._windows = windows
         self._spare = spare
+        self._group = group
         self._stopped = False
         self._free: queue.SimpleQueue[list[Column | None]] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -193,13 +210,18 @@ class _Reader:
                     buffer = self._free.get()
                     if self._stopped:
                         return
-                    end = self._batches.fill(columns, blocks, buffer, self._spare)
-                    self._ready.put((buffer, end))
+                    ends = [self._spare]  # rows in the buffer at which the processes' shares end
+                    for rank, (start, stop) in enumerate(pairwise(self._group.ends(len(blocks)))):
+                        share = blocks[start:stop]
+                        if rank == self._group.rank:
+                            self._batches.fill(columns, share, buffer, ends[-1])
+                        ends.append(ends[-1] + sum(stop - start for start, stop in share))
+                    self._ready.put((buffer, ends))
         except BaseException as error:  # re-raised by the consumer
             self._ready.put(error)
 
-    def next(self) -> tuple[list[Column | None], int]:
-        """Return the buffer of the next window, and the end of its rows."""
+    def next(self) -> tuple[list[Column | None], list[int]]:
+        """Return the buffer of the next window, and where the rows of each share end in it."""
         done = self._ready.get()
         if isinstance(done, BaseException):
             raise done

@@ -49,6 +49,10 @@ class Processes:
         self._calls = 0
         self.waited = 0.0  # seconds in calls so far
 
+    def ends(self, count: int) -> list[int]:
+        """Return where the shares of ``count`` things begin, and where the last one ends."""
+        return [count * rank // self.size for rank in range(self.size + 1)]
+
     def sum(self, array: Array, what: str) -> None:
         """Replace a contiguous array by the sum of those of all processes: the same bits in all.
 
@@ -72,6 +76,15 @@ class Processes:
     def copy_from_first(self, array: Array, what: str) -> None:
         """Replace a contiguous array by process 0's."""
         self._wait(self.comm.Ibcast(array, 0), what)
+
+    def exchange(self, array: Array, ends: list[int], what: str) -> None:
+        """Fill a contiguous array's rows ``ends[r]`` to ``ends[r + 1]`` with process r's."""
+        if self.size > 1:
+            from mpi4py import MPI
+
+            at = np.multiply(ends, array[0].nbytes)
+            place = [array.reshape(-1).view(np.uint8), np.diff(at).tolist(), at[:-1].tolist()]
+            self._wait(self.comm.Iallgatherv(MPI.IN_PLACE, [*place, MPI.BYTE]), what)
 
     def gather(self, thing: Any, what: str) -> list[Any]:
         """Return what each process gives, in their order: numbers, text, arrays, and nests of them.
@@ -204,7 +217,7 @@ class Share:
 
     def __init__(self, rows: int, group: Processes) -> None:
         self.group = group
-        ends = [rows * rank // group.size for rank in range(group.size + 1)]
+        ends = group.ends(rows)
         self.counts = np.diff(ends).tolist()
         own = self.counts[group.rank]
         start = ends[group.rank]  # which is one of the rows, also where own is 0

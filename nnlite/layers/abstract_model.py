@@ -1,4 +1,4 @@
-"""AbstractModel: what the packages below the models know of one."""
+"""AbstractModel: the part of a model that the packages below `nnlite.models` use."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["AbstractModel"]
 
 
 class AbstractModel(Layer):
-    """A layer that is made of layers and can be trained: see `nnlite.Model`."""
+    """A layer that consists of layers and can be trained: see `nnlite.Model`."""
 
     is_model = True
 
-    #: Whether the layers that are attributes are the model's.
+    #: Whether layers assigned to attributes belong to the model.
     tracks_layers: ClassVar[bool] = False
 
-    #: Whether it has one input and one output, whatever it is built for.
+    #: Whether the model always has one input and one output.
     single_ended: ClassVar[bool] = False
 
-    #: Whether a class outside of nnlite defines a piece of a step, or `train_step`, `test_step`
-    #: or `predict_step`, which is called then.
+    #: Whether a class outside of nnlite defines a part of a step, or `train_step`, `test_step`
+    #: or `predict_step`, which is then called.
     computes_own: ClassVar[bool] = False
     trains_own: ClassVar[bool] = False
     tests_own: ClassVar[bool] = False
@@ -36,21 +36,21 @@ class AbstractModel(Layer):
     #: The columns of the frame that the model was trained on.
     column_names: tuple[str, ...] | None
 
-    #: What `compile` was given, and what a file says of it that is not known here.
+    #: The arguments of `compile`, and those in a file that this version does not know.
     compile_arguments: dict[str, Any]
     unread: dict[str, Any]
 
     optimizer: Any
     loss: Any
     lock: Any  #: A `ReadersWriterLock`.
-    fit_loop: Any  #: The `FitLoop` that is under way, or None.
+    fit_loop: Any  #: The running `FitLoop`, or None.
     compiled_metrics: Any
     steps_per_execution: int
     stop_training: bool
     stop_evaluating: bool
     stop_predicting: bool
-    _data: Any  # its DataAdapter
-    _step: Any  # its TrainStep
+    _data: Any  # a DataAdapter
+    _step: Any  # a TrainStep
 
     compile: Callable[..., None]
     fit: Callable[..., Any]
@@ -67,7 +67,7 @@ class AbstractModel(Layer):
 
     _input_shape: Shapes = None
 
-    # What `nnlite.Model` defines.
+    # Defined by `nnlite.Model`.
     attributes: Callable[[], dict[str, list[Layer]]]
     graph: Callable[[bool], Any]
     final_activation: Callable[[], Layer | None]
@@ -85,7 +85,7 @@ class AbstractModel(Layer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers that the model is made of."""
+        """The model's layers."""
         raise NotImplementedError
 
     @property
@@ -105,7 +105,7 @@ class AbstractModel(Layer):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the layers that put out the outputs."""
+        """The names of the layers that compute the outputs."""
         raise NotImplementedError
 
     @property

@@ -1,4 +1,4 @@
-"""Keras's files in and out; reading one never runs anything."""
+"""Reading and writing Keras's files; reading one never runs code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Whoever neither reads nor writes a file does not pay for it in import time.
+    # Programs that use no files import faster this way.
     if name in ("load_model", "load_weights"):
         from nnlite.saving import reading as room
     elif name in ("save_model", "save_weights"):

@@ -1,4 +1,4 @@
-"""The settings of `compile` as data, and an optimizer's state from and to files."""
+"""The settings of `compile` as data, and an optimizer's state in files."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Array = NDArray[Any]
 
 
 def compile_config(model: AbstractModel) -> dict[str, Any]:
-    """Return what `compile` was given as data, in Keras's form; {} if there is nothing to say.
+    """Return the arguments of `compile` as data in Keras's form; {} if there is no optimizer.
 
-    A model that was fitted without `compile` tells of the optimizer and loss that it was given; one
-    out of a file whose loss or optimizer is not known, of what the file says.
+    A model that was fitted without `compile` gives its optimizer and loss. A model from a file
+    whose loss or optimizer is unknown gives the settings of the file.
     """
     if model.optimizer is None:
         return dict(model.unread)
@@ -40,14 +40,13 @@ def compile_config(model: AbstractModel) -> dict[str, Any]:
 def compile_from(
     model: AbstractModel, config: Mapping[str, Any], notes: LoadReport, kept: Any = None
 ) -> bool:
-    """Compile a model as a file says, as far as nnlite can; not if its `compile` is its own.
+    """Compile a model with a file's settings, unless its class overrides `compile`.
 
     Args:
         model: The model.
         config: A ``compile_config`` or ``training_config``.
-        notes: Where to say what is left out.
-        kept: The name of the optimizer whose variables the file has, which is taken where it does
-            not say more.
+        notes: Collects what is left out.
+        kept: The name of the optimizer whose variables the file has, used if ``config`` has none.
 
     Returns:
         Whether there was anything to compile.
@@ -59,7 +58,7 @@ def compile_from(
     own = overridden(type(model), "compile")
     if own:
         notes.skip(
-            f"the compile settings: {type(model).__name__} has a compile of its own. Call it, or "
+            f"the compile settings: {type(model).__name__} overrides compile. Call it, or "
             "define get_compile_config() and compile_from_config(config)"
         )
         notes.unread |= {"loss": None, "optimizer": None, **config}
@@ -94,8 +93,8 @@ def compile_as_told(
 
 
 def built_optimizer(model: AbstractModel) -> optimizers.Optimizer:
-    """Return a built model's optimizer, with its state beside the weights that learn."""
-    assert model.optimizer is not None  # for the callers to see to
+    """Return a built model's optimizer, with its state for the trainable weights."""
+    assert model.optimizer is not None  # the callers check it
     learning = model.learning_variables()
     step = model._step
     if step.vector is None or not step.vector.holds(learning):
@@ -110,13 +109,13 @@ def restore_state(
     notes: LoadReport,
     names: Mapping[Variable, str] | None = None,
 ) -> None:
-    """Give a compiled model's optimizer the state that a file has, if it fits.
+    """Load a file's optimizer state into a compiled model, if it fits.
 
     Args:
         model: The model.
         stored: Names and arrays, in the file's order.
-        notes: Where to say that it does not fit.
-        names: What the file calls the weights, if it has names.
+        notes: Collects a state that does not fit.
+        names: The weights' names in the file, if it has names.
     """
     optimizer = built_optimizer(model)
     learning = [(names or {}).get(variable, "") for variable in model.learning_variables()]
@@ -132,9 +131,9 @@ def restore_state(
 def _arrangements(
     stored: Sequence[tuple[str, Array]], optimizer: optimizers.Optimizer, weights: Sequence[str]
 ) -> Iterator[tuple[bool, list[Array]]]:
-    """Yield the orders in which the versions of Keras may have meant the arrays.
+    """Yield the possible orders of the arrays, which differ among versions of Keras.
 
-    True with those in which each slot stands for all weights before the next, as until 2.10.
+    Each comes with whether a slot holds all weights before the next begins, as until 2.10.
     """
     names = [name.rsplit("/", 1)[-1].partition(":")[0] for name, _ in stored]
     arrays = [array for _, array in stored]
@@ -147,11 +146,11 @@ def _arrangements(
         if array.ndim or name not in _SETTINGS
     ]
     if not names or names[0] == "iteration" or names[0].isdigit():  # Keras 2.11 and later
-        # Until 2.15 the rate was not among them, but momenta where the momentum was 0 were.
+        # Until 2.15 the rate was missing, but momenta were there even for momentum 0.
         orders = [arrays, [*bare[:1], *rate, *bare[1:]][: len(fresh)]]
         for given in orders:
             yield False, given
-        if isinstance(optimizer, optimizers.Nadam):  # most versions left its product out
+        if isinstance(optimizer, optimizers.Nadam):  # most versions left out its product
             for given in orders:
                 yield False, [*given, _nadam_product(optimizer, given)]
         if all(array.ndim == 0 for array in arrays):  # saved before the first step
@@ -159,12 +158,12 @@ def _arrangements(
         return
     if not bare or bare[0].ndim:
         bare.insert(0, np.array(0))  # some optimizers of Keras 2.0 to 2.2 did not count
-    # Some had more than their settings need, such as momenta where the momentum is 0.
+    # Some optimizers had unused arrays, such as momenta for momentum 0.
     bare = bare[: len(fresh) - len(rate)]
     if isinstance(optimizer, optimizers.Nadam) and len(bare) == len(fresh) - len(rate) - 1:
         bare.insert(1, _nadam_product(optimizer, bare))
     yield True, bare
-    # Keras 2.0 had the weights in each slot in the order of their names.
+    # Keras 2.0 sorted the weights in each slot by name.
     first, count = 1 + len(optimizer.scalars), len(weights)
     rank = {place: at for at, place in enumerate(sorted(range(count), key=weights.__getitem__))}
     slots = range(first, len(bare), max(1, count))

@@ -1,4 +1,4 @@
-"""What a reader has to say of a file: what it left out, and what it cannot do without."""
+"""A report on reading a file: what was left out and what is missing."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from nnlite.serialization.objects import ConfigError
 __all__ = ["LoadReport", "naming_file"]
 
 
-_MOST_SAID = 50  # things that one warning names
+_MOST_SAID = 50  # entries in one warning
 _LONGEST = 300  # characters of each
-_MOST_TEXT = 20_000  # characters of an error: some hundred layers are named
+_MOST_TEXT = 20_000  # characters of an error: it can name some hundred layers
 
 
 class LoadReport:
-    """Collects what is met on the way through a file, to be said once, at the end.
+    """Collects findings while a file is read, for one message at the end.
 
     Attributes:
         version: The version of Keras that wrote the file, such as ``"2.15.0"``; empty if unknown.
-        skipped: What training or predicting can do without.
-        missing: What predicting cannot do without, each with its place in the model.
-        faults: What else is wrong with the model.
-        unread: Settings of `compile`, as the file has them, that training cannot do without.
-        layers: How many layers were met so far.
+        skipped: Parts left out that are not essential.
+        missing: Unknown parts that predicting needs, each with its place in the model.
+        faults: Other errors in the model.
+        unread: Unknown settings of `compile` that training needs, as the file has them.
+        layers: The number of layers read so far.
         own: Whether nnlite wrote the model.
     """
 
@@ -50,16 +50,16 @@ class LoadReport:
         return not (self.own or self.older_than_3)
 
     def skip(self, what: str) -> None:
-        """Note something that is left out; the same thing only once."""
+        """Note something that is left out; duplicates are dropped."""
         self.skipped[_shortened(what, _LONGEST)] = None
 
     def refuse(self) -> None:
-        """Raise a ValueError that names all that is missing or wrong, if anything is."""
+        """Raise a ValueError that names everything missing or wrong, if there is any."""
         faults = _shortened("; ".join(self.faults), _MOST_TEXT)
         if self.missing:
             raise ValueError(
-                f"the model needs what nnlite does not have: {self._named()}. If it is "
-                "yours, pass it in custom_objects={'name': ...} or register it with "
+                f"nnlite does not have these parts of the model: {self._named()}. If they are "
+                "yours, pass them in custom_objects={'name': ...} or register them with "
                 "@nnlite.saving.register_keras_serializable()."
                 + (f" Besides, {faults}" if faults else "")
             )
@@ -70,19 +70,18 @@ class LoadReport:
         return _shortened("; ".join(_shortened(one, _LONGEST) for one in self.missing), _MOST_TEXT)
 
     def warn(self, file: str, stacklevel: int = 2) -> None:
-        """Warn once of all that was skipped, if anything was; ``stacklevel`` as if it were here."""
+        """Warn once about everything skipped; ``stacklevel`` counts as in `warnings.warn`."""
         if self.skipped:
             more = f"; and {len(self.skipped) - _MOST_SAID} more" * (len(self.skipped) > _MOST_SAID)
             what = "; ".join([*self.skipped][:_MOST_SAID]) + more
-            warnings.warn(f"{file}: read without this: {what}.", stacklevel=stacklevel + 1)
+            warnings.warn(f"{file}: left out: {what}.", stacklevel=stacklevel + 1)
 
 
 @contextmanager
 def naming_file(file: str) -> Iterator[None]:
-    """Make a ValueError that names the file of whatever its content causes inside.
+    """Turn errors that the file's content causes into a ValueError that names the file.
 
-    A TypeError stays one too. What the operating system has to say of the file itself stays an
-    OSError.
+    From a TypeError comes an error that is both types. An OSError stays as it is.
     """
     try:
         yield
@@ -96,5 +95,5 @@ def naming_file(file: str) -> Iterator[None]:
 
 
 def _shortened(text: str, most: int) -> str:
-    """Return ``text``, which a file may make as long as it is itself, in ``most`` characters."""
+    """Return ``text``, which may be as long as the file, cut to ``most`` characters."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"

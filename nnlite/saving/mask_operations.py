@@ -1,8 +1,8 @@
-"""Masks in the calls of a file of Keras 3, against those that go along by themselves.
+"""Masks in the calls of a Keras 3 file, compared with the masks that layers pass on.
 
-Keras 3 writes what an `Embedding` or `Masking` makes of its input as operations, whose outputs the
-layers behind it are called with. Here a model makes its masks anew: those in the file are dropped,
-once they are known to be the same.
+Keras 3 writes the masks of an `Embedding` or `Masking` as operations and passes their outputs to
+the calls of later layers. nnlite's layers compute their masks themselves, so the file's masks are
+dropped if they are the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["MaskOperation", "Masks", "mask_operations", "sources"]
 
 Array = NDArray[Any]
 
-#: What Keras's layers make masks of; `NotEqual` is drawn.
+#: The operations of Keras's masks; the outcome of `NotEqual` is drawn at random.
 _OPERATIONS: dict[str, Callable[..., Any]] = {
     "All": np.all,
     "Any": np.any,
@@ -38,16 +38,16 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "ZerosLike": functools.partial(np.zeros_like, dtype=bool),
 }
 
-#: The sample's sequences, its steps where any number fits, the most steps and the most entries.
+#: The sample's sequences, its steps where the number is free, the most steps, the most entries.
 _SEQUENCES, _STEPS, _MOST_STEPS, _MOST_ENTRIES = 8, 8, 512, 2**16
 
 
 def mask_operations(layers: Iterable[tuple[str, Any, Any]], outputs: Any) -> set[str]:
-    """Return the names of the operations that nothing but masks is made of.
+    """Return the names of the operations that are used for masks alone.
 
     Args:
         layers: Name, configuration and calls of each layer and operation of a functional model.
-        outputs: Where its outputs come from.
+        outputs: The sources of the model's outputs.
     """
     reads: dict[str, list[str]] = {}
     found = set()
@@ -68,7 +68,7 @@ def mask_operations(layers: Iterable[tuple[str, Any, Any]], outputs: Any) -> set
 
 
 def sources(value: Any) -> Iterator[str]:
-    """Yield the names of the layers that calls read, other than as ``mask=``."""
+    """Yield the names of the layers whose outputs calls read, except as ``mask=``."""
     if isinstance(value, Mapping):
         match value.get("keras_history"):
             case [str(name), *_]:
@@ -82,8 +82,8 @@ def sources(value: Any) -> Iterator[str]:
 class Masks:
     """The masks of a functional model's tensors for a sample of sequences.
 
-    Where an entry is compared with a number, the outcome is drawn at random, for each sequence and
-    step: masks that are equal on the sample are the same function of the inputs.
+    The outcome of comparing an entry with a number is drawn at random for each sequence and step.
+    Masks that are equal on the sample are thus the same function of the inputs.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class Masks:
         return self._drawn[key]
 
     def note(self, node: Node) -> None:
-        """Note the masks of what a call puts out."""
+        """Note the masks of a call's outputs."""
         layer, x = node.layer, node.x
         rule = type(layer).compute_mask
         masks = map_structure(lambda leaf: self._own.get(id(leaf)), x)
@@ -121,7 +121,7 @@ class Masks:
         self._own.update((id(t), mask) for t, mask in zip(node.outputs, each, strict=False))
 
     def are_own(self, arguments: Any, masks: Any) -> bool:
-        """Return whether ``masks`` are those that ``arguments`` have by themselves."""
+        """Return whether ``masks`` are the masks that ``arguments`` already have."""
         own = [self._own.get(id(leaf)) for leaf in flatten(arguments)]
         masks = flatten(masks)
         return len(own) == len(masks) and all(
@@ -131,7 +131,7 @@ class Masks:
 
 
 def _sample(tensor: Any) -> Any:
-    """Return what stands for a tensor: False in its shape, with one entry a step."""
+    """Return a sample for a tensor: False in its shape, with one entry per step."""
     if not isinstance(tensor, KerasTensor):
         return tensor
     rest = tensor.shape[1:]
@@ -140,13 +140,7 @@ def _sample(tensor: Any) -> Any:
 
 
 class MaskOperation:
-    """An operation in a file that a mask is made of.
-
-    Args:
-        name: Its name.
-        entry: Its configuration.
-        masks: Where masks are noted.
-    """
+    """An operation in a file that computes a mask; ``entry`` is its configuration."""
 
     call_options: tuple[str, ...] = ()
     masks_one = False
@@ -158,7 +152,7 @@ class MaskOperation:
         self._masks = masks
 
     def __call__(self, *arguments: Any) -> Any:
-        """Return the outcome for the sample.
+        """Return the operation's result on the sample.
 
         Raises:
             TypeError: If the operation cannot be computed.
@@ -175,4 +169,4 @@ class MaskOperation:
                 raise ValueError(f"its output has {entries} entries")  # noqa: TRY301
             return _OPERATIONS[self._class](*values, **self._options)
         except (AttributeError, TypeError, ValueError) as error:
-            raise TypeError(f"as a mask it is not known ({error})") from error
+            raise TypeError(f"the mask cannot be computed ({error})") from error

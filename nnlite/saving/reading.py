@@ -1,4 +1,4 @@
-"""Models and weights out of Keras's files. A file is data: it chooses among names, no more."""
+"""Reading models and weights from Keras's files. A file is data: it can only choose among names."""
 
 from __future__ import annotations
 
@@ -39,24 +39,23 @@ def load_model(
     compile: bool = True,  # noqa: A002  Keras's name
     safe_mode: bool = True,
 ) -> AbstractModel:
-    """Return the model in a ``.keras`` file or such a folder, or in a whole-model ``.h5`` file.
+    """Return the model in a ``.keras`` file, a folder of its parts, or a whole-model ``.h5`` file.
 
-    Sequential and functional models are read, nested ones too, as Keras 1.2 to 3.15 and tf.keras
-    wrote them, and subclasses of `Model` that the program registers. The file's content counts,
-    not its name. What it holds beyond what nnlite knows and predicting needs is left out, with one
-    warning. A model whose loss or optimizer is not known predicts; to train it, it must be compiled
-    anew.
+    Keras 1.2 to 3.15 or tf.keras may have written it. Sequential, functional and nested models are
+    read, and registered subclasses of `Model`. The content decides the format, not the name.
+    Unknown parts that predicting does not need are left out, with one warning. A model whose loss
+    or optimizer is unknown predicts; compile it again to train it.
 
     Args:
         filepath: The file.
-        custom_objects: Layers, losses, ... of yours that it names, by their names there.
-        compile: Whether to compile the model as it was, and to take over the optimizer's state.
-        safe_mode: As in Keras; code in a file is never run, whatever it says.
+        custom_objects: Your layers, losses, ... by their names in the file.
+        compile: Whether to compile the model as it was and load the optimizer's state.
+        safe_mode: Ignored: code in a file is never run.
 
     Raises:
-        ValueError: If the file is missing, damaged or no model's, or needs what nnlite does not
-            have; all such layers are named.
-        OSError: If it cannot be opened.
+        ValueError: If the file is missing, damaged or does not hold a model, or nnlite does not
+            have some of its layers, which the message names.
+        OSError: If the file cannot be opened.
 
     >>> import tempfile
     >>> import numpy as np
@@ -121,7 +120,7 @@ def _from_hdf5(root: Node, path: str, notes: LoadReport, compiled: bool) -> Abst
             )
         raise ValueError("the file holds no model: it has no model_config")
     if not isinstance(text, str):
-        raise ValueError("model_config is no text")  # noqa: TRY004  data, not a caller's mistake
+        raise ValueError("model_config is not text")  # noqa: TRY004  data, not a caller's mistake
     config = parse_json(text, "model_config")
     weights = root.group("model_weights") if "model_weights" in root.groups() else root
     translated, model = _model(config, weights, notes)
@@ -140,11 +139,11 @@ def _from_hdf5(root: Node, path: str, notes: LoadReport, compiled: bool) -> Abst
 
 
 def _model(config: Any, weights: Node, notes: LoadReport) -> tuple[dict[str, Any], AbstractModel]:
-    """Return a model, its weights zero, and the configuration that it was made of."""
+    """Return the translated configuration of a model, and the model with weights of zero."""
     translated = translate(config, notes)
     with weights_from_file(weights.total_elements()):
         model = registry.deserialize(translated)
-        assert isinstance(model, AbstractModel)  # translate saw to it
+        assert isinstance(model, AbstractModel)  # translate checks it
         _build(model, config)
         if not model.built and holds_weights(weights):  # else it was not built either
             model.build(_input_shape(model, weights))
@@ -153,19 +152,19 @@ def _model(config: Any, weights: Node, notes: LoadReport) -> tuple[dict[str, Any
 
 
 def _build(model: AbstractModel, config: Any) -> None:
-    """Build a model of the user's own class as the one that its configuration is from."""
+    """Build a model of a user's class for the shapes in its configuration."""
     built = config.get("build_config")
     if not model.built and isinstance(built, dict) and built.get("input_shape"):
         model.build_from_config(built)
 
 
 def _column_names(config: Any, model: AbstractModel) -> tuple[str, ...] | None:
-    """Return the names of the frame's columns that the model was trained on, if it was."""
+    """Return the names of the columns of the frame that the model was trained on, if any."""
     names = config.get("column_names") if isinstance(config, dict) else None
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("column_names is no list of names")
+        raise ValueError("column_names is not a list of names")
     columns = (model.input_shape or (None,))[-1]
     if not len(set(names)) == len(names) == columns:
         raise ValueError(f"column_names has {len(names)} names for {columns} columns")
@@ -176,14 +175,14 @@ def _check_all_filled(model: AbstractModel, found: Sequence[Assignment]) -> None
     """Raise a ValueError if the file has no array for a weight of a layer."""
     filled = {variable for one in found for variable in one.variables}
     if left := [variable.name for variable in model.all_variables() if variable not in filled]:
-        raise ValueError(f"the file has nothing for the weights {', '.join(map(repr, left))}")
+        raise ValueError(f"the file does not have the weights {', '.join(map(repr, left))}")
 
 
 def translate(config: Any, notes: LoadReport) -> dict[str, Any]:
     """Return a model's configuration in the form that a registry takes.
 
     Raises:
-        ValueError: If it is no model's, or the model needs what nnlite does not have.
+        ValueError: If it is not a model's, or nnlite does not have a part of the model.
     """
     config = plain(config)
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
@@ -199,9 +198,9 @@ def translate(config: Any, notes: LoadReport) -> dict[str, Any]:
 
 
 def _input_shape(model: AbstractModel, weights: Node) -> tuple[int | None, ...]:
-    """Return the input's shape by the first array, where the file does not tell it.
+    """Return the input's shape by the first array, for files without it.
 
-    TensorFlow 2.0 and 2.1 did not, for models that were built by their first data.
+    TensorFlow 2.0 and 2.1 left it out for models that were built on their first data.
     """
     for layer in model.layers:
         kind = type(layer).__name__
@@ -211,7 +210,7 @@ def _input_shape(model: AbstractModel, weights: Node) -> tuple[int | None, ...]:
                 return (None, shape[0])
         if kind not in ("Activation", "Dropout"):
             break
-    raise ValueError("the file does not tell the shape of the model's input")
+    raise ValueError("the file does not have the shape of the model's input")
 
 
 def _first_array(weights: Node, layer: str) -> tuple[int, ...]:
@@ -224,7 +223,7 @@ def _first_array(weights: Node, layer: str) -> tuple[int, ...]:
 def _state(weights: Node) -> tuple[Any, list[tuple[str, Any]]]:
     """Return the optimizer's name and variables in a file of nested groups."""
     tree = Tree(weights).filled().children.get("optimizer")
-    # One for mixed precision stands around the one that counts.
+    # An optimizer for mixed precision holds the real one.
     tree = tree.children.get("inner_optimizer", tree) if tree else None
     keys = tree.keys() if tree else []
     if tree is None or not keys:
@@ -244,21 +243,21 @@ def load_weights(
     objects_to_skip: Collection[Layer] | None = None,
     **options: Any,
 ) -> None:
-    """Copy weights out of a file into a built model: all, or on an error none.
+    """Copy weights from a file into a built model: all of them, or none on an error.
 
     Args:
         model: The model.
-        filepath: A ``.weights.h5``, ``.keras`` or older ``.h5`` file; its content counts.
+        filepath: A ``.weights.h5``, ``.keras`` or older ``.h5`` file.
         skip_mismatch: Whether to leave out, with a warning, the layers whose weights do not fit.
-        by_name: For older ``.h5`` files: whether to take layers by their names, and leave the
-            others as they are, in the place of by their order.
-        objects_to_skip: For ``.weights.h5`` files: layers to leave as they are.
-        **options: Nothing that is known.
+        by_name: For older ``.h5`` files: whether to match layers by name instead of by order;
+            layers that the file does not have keep their weights.
+        objects_to_skip: For ``.weights.h5`` files: layers that keep their weights.
+        **options: Refused, for a clear message.
 
     Raises:
         ValueError: If the model is not built, the file is missing or damaged, its weights do not
-            fit, or an argument is unknown or not for such a file.
-        OSError: If it cannot be opened.
+            fit, or an argument is unknown or for another kind of file.
+        OSError: If the file cannot be opened.
 
     >>> import tempfile
     >>> from nnlite import Sequential
@@ -306,9 +305,9 @@ def _load(
         assign(found, skip_mismatch)
         return
     if named:
-        raise ValueError("by_name is for .h5 files of Keras 2: this one does not hold names")
+        raise ValueError("by_name is for .h5 files of Keras 2: this file does not hold names")
     found = by_class(model, root, None, skip or ())
-    # Read before anything is changed, as it may be damaged.
+    # Read before anything is changed: the file may be damaged.
     stored = [] if model.optimizer is None else _state(root)[1]
     assign(found, skip_mismatch)
     if stored:
@@ -316,14 +315,14 @@ def _load(
 
 
 def model_from_data(config: Any, custom_objects: Mapping[str, Any] | None = None) -> AbstractModel:
-    """Return a model, with fresh weights, from a configuration of any version of Keras.
+    """Return a model with new weights from a configuration of any version of Keras.
 
     Args:
-        config: What JSON or ``get_config`` say of the model, its class's name included.
-        custom_objects: Classes of yours that it names.
+        config: The model's class name and configuration, as in its JSON.
+        custom_objects: Your classes by their names there.
 
     Raises:
-        ValueError: If it is no model's, or the model needs what nnlite does not have.
+        ValueError: If it is not a model's, or nnlite does not have a part of the model.
     """
     notes = LoadReport(config.get("keras_version") if isinstance(config, dict) else None)
     with naming_file("the configuration"), CustomObjectScope(custom_objects):

@@ -1,8 +1,8 @@
-"""Which stored array is which weight: the ways in which Keras's files lay them out.
+"""Matching stored arrays to weights, in the layouts of Keras's files.
 
-Since 2.12, groups are nested as the layers are, and named after their classes, numbered by order.
-Before, and in whole-model ``.h5`` files to this day, a group for each layer names its arrays in an
-attribute, in order.
+Since 2.12, groups are nested like the layers and named after their classes, with numbers. Before,
+and in whole-model ``.h5`` files still, each layer has a group with an attribute that lists its
+arrays in order.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ __all__ = ["Assignment", "Tree", "assign", "by_class", "by_name", "by_order", "i
 Array = NDArray[Any]
 T = TypeVar("T")
 
-#: Where a model's layers stand: since 2.14, in 2.12 and 2.13, and what some versions called it.
+#: The group of a model's layers: since 2.14, in 2.12 and 2.13, and in some other versions.
 _LAYERS = ("layers", "_layer_checkpoint_dependencies", "_layers", "_self_tracked_trackables")
 
 
 @dataclass
 class Assignment:
-    """Which arrays of the file go to which weights of one layer.
+    """The arrays of a file for the weights of one layer.
 
     Attributes:
-        layer: What the layer is called in messages.
-        node: The group that the arrays are in.
-        keys: Their names in it.
+        layer: The layer's name in messages.
+        node: The group that holds the arrays.
+        keys: The arrays' names there.
         variables: The weights, in the same order.
-        load: The layer's own way to take them, where it has one.
+        load: The layer's own method to load the arrays, if it has one.
     """
 
     layer: str
@@ -59,7 +59,7 @@ class Assignment:
         """Return the arrays, each checked against its weight.
 
         Raises:
-            ValueError: If there are fewer or more, or one does not fit.
+            ValueError: If their number is wrong, or one does not fit.
         """
         if len(self.keys) != len(self.variables):
             names = ", ".join(f"{one.name} {one.shape}" for one in self.variables) or "none"
@@ -88,9 +88,9 @@ class Assignment:
         )
 
     def _converted(self) -> dict[Variable, Array]:
-        """Return the weights of those layers that were a CuDNNLSTM or CuDNNGRU in the file.
+        """Return the values for a layer that is a CuDNNLSTM or CuDNNGRU in the file.
 
-        cuDNN has the kernel of each gate transposed, and a bias for each of the two kernels.
+        cuDNN transposes the kernel of each gate, and has a bias for each of the two kernels.
         """
         found: dict[Variable, Array] = {}
         for at in range(2, len(self.keys)):
@@ -126,14 +126,12 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def assign(assignments: Sequence[Assignment], skip_mismatch: bool = False) -> None:
-    """Copy the arrays into the weights: all, or on an error none.
+    """Copy the arrays into the weights: all of them, or none on an error.
 
-    Args:
-        assignments: What goes where.
-        skip_mismatch: Whether to leave out, with one warning, the layers that do not fit.
+    With ``skip_mismatch``, layers that do not fit are left out with one warning.
 
     Raises:
-        ValueError: If something does not fit.
+        ValueError: If an array does not fit.
     """
     ready: list[tuple[Variable, Array]] = []
     skipped: list[str] = []
@@ -156,10 +154,10 @@ def assign(assignments: Sequence[Assignment], skip_mismatch: bool = False) -> No
 
 
 def _beside(assignments: Sequence[Assignment]) -> str:
-    """Return what the model has beside what the file has, if the file tells: a line a layer."""
+    """Return a table of the layers of the model and of the file, if the file can be read."""
     try:
         pairs = [one.shapes() for one in assignments if one.load is None]
-    except ValueError:  # it is damaged, as the error says
+    except ValueError:  # the file is damaged, as the error says
         return ""
     return _table(pairs)
 
@@ -178,10 +176,10 @@ def _table(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 class Tree:
-    """A group and those below it; a backslash in a name, as Windows wrote it, parts two groups.
+    """A group and the groups below; a backslash in a name, from Windows, separates two groups.
 
     Args:
-        node: The group; for one that is only part of a name, the group that has the name.
+        node: The group, or for a part of a name the group that has the name.
     """
 
     def __init__(self, node: Node) -> None:
@@ -199,13 +197,13 @@ class Tree:
         return self
 
     def keys(self) -> list[str]:
-        """Return the names of the arrays of this object itself, 2 before 10."""
+        """Return the names of the object's own arrays, 2 before 10."""
         if "vars" not in self.children:
             return []
         return sorted(self.children["vars"].node.datasets(), key=natural)
 
     def filled_groups(self) -> Iterator[Tree]:
-        """Yield the groups, this one and those below, that hold arrays of weights."""
+        """Yield this group and the groups below that hold arrays of weights."""
         if self.keys():
             yield self
         for name, child in self.children.items():
@@ -213,12 +211,12 @@ class Tree:
                 yield from child.filled_groups()
 
     def holds_arrays(self) -> bool:
-        """Return whether there is an array of a weight in any group below."""
+        """Return whether this group or one below holds an array of a weight."""
         return any(True for _ in self.filled_groups())
 
 
 def natural(name: str) -> tuple[int, str]:
-    """Return what to sort names by, so that numbers count: ``"2"`` before ``"10"``.
+    """Return a sort key that orders names by their numbers: ``"2"`` before ``"10"``.
 
     >>> sorted(["10", "2", "dense_10", "dense_9"], key=natural)
     ['2', 'dense_9', '10', 'dense_10']
@@ -230,13 +228,13 @@ def natural(name: str) -> tuple[int, str]:
 def by_class(
     model: AbstractModel, node: Node, written: Any = None, skip: Collection[Layer] = ()
 ) -> list[Assignment]:
-    """Return what goes where in a file of nested groups.
+    """Return the assignments for a file of nested groups.
 
     Args:
         model: The model.
-        node: The group that holds its layers' group.
-        written: The model's configuration out of `legacy.model_config`, if there is one.
-        skip: Layers to leave as they are.
+        node: The parent of its layers' group.
+        written: The model's configuration from `legacy.model_config`, if there is one.
+        skip: Layers that keep their weights.
     """
     tree = Tree(node).filled()
     if model.tracks_layers:
@@ -261,7 +259,7 @@ def _of_model(
 
 
 def _as_written(model: AbstractModel, written: Any) -> tuple[list[Layer], list[Any]]:
-    """Return the layers with their configurations, if there are any, in the order of those."""
+    """Return the layers and their configurations, if any, in the order of the configurations."""
     layers = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
     if written is None:
         return layers, [None] * len(layers)
@@ -276,7 +274,7 @@ def _as_written(model: AbstractModel, written: Any) -> tuple[list[Layer], list[A
 def _of_layer(
     layer: Layer, tree: Tree | None, written: Any, skip: set[Layer], place: str, parent: Tree
 ) -> Iterator[Assignment]:
-    """Yield what goes into a layer, and into those within it."""
+    """Yield the assignments for a layer and its inner layers."""
     if layer in skip or not in_files(layer):
         return
     shown = f"{place}{layer.name}"
@@ -300,7 +298,7 @@ def lists_layers(layer: Layer) -> TypeGuard[AbstractModel]:
 
 
 def _own(layer: Layer, tree: Tree | None, shown: str, parent: Tree) -> Assignment:
-    """Return what goes into a layer itself."""
+    """Return the assignment for a layer's own weights."""
     keys = [] if tree is None else tree.keys()
     node = tree.children["vars"].node if tree and keys else (tree or parent).node
     load = layer.load_own_variables if _takes_itself(layer) else None
@@ -308,12 +306,12 @@ def _own(layer: Layer, tree: Tree | None, shown: str, parent: Tree) -> Assignmen
 
 
 def _takes_itself(layer: Layer) -> bool:
-    """Return whether a layer has a way of its own to take what a file holds of it."""
+    """Return whether a layer overrides how its weights are loaded."""
     return type(layer).load_own_variables is not Layer.load_own_variables
 
 
 def in_files(layer: Layer) -> bool:
-    """Return whether a file holds anything of a layer: weights, or what it puts there itself."""
+    """Return whether files hold anything of a layer: weights, or data that it writes itself."""
     return bool(layer.all_variables()) or any(
         _takes_itself(one) or type(one).save_own_variables is not Layer.save_own_variables
         for one in layer.all_layers()
@@ -321,21 +319,21 @@ def in_files(layer: Layer) -> bool:
 
 
 def attributes(layer: Layer) -> list[tuple[str, Layer]]:
-    """Return the layers that a layer keeps in its attributes, each with the path of its group.
+    """Return the layers in a layer's attributes, each with the path of its group.
 
-    That is the attribute's name, and for a list the class's name behind it, numbered in order; a
-    list, tuple or dict within it is a "container".
+    The path is the attribute's name; in a list, the class's name with a number follows. A list,
+    tuple or dict inside another is a "container".
     """
     inner = {id(part) for part in layer.sublayers()}
     found: list[tuple[str, Layer]] = []
     own = without_memo(vars(layer))
-    if isinstance(layer, AbstractModel):  # beside what a trainer keeps
-        # Keras also goes through the property `layers`, when its name's place has come.
+    if isinstance(layer, AbstractModel):  # without the trainer's attributes
+        # Keras also goes through the property `layers`, in the order of names.
         own = {"layers": layer.layers} | {name: own[name] for name in layer.attributes()}
     for name, value in sorted(own.items(), key=lambda pair: (pair[0].startswith("_"), pair[0])):
         public = name.lstrip("_")
         if isinstance(inspect.getattr_static(type(layer), public, None), property):
-            name = public  # Keras looks at a property first
+            name = public  # Keras prefers a property
         if isinstance(value, Layer) and id(value) in inner:
             found.append((name, value))
         else:
@@ -345,7 +343,7 @@ def attributes(layer: Layer) -> list[tuple[str, Layer]]:
 
 
 def _contained(value: Any, inner: set[int], seen: set[int]) -> Iterator[tuple[str, Layer]]:
-    """Yield the layers in a list, tuple or dict, and in those in it, each with its group's path."""
+    """Yield the layers in nested lists, tuples or dicts, each with its group's path."""
     if type(value) not in _CONTAINERS or id(value) in seen:
         return
     seen.add(id(value))
@@ -361,12 +359,12 @@ def _contained(value: Any, inner: set[int], seen: set[int]) -> Iterator[tuple[st
             yield from ((f"{key}/{path}", one) for path, one in _contained(part, inner, seen))
 
 
-#: Not their subclasses: a layer's cache is one, whose iteration may be an error.
+#: Not their subclasses: iterating over a layer's cache, a subclass, may be an error.
 _CONTAINERS = (list, tuple, dict)
 
 
 def class_name(layer: Any) -> str:
-    """Return what Keras calls the class of a layer, or of what holds layers."""
+    """Return Keras's name for the class of a layer or of a container."""
     return (layer.keras_name or type(layer).__name__) if isinstance(layer, Layer) else "Container"
 
 
@@ -376,8 +374,8 @@ def vocabularies(
     """Yield the layers that have a vocabulary, with the folder of each among a file's assets.
 
     Args:
-        layer: The layer to look into.
-        written: The configuration out of `legacy.model_config`, for a model of a file.
+        layer: The layer to search.
+        written: The configuration from `legacy.model_config`, for a model from a file.
         place: The folder of ``layer``.
     """
     if isinstance(layer, (IndexLookup, TextVectorization)):
@@ -396,7 +394,7 @@ def vocabularies(
 
 
 def numbered(layers: Sequence[T], name_of: Callable[[T], str]) -> Iterator[tuple[str, T]]:
-    """Yield layers with the names of their groups: the class in snake case, and a number."""
+    """Yield layers with the names of their groups: the class in snake case and a number."""
     used: dict[str, int] = {}
     for layer in layers:
         base = snake_case(name_of(layer))
@@ -405,13 +403,13 @@ def numbered(layers: Sequence[T], name_of: Callable[[T], str]) -> Iterator[tuple
 
 
 def _names(layer: Layer, written: Any) -> tuple[str, ...]:
-    """Return the names that the group of a layer of this class may have, before the number."""
+    """Return the possible names, without number, of the group of a layer of this class."""
     if layer.is_model and written and "written_as" in written:
         return (snake_case(written["written_as"]),)
     if layer.is_model and class_name(layer) == "Functional":
         return ("functional", "model")
     name = written["was"] if written and "was" in written else class_name(layer)
-    # Keras 3's own spelling differs from Keras 2's where digits follow a capital.
+    # Keras 3's spelling differs from Keras 2's if digits follow a capital.
     newer = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     newer = re.sub(r"([a-z])([A-Z])", r"\1_\2", newer).lower()
     return tuple(dict.fromkeys([snake_case(name), newer]))
@@ -420,10 +418,10 @@ def _names(layer: Layer, written: Any) -> tuple[str, ...]:
 def _numbered(
     layers: Sequence[Layer], names: Sequence[tuple[str, ...]], tree: Tree
 ) -> dict[Layer, Tree]:
-    """Return the group of each layer: those of a class are numbered in the order of the layers.
+    """Return the group of each layer; the groups of a class have numbers in the order of layers.
 
-    Keras 2.13 left out numbers, and some versions leave out layers without weights; so where there
-    are as many groups with arrays as layers with weights, they pair up in order.
+    Keras 2.13 left out numbers, and some versions leave out layers without weights. If there are
+    as many groups with arrays as layers with weights, they are paired in order.
     """
     groups = _container(tree)
     found: dict[Layer, Tree] = {}
@@ -446,7 +444,7 @@ def _numbered(
 
 
 def holds_weights(node: Node) -> bool:
-    """Return whether a file has weights of layers, in whatever layout."""
+    """Return whether a file has weights of layers, in any layout."""
     return is_legacy(node) or bool(_container(Tree(node).filled()))
 
 
@@ -462,7 +460,7 @@ def _container(tree: Tree) -> dict[str, Tree]:
 
 
 def is_legacy(node: Node) -> bool:
-    """Return whether a file has the layout in which attributes list layers and weights."""
+    """Return whether attributes of the file list layers and weights."""
     return bool(node.text_list("layer_names")) or "model_weights" in node.groups()
 
 
@@ -473,13 +471,13 @@ def legacy_root(node: Node) -> Node:
 
 
 def by_order(model: AbstractModel, node: Node, written: Any = None) -> list[Assignment]:
-    """Return what goes where: the layers that have weights pair up in order, whatever their names.
+    """Return the assignments that pair the layers with weights in order, for any names.
 
     Args:
         model: The model.
         node: The group that lists the layers.
-        written: The model's configuration out of `legacy.model_config`, if the file has it. The
-            layers' order is that one's, and where the names are the same in both, they count.
+        written: The model's configuration from `legacy.model_config`, if the file has it. It gives
+            the order of layers; if it has the same names as the file, layers pair by name.
 
     Raises:
         ValueError: If the numbers of layers differ.
@@ -510,7 +508,7 @@ def by_order(model: AbstractModel, node: Node, written: Any = None) -> list[Assi
 
 
 def by_name(model: AbstractModel, node: Node) -> list[Assignment]:
-    """Return what goes where: the layers whose names the file has too."""
+    """Return the assignments for the layers whose names the file has too."""
     named = {layer.name: layer for layer in model.layers}
     found = [
         Assignment(name, group, keys, in_legacy_order(named[name]))
@@ -519,7 +517,7 @@ def by_name(model: AbstractModel, node: Node) -> list[Assignment]:
     ]
     if not any(one.variables for one in found):
         raise ValueError(
-            "no layer of the file has the name of a layer with weights of the model. The model "
+            "the file and the model have no layer with weights of the same name. The model "
             f"has {', '.join(named)}; the file {', '.join(name for name, *_ in _stored(node))}"
         )
     return found
@@ -532,7 +530,7 @@ def _stored(node: Node) -> list[tuple[str, Node, list[str]]]:
 
 
 def in_legacy_order(layer: Layer, written: Any = None) -> list[Variable]:
-    """Return a layer's weights, those that training changes first, also of a nested model."""
+    """Return the weights of a layer or nested model, trainable ones first."""
     known = {id(variable) for variable in layer.learning_variables()}
     variables = layer.all_variables()
     if lists_layers(layer) and written is not None:

@@ -1,4 +1,4 @@
-"""Models and weights into Keras's files, as Keras 3.15 lays them out."""
+"""Writing models and weights to files in the layout of Keras 3.15."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ __all__ = ["KERAS_VERSION", "model_data", "model_json", "save_model", "save_weig
 
 Array = NDArray[Any]
 
-#: The version of Keras whose files these are.
+#: The version of Keras whose layout is written.
 KERAS_VERSION = "3.15.1"
 
-#: What each ending of a name stands for.
+#: The format for each ending of a name.
 _FORMATS = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
 
-_ATTRIBUTE_LIMIT = 64_512  # bytes; what one attribute of an HDF5 group can hold
+_ATTRIBUTE_LIMIT = 64_512  # bytes that one attribute of an HDF5 group can hold
 
 
 def model_data(model: AbstractModel) -> dict[str, Any]:
-    """Return a model as plain data in Keras's form, how it is compiled included.
+    """Return a model and its compile settings as plain data in Keras's form.
 
     Raises:
         TypeError: If a part of it cannot be written as data.
     """
-    data = {**_serialized(model), "nnlite_version": __version__}  # Keras passes over it
-    if model.column_names is not None:  # Keras passes over it
+    data = {**_serialized(model), "nnlite_version": __version__}  # Keras ignores it
+    if model.column_names is not None:  # Keras ignores it
         data["config"]["column_names"] = list(model.column_names)
     if model.compiled or model.unread:
         data["compile_config"] = serialize_keras_object(model.get_compile_config())
@@ -67,7 +67,7 @@ def model_data(model: AbstractModel) -> dict[str, Any]:
 
 
 def _serialized(layer: Layer) -> dict[str, Any]:
-    """Return a layer as plain data, an activation that is no layer in Keras as an `Activation`."""
+    """Return a layer as plain data: an `Activation` for an activation without a layer in Keras."""
     data = layer.serialized()
     if isinstance(layer, AbstractModel):
         named = {part.name: part for part in layer.layers}
@@ -114,26 +114,26 @@ def save_model(
     include_optimizer: bool = True,
     **options: Any,
 ) -> None:
-    """Write a model to a file that Keras 3 opens: layers, weights, and all that training needs.
+    """Write a model to a file that Keras 3 opens: layers, weights and the state of training.
 
-    The file is replaced as a whole or not at all, see `atomic_write`. Folders that are missing are
-    made. A model that is not built yet is written without weights, with a warning.
+    The file is replaced as a whole or not at all (see `atomic_write`). Missing folders are created.
+    A model that is not built yet is written without weights, with a warning.
 
     Args:
         model: The model.
-        filepath: Where to: a name that ends in ``.keras``, or in ``.h5`` or ``.hdf5`` for Keras's
-            older format.
+        filepath: A name that ends in ``.keras``, or in ``.h5`` or ``.hdf5`` for Keras's older
+            format.
         overwrite: Whether the file may exist.
-        zipped: False for a folder, whose name does not end in ``.keras``, with what a ``.keras``
-            file holds; each of its files is replaced as a whole, all three are not.
-        include_optimizer: For ``.h5``: whether to write how the model is compiled.
-        **options: Keras 2's ``save_format``, which is to say what the name says.
+        zipped: False writes the content of a ``.keras`` file to a folder whose name does not end in
+            ``.keras``; each of its three files is replaced on its own.
+        include_optimizer: For ``.h5``: whether to write the compile settings.
+        **options: Keras 2's ``save_format``, which must agree with the name.
 
     Raises:
-        ValueError: If the name ends otherwise, the file exists and ``overwrite`` is False, an
+        ValueError: If the name has another ending, the file exists and ``overwrite`` is False, an
             option is unknown, or the model for an ``.h5`` file is not built.
-        TypeError: If a part of the model cannot be written as data, such as a lambda, or a layer
-            cannot be made again from its configuration.
+        TypeError: If a part of the model, such as a lambda, cannot be written as data, or a layer
+            cannot be created from its configuration.
         OSError: If the file cannot be written.
 
     >>> import tempfile
@@ -155,8 +155,8 @@ def save_model(
         )
     if zipped is not False and (not ending or form != _FORMATS[ending]):
         raise ValueError(
-            "filepath must end in .keras, or in .h5 for Keras's older format, which save_format "
-            f"need not say again. Received: {path!r}, save_format={form!r}"
+            "filepath must end in .keras, or in .h5 for Keras's older format, and agree with "
+            f"save_format. Received: {path!r}, save_format={form!r}"
         )
     _check_loadable(model)
     if zipped is False:
@@ -167,8 +167,8 @@ def save_model(
         for _, layer in vocabularies(model):
             if layer.vocabulary is None:
                 raise ValueError(
-                    f"Layer {layer.name!r} has a vocabulary from adapt, for which .h5 files have "
-                    f"no place: save the model as .keras. Received: {path!r}"
+                    f"Layer {layer.name!r} has a vocabulary from adapt, which an .h5 file cannot "
+                    f"hold: save the model as .keras. Received: {path!r}"
                 )
     with atomic_write(path, overwrite) as file:
         if ending == ".keras":
@@ -178,9 +178,9 @@ def save_model(
 
 
 def _check_loadable(model: AbstractModel) -> None:
-    """Raise a TypeError if a layer of the user's cannot be made again from its configuration.
+    """Raise a TypeError if a user's layer cannot be created from its configuration.
 
-    Only making it tells: a copy of each is made, without weights, and what it draws is undrawn.
+    Each is created once, without weights; the random states are then put back.
     """
     drawn = random.states()
     try:
@@ -194,26 +194,26 @@ def _check_loadable(model: AbstractModel) -> None:
 
 def _check_made_again(layer: Layer) -> None:
     cls, config = type(layer), copy.deepcopy(layer.serialized()["config"])
-    if layer.is_model and isinstance(config.get("layers"), list):  # each is seen to by itself
+    if layer.is_model and isinstance(config.get("layers"), list):  # each is checked itself
         if "input_layers" in config:
             return
         config = {key: config[key] for key in config if key != "build_input_shape"} | {"layers": []}
     try:
         cls.from_config(config)
-    except ConfigError:  # names what is not registered, and may be when the file is read
+    except ConfigError:  # names a class that may be registered when the file is read
         return
     except (TypeError, KeyError, AttributeError) as error:
         raise TypeError(
             f"Layer {layer.name!r} could not be loaded again: {cls.__name__}.from_config does not "
             f"take what get_config returns ({type(error).__name__}: {error}). Let __init__ take "
-            "**kwargs and hand them to super().__init__(**kwargs), and keep each argument of its "
-            "own in an attribute of that name; or define get_config and from_config to fit."
+            "**kwargs, pass them to super().__init__(**kwargs), and keep each other argument in an "
+            "attribute of the same name; or define a get_config and a from_config that match."
         ) from error
     for name in ("save_assets", "load_assets"):
         if hasattr(layer, name):
             raise TypeError(
-                f"Layer {layer.name!r} defines {name}, but nnlite's files hold no assets. Keep "
-                "them in what get_config returns, or in weights."
+                f"Layer {layer.name!r} defines {name}, but nnlite's files do not hold assets. "
+                "Return the data from get_config, or keep it in weights."
             )
 
 
@@ -228,13 +228,13 @@ def save_weights(
 
     Args:
         model: The model.
-        filepath: Where to: a name that ends in ``.weights.h5``.
+        filepath: A name that ends in ``.weights.h5``.
         overwrite: Whether the file may exist.
-        max_shard_size: As in Keras, where it divides the weights among files; not supported.
+        max_shard_size: Not supported; Keras uses it to divide the weights among files.
         objects_to_skip: Layers to leave out.
 
     Raises:
-        ValueError: If the name ends otherwise, the file exists and ``overwrite`` is False,
+        ValueError: If the name has another ending, the file exists and ``overwrite`` is False,
             ``max_shard_size`` is given, or the model is not built.
         OSError: If the file cannot be written.
 
@@ -277,14 +277,14 @@ def _write_archive(model: AbstractModel, file: BinaryIO) -> None:
 
 def _write_folder(model: AbstractModel, path: str, overwrite: bool) -> None:
     if not overwrite and os.path.exists(path):
-        raise ValueError(f"{path} exists already. Give overwrite=True to replace what is in it.")
+        raise ValueError(f"{path} exists already. Pass overwrite=True to replace its files.")
     for name, data in _parts(model):
         with atomic_write(os.path.join(path, name)) as file:
             file.write(data)
 
 
 def _parts(model: AbstractModel) -> list[tuple[str, Any]]:
-    """Return the members of a ``.keras`` file, each with its name."""
+    """Return the names and contents of the members of a ``.keras`` file."""
     import json
 
     if not model.built:
@@ -341,7 +341,7 @@ def _variables(group: Any, name: str) -> Any:
 
 
 def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
-    """Write a layer's own weights by number, and the layers within it below."""
+    """Write a layer's own weights by number, and its inner layers to groups below."""
     own = _variables(group, layer.name)
     store: dict[str, Any] = {}
     layer.save_own_variables(store)
@@ -358,8 +358,8 @@ def _write_layer(group: Any, layer: Layer, skip: set[Layer]) -> None:
     for part in layer.sublayers():
         if in_files(part) and not any(part is one for _, one in kept):
             raise ValueError(
-                f"Layer {layer.name!r} keeps its layer {part.name!r} in none of its attributes, "
-                "nor in a list, tuple or dict there, so that a file has no name for it."
+                f"Layer {layer.name!r} must keep its layer {part.name!r} in an attribute, or in a "
+                "list, tuple or dict there: a file names the layer after the attribute."
             )
     for attribute, part in kept:
         if in_files(part):
@@ -407,9 +407,9 @@ def _write_hdf5(model: AbstractModel, file: BinaryIO, include_optimizer: bool) -
 
 
 def _legacy(value: Any) -> Any:
-    """Return serialized layers and objects of training as the older format has them.
+    """Return serialized layers and training objects in the older format.
 
-    There, classes are told by name alone; what stands within their configurations stays.
+    It tells classes by name alone. Their configurations are unchanged.
     """
     if isinstance(value, (list, tuple)):
         return [_legacy(part) for part in value]
@@ -427,7 +427,7 @@ def _legacy(value: Any) -> Any:
 
 
 def _paths(layer: Layer, place: str) -> Iterator[tuple[Any, str]]:
-    """Yield each weight with its name: those of the layers that it is in, and its own."""
+    """Yield each weight with its path: the names of the layers around it and its own."""
     for variable in layer.own_variables():
         yield variable, f"{place}{layer.name}/{variable.name}"
     for part in layer.sublayers():
@@ -435,7 +435,7 @@ def _paths(layer: Layer, place: str) -> Iterator[tuple[Any, str]]:
 
 
 def _write_arrays(group: Any, arrays: list[tuple[str, Array]]) -> None:
-    """Write arrays by name; of those with one name, which layers in a layer may have, all."""
+    """Write arrays by name; inner layers may have equal names, which get a ``_`` each."""
     named: dict[str, Array] = {}
     for name, array in arrays:
         while name in named:
@@ -447,7 +447,7 @@ def _write_arrays(group: Any, arrays: list[tuple[str, Array]]) -> None:
 
 
 def _write_names(group: Any, key: str, names: list[str]) -> None:
-    """Write a list of names as an attribute, in parts where it is too long for one."""
+    """Write a list of names as an attribute, or as several if it is too long for one."""
     data = np.array([name.encode() for name in names]) if names else np.zeros(0)
     parts = max(1, -(-data.nbytes // _ATTRIBUTE_LIMIT))
     for number, part in enumerate(np.array_split(data, parts)):

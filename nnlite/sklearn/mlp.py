@@ -634,15 +634,11 @@ class _MLP(Network):
 class MLPClassifier(NetworkClassifier, _MLP):
     """scikit-learn's ``MLPClassifier``, trained by nnlite, with parameters of nnlite's own.
 
-    Parameters and attributes are scikit-learn's, with its defaults and meaning. From the same
-    ``random_state``, weights and predictions agree with scikit-learn's to rounding. A fit whose
-    loss is not finite stops at that step.
+    The parameters that are not named below, and the attributes, are scikit-learn's, with its
+    defaults and meaning. From the same ``random_state``, weights and predictions agree with
+    scikit-learn's to rounding. A fit whose loss is not finite stops at that step.
 
     Args:
-        hidden_layer_sizes, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t,
-            max_iter, shuffle, random_state, tol, verbose, warm_start, momentum,
-            nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,
-            n_iter_no_change, max_fun: As in scikit-learn.
         activation: Of the hidden layers: scikit-learn's or nnlite's name of one.
         loss: ``"log_loss"``, or the name of a loss of nnlite or a `Loss`, for probabilities.
         dropout: The fraction of each hidden layer's outputs to drop in training.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
@@ -48,7 +47,7 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
     if os.path.isdir(name):
         raise IsADirectoryError(f"{os.fspath(path)} is a directory")
     folder = os.path.dirname(name)
-    temporary = os.path.join(folder, f"{_prefix(name)}{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(folder, f"{_prefix(name)}{os.urandom(8).hex()}.tmp")
     with explaining(path):
         os.makedirs(folder, exist_ok=True)
         file = open(temporary, "x+b")  # noqa: SIM115  closed before it is renamed

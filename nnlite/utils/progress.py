@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -81,6 +80,8 @@ class Progress:
 
     def _line(self, logs: dict[str, float]) -> str:
         """Return the final line of an epoch, shortened to the width of a terminal."""
+        import shutil  # slow to import
+
         of_all = " steps" if self._total is None else f"/{self._total}"
         seconds = f"{time.perf_counter() - self._began:.0f}s"
         line = f"{self._title()}: {self._steps}{of_all} {seconds} {self._pace()} - {text(logs)}"

@@ -61,12 +61,17 @@ def alone(tmp_path_factory):
     return results(1, "cases.py", tmp_path_factory.mktemp("alone") / "one.npz")
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_every_family_equals_one_process_to_rounding(alone, count, tmp_path, capsys):
-    together = results(count, "cases.py", tmp_path / "some.npz")
-    assert set(together) == set(alone)
+@pytest.mark.parametrize(
+    ("count", "families"),
+    [(2, ()), (3, ("data", "models", "callbacks")), (4, ("optimizers", "metrics"))],
+    ids=str,
+)
+def test_every_family_equals_one_process_to_rounding(alone, count, families, tmp_path, capsys):
+    together = results(count, "cases.py", tmp_path / "some.npz", *families)
+    expects = {n: e for n, e in alone.items() if not families or n.startswith(families)}
+    assert set(together) == set(expects)
     worst = {}
-    for name, expected in alone.items():
+    for name, expected in expects.items():
         np.testing.assert_allclose(together[name], expected, rtol=1e-9, atol=1e-11, err_msg=name)
         difference = np.max(np.abs(together[name] - expected) / np.maximum(1, np.abs(expected)))
         family = name.split("|")[0]
@@ -143,6 +148,14 @@ def test_ctrl_c_in_the_terminal_ends_all():
     started.communicate(timeout=WITHIN)
     assert started.returncode != 0
     assert time.perf_counter() - began < 10
+
+
+def test_files_that_differ_are_refused(tmp_path):
+    code, printed, _ = run(2, "faults.py", "files", tmp_path)
+    assert code != 0
+    assert (
+        "must call fit, evaluate and predict on the same file alike. Process 0 has first" in printed
+    )
 
 
 def test_calls_that_differ_are_refused():

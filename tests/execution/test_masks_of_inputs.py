@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnlite import Input, Model, layers
+from nnlite import Input, Model, Sequential, layers, set_random_seed
 from nnlite.execution.inference import infer
 from nnlite.execution.plan import Memory, Plan
 from nnlite.execution.reference_executor import ReferenceExecutor
@@ -89,7 +89,7 @@ def test_masks_that_do_not_fit_are_refused(mask):
 
 
 def test_a_layer_that_does_not_look_at_masks_takes_none():
-    with pytest.raises(TypeError, match=r"^Layer 'dense' takes no mask\."):
+    with pytest.raises(TypeError, match=r"^Layer 'dense' does not take a mask"):
         layers.Dense(1, name="dense")(X, mask=COUNT)
 
 
@@ -101,3 +101,14 @@ def test_masks_go_on_behind_moving_averages():
     data = np.array([[[1.0, 2.0], [0.0, 0.0], [3.0, 6.0]]], "float32")
     mean = np.array([[2.0, 4.0]]) / np.sqrt(1.001)  # of two steps, with a variance of 1
     np.testing.assert_allclose(model.predict(data, verbose=0), mean, rtol=1e-6)
+
+
+def test_a_model_that_is_built_by_fit_has_the_masks_of_one_that_begins_with_an_input():
+    def trained(*start):
+        set_random_seed(1)
+        model = Sequential([*start, layers.Masking(), layers.GRU(2), layers.Dense(1)])
+        model.fit(X, np.ones(2), epochs=2, verbose=0, shuffle=False)
+        return model.get_weights()
+
+    for own, other in zip(trained(), trained(Input((3, 1))), strict=True):
+        np.testing.assert_array_equal(own, other)

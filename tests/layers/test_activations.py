@@ -77,9 +77,9 @@ def test_a_function_leaves_its_input_alone():
         (
             lambda: activations.softmax(X, axis=2),
             ValueError,
-            r"axis=2, its input the shape \(3, 4\)",
+            r"axis=2, but its input has shape \(3, 4\)",
         ),
-        (lambda: activations.softmax(1.0), ValueError, r"axis=-1, its input the shape \(\)"),
+        (lambda: activations.softmax(1.0), ValueError, r"axis=-1, but its input has shape \(\)"),
         (
             lambda: activations.softmax(X, axis="a"),
             TypeError,

@@ -151,3 +151,45 @@ def test_batch_normalization_along_any_axis_is_that_along_the_last(axis):
     for training in (True, False):
         expected = np.moveaxis(last(moved, training=training), -1, axis)
         np.testing.assert_allclose(layer(x, training=training), expected, rtol=1e-12)
+
+
+COUNT = np.array([[True, True, False], [True, False, False]])
+
+
+def test_masked_steps_have_no_part_in_the_moments_of_batch_normalization():
+    x = np.random.default_rng(4).normal(size=(2, 3, 4))
+    layer = BatchNormalization(momentum=0.0, epsilon=1e-2, dtype="float64")
+    y = layer(x, training=True, mask=COUNT)
+    mean, variance = x[COUNT].mean(axis=0), x[COUNT].var(axis=0)
+    np.testing.assert_allclose(layer.moving_mean.value, mean, rtol=1e-12)
+    np.testing.assert_allclose(layer.moving_variance.value, variance, rtol=1e-12)
+    np.testing.assert_allclose(y, (x - mean) / np.sqrt(variance + 1e-2), rtol=1e-12)
+    np.testing.assert_array_equal(layer(x, mask=COUNT), layer(x))
+
+
+def test_a_mask_of_batch_normalization_is_of_the_first_axes():
+    x = np.random.default_rng(4).normal(size=(2, 3, 2, 4))
+    layer = BatchNormalization(momentum=0.0, dtype="float64")
+    layer(x, training=True, mask=COUNT)
+    np.testing.assert_allclose(layer.moving_mean.value, x[COUNT].mean(axis=(0, 1)), rtol=1e-12)
+    of_steps = BatchNormalization(1, momentum=0.0, dtype="float64")
+    y = of_steps(x, training=True, mask=COUNT)
+    means = [x[0, 0].sum() + x[1, 0].sum(), x[0, 1].sum(), 0]
+    np.testing.assert_allclose(of_steps.moving_mean.value, means / np.array([16, 8, 1]), rtol=1e-12)
+    np.testing.assert_allclose(y[:, 2], x[:, 2] / np.sqrt(1e-3), rtol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_the_gradient_goes_through_the_moments_of_the_steps_that_count(axis):
+    generator = np.random.default_rng(4)
+    x, R = generator.normal(size=(2, 2, 3, 4))
+    layer = BatchNormalization(axis, dtype="float64", gamma_initializer="random_normal")
+    layer(x)
+    arrays = layer.run_into(x, COUNT)
+    slopes = layer.run_back(R, arrays)
+    for at in np.ndindex(x.shape):
+        above, below = x.copy(), x.copy()
+        above[at] += 1e-6
+        below[at] -= 1e-6
+        rise = layer.run_into(above, COUNT)["y"] - layer.run_into(below, COUNT)["y"]
+        assert slopes[at] == pytest.approx((rise * R).sum() / 2e-6, rel=1e-6, abs=1e-8)

@@ -268,7 +268,7 @@ def test_adapt_weighs_tokens_by_the_samples_that_have_them():
         (lambda: CategoryEncoding(3)([[3]]), ValueError, "from 0 to 2 .*Received: 3"),
         (lambda: CategoryEncoding(3)(np.zeros((2, 2, 2))), ValueError, r"\(samples, entries\)"),
         (lambda: Discretization(), ValueError, "Give bin_boundaries, or num_bins"),
-        (lambda: Discretization([1.0, 0.0]), ValueError, "numbers that ascend"),
+        (lambda: Discretization([1.0, 0.0]), ValueError, "numbers in ascending order"),
         (lambda: Discretization([1.0]).adapt([2.0]), ValueError, "nothing to adapt"),
         (lambda: Discretization([1.0])([np.nan]), ValueError, "must be finite"),
         (lambda: TextVectorization(standardize="upper"), ValueError, "standardize must be one"),
@@ -351,7 +351,7 @@ def test_a_length_is_needed_in_a_model_only():
 def test_text_reaches_only_layers_that_take_it():
     with pytest.raises(TypeError, match=r"'dense' computes with numbers. Received: text"):
         Dense(1)(Input((1,), dtype="string"))
-    with pytest.raises(ValueError, match=r"takes inputs of shape \(samples, entries\)"):
+    with pytest.raises(ValueError, match=r"expects inputs of shape \(samples, entries\)"):
         CategoryEncoding(3)(Input((), dtype="int32"))
     with pytest.raises(TypeError, match=r"computes with numbers. Received: text"):
         layers.Concatenate()([Input((1,), dtype="string")] * 2)
@@ -464,7 +464,7 @@ def test_a_vocabulary_is_not_lost_in_a_file(tmp_path):
     model.build((None, 1))
     with pytest.raises(ValueError, match="a token that is empty or has several lines"):
         model.save(tmp_path / "model.keras")
-    with pytest.raises(ValueError, match=r"\.h5 files have no place: save the model as \.keras"):
+    with pytest.raises(ValueError, match=r"\.h5 file cannot hold: save the model as \.keras"):
         model.save(tmp_path / "model.h5")
     given = Sequential([StringLookup(vocabulary=["a", "b\nc"], output_mode="one_hot"), Dense(1)])
     given.build((None, 1))
@@ -494,7 +494,7 @@ def changed(path, name, text):
         (b"-1\n3\n7\nx", "must be integers"),
         (b"-1\n3\n7\n7", "must have each token once"),
         (b"3\n7\n5\n9", r"must begin with \[-1\]"),
-        (b"\xff", "no UTF-8"),
+        (b"\xff", "not UTF-8"),
         (None, "no vocabulary for layer"),
     ],
 )

@@ -97,10 +97,12 @@ MUTANTS = {
     ],
     "layers/normalization/batch_normalization.py": [
         ("np.subtract(x, self._of_all(", "np.add(x, self._of_all("),
-        (
-            "_mean(np.square(centered, out=y.reshape(centered.shape)), variance)",
-            "_mean(2 * np.square(centered, out=y.reshape(centered.shape)), variance)",
-        ),
+        ("self._of_all(_mean(squares,", "self._of_all(_mean(2 * squares,"),
+        ("seen = x if counts is None else x * counts", "seen = x"),
+        ("squares *= counts", "squares *= 1"),
+        ("d *= counts", "d *= 1"),
+        ("part[part == 0] = 1", "part[part == 0] = 0"),
+        ("np.divide(mean, part, out=mean)", "mean"),
         ("np.multiply(centered, factor, out=y)", "np.multiply(centered, -factor, out=y)"),
         ("np.multiply(mean_gn, m, out=", "np.multiply(mean_gn, 1, out="),
         ("np.multiply(mean_g, m, out=", "np.multiply(mean_g, -m, out="),

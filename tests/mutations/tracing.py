@@ -18,5 +18,8 @@ MUTANTS = {
         ("objective.weight_penalty() + self.executor.penalty()", "objective.weight_penalty()"),
         ("return self.replaced.get(slot, array)", "return array"),
         ("article, new, new - old)", "article, new, old - new)"),
+        ("in slopes if s not in indices}", "in slopes}"),
+        ('xs += ["mask"] * masks', "pass"),
+        ("or self.gradients.keys().isdisjoint(call.outputs)", "or call.outputs[0] in self.joined"),
     ],
 }

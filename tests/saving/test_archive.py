@@ -196,7 +196,7 @@ def test_a_link_in_the_place_of_a_member_is_refused():
 @pytest.mark.parametrize("name", MEMBERS)
 def test_a_member_of_another_checksum_is_refused(compression, name):
     data = changed(zipped(compression=compression), name, CHECKSUM, 1)
-    refused(data, f"{name}: it is damaged: its checksum is another")
+    refused(data, f"{name}: it is damaged: its checksum does not match")
 
 
 def test_sizes_that_are_not_the_real_ones_are_refused():
@@ -237,27 +237,27 @@ def test_a_directory_of_more_members_than_any_model_has_is_refused():
 def test_json_that_is_no_object_or_hostile_is_refused():
     for text, message in {
         b"[]": f"{CONFIG}: expected an object. Received: list",
-        b"[" * 100_000: f"{CONFIG}: no valid JSON of a model: it is nested 100000 deep",
-        pickle.dumps({"a": 1}): f"{CONFIG}: no valid JSON",
-        b'{"a": 1, "a": 2}': "the key 'a' stands twice",
+        b"[" * 100_000: f"{CONFIG}: not valid JSON of a model: it is nested 100000 deep",
+        pickle.dumps({"a": 1}): f"{CONFIG}: not valid JSON",
+        b'{"a": 1, "a": 2}': "the key 'a' appears twice",
     }.items():
         refused(zipped({**MEMBERS, CONFIG: text}), message)
     refused(zipped({**MEMBERS, METADATA: b"3"}), f"{METADATA}: expected an object. Received: int")
 
 
 def test_weights_that_are_no_hdf5_are_refused():
-    refused(zipped({**MEMBERS, WEIGHTS: b"PK\3\4"}), f"{WEIGHTS}: it is no HDF5 file")
+    refused(zipped({**MEMBERS, WEIGHTS: b"PK\3\4"}), f"{WEIGHTS}: it is not an HDF5 file")
     refused(zipped({**MEMBERS, WEIGHTS: weights()[:-1]}), f"{WEIGHTS}: it is truncated")
-    refused(zipped({**MEMBERS, WEIGHTS: zipped()}), f"{WEIGHTS}: it is no HDF5 file")
+    refused(zipped({**MEMBERS, WEIGHTS: zipped()}), f"{WEIGHTS}: it is not an HDF5 file")
 
 
 def test_archives_in_parts_or_after_other_data_are_refused():
-    refused(b"#!/bin/sh\n" + zipped(), "its directory is not where its end says")
+    refused(b"#!/bin/sh\n" + zipped(), "its end record does not point to its directory")
     data = zipped()
     end = data.rindex(b"PK\5\6")
     refused(data[: end + 4] + b"\1" + data[end + 5 :], "one part of an archive in several")
-    refused(data[:end], "no zip archive, or it is truncated")
-    refused(b"", "no zip archive")
+    refused(data[:end], "not a zip archive, or it is truncated")
+    refused(b"", "not a zip archive")
 
 
 def zip64(data, extra=b""):
@@ -278,7 +278,9 @@ def test_the_end_for_large_archives_behind_a_small_one():
             assert archive.config == {"class_name": "Sequential"}
     data = zip64(zipped())
     at = data.rindex(b"PK\6\6")
-    refused(data[: at + 48] + b"\1" + data[at + 49 :], "its directory is not where its end says")
+    refused(
+        data[: at + 48] + b"\1" + data[at + 49 :], "its end record does not point to its directory"
+    )
 
 
 # ---- what a file is ----------------------------------------------------------------------------
@@ -318,7 +320,9 @@ def test_weights_in_several_files_are_named(tmp_path):
     """Keras 3 writes them so where save_weights is given a max_shard_size."""
     path = tmp_path / "m.weights.json"
     path.write_text('{"metadata": {"total_size": 8.0}, "weight_map": {"/layers/dense/vars": []}}')
-    refuses(lambda: kind_of(path), "m.weights.json: the list of weights that Keras has divided")
+    refuses(
+        lambda: kind_of(path), "m.weights.json: nnlite does not read weights that Keras has divided"
+    )
 
 
 def test_a_directory_is_named_for_what_it_is(tmp_path):
@@ -335,6 +339,6 @@ def test_an_archive_of_other_things_is_no_model():
     stream = io.BytesIO()
     np.savez(stream, a=KERNEL)
     refused(
-        stream.getvalue(), f"no model by Keras: the archive has no {CONFIG} and no {METADATA} and"
+        stream.getvalue(), f"not a Keras model: the archive has no {CONFIG} and no {METADATA} and"
     )
-    refused(zipped({"archive/data.pkl": b"x"}), "no model by K")
+    refused(zipped({"archive/data.pkl": b"x"}), "not a Keras model")

@@ -57,7 +57,7 @@ def test_a_model_in_the_place_of_a_setting_is_not_made(tmp_path):
         def call(path=path):
             raise ValueError(outcome(lambda: load_model(path), path))
 
-        refuses(call, "read without this: .*more than the file holds")
+        refuses(call, "left out: .*more than the file holds")
     for config in (
         sequential(two_layers(kernel_initializer={"class_name": "RandomNormal",
                                                   "config": {"mean": big}})),
@@ -68,7 +68,7 @@ def test_a_model_in_the_place_of_a_setting_is_not_made(tmp_path):
         def call(path=path):
             raise ValueError(outcome(lambda: load_model(path), path))
 
-        refuses(call, "read without this: .*more than the file holds")
+        refuses(call, "left out: .*more than the file holds")
     for config in (
         sequential([input_layer(), dense("dense", big)]),
         sequential(two_layers({"class_name": "LeakyReLU", "config": {"negative_slope": big}})),
@@ -166,7 +166,7 @@ def test_groups_nested_by_backslashes_are_refused(tmp_path):
             file.create_group(f"{number}" + "\\" * 900)
     path = tmp_path / "m.weights.h5"
     path.write_bytes(stream.getvalue())
-    refuses(lambda: a_model().load_weights(str(path)), "lies deeper than 64|more structure")
+    refuses(lambda: a_model().load_weights(str(path)), "is deeper than 64|more structure")
 
 
 def test_weights_stay_as_they_are_where_the_state_of_the_optimizer_is_no_numbers(tmp_path):
@@ -178,7 +178,7 @@ def test_weights_stay_as_they_are_where_the_state_of_the_optimizer_is_no_numbers
     model = a_model()
     model.compile("adam", "mse")
     before = model.get_weights()
-    with pytest.raises(ValueError, match="optimizer/vars/0: it holds no numbers"):
+    with pytest.raises(ValueError, match="optimizer/vars/0: it does not hold numbers"):
         model.load_weights(str(path))
     for was, now in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(was, now)

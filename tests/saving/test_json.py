@@ -11,7 +11,7 @@ from .limits import refuses
 
 
 def refused(text, message):
-    refuses(lambda: parse_json(text, "config.json"), f"^config.json: no valid JSON .*{message}")
+    refuses(lambda: parse_json(text, "config.json"), f"^config.json: not valid JSON .*{message}")
 
 
 def test_what_json_writes_is_read_back():
@@ -44,8 +44,8 @@ def test_brackets_inside_of_text_are_no_nesting():
 
 
 def test_a_key_twice_in_one_object_is_refused():
-    refused('{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' stands twice")
-    refused("{" + '"k":0,' * 150_000 + '"k":0}', "the key 'k' stands twice")
+    refused('{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' appears twice")
+    refused("{" + '"k":0,' * 150_000 + '"k":0}', "the key 'k' appears twice")
     assert parse_json('[{"a": 1}, {"a": 2}]', "text") == [{"a": 1}, {"a": 2}]
 
 

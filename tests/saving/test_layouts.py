@@ -209,7 +209,7 @@ def test_a_weight_that_has_no_place_in_the_file_is_named(tmp_path):
     layers = [input_layer(), {"class_name": "Block", "config": config}]
     groups = {"layers/block/first": CHAIN[0], "layers/other": [np.ones(100, "float32")]}
     path = write_keras(tmp_path / "m.keras", sequential(layers), groups)
-    with pytest.raises(ValueError, match="nothing for the weights 'kernel', 'kernel', 'bias'"):
+    with pytest.raises(ValueError, match="does not have the weights 'kernel', 'kernel', 'bias'"):
         load_model(path, {"Block": Block})
 
 

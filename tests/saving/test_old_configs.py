@@ -102,7 +102,7 @@ def test_a_shape_that_only_the_first_kernel_tells(path):
 def test_no_shape_at_all_is_refused(path):
     softmax = {"class_name": "Softmax", "config": {"name": "s", "axis": -1}}
     config = sequential([softmax, *two_layers()[1:]])
-    with pytest.raises(ValueError, match="does not tell the shape of the model's input"):
+    with pytest.raises(ValueError, match="does not have the shape of the model's input"):
         load_model(write_h5(path, config, [("s", []), *TWO_GROUPS]))
 
 
@@ -372,7 +372,7 @@ def test_initializers_of_all_years(path, initializer):
 
 def test_objects_of_training_that_are_unknown_are_left_out_with_one_warning(path):
     own = {"class_name": "Mine", "config": {"rate": 1}}
-    with pytest.warns(UserWarning, match="read without this") as caught:
+    with pytest.warns(UserWarning, match="left out") as caught:
         model = assert_reads_config(
             path,
             sequential(

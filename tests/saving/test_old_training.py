@@ -354,7 +354,7 @@ def test_compile_false_leaves_it_all(tmp_path):
 
 
 def test_all_that_is_left_out_is_said_at_once(tmp_path):
-    with pytest.warns(UserWarning, match="read without this") as caught:
+    with pytest.warns(UserWarning, match="left out") as caught:
         compiled(tmp_path, optimizer="Ftrl", loss="junk", metrics=["rmse", "rmse"])
     (warning,) = caught
     text = str(warning.message)

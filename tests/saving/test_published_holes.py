@@ -87,7 +87,7 @@ def test_the_watch_sees_each_kind_of_harm(tmp_path):
 def test_cve_2021_37678_a_model_in_yaml(tmp_path):
     text = f"!!python/object/apply:os.putenv ['{MARK}', '1']\n"
     with nothing_happens():
-        refuses(lambda: model_from_json(text), "no valid JSON")
+        refuses(lambda: model_from_json(text), "not valid JSON")
     path = tmp_path / "m.yaml"
     path.write_text(text)
     for call in (lambda: load_model(path), lambda: a_model().load_weights(path)):
@@ -102,7 +102,7 @@ def test_cve_2021_37678_a_model_in_yaml(tmp_path):
         }.items():
             zipped.writestr(name, data)
     with nothing_happens(archive):
-        refuses(lambda: load_model(archive), "config.json: no valid JSON")
+        refuses(lambda: load_model(archive), "config.json: not valid JSON")
     assert not hasattr(nnlite.models, "model_from_yaml")
 
 
@@ -239,11 +239,9 @@ def test_functions_in_the_settings_of_training(tmp_path, thing, name):
             write_h5(tmp_path / "m.h5", training={"optimizer_config": full["optimizer"], **full}),
         ):
             said = outcome(lambda path=path: load_model(path), path)
-            assert "read without this" in said, settings
+            assert "left out" in said, settings
         whole = {**sequential(two_layers()), "compile_config": full}
-        assert "read without this" in outcome(
-            lambda whole=whole: model_from_json(json.dumps(whole))
-        )
+        assert "left out" in outcome(lambda whole=whole: model_from_json(json.dumps(whole)))
     for family in (losses, metrics, optimizers, optimizers.schedules.registry, nnlite.initializers,
                    nnlite.regularizers, nnlite.constraints, nnlite.activations):  # fmt: skip
         with pytest.raises((ValueError, TypeError)), nothing_happens():
@@ -256,9 +254,7 @@ def test_cve_2025_9905_a_lambda_in_an_h5_file_in_safe_mode(tmp_path):
         for name, version in (("m.h5", "2.2.4"), ("m.hdf5", "2.15.0"), ("m", "3.11.2")):
             path = write_h5(tmp_path / name, config, [*TWO_GROUPS, ("harm", [])], version=version)
             with nothing_happens(path):
-                refuses(
-                    lambda path=path: load_model(path, safe_mode=True), "needs what nnlite does"
-                )
+                refuses(lambda path=path: load_model(path, safe_mode=True), "nnlite does not have")
 
 
 @pytest.mark.parametrize(

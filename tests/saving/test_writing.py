@@ -241,7 +241,7 @@ def test_a_folder_whose_parts_are_too_large_or_missing_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"metadata.json has more than 65536 bytes"):
         load_model(folder)
     (folder / "metadata.json").unlink()
-    with pytest.raises(ValueError, match=r"no model by Keras: there is no .*metadata.json"):
+    with pytest.raises(ValueError, match=r"not a Keras model: there is no .*metadata.json"):
         load_model(folder)
 
 
@@ -378,7 +378,7 @@ def test_compile_settings_as_data():
 
 def test_what_is_no_model_is_said():
     for text, message in [
-        ("{", "no valid JSON"),
+        ("{", "not valid JSON"),
         ("[]", "expected the configuration of a model"),
         ('{"class_name": "Sequential", "config": 3}', "without a list of layers"),
         ('{"class_name": "Dense", "config": {"units": 3}}', "a model of class 'Dense'"),

@@ -170,7 +170,7 @@ def two_ends():
     ("make", "y", "message"),
     [
         (lambda: Sequential([Dense(2)]), CLASSES, "has 2 outputs: y must hold classes from 0 to 1"),
-        (lambda: Sequential([Dense(1)]), np.eye(3)[CLASSES], "1 outputs.*Received: y rows of 3"),
+        (lambda: Sequential([Dense(1)]), np.eye(3)[CLASSES], "1 output:.*Received: y rows of 3"),
         (lambda: Sequential([Input((3,)), Dense(1)]), Y, r"one input of shape \(samples, 2\)"),
         (two_ends, Y, r"one output of.*outputs \[\(None, 1\), \(None, 1\)\]"),
         (lambda: Sequential([Dense(65)]), CLASSES, "up to 64 classes. Received: 65 outputs"),

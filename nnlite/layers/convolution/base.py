@@ -1,13 +1,15 @@
-"""What all convolutions have: sizes, strides, padding, an order of axes, a bias, an activation."""
+"""Base class of convolutions: sizes, strides, padding, order of axes, bias, activation."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.backend.convolution import Windows, parts
 from nnlite.backend.variables import Variable
 from nnlite.layers.activations.activated import Activated
 from nnlite.layers.layer import Shape, ones
@@ -39,10 +41,10 @@ class Convolving(Windowed, Activated):
         self.use_bias = bool(use_bias)
 
     def _refuse_strides_with_dilation(self) -> None:
-        """Raise ValueError if both are above 1."""
+        """Raise a ValueError if both are above 1."""
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
-                f"{type(self).__name__} takes strides or a dilation_rate above 1, not both. "
+                f"{type(self).__name__} supports strides or dilation_rate above 1, not both. "
                 f"Received: strides={self.strides}, dilation_rate={self.dilation_rate}"
             )
 
@@ -50,7 +52,7 @@ class Convolving(Windowed, Activated):
         return self.kernel_size
 
     def takes(self, input_shape: Shape) -> bool:
-        """Return whether the channels are as many as the layer is built for, and g takes them."""
+        """Return whether the layer and g are built for that number of channels."""
         if self.input_shape is None:
             return True
         if len(input_shape) != self.rank + 2:
@@ -59,7 +61,7 @@ class Convolving(Windowed, Activated):
         return channels in (None, built) and self.activation.takes(self._z_shape(input_shape))
 
     def _filters_for(self, channels: int | None) -> int | None:
-        """Return how many channels the output has."""
+        """Return the number of output channels."""
         raise NotImplementedError
 
     def _z_shape(self, input_shape: Shape | None) -> Shape:
@@ -72,10 +74,10 @@ class Convolving(Windowed, Activated):
         return self._z_shape(x.shape)
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return those of a part of the batch: the columns, and the padded image if it is one."""
+        """Return the arrays of a part of the batch: columns, and padded images if needed."""
         found, channels = self._windows(shape), self._image_channels(shape)
-        step = self._step(found, shape[0], channels)
-        columns = step * math.prod((*found.counts, *found.kernel, channels))
+        step, rows = self._step(found, shape[0], channels), self._rows(found, channels)
+        columns = step * math.prod((rows, *found.counts[1:], *found.kernel, channels))
         copied = found.padded != found.sizes or not self._is_last
         padded = (step, *found.padded, channels) if copied else (0,)
         return {"columns": ((columns,), self.dtype), "padded": (padded, self.dtype)}
@@ -83,28 +85,42 @@ class Convolving(Windowed, Activated):
     def _largest_product(self, samples: int) -> int:
         shape = tuple(size or 1 for size in self.input_shape or (1,) * (self.rank + 2))
         found = self._windows(shape)
-        step = self._step(found, samples, self._image_channels(shape))
-        return super()._largest_product(step * math.prod(found.counts))
+        channels = self._image_channels(shape)
+        step, rows = self._step(found, samples, channels), self._rows(found, channels)
+        return super()._largest_product(step * rows * math.prod(found.counts[1:]))
+
+    def _rows(self, found: Windows, channels: int) -> int:
+        """Return how many rows of windows of a sample are computed at once."""
+        return found.rows_at_once(channels, np.dtype(self.dtype).itemsize)
+
+    def _strips(self, found: Windows, channels: int) -> Iterator[tuple[Windows, slice, slice]]:
+        """Yield windows of some rows each, which rows, and where the padded image begins."""
+        for rows in parts(found.counts[0], self._rows(found, channels)):
+            yield (
+                found.rows(rows.start, rows.stop),
+                rows,
+                slice(rows.start * found.strides[0], None),
+            )
 
     def _image_channels(self, shape: Shape) -> int:
-        """Return the number of channels of what the windows lie on, for an input of ``shape``."""
+        """Return the number of channels of a window, for an input of ``shape``."""
         return int(self._split(shape)[1])
 
     def _add_bias(self, input_shape: Shape) -> None:
-        """Make the bias, if there is one, and build the activation."""
+        """Add the bias, if used, and build the activation."""
         z_shape = self._z_shape(input_shape)
         filters = self._split(z_shape)[1]
         self.bias: Any = self._add_named("bias", (filters,), "bias") if self.use_bias else None
         self.activation.ensure_built(z_shape)
 
     def _adopt(self, kernel: Variable, bias: Variable | None) -> None:
-        """Take up the weights of another layer, which this one is a stage of."""
+        """Use the weights of another layer, of which this one is a stage."""
         self.kernel, self.bias = kernel, bias
         self._variables = [kernel] if bias is None else [kernel, bias]
         self.built = True
 
     def _bias_gradient(self, dy: Array) -> None:
-        """Fill dJ/db, the sums of ``dy`` over all but the channels, if there is a bias."""
+        """Fill dJ/db, the sums of ``dy`` over all axes but the channels."""
         if self.bias is None:
             return
         if dy.flags.c_contiguous:

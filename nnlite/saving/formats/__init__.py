@@ -1,1 +1,1 @@
-"""The bytes of the kinds of files, and nothing of models."""
+"""File formats, without any knowledge of models."""

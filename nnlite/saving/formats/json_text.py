@@ -1,4 +1,4 @@
-"""JSON out of a file, read within limits: no text of a model's size takes long or much memory."""
+"""Reads JSON from a file within limits of size and depth, which bound time and memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["MAX_JSON", "parse_json"]
 
 MAX_JSON = 8 << 20  # bytes; the config of a thousand layers takes about 1 MiB
 _MAX_MARKS = 1_000_000  # brackets, commas, quotes: a thousand layers have some 150,000
-_MAX_DEPTH = 100  # Python's own limit is some 900, and whoever walks over the result needs room
-_MAX_DIGITS = 400  # the longest number that json writes of a float64 has 24
+_MAX_DEPTH = 100  # Python's own limit is some 900, which also bounds recursion over the result
+_MAX_DIGITS = 400  # json writes at most 24 for a float64
 
 _STRING = re.compile(rb'"[^"]*"')
 _STEPS = np.zeros(256, np.int8)
@@ -23,16 +23,16 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def parse_json(text: bytes | str, what: str) -> Any:
-    """Return what the JSON ``text`` says. NaN and Infinity are numbers, as Python writes them.
+    """Return the data in the JSON ``text``. NaN and Infinity are numbers, as Python writes them.
 
     Args:
         text: The text, in UTF-8 if it is bytes.
-        what: What error messages call it.
+        what: The text's name in error messages.
 
     Raises:
-        ValueError: If it is no JSON, longer than 8 MiB, nested deeper than 100, has more than a
-            million brackets, commas and quotes, a key twice in one object, or a number of more than
-            400 digits.
+        ValueError: If it is not JSON, longer than 8 MiB, nested deeper than 100, or has over a
+            million brackets, commas and quotes, a key twice in an object, or a number of over 400
+            digits.
 
     >>> parse_json(b'{"units": 3, "rate": NaN}', "config.json")
     {'units': 3, 'rate': nan}
@@ -47,7 +47,7 @@ def parse_json(text: bytes | str, what: str) -> Any:
             parse_float=lambda digits: float(_short(digits)),
         )
     except ValueError as error:
-        raise ValueError(f"{what}: no valid JSON of a model: {error}") from None
+        raise ValueError(f"{what}: not valid JSON of a model: {error}") from None
 
 
 def _check_size(data: bytes) -> None:
@@ -68,7 +68,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise ValueError(f"the key {key[:80]!r} stands twice in one object")
+            raise ValueError(f"the key {key[:80]!r} appears twice in one object")
         result[key] = value
     return result
 

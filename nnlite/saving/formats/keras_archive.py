@@ -1,8 +1,7 @@
-"""Keras's ``.keras`` file: a zip archive, of which three members are read and nothing is unpacked.
+"""Reads three members of Keras's ``.keras`` file, a zip archive, without unpacking it to disk.
 
-The three may also lie side by side in a folder. The archive is read here rather than by `zipfile`,
-which reads a directory of any length, raises a dozen kinds of errors for damaged ones, and does
-not say where a stored member lies.
+The three may also be files in a folder. `zipfile` is not used: it reads a directory of any length,
+raises a dozen kinds of errors for a damaged one, and does not tell a stored member's offset.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ _ENCRYPTED = 0x1 | 0x40 | 0x2000  # flags: encrypted, strongly encrypted, masked
 
 @dataclass(frozen=True)
 class Archive:
-    """What a ``.keras`` file says: the model's config, Keras's metadata, and the weights.
+    """The content of a ``.keras`` file: the model's config, Keras's metadata and the weights.
 
     Attributes:
-        config: What config.json holds.
-        metadata: What metadata.json holds.
+        config: The data of config.json.
+        metadata: The data of metadata.json.
         weights: The first group of model.weights.h5, readable while the archive is open.
         vocabulary: Returns the text of ``assets/<place>/vocabulary.txt``, None if there is none.
     """
@@ -55,24 +54,24 @@ class Archive:
 
 @contextmanager
 def read_archive(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Archive]:
-    """Open a ``.keras`` file, or a folder that holds what it would, for reading.
+    """Open a ``.keras`` file, or a folder of its members, for reading.
 
-    Weights that are stored as they are, as Keras does it, are read where they lie; compressed ones
-    are held in memory. Beside the three only vocabularies are looked at, once they are asked for.
+    Stored weights, as Keras writes them, are read in place; compressed ones are held in memory.
+    Besides the three members only vocabularies are read, on demand.
 
     Args:
         file: Its path, or a file open for reading bytes.
 
     Raises:
-        ValueError: If it is neither a folder nor a zip archive, is damaged, lacks one of the three
-            members, has one twice, encrypted or compressed in an unknown way, or would expand
-            beyond all measure; and as `parse_json` and `open_hdf5` raise for the members.
-        OSError: If it cannot be opened.
+        ValueError: If it is neither a folder nor a zip archive, is damaged, or a member is missing,
+            there twice, encrypted, compressed in an unknown way or would expand too far; also as
+            `parse_json` and `open_hdf5` raise for the members.
+        OSError: If the file cannot be opened.
     """
     if isinstance(file, (str, os.PathLike)) and os.path.isdir(file):
         parts = [os.path.join(file, key) for key in MEMBERS]
         if missing := [part for part in parts if not os.path.isfile(part)]:
-            raise ValueError(f"no model by Keras: there is no {' and no '.join(missing)}")
+            raise ValueError(f"not a Keras model: there is no {' and no '.join(missing)}")
         config, metadata = map(_whole, parts, (MAX_JSON, _MAX_METADATA))
         with open(parts[2], "rb") as stream:
             name = os.fspath(file)
@@ -107,11 +106,11 @@ def _beside(folder: str, place: str) -> bytes | None:
 
 
 def _whole(path: str, most: int) -> bytes:
-    """Return what a file holds, which is at most so many bytes."""
+    """Return a file's content, which may have ``most`` bytes."""
     with open(path, "rb") as file:
         text = file.read(most + 1)
     if len(text) > most:
-        raise ValueError(f"{path} has more than {most} bytes, which are all that are read")
+        raise ValueError(f"{path} has more than {most} bytes, the most that are read")
     return text
 
 
@@ -135,7 +134,7 @@ def _archive(
         try:
             return None if data is None else data.decode()
         except UnicodeDecodeError as error:
-            raise ValueError(f"{name}: {_VOCABULARY.format(place)}: no UTF-8: {error}") from None
+            raise ValueError(f"{name}: {_VOCABULARY.format(place)}: not UTF-8: {error}") from None
 
     return Archive(config, metadata, read_hdf5(weights, f"{name}: {_WEIGHTS}"), text)
 
@@ -145,7 +144,7 @@ def _archive(
 
 @dataclass(frozen=True)
 class _Member:
-    """An entry of the archive's directory: sizes are those in the archive and after unpacking."""
+    """An entry of the archive's directory, with its sizes packed and unpacked."""
 
     name: str
     method: int
@@ -162,7 +161,7 @@ def _members(source: Source) -> dict[str, _Member]:
     """Return the three members, and vocabularies, by their names (section 4.3.12).
 
     Raises:
-        ValueError: If one of the three is missing, or any member is encrypted or there twice.
+        ValueError: If one of the three is missing, or any member is encrypted or appears twice.
     """
     start, size = _directory(source)
     if size > _MAX_DIRECTORY:
@@ -189,7 +188,7 @@ def _members(source: Source) -> dict[str, _Member]:
         if name not in MEMBERS and not name.endswith("/vocabulary.txt"):
             continue
         if made_by == 3 and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            raise ValueError(f"the member {name!r} is a link or device, no file")
+            raise ValueError(f"the member {name!r} is a link or device, not a file")
         size, packed, offset = _large(extra, [size, packed, offset])
         members[name] = _Member(name, method, checksum, packed, size, offset)
         if method not in (_STORED, _DEFLATED):
@@ -198,24 +197,24 @@ def _members(source: Source) -> dict[str, _Member]:
                 f"the member {name!r} is compressed by {method_name}, which is not read"
             )
     if missing := [name for name in MEMBERS if name not in members]:
-        raise ValueError(f"no model by Keras: the archive has no {' and no '.join(missing)}")
+        raise ValueError(f"not a Keras model: the archive has no {' and no '.join(missing)}")
     return members
 
 
 def _directory(source: Source) -> tuple[int, int]:
-    """Return where the directory begins and how long it is (4.3.14 to 4.3.16)."""
+    """Return the offset and length of the directory (4.3.14 to 4.3.16)."""
     length = min(source.size, 22 + 0xFFFF)
     tail = source.read(source.size - length, length)
     at = tail.rfind(b"PK\5\6", 0, max(0, length - 18))
     if at < 0:
-        raise ValueError("it is no zip archive, or it is truncated")
+        raise ValueError("it is not a zip archive, or it is truncated")
     end = source.size - length + at
     record = Cursor(tail[at + 4 :], "the archive's end")
     disks = record.number(4)
     count, size, start = record.number(4) >> 16, record.number(4), record.number(4)
     before = source.read(max(0, end - 20), 20)
     large = 0xFFFF_FFFF in (size, start) or count == 0xFFFF
-    # Some programs write the end for large archives, and what locates it, behind any directory.
+    # Some programs write the end record of large archives, and its locator, for all archives.
     if large or (start + size != end and before.startswith(b"PK\6\7")):
         locator = Cursor(before, "the archive's end")
         locator.expect(b"PK\6\7")
@@ -230,12 +229,12 @@ def _directory(source: Source) -> tuple[int, int]:
     if disks:
         raise ValueError("it is one part of an archive in several")
     if start + size != end:
-        raise ValueError("its directory is not where its end says: it is truncated or damaged")
+        raise ValueError("its end record does not point to its directory: truncated or damaged")
     return start, size
 
 
 def _large(extra: bytes, sizes: list[int]) -> list[int]:
-    """Return sizes and offset, from the extra field where they need more than 32 bits (4.5.3)."""
+    """Return sizes and offset; those that need more than 32 bits are in the extra field (4.5.3)."""
     if 0xFFFF_FFFF not in sizes:
         return sizes
     fields = Cursor(extra, "the archive's directory")
@@ -247,7 +246,7 @@ def _large(extra: bytes, sizes: list[int]) -> list[int]:
 
 
 def _start(source: Source, member: _Member) -> int:
-    """Return where a member's bytes begin, after its own header (4.3.7)."""
+    """Return the offset of a member's bytes, after its own header (4.3.7)."""
     local = Cursor(source.read(member.offset, 30), f"the header of {member.name}")
     local.expect(b"PK\3\4")
     local.take(2)
@@ -268,7 +267,7 @@ def _pieces(source: Source, member: _Member) -> Iterator[bytes]:
     """Yield a member's bytes, unpacked, in pieces of at most some MiB.
 
     Raises:
-        ValueError: At the latest at the end, if they are not those that the archive declares.
+        ValueError: If they do not agree with the archive's sizes and checksum, known at the end.
     """
     start = _start(source, member)
     steps = range(start, start + member.packed, _PIECE)
@@ -286,7 +285,7 @@ def _pieces(source: Source, member: _Member) -> Iterator[bytes]:
     if done != member.size:
         raise member.fault(f"it holds {done} bytes instead of the {member.size} it declares")
     if checksum != member.checksum:
-        raise member.fault("it is damaged: its checksum is another")
+        raise member.fault("it is damaged: its checksum does not match")
 
 
 def _inflated(packed: Iterator[bytes]) -> Iterator[bytes]:
@@ -305,7 +304,7 @@ def _text(source: Source, member: _Member, most: int) -> bytes:
 
 
 def _weights(source: Source, member: _Member) -> Source:
-    """Return the weights: where they lie, or unpacked in memory."""
+    """Return the weights, in place or unpacked in memory."""
     if member.size > allowed_size(member.packed):
         raise member.fault(f"it would expand from {member.packed} bytes to {member.size}")
     if member.method == _STORED:
@@ -319,27 +318,27 @@ def _weights(source: Source, member: _Member) -> Source:
 
 
 class MissingFileError(FileNotFoundError, ValueError):
-    """A file that is not there: by Keras a ValueError, by everybody else this."""
+    """A missing file: a ValueError as in Keras, and a FileNotFoundError as usual."""
 
 
-# ---- what a file is ----------------------------------------------------------------------------
+# ---- kinds of files ----------------------------------------------------------------------------
 
 _BEGINNINGS = {
-    b"version https://git-lfs": "a git-lfs pointer in the place of the file: run 'git lfs pull'",
+    b"version https://git-lfs": "a git-lfs pointer instead of the file: run 'git lfs pull'",
     b"\x80": "a pickle, which is never read: it may run any program",
     b"\x1f\x8b": "compressed by gzip: unpack it first",
     b"\x93NUMPY": "a NumPy array: read it with numpy.load",
-    b"<": "a web page or XML, perhaps saved in the place of the file",
+    b"<": "a web page or XML, perhaps saved instead of the file",
     b"{": "JSON, without the weights of a model",
 }
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
-    """Return "keras" or "hdf5" by what the file or folder holds, whatever it is called.
+    """Return "keras" or "hdf5" by the content of a file or folder, not by its name.
 
     Raises:
-        ValueError: If it is neither, with what it looks like, or is not there.
-        OSError: If it cannot be opened.
+        ValueError: If it is missing or neither; the message says what it looks like.
+        OSError: If the file cannot be opened.
 
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
@@ -366,9 +365,9 @@ def kind_of(path: str | os.PathLike[str]) -> str:
                 return "hdf5"
         if start[:1] == b"{" and os.fspath(path).endswith(".weights.json"):
             raise ValueError(
-                f"{os.fspath(path)}: the list of weights that Keras has divided among several "
-                "files (by max_shard_size), which nnlite does not read. Save them from Keras into "
-                "one file: model.save_weights('name.weights.h5')."
+                f"{os.fspath(path)}: nnlite does not read weights that Keras has divided among "
+                "several files (max_shard_size). Save them from Keras into one file: "
+                "model.save_weights('name.weights.h5')."
             )
         known = (what for beginning, what in _BEGINNINGS.items() if start.startswith(beginning))
         found = next(known, f"a file that begins with {start!r}" if start else "an empty file")

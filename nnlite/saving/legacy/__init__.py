@@ -1,1 +1,1 @@
-"""What files of earlier versions of Keras mean today."""
+"""Translates files of earlier versions of Keras."""

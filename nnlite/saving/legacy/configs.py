@@ -1,8 +1,8 @@
-"""What Keras 1.2 to 3.15 wrote of models and layers, put into one form: a rule for each thing.
+"""Rules that translate configurations of Keras 1.2 to 3.15 into one form.
 
-The form is Keras 3's ``{"class_name": ..., "config": {...}}``, of which `Sequential.from_config`
-makes a model. A rule changes the configuration of one layer in place; those of `_RULES` are
-applied in the order in which they stand here.
+The form is Keras 3's ``{"class_name": ..., "config": {...}}``, which `Sequential.from_config`
+takes. A rule changes the configuration of one layer in place; `_RULES` are applied in the order
+of this file.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ Rule = Callable[[Config, LoadReport], None]
 #: The classes that hold layers.
 MODELS = ("Sequential", *FUNCTIONAL)
 
-#: How many layers are read: to put one more into a chain takes as long as the chain is.
+#: The most layers that are read: adding a layer to a chain takes time in proportion to its length.
 _MOST_LAYERS = 2_000
 
-#: How many calls of layers are read, those within a nested model at each of its calls.
+#: The most calls of layers that are read; a nested model's count at each of its calls.
 _MOST_CALLS = 10_000
 
 _RULES: list[tuple[tuple[str, ...], Rule]] = []
 
 
 def _rule(*classes: str) -> Callable[[Rule], Rule]:
-    """Return a decorator that makes a function a rule for these classes; none means all."""
+    """Return a decorator that makes a function a rule for some classes, or for all if none."""
 
     def add(rule: Rule) -> Rule:
         _RULES.append((classes, rule))
@@ -53,7 +53,7 @@ def _rule(*classes: str) -> Callable[[Rule], Rule]:
 
 
 def plain(value: Any) -> Any:
-    """Return a configuration with numbers and lists in the place of what stands for them.
+    """Return a configuration with plain numbers and lists instead of their serialized forms.
 
     >>> plain({"alpha": {"type": "ndarray", "value": 0.3}})
     {'alpha': 0.3}
@@ -74,12 +74,12 @@ def plain(value: Any) -> Any:
     if value.get("class_name") == "SeedGenerator":
         inner = value.get("config")
         return inner.get("seed") if isinstance(inner, dict) else None
-    # What calls are made of is read by the model itself.
+    # The model itself reads the arguments of calls.
     return {key: part if key == "inbound_nodes" else plain(part) for key, part in value.items()}
 
 
 def _single(value: Any) -> Any:
-    """Return the one entry of a list of one, anything else as it is."""
+    """Return the entry of a list of one; any other value as it is."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
@@ -89,20 +89,19 @@ def _single(value: Any) -> Any:
 def model_config(config: Any, notes: LoadReport, place: str = "") -> Config:
     """Return a model's or nested model's configuration in the form that its class takes.
 
-    What it needs and nnlite lacks is noted in ``notes.missing``, what is wrong with its calls in
-    ``notes.faults``.
+    Parts that nnlite lacks are noted in ``notes.missing``, errors in calls in ``notes.faults``.
 
     Args:
         config: ``{"class_name": "Sequential", "config": ...}``, or Functional, or Model.
-        notes: Where to say what is left out, missing or wrong.
-        place: What the layers' names in messages begin with.
+        notes: Collects what is left out, missing or wrong.
+        place: The prefix of the layers' names in messages.
 
     Returns:
-        The same for a Sequential or Functional; under ``"written_as"`` the class that the file has,
-        under ``"calls"`` how many calls of layers it takes to run it.
+        The same for a Sequential or Functional, with the file's class under ``"written_as"`` and
+        the number of calls of layers under ``"calls"``.
 
     Raises:
-        ValueError: If it is no such thing.
+        ValueError: If ``config`` is not a model's.
     """
     written = _class_name(config, place or "the model")
     if is_model(config) and not _lists_layers(config):
@@ -193,7 +192,7 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
 
 
 def _without_training(node: Any) -> Any:
-    """Return a call without its ``training``, which Keras 3 writes of itself."""
+    """Return a call without its ``training``, which Keras 3 always writes."""
     if not isinstance(node, dict) or not isinstance(node.get("kwargs"), dict):
         return node
     return {**node, "kwargs": {k: v for k, v in node["kwargs"].items() if k != "training"}}
@@ -207,7 +206,7 @@ def _check_options(
     options_of_layer: Sequence[str],
     masks: set[str],
 ) -> None:
-    """Note the arguments of a layer's calls that would change the result, and are not known."""
+    """Note unknown arguments of a layer's calls that would change the result."""
     for node in nodes if isinstance(nodes, list) else ():
         options = node.get("kwargs") if isinstance(node, dict) else None
         for key, value in options.items() if isinstance(options, dict) else ():
@@ -220,7 +219,7 @@ def _check_options(
 def _operation(config: Any, nodes: Any, notes: LoadReport, place: str) -> Config | None:
     """Return the configuration of an operation of `nnlite.ops`; None for a layer.
 
-    That of a function of TensorFlow follows from its one call, which is put into Keras 3's form.
+    For a function of TensorFlow it follows from the one call, which takes Keras 3's form.
     """
     written = _class_name(config, f"a layer of {place or 'the model'}")
     inner = config["config"] if isinstance(config["config"], dict) else {}
@@ -257,7 +256,7 @@ def _operation(config: Any, nodes: Any, notes: LoadReport, place: str) -> Config
 
 
 def is_model(config: Any) -> bool:
-    """Return whether a configuration is that of a model of layers that nnlite may know."""
+    """Return whether a configuration is a model's, with layers that nnlite may know."""
     own = _registered(config)
     if own is None:
         return config.get("class_name") in MODELS and not is_foreign(config)
@@ -265,7 +264,7 @@ def is_model(config: Any) -> bool:
 
 
 def _lists_layers(config: Config) -> bool:
-    """Return whether a model's configuration is its layers, not what its own class makes of it."""
+    """Return whether a model's configuration is a list of layers, not one of its own class."""
     inner = config.get("config")
     return config["class_name"] in MODELS or (
         isinstance(inner, dict) and isinstance(inner.get("layers"), list)
@@ -300,7 +299,7 @@ def _layer(config: Any, notes: LoadReport, place: str) -> tuple[Config, Any]:
     if (own := _registered(config)) is not None:
         dtype_is_a_name(inner, notes)
         if isinstance(own, type) and issubclass(own, Layer):
-            # What a layer of Keras's writes of itself, and one of ours does not take.
+            # Keys that layers of Keras write and nnlite's layers do not take.
             for key in ("autocast", "dynamic", "stateful"):
                 if key not in own._parameters():
                     inner.pop(key, None)
@@ -323,7 +322,7 @@ def _layer(config: Any, notes: LoadReport, place: str) -> tuple[Config, Any]:
         many = isinstance(inner[key], list)
         made = []
         for part in inner[key] if many else [inner[key]]:
-            if part is not None:  # as backward_layer may be
+            if part is not None:  # backward_layer may be None
                 _count(1, notes)
                 part, inside = _layer(part, notes, f"{shown}/")
                 shape = inside if shape is None else shape
@@ -336,7 +335,7 @@ def _layer(config: Any, notes: LoadReport, place: str) -> tuple[Config, Any]:
 
 
 def _registered(value: Any) -> Any:
-    """Return what the program has registered for a name, a class's or a function's, if it has."""
+    """Return the class or function that the program has registered for a name, if any."""
     if not isinstance(value, dict):
         return get_registered_object(value)
     name = value.get("class_name")
@@ -346,11 +345,11 @@ def _registered(value: Any) -> Any:
     return None
 
 
-#: What a configuration has functions under, and what it has other layers under.
+#: The keys of functions in a configuration, and of inner layers.
 _ACTIVATIONS = frozenset({"activation", "recurrent_activation"})
 _WRAPPED = frozenset({"backward_layer", "cell", "cells", "layer"})
 
-#: Classes that another one stands for: names of TensorFlow 1.13 to 2.15, same predictions.
+#: Classes with another name in TensorFlow 1.13 to 2.15 and equal predictions.
 _RENAMED = {
     "BatchNormalizationV1": "BatchNormalization",
     "BatchNormalizationV2": "BatchNormalization",
@@ -360,7 +359,7 @@ _RENAMED = {
     "ThresholdedReLU": "ReLU",
 }
 
-#: What changes nothing here, whatever it says.
+#: Keys that change nothing here, for any value.
 _NO_MATTER = frozenset(
     {
         "autocast",
@@ -373,7 +372,7 @@ _NO_MATTER = frozenset(
         "input_shape",
         "keras_api",
         "lora_alpha",
-        "lora_rank",  # what it adds is in the kernel that the file holds
+        "lora_rank",  # the kernel in the file includes what it adds
         "ragged",
         "renorm_clipping",
         "renorm_momentum",
@@ -387,16 +386,16 @@ _NO_MATTER = frozenset(
 
 
 def fitting(cls: type[Any], config: Config, notes: LoadReport, what: str) -> Config:
-    """Return a configuration without what its class does not take.
+    """Return a configuration with only the arguments that its class takes.
 
     Args:
         cls: The class.
         config: Its configuration.
-        notes: Where to say what was left out.
-        what: What it is called there.
+        notes: Collects what is left out.
+        what: The object's name in messages.
 
     Raises:
-        ValueError: If what it does not take may change the result.
+        ValueError: If leaving out an argument may change the result.
     """
     parameters = cls._parameters()
     takes = {*parameters, *cls.fixed_config, "dtype", "name", "trainable"}
@@ -418,9 +417,9 @@ def fitting(cls: type[Any], config: Config, notes: LoadReport, what: str) -> Con
 
 @_rule()
 def dtype_is_a_name(config: Config, notes: LoadReport) -> None:
-    """A policy object, with or without ``shared_object_id``, is its name; half precision is said.
+    """Replace a policy object by its name, and note half precision.
 
-    Types are settled for the whole model by `settle_dtype`.
+    `settle_dtype` chooses one type for the whole model.
     """
     value = config.pop("dtype", None)
     if isinstance(value, dict):
@@ -447,7 +446,7 @@ _DATA_TYPES = (
 
 @_rule("InputLayer")
 def input_has_a_batch_shape(config: Config, notes: LoadReport) -> None:
-    """Only its shape, name and type are left; the shape's old name is seen to by `_layer`."""
+    """Keep only shape, name and type; `_layer` handles the shape's old name."""
     kept: Config = {key: config[key] for key in ("batch_shape", "name", "dtype") if key in config}
     config.clear()
     config.update(kept)
@@ -455,7 +454,7 @@ def input_has_a_batch_shape(config: Config, notes: LoadReport) -> None:
 
 @_rule("Hashing")
 def bins_are_integers(config: Config, notes: LoadReport) -> None:
-    """Their type is told by ``dtype``, in the place of that of columns."""
+    """Let ``dtype`` be the type of the bins, not of columns."""
     if config.get("output_mode", "int") == "int" and config.get("dtype") not in _DATA_TYPES:
         config["dtype"] = "int64"
 
@@ -484,7 +483,7 @@ def one_axis(config: Config, notes: LoadReport) -> None:
 
 @_rule("Normalization")
 def means_without_a_batch_axis(config: Config, notes: LoadReport) -> None:
-    """Numbers that were given as ``[[1.0, 2.0]]`` are those of ``[1.0, 2.0]``."""
+    """``[[1.0, 2.0]]`` means ``[1.0, 2.0]``."""
     for key in ("mean", "variance"):
         while isinstance(inner := _single(config.get(key)), list) and inner is not config[key]:
             config[key] = inner
@@ -516,7 +515,7 @@ def keras_1_dense(config: Config, notes: LoadReport) -> None:
 
 
 def _keras_1_object(value: Any) -> Any:
-    """Return Keras 1's ``{"name": "WeightRegularizer", "l1": ...}`` in the form of later ones."""
+    """Return Keras 1's ``{"name": "WeightRegularizer", "l1": ...}`` in the form of Keras 3."""
     if isinstance(value, dict) and "name" in value and "class_name" not in value:
         rest = {key: part for key, part in value.items() if key != "name"}
         penalizes = {"l1", "l2"} & rest.keys()
@@ -534,7 +533,7 @@ def keras_1_noise(config: Config, notes: LoadReport) -> None:
 
 @_rule("BatchNormalization")
 def keras_1_batch_normalization(config: Config, notes: LoadReport) -> None:
-    """Keras 1's ``mode`` 0 is the one that stayed; ``beta_init`` and ``gamma_init`` got longer."""
+    """Keras 2 kept only ``mode`` 0 and renamed ``beta_init`` and ``gamma_init``."""
     if config.get("mode", 0) == 0:
         config.pop("mode", None)
     for name in ("beta", "gamma"):
@@ -544,14 +543,14 @@ def keras_1_batch_normalization(config: Config, notes: LoadReport) -> None:
 
 @_rule("CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "RNN", "SimpleRNN")
 def batches_come_first(config: Config, notes: LoadReport) -> None:
-    """Keras 2 could have time as the first axis, and hardly ever had."""
+    """Keras 2 allowed time as the first axis, which was rarely used."""
     if config.get("time_major") is False:
         del config["time_major"]
 
 
 @_rule("GRU", "GRUCell")
 def reset_before(config: Config, notes: LoadReport) -> None:
-    """Keras up to 2.1.2 knew one GRU alone, which applies the reset gate before the product."""
+    """Keras up to 2.1.2 had only a GRU that applies the reset gate before the product."""
     if notes.older_than_3:
         config.setdefault("reset_after", False)
 
@@ -574,7 +573,7 @@ def lists_are_shapes(config: Config, notes: LoadReport) -> None:
     "SeparableConv2D",
 )
 def keras_2_convolutions(config: Config, notes: LoadReport) -> None:
-    """Keras 2 wrote what these had from `Conv2D` too, and made no use of it."""
+    """Keras 2 wrote arguments that these classes inherit from `Conv2D` but do not use."""
     if config.get("groups") == 1:
         del config["groups"]
     if "depthwise_initializer" in config:
@@ -584,7 +583,7 @@ def keras_2_convolutions(config: Config, notes: LoadReport) -> None:
 
 @_rule()
 def objects_of_training(config: Config, notes: LoadReport) -> None:
-    """Predicting needs none of the initializers, regularizers and constraints that nnlite lacks."""
+    """Leave out unknown initializers, regularizers and constraints: predicting needs none."""
     for key in list(config):
         for ending, kind in _KINDS.items():
             if key.endswith(ending):
@@ -601,7 +600,7 @@ _KINDS: Mapping[str, Registry[Any]] = {
 
 
 def _optional(value: Any, kind: Registry[Any], key: str, notes: LoadReport) -> Any:
-    """Return what makes an object of a kind, or None, noted, if nnlite cannot make it."""
+    """Return an object's configuration, or None with a note if nnlite cannot create it."""
     if value is None:
         return None
     name, inner = value, None
@@ -623,11 +622,11 @@ def _optional(value: Any, kind: Registry[Any], key: str, notes: LoadReport) -> A
         return name
     takes = kind.lookup(name)._parameters()  # type: ignore[attr-defined]
     inner = {key: part for key, part in inner.items() if key in takes}
-    if inner.get("distribution") == "normal":  # 2.0 and 2.1; it was a truncated one
+    if inner.get("distribution") == "normal":  # in 2.0 and 2.1, which meant a truncated one
         inner["distribution"] = "truncated_normal"
     made = {"class_name": name, "config": inner}
     try:
-        with weights_from_file(0):  # it is no model with weights of its own
+        with weights_from_file(0):  # it must not be a model with its own weights
             kind.deserialize(made)
     except (TypeError, ValueError, OverflowError) as error:
         notes.skip(f"the {kind.kind} {name!r} ({error})")
@@ -635,7 +634,7 @@ def _optional(value: Any, kind: Registry[Any], key: str, notes: LoadReport) -> A
     return made
 
 
-#: Names that TensorFlow's own functions had when they were given as activations.
+#: The names of TensorFlow's own functions as activations.
 _FUNCTIONS = {"softmax_v2": "softmax", "leaky_relu_v2": "leaky_relu", "swish_v2": "swish"}
 
 
@@ -667,10 +666,10 @@ def _activation(value: Any, notes: LoadReport, layer: str) -> Any:
 
 
 def settle_dtype(config: Config, notes: LoadReport) -> None:
-    """Give every layer of a translated model the widest type that any of them has.
+    """Give every layer of a translated model the widest type that any layer has.
 
-    Keras lets each layer compute in its own; here one model has one. What an `InputLayer` says
-    counts where no other layer says anything: Keras before 2.3 told the type of the first one only.
+    In Keras each layer has its own type; here all layers of a model share one. The type of an
+    `InputLayer` counts only if no other layer has one: before 2.3, only the first layer told it.
     """
     layers = [
         layer
@@ -688,7 +687,7 @@ def settle_dtype(config: Config, notes: LoadReport) -> None:
 
 
 def _all_layers(config: Config) -> list[Config]:
-    """Return each layer's configuration, however deep, activations included."""
+    """Return the configurations of all layers at any depth, with activations."""
     if "written_as" in config:
         return [one for layer in config["config"]["layers"] for one in _all_layers(layer)]
     found = [config]

@@ -1,4 +1,4 @@
-"""The calls of layers in functional models, as Keras 2 wrote them, in the form of Keras 3."""
+"""Translates the calls of layers in functional models from Keras 2's form to Keras 3's."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FUNCTIONAL = ("Functional", "Model")
 
 
 def layer_name(layer: Any) -> str:
-    """Return a layer's name, which old files have in its configuration alone.
+    """Return a layer's name, which old files have only in its configuration.
 
     Raises:
-        ValueError: If it has none.
+        ValueError: If it does not have one.
     """
     inner = layer.get("config") if isinstance(layer, dict) else None
     name = layer.get("name") if isinstance(layer, dict) else None
@@ -25,13 +25,13 @@ def layer_name(layer: Any) -> str:
         name = inner.get("name")
     if not isinstance(name, str):
         raise ValueError(  # noqa: TRY004  data, not a caller's mistake
-            f"a layer of a functional model without a name: {layer!r:.200}"
+            f"a layer of a functional model must have a name. Received: {layer!r:.200}"
         )
     return name
 
 
 def keras_3_graph(config: Config) -> tuple[dict[str, list[Any]], Any]:
-    """Return the calls of each layer of a functional model, and where its outputs come from.
+    """Return the calls of each layer of a functional model, and the sources of its outputs.
 
     Args:
         config: The model's configuration: its layers, each with ``inbound_nodes``, and
@@ -42,7 +42,7 @@ def keras_3_graph(config: Config) -> tuple[dict[str, list[Any]], Any]:
         structure of ``[layer, call, output]``.
 
     Raises:
-        ValueError: If a layer has no name, or that of another one.
+        ValueError: If a layer does not have a name, or two have the same.
 
     >>> dense = {"class_name": "Dense", "config": {"name": "b"}, "inbound_nodes": [[["a", 0, 0]]]}
     >>> calls, outputs = keras_3_graph({"layers": [dense], "output_layers": [["b", 0, 0]]})
@@ -64,14 +64,14 @@ def keras_3_graph(config: Config) -> tuple[dict[str, list[Any]], Any]:
     outputs = _copied(config.get("output_layers"))
     if not any(isinstance(node, list) for own in nodes.values() for node in own):
         return nodes, outputs
-    read: list[list[Any]] = []  # where tensors come from: changed below
+    read: list[list[Any]] = []  # the sources of tensors: changed below
     calls = {
         name: [_call(node, layers, read) if isinstance(node, list) else node for node in own]
         for name, own in nodes.items()
     }
     ends = list(_places(outputs))
     models = {name for name, layer in layers.items() if _holds_layers(layer)}
-    # Keras 2 counted a model's own way from its input to its output as its first call.
+    # Keras 2 counted the model's own graph as its first call.
     first: dict[str, int] = {}
     for name, at, _ in (*read, *ends):
         if name in models and type(at) is int:
@@ -79,7 +79,7 @@ def keras_3_graph(config: Config) -> tuple[dict[str, list[Any]], Any]:
     for place in (*read, *ends):
         if place[0] in first and type(place[1]) is int:
             place[1] -= first[place[0]]
-    for place in ends:  # as Keras 3 still does for functional models, in this one list
+    for place in ends:  # Keras 3 still counts so for functional models, in this one list
         if place[0] in models and layers[place[0]].get("class_name") != "Sequential":
             place[1] += 1
     return calls, outputs
@@ -96,7 +96,7 @@ def _copied(value: Any) -> Any:
 
 
 def _is_place(value: Any) -> bool:
-    """Return whether a value tells where a tensor comes from: ``[layer, call, output, ...]``."""
+    """Return whether a value is a tensor's source: ``[layer, call, output, ...]``."""
     return isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str)
 
 
@@ -109,7 +109,7 @@ def _places(value: Any) -> Iterator[list[Any]]:
 
 
 def _call(node: list[Any], layers: Mapping[str, Any], read: list[list[Any]]) -> Config:
-    """Return a call in Keras 3's form, and add to ``read`` where its tensors come from."""
+    """Return a call in Keras 3's form, and add its tensors' sources to ``read``."""
     leaves = list(_places(node))
     options = next((leaf[3] for leaf in leaves if len(leaf) > 3), None)
 

@@ -1,6 +1,6 @@
-"""What Keras 1.2 to 3.15 wrote of training, made into optimizer, loss and metrics.
+"""Creates the optimizer, loss and metrics that Keras 1.2 to 3.15 wrote.
 
-None of it is needed to predict. So what nnlite does not know is left out and noted, never refused.
+Predicting needs none of them, so unknown parts are left out with a note, never refused.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ __all__ = ["compile_arguments"]
 
 Config = dict[str, Any]
 
-#: What a class or function of another kind can raise when it is made from a file's words.
+#: The errors that creating an object from a file's data can raise.
 _FAULTS = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError)
 
 
 def compile_arguments(config: Any, notes: LoadReport, several: bool = False) -> Config | None:
-    """Return the arguments for `compile` out of a ``compile_config`` or ``training_config``.
+    """Return the arguments for `compile` from a ``compile_config`` or ``training_config``.
 
     Args:
-        config: It, with its values plain (see `legacy.plain`).
-        notes: Where to say what is left out.
-        several: Whether the model has several outputs, so that lists and dicts are by output.
+        config: The configuration, with plain values (see `legacy.plain`).
+        notes: Collects what is left out.
+        several: Whether the model has several outputs, so that lists and dicts are per output.
 
     Returns:
-        ``optimizer``, ``loss``, ``loss_weights``, ``metrics`` and ``weighted_metrics``; None for
-        each that is not there. None in the place of all of it where the model was not compiled.
+        ``optimizer``, ``loss``, ``loss_weights``, ``metrics`` and ``weighted_metrics``, each None
+        if it is missing; or None if the model was not compiled.
     """
     if not isinstance(config, dict) or not config:
         return None
@@ -61,7 +61,7 @@ def compile_arguments(config: Any, notes: LoadReport, several: bool = False) -> 
 
 
 def _flat(value: Any) -> Iterator[Any]:
-    """Yield what is in nested lists, and in dicts by the name of an output."""
+    """Yield the entries of nested lists, and of dicts by the name of an output."""
     if isinstance(value, dict) and "class_name" not in value:
         value = list(value.values())
     if isinstance(value, list):
@@ -72,7 +72,7 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def _made(kind: Registry[Any], value: Config, notes: LoadReport) -> Any:
-    """Return the object that a serialized one names, without the settings that it does not take.
+    """Return the object for a configuration, without the settings that its class does not take.
 
     Raises:
         ValueError: If there is none of that name.
@@ -91,17 +91,17 @@ def _made(kind: Registry[Any], value: Config, notes: LoadReport) -> Any:
     thresholds = kept.get("num_thresholds")
     if isinstance(thresholds, int) and thresholds > _MOST_THRESHOLDS:
         raise ValueError(f"num_thresholds={thresholds}; at most {_MOST_THRESHOLDS} are read")
-    with weights_from_file(0):  # no setting of training is a model with weights of its own
+    with weights_from_file(0):  # a setting of training must not be a model with its own weights
         return kind.deserialize({"class_name": name, "config": kept})
 
 
-#: How many thresholds of one metric are read: their arrays are made at once.
+#: The most thresholds of one metric that are read: their arrays are allocated at once.
 _MOST_THRESHOLDS = 20_000
 
-#: How many metrics are read: each unknown one is compared with all names.
+#: The most metrics that are read: each unknown one is compared with all names.
 _MOST_METRICS = 100
 
-#: What changes nothing here: how TensorFlow ran it, and a loss's or metric's own function.
+#: Settings without effect here: how TensorFlow ran it, and a loss's or metric's own function.
 _NO_MATTER = frozenset({"is_legacy_optimizer", "jit_compile", "fn", "dtype"})
 
 
@@ -118,7 +118,7 @@ def _optimizer(value: Any, notes: LoadReport) -> optimizers.Optimizer | None:
             notes.unread["optimizer"] = value
         return None
     inner = dict(value["config"]) if isinstance(value.get("config"), dict) else {}
-    if value["class_name"] == "LossScaleOptimizer":  # of mixed precision: around the real one
+    if value["class_name"] == "LossScaleOptimizer":  # of mixed precision: it holds the real one
         return _optimizer(inner.get("inner_optimizer", inner.get("optimizer")), notes)
     for rule in (lr_is_learning_rate, no_epsilon, schedules_are_made, decay_is_a_schedule):
         rule(value["class_name"], inner, notes)
@@ -145,7 +145,7 @@ def no_epsilon(name: str, config: Config, notes: LoadReport) -> None:
 
 
 def schedules_are_made(name: str, config: Config, notes: LoadReport) -> None:
-    """A schedule is made here, or where it is unknown replaced by the rate it begins with."""
+    """Create the schedule, or replace an unknown one by its first rate."""
     rate = config.get("learning_rate")
     if not isinstance(rate, dict):
         return
@@ -161,10 +161,10 @@ def schedules_are_made(name: str, config: Config, notes: LoadReport) -> None:
 
 
 def decay_is_a_schedule(name: str, config: Config, notes: LoadReport) -> None:
-    """Until 2.10, a ``decay`` divided the rate by 1 + decay * steps; Nadam's was something else."""
+    """Until 2.10, ``decay`` divided the rate by 1 + decay * steps, except in Nadam."""
     decay = config.pop("decay", None)
     config.pop("schedule_decay", None)
-    if not decay or name.lower() == "nadam":  # Nadam's 0.004 stands in its formula since
+    if not decay or name.lower() == "nadam":  # Nadam's 0.004 is in its formula now
         return
     rate = config.get("learning_rate")
     if isinstance(rate, float) and isinstance(decay, float):
@@ -177,7 +177,7 @@ def decay_is_a_schedule(name: str, config: Config, notes: LoadReport) -> None:
 
 
 def _function(value: Any) -> Any:
-    """Return the name that stands for a function, or what the program has registered for it."""
+    """Return a function's name, or the function that the program has registered for it."""
     if isinstance(value, dict) and value.get("class_name") == "function":
         own = get_registered_object(value.get("registered_name"))
         return value.get("config") if own is None else own
@@ -185,7 +185,7 @@ def _function(value: Any) -> Any:
 
 
 def _loss(value: Any, notes: LoadReport) -> Any:
-    """Return the one loss, a name as it is; it may stand in a list or in a dict by its output."""
+    """Return the one loss, or its name; it may be in a list, or in a dict by its output."""
     given = list(_flat(value))
     if len(given) != 1:
         if given:
@@ -198,7 +198,7 @@ def _loss(value: Any, notes: LoadReport) -> Any:
     try:
         if isinstance(one, dict):
             inner = dict(one["config"]) if isinstance(one.get("config"), dict) else {}
-            # Keras 2's "auto" was the mean over the batch, which "none" became in training.
+            # Keras 2's "auto" was the mean over the batch, and so was "none" in training.
             if inner.get("reduction") in ("auto", "none", None):
                 inner.pop("reduction", None)
             inner.pop("dtype", None)
@@ -221,14 +221,14 @@ def _losses(value: Any, notes: LoadReport) -> Any:
         made = [_loss(part, notes) for part in value]
     else:
         return _loss(value, notes)
-    if "loss" in notes.unread:  # without one of them the others say little
+    if "loss" in notes.unread:  # one missing loss makes the others useless
         notes.unread["loss"] = value
         return None
     return made
 
 
 def _metrics_by_output(value: Any, notes: LoadReport) -> Any:
-    """Return the metrics of several outputs, in lists or a dict as they are."""
+    """Return the metrics of several outputs in the same lists or dict."""
     if len(list(_flat(value))) > _MOST_METRICS:
         notes.skip(f"more than {_MOST_METRICS} metrics")
         return None
@@ -254,7 +254,7 @@ def _metric(value: Any, notes: LoadReport) -> Any:
         if isinstance(one, str) and one.lower() in ("accuracy", "acc", "crossentropy", "ce"):
             return one
         if isinstance(one, dict) and one["class_name"] == "MeanMetricWrapper":
-            # What a name in compile was made into.
+            # Keras created it from a name in compile.
             inner = dict(one["config"]) if isinstance(one.get("config"), dict) else {}
             made = metrics.get(_watched(_function(inner.get("fn")), notes))
             made.name = inner["name"] if isinstance(inner.get("name"), str) else made.name
@@ -268,7 +268,7 @@ def _metric(value: Any, notes: LoadReport) -> Any:
 
 
 def _watched(value: Any, notes: LoadReport) -> Any:
-    """Return a metric, or a loss that is watched like one, from its data; else the value itself."""
+    """Return a metric, or a loss used as one, from its configuration; else the value itself."""
     if not isinstance(value, dict):
         return value
     inner = dict(value["config"]) if isinstance(value.get("config"), dict) else {}

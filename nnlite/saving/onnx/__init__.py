@@ -1,4 +1,4 @@
-"""Models as ONNX files, which other programs run; they are written without any of ONNX's own code.
+"""Models as ONNX files, which other programs run. Writing them needs no ONNX package.
 
 See `nnlite.Model.export`.
 """

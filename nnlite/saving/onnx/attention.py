@@ -1,4 +1,4 @@
-"""The form of attention in ONNX."""
+"""ONNX for attention."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__: list[str] = []
 
 
 def _weights(g: Builder, call: Any, scores: Any, masks: list[Any]) -> Any:
-    """Return the softmax of scores, of which those that a mask rules out count for nothing.
+    """Return the softmax of scores, with 0 for those that a mask excludes.
 
-    The masks are arrays, which spread over the scores, of what is not 0 where a key is read.
+    The masks broadcast to the scores; an entry that is not 0 keeps a score.
     """
     if call.dropping:
         raise NoFormError("it is called with training=True")
@@ -66,10 +66,10 @@ def _heads(g: Builder, call: Any, x: Any) -> Any:
     axes = layer._axes(rank)
     steps = len(axes)
     last = range(-1 - steps, -1)
-    beside = rank - steps  # the axes before those of the steps
+    beside = rank - steps  # the axes before the steps' axes
 
     def projected(part: Any, one: Any) -> tuple[Any, Any]:
-        """Return a projection with its steps behind the heads; and that as matrices."""
+        """Return a projection with its steps after the heads, and the same as matrices."""
         moved = g.moved(einsum_dense(g, part, one), rank + 1, axes, last)
         if steps == 1:
             return moved, moved
@@ -90,7 +90,7 @@ def _heads(g: Builder, call: Any, x: Any) -> Any:
     read = g.MatMul(p, v)
     if steps > 1:
         if call.scores:
-            raise NoFormError("it puts out weights along several axes")
+            raise NoFormError("it returns weights along several axes")
         sizes = g.Slice(g.Shape(moved), [0], [-1])
         read = g.Reshape(read, g.Concat(sizes, [layer.value_dim], axis=0))
     y = einsum_dense(g, layer.output_dense, g.moved(read, rank + 1, last, axes), rank + 1)

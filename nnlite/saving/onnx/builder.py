@@ -1,4 +1,4 @@
-"""Builder: an ONNX graph while it is made, and which function writes a layer into it."""
+"""Builder: an ONNX graph under construction, and the functions that add layers to it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["FORMS", "UNKNOWN", "Builder", "NoFormError", "Value", "form"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: By a layer's class the function of a builder, the layer and its input, each array of it a
-#: `Value`, that adds the layer's nodes and returns the output.
+#: For a layer's class, the function that adds its nodes and returns the output. It takes a builder,
+#: the layer and its input, with a `Value` for each array.
 FORMS: dict[type[Layer], Callable[[Builder, Any, Any], Any]] = {}
 
-UNKNOWN = "it depends on sizes of its input that are unknown: give them by input_signature"
+UNKNOWN = "it depends on unknown sizes of its input: give them in input_signature"
 
 
 def form(*classes: type[Layer]) -> Callable[[F], F]:
-    """Return a decorator that makes a function the one in `FORMS` of some classes."""
+    """Return a decorator that adds a function to `FORMS` for some classes."""
 
     def add(function: F) -> F:
         FORMS.update(dict.fromkeys(classes, function))
@@ -40,7 +40,7 @@ class NoFormError(Exception):
 
 
 class Value(str):
-    """The name of an array of the graph, with its shape and type where it is what a call reads."""
+    """The name of an array of the graph; an array that a call reads has a shape and a type too."""
 
     __slots__ = ("dtype", "shape")
 
@@ -56,15 +56,15 @@ class Value(str):
 
 
 class Builder:
-    """An ONNX graph; ``builder.Conv(x, kernel, strides=[2, 2])`` adds a node, returns its output.
+    """An ONNX graph; ``builder.Conv(x, w, strides=[2, 2])`` adds a node and returns its output.
 
-    Of a node's inputs, a number stands for a constant of the type ``dtype``, a list of integers
-    for one of int64, an array for itself and None for what is left out. Keywords are attributes,
-    but for ``outputs``: how many the node has, if it is not one.
+    An input that is a number becomes a constant of type ``dtype``, a list of integers an int64
+    constant, an array a constant of its type, and None a missing input. Keywords are attributes,
+    except ``outputs``, the node's number of outputs.
 
     Attributes:
-        dtype: The type of what the current call puts out.
-        scope: What names in the graph begin with.
+        dtype: The type of the current call's output.
+        scope: The prefix of names in the graph.
     """
 
     dtype = "float32"
@@ -77,7 +77,7 @@ class Builder:
         self._names: dict[str, int] = {}
 
     def unique(self, name: str) -> str:
-        """Return ``name``, with a number behind it if it is taken."""
+        """Return ``name``, followed by a number if it is taken."""
         count = self._names[name] = self._names.get(name, -1) + 1
         return self.unique(f"{name}_{count}") if count else name
 
@@ -93,7 +93,7 @@ class Builder:
         return made if outputs > 1 else made[0]
 
     def constant(self, value: Any) -> Value:
-        """Return the value of a constant; equal ones are kept once."""
+        """Return the `Value` of a constant; equal constants are stored once."""
         if isinstance(value, Value):
             return value
         if isinstance(value, list) and None in value:
@@ -107,14 +107,14 @@ class Builder:
         return self._constants[key]
 
     def cast(self, value: Any, dtype: str | None = None) -> Any:
-        """Return what a call reads, or a constant, as ``dtype``; None is that of the output."""
+        """Return an array or constant as ``dtype``; None is the output's type."""
         wanted = dtype or self.dtype
         if not isinstance(value, Value):
             return np.asarray(value, wanted)
         return value if value.dtype == wanted else self.Cast(value, to=protobuf.TYPES[wanted])
 
     def moved(self, value: Any, rank: int, source: Any, target: Any) -> Any:
-        """Return an array of ``rank`` axes with some of them moved, as by ``np.moveaxis``."""
+        """Return an array of ``rank`` axes with some of them moved, as ``np.moveaxis`` does."""
         order = list(np.moveaxis(np.empty(range(rank)), source, target).shape)
         if order == sorted(order):
             return value
@@ -127,7 +127,7 @@ class Builder:
         """Add the calls that a graph's outputs depend on, and return the outputs.
 
         Raises:
-            NoFormError: If calls have no form in ONNX, all of which the message names.
+            NoFormError: If calls have no form in ONNX; the message names them all.
         """
         values: dict[int, Value] = dict(zip(graph.inputs, inputs, strict=True))
         needed, calls = {*graph.outputs}, []
@@ -141,16 +141,16 @@ class Builder:
         return [values[slot] for slot in graph.outputs]
 
     def _add(self, call: Call, graph: Graph, values: dict[int, Value]) -> str | None:
-        """Add a call's nodes, unless what it reads has none; or return why it has no form."""
+        """Add a call's nodes if its inputs have nodes, or return why it has no form."""
         layer, owner, reason = call.layer, call.owner, None
         by_us = type(layer).__module__.startswith("nnlite.")
         write = next((FORMS[cls] for cls in type(layer).__mro__ if by_us and cls in FORMS), None)
         if isinstance(owner, _MaskOf):
             owner, reason = owner.layer, "its mask, which a later layer reads, is not exported"
         elif write is None and call.training:
-            reason = "there is none for a call with training=True"
+            reason = "a call with training=True is not supported"
         elif write is None:
-            reason = f"there is none for its class {type(layer).__name__}"
+            reason = f"class {type(layer).__name__} is not supported"
         elif all(slot in values for slot in call.inputs):
             self.scope, self.dtype = owner.name, graph.dtypes[call.outputs[0]]
             x = map_structure(lambda s: values[s] if isinstance(s, Slot) else s, call.x)

@@ -1,4 +1,4 @@
-"""export_model: the calls of a model's layers, one by one, as the graph of an ONNX file."""
+"""export_model: writes the calls of a model's layers as the graph of an ONNX file."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import os
 from typing import Any
 
 from nnlite.layers.layer import fits
-from nnlite.saving.onnx import attention, layers, operations, protobuf, recurrent, spatial
+from nnlite.saving.onnx import attention, layers, operations, protobuf, recurrent, spatial, tables
 from nnlite.saving.onnx.builder import Builder, NoFormError, Value
 from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.structures import flatten
 
 __all__ = ["FORMS_IN", "export_model"]
 
-#: The modules that say which layers have a form.
-FORMS_IN = (attention, layers, operations, recurrent, spatial)
+#: The modules that define the layers' forms.
+FORMS_IN = (attention, layers, operations, recurrent, spatial, tables)
 
 
 def export_model(model: Any, filepath: str | os.PathLike[str], input_signature: Any = None) -> None:
-    """Write a model, as it predicts, to an ONNX file; see `nnlite.Model.export`."""
+    """Write a model for prediction to an ONNX file; see `nnlite.Model.export`."""
     content = model_bytes(model, input_signature)
     with atomic_write(filepath) as file:
         file.write(content)
 
 
 def model_bytes(model: Any, input_signature: Any = None) -> bytes:
-    """Return what an ONNX file of the model holds; raises as `nnlite.Model.export`."""
+    """Return a model as the bytes of an ONNX file; see `nnlite.Model.export`."""
     given = model.inputs if input_signature is None else flatten(input_signature)
     shapes = [tuple(getattr(one, "shape", ())) for one in given]
     wanted = [tensor.shape for tensor in model.inputs]
     if len(shapes) != len(wanted) or not all(map(fits, shapes, wanted)):
         raise ValueError(
-            f"input_signature must hold something of shape {' and one of '.join(map(str, wanted))},"
-            f" the inputs of model {model.name!r}. Received: {input_signature!r:.200}"
+            f"input_signature must have the shapes {' and '.join(map(str, wanted))} of the inputs "
+            f"of model {model.name!r}. Received: {input_signature!r:.200}"
         )
     _check_size(model, sum(variable.value.nbytes for variable in model.all_variables()))
     graph, builder = model.graph(training=False), Builder()
-    # Whatever a model says of its batches, it predicts for those of any size.
+    # A model predicts for batches of any size, even if it was built for one.
     inputs = [
         Value.of(builder.unique(name), (None, *shape[1:]), dtype)
         for name, shape, dtype in zip(model.input_names, shapes, model.input_dtypes, strict=True)
@@ -46,7 +46,7 @@ def model_bytes(model: Any, input_signature: Any = None) -> bytes:
         made = builder.run(graph, inputs)
     except NoFormError as reasons:
         raise ValueError(
-            f"Model {model.name!r} cannot be exported as ONNX. These layers have no form there:\n"
+            f"Model {model.name!r} cannot be exported as ONNX. These layers have no form in ONNX:\n"
             f"  {reasons}"
         ) from None
     outputs = [Value.of(n, v.shape, v.dtype) for n, v in zip(names, made, strict=True)]
@@ -67,7 +67,7 @@ def _check_size(model: Any, size: int) -> None:
 
 
 def _infos(values: list[Value], first: str | None) -> list[bytes]:
-    """Return the messages that tell inputs or outputs, whose first axis may have a name."""
+    """Return the messages for inputs or outputs, with ``first`` as the first axis, if given."""
     infos = []
     for value in values:
         sizes = [f"{value}_{i}" if size is None else size for i, size in enumerate(value.shape)]

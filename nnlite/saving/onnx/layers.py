@@ -1,6 +1,6 @@
-"""The form in ONNX of layers: core, activations, merging, reshaping, normalization, preprocessing.
+"""ONNX for core, activation, merging, reshaping, normalization and preprocessing layers.
 
-In each, ``g`` is the graph, ``layer`` the layer and ``x`` its input.
+In each function, ``g`` is the graph, ``layer`` the layer and ``x`` its input.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _dense(g: Builder, layer: Any, x: Any) -> Any:
 
 @form(of.EinsumDense)
 def einsum_dense(g: Builder, layer: Any, x: Any, rank: int = 0) -> Any:
-    """Return einsum("X,W->Z", x, W) + b of an array of so many axes, or of those that it has."""
+    """Return einsum("X,W->Z", x, W) + b; ``rank`` is the number of x's axes, 0 if x tells it."""
     of_x, kernel, of_z = layer._axes(rank or len(x.shape))
     z = g.Einsum(x, layer.kernel.value, equation=f"{of_x},{kernel}->{of_z}")
     return z if layer.bias is None else g.Add(z, layer.bias.value)
@@ -116,13 +116,13 @@ def _sparse_plus(g: Builder, layer: Any, x: Any) -> Any:
 
 @form(of.Squareplus)
 def _squareplus(g: Builder, layer: Any, x: Any) -> Any:
-    # As max(x, 0) + b / 2 / (|x| + sqrt(x^2 + b)), which keeps the digits where x < 0.
+    # As max(x, 0) + b / 2 / (|x| + sqrt(x^2 + b)), which loses no digits for x < 0.
     root = g.Max(g.Sqrt(g.Add(g.Mul(x, x), layer.b)), float(np.finfo(layer.dtype).tiny))
     return g.Add(g.Max(x, 0), g.Div(layer.b / 2, g.Add(g.Abs(x), root)))
 
 
 def softmax(g: Builder, x: Any, axes: Any) -> Any:
-    """Return x with the entries along ``axes``, one or several, as numbers that sum to 1."""
+    """Return the softmax of x along ``axes``, one or several."""
     if len(axes) == 1:
         return g.Softmax(x, axis=axes[0])
     e = g.Exp(g.Sub(x, g.ReduceMax(x, axes=axes)))
@@ -209,7 +209,7 @@ def _batch_normalization(g: Builder, layer: Any, x: Any) -> Any:
 
 
 def _scaled(g: Builder, v: Any, gain: Any, shift: Any, shape: Any) -> Any:
-    """Return gain v + shift, of which both may be None, of a shape that spreads over v."""
+    """Return gain v + shift; both may be None, and ``shape`` is the one to broadcast them from."""
     y = v if gain is None else g.Mul(v, gain.value.reshape(shape))
     return y if shift is None else g.Add(y, shift.value.reshape(shape))
 
@@ -255,7 +255,7 @@ def _resized(g: Builder, layer: Any, x: Any) -> Any:
         raise NoFormError(UNKNOWN)
     _, weights = layer._parts(np.zeros((1, *x.shape[1:]), layer.dtype))
     matrices = []
-    for at, window in enumerate(layer._window(*sizes)):  # zeros for what is cut off
+    for at, window in enumerate(layer._window(*sizes)):  # zeros where it is cut off
         own = weights[at] if weights else np.eye(window.stop - window.start)
         matrices.append(np.zeros((len(own), sizes[at]), layer.dtype))
         matrices[at][:, window] = own

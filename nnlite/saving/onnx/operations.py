@@ -1,4 +1,4 @@
-"""The form of `nnlite.ops` in ONNX."""
+"""ONNX for `nnlite.ops`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _named(g: Builder, layer: Any, x: Any) -> Any:
 def _reduction(g: Builder, layer: Any, x: Any) -> Any:
     x, axes, kept = g.cast(x), list(layer._axes(len(x.shape))), layer.keepdims
     kind, start = type(layer).__name__, getattr(layer, "initial", None)
-    if not axes:  # which ONNX takes for all
+    if not axes:  # ONNX takes no axes for all axes
         y = x
     elif kind == "Sum":
         y = g.ReduceSum(x, axes, keepdims=kept)
@@ -93,7 +93,7 @@ def _slice(g: Builder, x: Any, part: slice, axis: int) -> Any:
 @form(arranging.Reshape)
 def _reshape(g: Builder, layer: Any, x: Any) -> Any:
     if 0 in layer.newshape:
-        raise NoFormError("a size of 0 in newshape has another meaning there")
+        raise NoFormError("a size of 0 in newshape has another meaning in ONNX")
     return g.Reshape(x, [*layer.newshape])
 
 

@@ -15,17 +15,21 @@ from nnlite.version import __version__
 
 __all__ = ["LIMIT", "OPSET", "TYPES", "model", "node", "tensor", "value_info"]
 
-#: How many bytes a message of Protocol Buffers may have.
+#: The largest size of a message of Protocol Buffers, in bytes.
 LIMIT = 2**31 - 1
 
-#: The first version of the operators in which Softmax is one along an axis, and Squeeze, Unsqueeze
-#: and Split take what they do as inputs.
+#: The first version of the operators whose Softmax works along one axis, and whose Squeeze,
+#: Unsqueeze and Split have their axes and sizes as inputs.
 OPSET = 13
 
-_NAMES = "float32 uint8 int8 uint16 int16 int32 int64 str bool float16 float64 uint32 uint64"
+#: The set of operators that has LabelEncoder, in version 2, that of ONNX 1.8.
+_TABLES = "ai.onnx.ml"
 
-#: ONNX's number of each type.
+_NAMES = "float32 uint8 int8 uint16 int16 int32 int64 string bool float16 float64 uint32 uint64"
+
+#: ONNX's number of each type; arrays of objects hold text.
 TYPES = {name: number for number, name in enumerate(_NAMES.split(), 1)}
+TYPES["object"] = TYPES["string"]
 
 
 def _varint(number: int) -> bytes:
@@ -44,7 +48,7 @@ def _varint(number: int) -> bytes:
 
 
 def _field(number: int, value: Any) -> bytes:
-    """Return a field: an integer, a float, a text or bytes; or one for each of a list."""
+    """Return a field: an integer, float, text or bytes; for a list, a field for each entry."""
     if isinstance(value, list):
         return b"".join(_field(number, one) for one in value)
     if isinstance(value, int):
@@ -56,12 +60,12 @@ def _field(number: int, value: Any) -> bytes:
 
 
 def _message(**fields: Any) -> bytes:
-    """Return a message of fields, by ``_`` and their numbers."""
+    """Return a message of fields; a keyword is ``_`` and the field's number."""
     return b"".join(_field(int(name[1:]), value) for name, value in fields.items())
 
 
 def _attribute(name: str, value: Any) -> bytes:
-    """Return an AttributeProto: of an integer, a float, a text, or a list of one of them."""
+    """Return an AttributeProto of an integer, a float, a text, or a list of one type."""
     listed = isinstance(value, (list, tuple))
     first = value[0] if listed else value
     kind = 1 if isinstance(first, float) else 3 if isinstance(first, str) else 2
@@ -71,9 +75,10 @@ def _attribute(name: str, value: Any) -> bytes:
 
 
 def node(kind: str, inputs: Any, outputs: Any, attributes: Mapping[str, Any]) -> bytes:
-    """Return a NodeProto, one operator on arrays, named as its first output."""
+    """Return a NodeProto, one operator on arrays, named after its first output."""
     made = [_attribute(key, value) for key, value in attributes.items()]
-    return _message(_1=inputs, _2=outputs, _3=outputs[0], _4=kind, _5=made)
+    domain = {"_7": _TABLES} if kind == "LabelEncoder" else {}
+    return _message(_1=inputs, _2=outputs, _3=outputs[0], _4=kind, _5=made, **domain)
 
 
 def tensor(name: str, array: NDArray[Any]) -> bytes:
@@ -83,7 +88,7 @@ def tensor(name: str, array: NDArray[Any]) -> bytes:
 
 
 def value_info(name: str, dtype: str, sizes: Iterable[int | str]) -> bytes:
-    """Return a ValueInfoProto: an input or output, with a name for each size that is not fixed."""
+    """Return a ValueInfoProto: an input or output; a free size is a name."""
     axes = [_message(_1=n) if isinstance(n, int) else _message(_2=n) for n in sizes]
     kind = _message(_1=TYPES[dtype], _2=_message(_1=axes))
     return _message(_1=name, _2=_message(_1=kind))
@@ -92,7 +97,9 @@ def value_info(name: str, dtype: str, sizes: Iterable[int | str]) -> bytes:
 def model(
     name: str, nodes: list[bytes], tensors: list[bytes], inputs: list[bytes], outputs: list[bytes]
 ) -> bytes:
-    """Return a ModelProto, of the version of the format that came with `OPSET`."""
+    """Return a ModelProto in the version of the format that came with `OPSET`."""
     graph = _message(_1=nodes, _2=name, _5=tensors, _11=inputs, _12=outputs)
-    operators = _message(_1="", _2=OPSET)
+    operators = [_message(_1="", _2=OPSET)]
+    if any(_TABLES.encode() in one for one in nodes):
+        operators.append(_message(_1=_TABLES, _2=2))
     return _message(_1=7, _2="nnlite", _3=__version__, _7=graph, _8=operators)

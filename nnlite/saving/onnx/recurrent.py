@@ -1,4 +1,4 @@
-"""The form of recurrent layers in ONNX, whose sequences have their steps in front."""
+"""ONNX for recurrent layers; in ONNX, steps are the first axis of sequences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnlite.saving.onnx.builder import Builder, NoFormError, Value, form
 
 __all__: list[str] = []
 
-#: For each cell: the operator, the blocks of columns in its order, and its further attributes.
+#: For each cell: the operator, the columns' blocks in the operator's order, other attributes.
 _CELLS: dict[Any, tuple[str, list[int], Any]] = {
     cells.SimpleRNNCell: ("RNN", [0], lambda cell: {}),
     cells.LSTMCell: ("LSTM", [0, 3, 1, 2], lambda cell: {}),
@@ -41,15 +41,15 @@ def _functions(cell: Any) -> dict[str, Any]:
     for one in used:
         other = type(one) is of.ReLU and of.function_name(one) != "relu"
         if other or type(one) not in _ACTIVATIONS:
-            raise NoFormError(f"there is none for activation={one!r} of a recurrent layer")
+            raise NoFormError(f"activation={one!r} is not supported in a recurrent layer")
     names, alphas, betas = zip(*(_ACTIVATIONS[type(one)](one) for one in used), strict=True)
     return {"activations": names, "activation_alpha": alphas, "activation_beta": betas}
 
 
 def _cell(g: Builder, cell: Any, x: Any, states: list[Any], backwards: bool) -> tuple[Any, ...]:
-    """Return the outputs of all steps, in front, in the order of x; and the last states."""
+    """Return the outputs of all steps, first axis, in the order of x, and the last states."""
     if type(cell) not in _CELLS:
-        raise NoFormError(f"there is none for cell {type(cell).__name__}")
+        raise NoFormError(f"cell {type(cell).__name__} is not supported")
     kind, order, more = _CELLS[type(cell)]
 
     def blocks(matrix: Any) -> Any:
@@ -59,7 +59,7 @@ def _cell(g: Builder, cell: Any, x: Any, states: list[Any], backwards: bool) -> 
     shape = (2, cell.gates * cell.units)
     bias = np.zeros(shape, cell.dtype)
     if cell.bias is not None:
-        bias[: cell.bias.value.ndim] = cell.bias.value  # of a GRU with reset_after both are there
+        bias[: cell.bias.value.ndim] = cell.bias.value  # a GRU with reset_after has both
     weights = (blocks(cell.kernel.value), blocks(cell.recurrent_kernel.value))
     before = [g.Unsqueeze(state, [0]) for state in states]
     y, *last = getattr(g, kind)(
@@ -78,7 +78,7 @@ def _cell(g: Builder, cell: Any, x: Any, states: list[Any], backwards: bool) -> 
 
 
 def _run(g: Builder, layer: Any, x: Any, in_time: bool = False) -> list[Any]:
-    """Return the output of a recurrent layer and its states; ``in_time`` turns what goes back."""
+    """Return a recurrent layer's output and states; ``in_time`` reverses a backward output."""
     x, *states = x if isinstance(x, list) else [x]
     if layer.stateful:
         raise NoFormError("it is stateful")
@@ -130,7 +130,7 @@ def _wrapper(g: Builder, run: Any, x: Any) -> Any:
 
 
 def _at_each_step(g: Builder, layer: Any, x: Any) -> Any:
-    """Return what a layer makes of all steps of x as so many samples."""
+    """Return a layer's outputs for all steps of x, each taken as a sample."""
     shape = (None, *x.shape[2:])
     graph, scope, dtype = Graph(training=False), g.scope, g.dtype
     slot = graph.add_input(x.dtype)

@@ -1,4 +1,4 @@
-"""The form of layers over space and time in ONNX, whose channels come first."""
+"""ONNX for layers over space and time; in ONNX, channels come first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Form = Callable[[Builder, Any, Any], Any]
 
 
 def _channels_first(form: _Form) -> _Form:
-    """Return the function that computes ``form`` of what has its channels last."""
+    """Return ``form`` for inputs with channels last."""
 
     def convert(g: Builder, layer: Any, x: Any) -> Any:
         if not layer._is_last:
@@ -35,7 +35,7 @@ def _channels_first(form: _Form) -> _Form:
 
 
 def _padding(layer: Any, x: Any) -> dict[str, Any]:
-    """Return the attribute for the padding of windows on an image, whose channels come first."""
+    """Return the attribute for the padding of windows on an image with channels first."""
     sizes, window = x.shape[2:], layer._window()
     if layer.padding == "valid" or max(window) == 1:
         return {}
@@ -43,7 +43,9 @@ def _padding(layer: Any, x: Any) -> dict[str, Any]:
         if max(layer.dilation_rate) == 1:
             return {"auto_pad": "SAME_UPPER"}
         raise NoFormError(UNKNOWN)
-    known = tuple(size or 1 for size in sizes)  # of which it is independent, without strides
+    known = tuple(
+        size or 1 for size in sizes
+    )  # without strides, the padding does not depend on the size
     found = windows(known, window, layer.strides, layer.dilation_rate, layer.padding)
     rows = zip(found.padded, found.sizes, found.before, strict=True)
     return {"pads": [*found.before, *(whole - size - low for whole, size, low in rows)]}
@@ -71,7 +73,7 @@ def _conv(g: Builder, layer: Any, x: Any) -> Any:
 @form(ConvTranspose)
 @_channels_first
 def _conv_transpose(g: Builder, layer: Any, x: Any) -> Any:
-    # Whatever the number of windows, the output is as much longer, or shorter, than all of them.
+    # The output differs from the windows' total length by the same amount for any input.
     found = layer._windows(layer._joined(1, (1,) * layer.rank, 1))
     more = [
         n + low - end for n, low, end in zip(found.sizes, found.before, found.extents, strict=True)

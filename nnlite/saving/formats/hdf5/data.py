@@ -1,4 +1,4 @@
-"""What an HDF5 file says of numbers and text: their shape, type and storage; and reading them.
+"""Numbers and text in HDF5 files: their shape, type and storage, and reading them.
 
 Sections (IV.A, ...) are those of the HDF5 File Format Specification, version 3.0.
 """
@@ -28,10 +28,10 @@ _MAX_RANK, _MAX_LENGTH = 16, 1 << 48
 
 
 def _shape(data: bytes) -> tuple[int, ...] | None:
-    """Return a shape (IV.A.2.b), None for no data at all.
+    """Return a shape (IV.A.2.b), None if there are no data.
 
     Raises:
-        ValueError: If it is damaged or of too many axes.
+        ValueError: If it is damaged or has too many axes.
     """
     space = Cursor(data, "a shape")
     version, rank = space.number(1), space.number(1)
@@ -50,12 +50,12 @@ def _shape(data: bytes) -> tuple[int, ...] | None:
 
 @dataclass(frozen=True)
 class _Text:
-    """A type of strings: each ``size`` bytes, or of a length of its own where ``size`` is None."""
+    """A type of strings: of ``size`` bytes each, or of variable length if ``size`` is None."""
 
     size: int | None
 
 
-_FLOATS = {  # IV.A.2.d: size, places and sizes of exponent and mantissa, bias, place of the sign
+_FLOATS = {  # IV.A.2.d: size, positions and sizes of exponent and mantissa, bias, sign's position
     (2, 10, 5, 0, 10, 15, 15): "f2",
     (4, 23, 8, 0, 23, 127, 31): "f4",
     (8, 52, 11, 0, 52, 1023, 63): "f8",
@@ -86,13 +86,13 @@ def _type(data: bytes) -> np.dtype[Any] | _Text:
     order = ">" if bits & 1 else "<"
     if kind == 0 and size in (1, 2, 4, 8):
         if message.number(2) or message.number(2) != 8 * size:
-            raise ValueError(f"it is of an integer type with some of {size} bytes unused")
+            raise ValueError(f"it has an integer type with some of {size} bytes unused")
         return np.dtype(f"{order}{'i' if bits & 8 else 'u'}{size}")
     if kind == 1:
         message.take(4)
         form = (size, *(message.number(1) for _ in range(4)), message.number(4), bits >> 8 & 255)
         if form not in _FLOATS or bits & 64:
-            raise ValueError(f"it is of a float type of {size} bytes that is none of IEEE's")
+            raise ValueError(f"it has a float type of {size} bytes that is not one of IEEE's")
         return np.dtype(order + _FLOATS[form])
     if kind == 3 and size:
         return _Text(size)
@@ -100,7 +100,7 @@ def _type(data: bytes) -> np.dtype[Any] | _Text:
         return np.dtype(bool)
     if kind == 9 and bits & 15 == 1:
         return _Text(None)
-    raise ValueError(f"it is of type {_OTHER.get(kind, kind)} of {size} bytes, which is not read")
+    raise ValueError(f"it has type {_OTHER.get(kind, kind)} of {size} bytes, which is not read")
 
 
 # ---- storage ---------------------------------------------------------------------------------
@@ -108,19 +108,19 @@ def _type(data: bytes) -> np.dtype[Any] | _Text:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where a dataset's bytes are: in ``data``; at ``address``, ``size`` of them; or in chunks."""
+    """The place of a dataset's bytes: in ``data``; ``size`` bytes at ``address``; or in chunks."""
 
     address: int = UNDEFINED
     size: int = 0
     data: bytes | None = None
-    chunk: tuple[int, ...] | None = None  # the shape of a chunk, then the bytes of an element
+    chunk: tuple[int, ...] | None = None  # a chunk's shape, then an element's bytes
 
 
 def _layout(message: bytes) -> _Layout:
-    """Return where a dataset's bytes are (IV.A.2.i).
+    """Return the place of a dataset's bytes (IV.A.2.i).
 
     Raises:
-        ValueError: If they are virtual, or in chunks of the newest format, or it is damaged.
+        ValueError: If they are virtual or in chunks of the newest format, or the file is damaged.
     """
     place = Cursor(message, "a layout")
     version, kind = place.number(1), place.number(1)
@@ -171,7 +171,7 @@ def _filters(message: bytes) -> list[int]:
         pipeline.take(4 * (values + (values % 2 if version == 1 else 0)))
         if number not in (_SHUFFLE, _DEFLATE) or number in found:
             raise ValueError(
-                f"it is stored through filter {number} {label[:40]!r}; it may be gzip or shuffle"
+                f"filters must be gzip or shuffle. Received: filter {number} {label[:40]!r}"
             )
         found.append(number)
     return found
@@ -186,7 +186,7 @@ def _chunks(source: Source, place: _Layout, shape: tuple[int, ...]) -> dict[tupl
     assert place.chunk is not None
     *sides, _ = place.chunk
     if len(sides) != len(shape) or not all(sides):
-        raise ValueError(f"it is of shape {shape}, stored in chunks of shape {tuple(sides)}")
+        raise ValueError(f"it has shape {shape}, stored in chunks of shape {tuple(sides)}")
     count = math.prod(-(-length // side) for length, side in zip(shape, sides, strict=True))
     found: dict[tuple[int, ...], Any] = {}
     if place.address != UNDEFINED:
@@ -198,7 +198,7 @@ def _chunks(source: Source, place: _Layout, shape: tuple[int, ...]) -> dict[tupl
                 at >= length or at % side
                 for at, length, side in zip(offset, shape, sides, strict=True)
             ):
-                raise ValueError(f"it has a chunk at {offset} that is no part of it, or unfiltered")
+                raise ValueError(f"it has an invalid or unfiltered chunk at {offset}")
             found[offset] = (address, size)
     if len(found) != count:
         raise ValueError(f"it has {len(found)} of its {count} chunks")
@@ -206,7 +206,7 @@ def _chunks(source: Source, place: _Layout, shape: tuple[int, ...]) -> dict[tupl
 
 
 def _decoded(data: bytes, size: int, item_size: int, filters: list[int]) -> bytes:
-    """Return what a chunk of ``size`` bytes was before its filters."""
+    """Return the ``size`` bytes that a chunk had before its filters."""
     for number in reversed(filters):
         if number == _DEFLATE:
             try:
@@ -222,12 +222,12 @@ def _decoded(data: bytes, size: int, item_size: int, filters: list[int]) -> byte
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset whose storage was checked against its shape; nothing of it has been read.
+    """A dataset whose storage was checked against its shape; its data has not been read.
 
     Attributes:
-        shape: Its shape, None if it is without data.
-        stored: How many bytes the file keeps of it.
-        declared: How many bytes reading it takes.
+        shape: Its shape, None if it does not have data.
+        stored: The number of bytes in the file.
+        declared: The number of bytes in memory.
     """
 
     shape: tuple[int, ...] | None
@@ -244,7 +244,7 @@ class Dataset:
         """Return the dataset that an object's messages describe.
 
         Raises:
-            ValueError: If they describe none, or one whose bytes are not all in the file.
+            ValueError: If they do not describe a dataset, or its bytes are not all in the file.
         """
         kinds = [kind for kind, _, _ in messages]
         if objects.LAYOUT not in kinds:
@@ -276,18 +276,18 @@ class Dataset:
         return cls(shape, stored, declared, source, type_, place, pipeline, parts)
 
     def total_elements(self) -> int:
-        """Return how many elements it has."""
+        """Return the number of elements."""
         return math.prod(self.shape) if self.shape is not None else 0
 
     def read(self) -> Array:
         """Return its numbers as a new array, in this machine's byte order.
 
         Raises:
-            ValueError: If they are no numbers, or damaged.
+            ValueError: If it does not hold numbers, or is damaged.
         """
         dtype = _type(self._type)
         if isinstance(dtype, _Text) or self.shape is None:
-            raise ValueError("it holds no numbers")
+            raise ValueError("it does not hold numbers")
         if self._layout.chunk is None:
             data = np.empty(self.declared, np.uint8)
             if self._layout.data is not None:
@@ -308,7 +308,7 @@ class Dataset:
 
 
 def _native(data: NDArray[np.uint8], dtype: np.dtype[Any]) -> Array:
-    """Return bytes as the numbers that they are, in this machine's byte order."""
+    """Return bytes as numbers in this machine's byte order."""
     if dtype.kind == "b":
         return data != 0
     return data.view(dtype).astype(dtype.newbyteorder("="), copy=False)
@@ -318,7 +318,7 @@ def _native(data: NDArray[np.uint8], dtype: np.dtype[Any]) -> Array:
 
 
 def value(heap: GlobalHeap, type_: bytes, space: bytes, data: bytes) -> Value | None:
-    """Return what an attribute holds: text, a number, a list or an array of them, or None.
+    """Return an attribute's value: text, a number, a list or an array of them, or None.
 
     Raises:
         ValueError: If it is anything else, or damaged.

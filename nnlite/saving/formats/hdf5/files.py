@@ -1,4 +1,4 @@
-"""A file's groups, opened at once and checked whole, so that what follows need only ask."""
+"""A file's groups, all opened and checked at the start."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _ALWAYS_ALLOWED, _MAX_RATIO = 32 << 20, 64
 
 
 def allowed_size(stored: int) -> int:
-    """Return to how many bytes ``stored`` ones may expand: 32 MiB, or 64 times as many.
+    """Return the most bytes that ``stored`` bytes may expand to: 32 MiB, or 64 times as many.
 
-    Weights hardly shrink at all, but zeros, as in a fresh optimizer's state, do by 1,000.
+    Compression hardly shrinks weights, but zeros, as in a new optimizer's state, by 1,000.
 
     >>> allowed_size(10 << 20) >> 20
     640
@@ -35,7 +35,7 @@ def allowed_size(stored: int) -> int:
 
 @contextmanager
 def _naming(*places: str) -> Iterator[None]:
-    """Put the places before the message of a ValueError from inside."""
+    """Prefix the message of a ValueError from inside with the places."""
     try:
         yield
     except ValueError as error:
@@ -50,10 +50,10 @@ class _File:
 
 
 class Node:
-    """A group in an HDF5 file, as `open_hdf5` gives it. Keys may be paths such as ``"vars/0"``.
+    """A group in an HDF5 file, from `open_hdf5`. Keys may be paths such as ``"vars/0"``.
 
-    The file's structure is in memory and was checked; arrays are read when they are asked for.
-    Every fault is a ValueError that names the file, the path and what is wrong.
+    The file's structure is in memory and checked; arrays are read on demand. Every fault raises a
+    ValueError that names the file, the path and the problem.
 
     Attributes:
         name: The path of the group in the file, ``"/"`` for the first.
@@ -66,7 +66,7 @@ class Node:
         self._values: dict[str, data.Value | None] = {}
 
     def groups(self) -> list[str]:
-        """Return the names of the groups in this one as created, if the file knows, else A to Z."""
+        """Return the names of this group's groups, by creation if the file has it, else sorted."""
         return [key for key, member in self._members.items() if isinstance(member, Node)]
 
     def datasets(self) -> list[str]:
@@ -89,22 +89,22 @@ class Node:
         """Return the shape of a dataset.
 
         Raises:
-            ValueError: If there is none of that name, or it is without data.
+            ValueError: If there is none of that name, or it does not have data.
         """
         shape = self._dataset(key).shape
         if shape is None:
-            raise ValueError(f"{self._place(key)}: the dataset is without data")
+            raise ValueError(f"{self._place(key)}: the dataset does not have data")
         return shape
 
     def array(self, key: str, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
         """Return a dataset's numbers as a new array, in this machine's byte order.
 
         Args:
-            key: Its name in this group.
-            shape: The shape that it must have; None for any.
+            key: The dataset's name in this group.
+            shape: The required shape; None for any.
 
         Raises:
-            ValueError: If there is none of that name, shape or of numbers, or it is damaged.
+            ValueError: If it is missing, damaged, not of numbers or of another shape.
         """
         found = self.shape(key)
         if shape is not None and found != shape:
@@ -113,12 +113,12 @@ class Node:
             return self._dataset(key).read()
 
     def attribute(self, key: str) -> data.Value | None:
-        """Return an attribute of this group, None if it has none of that name or without data.
+        """Return an attribute of this group, or None if it is missing or does not have data.
 
-        Text is a string or a list of them; one number, a number; more, an array.
+        Text is a string or a list of strings; numbers are a number or an array.
 
         Raises:
-            ValueError: If it is of another type, or damaged.
+            ValueError: If it has another type or is damaged.
         """
         with _naming(self._file.name, self.name, f"attribute {key!r}"):
             if self._attributes is None:
@@ -131,10 +131,10 @@ class Node:
     def text_list(self, key: str) -> list[str]:
         """Return an attribute of names, joined if Keras split it into ``key0``, ``key1``, ...
 
-        No such attribute, and an empty one of any type, are an empty list, as for Keras.
+        A missing attribute, or an empty one of any type, is an empty list, as for Keras.
 
         Raises:
-            ValueError: If it holds anything but a list of text.
+            ValueError: If it is not a list of text.
         """
         parts = [self.attribute(key)]
         if parts[0] is None:
@@ -153,7 +153,7 @@ class Node:
         return names
 
     def total_elements(self) -> int:
-        """Return how many elements all datasets below this group have."""
+        """Return the number of elements of all datasets below this group."""
         return sum(member.total_elements() for member in self._members.values())
 
     def _find(self, key: str) -> Node | data.Dataset | None:
@@ -184,17 +184,16 @@ def _some(names: list[str]) -> str:
 
 @contextmanager
 def open_hdf5(file: str | os.PathLike[str] | BinaryIO, name: str) -> Iterator[Node]:
-    """Open an HDF5 file for reading, as the first of its groups.
+    """Open an HDF5 file for reading and return its first group.
 
     Args:
         file: Its path, or a file open for reading bytes.
-        name: What error messages call it.
+        name: The file's name in error messages.
 
     Raises:
-        ValueError: If it is not an HDF5 file, is damaged, or holds what could not be a model:
-            links that leave the file or make a circle, data kept elsewhere, sizes that its bytes
-            do not bear out.
-        OSError: If it cannot be opened.
+        ValueError: If it is not an HDF5 file, is damaged, or cannot be a model's: it has links to
+            other files or in a circle, data kept elsewhere, or sizes that its bytes contradict.
+        OSError: If the file cannot be opened.
 
     >>> import h5py, io
     >>> stream = io.BytesIO()
@@ -213,7 +212,7 @@ def open_hdf5(file: str | os.PathLike[str] | BinaryIO, name: str) -> Iterator[No
 
 
 def superblock_at(source: Source) -> int | None:
-    """Return where the file's signature stands: at 0, 512, 1024, 2048, ...; None if nowhere."""
+    """Return the offset of the file's signature: 0, 512, 1024, 2048, ...; None if missing."""
     at = 0
     while at + len(SIGNATURE) <= source.size:
         if source.read(at, len(SIGNATURE)) == SIGNATURE:
@@ -227,12 +226,12 @@ def read_hdf5(source: Source, name: str) -> Node:
     with _naming(name):
         start = superblock_at(source)
         if start is None:
-            raise ValueError("it is no HDF5 file")
+            raise ValueError("it is not an HDF5 file")
         source = source.part(start, source.size - start)
         address = _first_group(source)
         messages = objects.header(source, address)
         if not objects.is_group(messages):
-            raise ValueError("its first object is no group")
+            raise ValueError("its first object is not a group")
     root = Node(_File(source, name, GlobalHeap(source)), "/", messages)
     _open_below(root, address)
     return root
@@ -256,13 +255,13 @@ def _first_group(source: Source) -> int:
         raise ValueError(f"it is truncated: {source.size + base} of {end} bytes are there")
     if old:
         if block.number(8) != UNDEFINED:
-            raise ValueError("it is one of several files by a driver, which are not read")
+            raise ValueError("it is one of several files of a driver, which are not read")
         block.take(8)
     return block.number(8)
 
 
 def _open_below(root: Node, address: int) -> None:
-    """Give every group its members: all that links lead to, each thing once."""
+    """Add every group's members by following the links; each object may appear once."""
     file = root._file
     seen = {address: "/"}
     stored = declared = 0
@@ -274,11 +273,11 @@ def _open_below(root: Node, address: int) -> None:
         for key, address in members:
             path = _join(group.name, key)
             with _naming(file.name, path[: objects.MAX_PATH]):
-                # To whoever reads the weights, a backslash parts two groups as well.
+                # In the names of weights, a backslash separates two groups as well.
                 parts = path.count("/") + path.count("\\")
                 file.source.spend(0, parts)
                 if len(path) > objects.MAX_PATH or parts > _MAX_DEPTH:
-                    raise ValueError(f"it lies deeper than {_MAX_DEPTH}, or its name is too long")
+                    raise ValueError(f"it is deeper than {_MAX_DEPTH}, or its name is too long")
                 if address in seen:
                     raise ValueError(f"it is the same object as {seen[address]}")
                 seen[address] = path
@@ -290,6 +289,6 @@ def _open_below(root: Node, address: int) -> None:
                 dataset = group._members[key] = data.Dataset.of(file.source, messages)
                 stored, declared = stored + dataset.stored, declared + dataset.declared
                 if stored > file.source.size:
-                    raise ValueError("datasets lie over each other's bytes")
+                    raise ValueError("datasets overlap")
                 if declared > allowed_size(stored):
                     raise ValueError(f"data would expand from {stored} bytes to {declared}")

@@ -1,4 +1,4 @@
-"""What HDF5 says of a group or a dataset: its header, and the messages in it.
+"""The headers of HDF5 groups and datasets, and the messages in them.
 
 Sections (IV.A, ...) are those of the HDF5 File Format Specification, version 3.0.
 """
@@ -21,17 +21,17 @@ _KNOWN = {
     *(_CONTINUATION, SYMBOL_TABLE, _ATTRIBUTE_INFO),
     *_IGNORED,
 }
-MAX_PATH = 1024  # bytes; each thing in the file keeps its own path
-_SHARED = 2  # the flag of a message that stands elsewhere, as a named type does
+MAX_PATH = 1024  # bytes; each object keeps its own path in memory
+_SHARED = 2  # the flag of a message stored elsewhere, such as a named type
 
-Message = tuple[int, int, bytes]  # type, flags, what it says
+Message = tuple[int, int, bytes]  # type, flags, content
 
 
 def header(source: Source, address: int) -> list[Message]:
     """Return the messages of an object (IV.A.1).
 
     Raises:
-        ValueError: If it is damaged, or says what this reader does not know.
+        ValueError: If it is damaged, or has something that this reader does not know.
     """
     start = Cursor(source.read(address, 16), "an object header")
     if start.data[:4] == b"OHDR":
@@ -49,7 +49,7 @@ def header(source: Source, address: int) -> list[Message]:
         raise ValueError(f"an object header is of the unknown version {version}")
 
     messages: list[Message] = []
-    for at, size in blocks:  # which grow while we walk over them
+    for at, size in blocks:  # the list grows during the loop
         block = Cursor(source.read(at, size), "an object header")
         if version == 2 and at != blocks[0][0]:
             block.expect(b"OCHK")
@@ -67,7 +67,7 @@ def header(source: Source, address: int) -> list[Message]:
 
 
 def _messages(block: Cursor, version: int, flags: int) -> Iterator[Message]:
-    """Yield the messages of one block of a header of a version."""
+    """Yield the messages of one block of a header."""
     ordered = version == 2 and flags & 4
     prefix = 8 if version == 1 else 6 if ordered else 4
     while block.left >= prefix:
@@ -78,10 +78,10 @@ def _messages(block: Cursor, version: int, flags: int) -> Iterator[Message]:
 
 
 def one(messages: list[Message], kind: int, what: str) -> bytes:
-    """Return what the one message of a type says.
+    """Return the content of the one message of a type.
 
     Raises:
-        ValueError: If there is none, more than one, or one that stands elsewhere in the file.
+        ValueError: If there is none, more than one, or one that is stored elsewhere in the file.
     """
     found = [(flags, data) for type_, flags, data in messages if type_ == kind]
     if len(found) != 1:
@@ -100,9 +100,9 @@ def is_group(messages: list[Message]) -> bool:
 
 
 def links(source: Source, messages: list[Message]) -> list[tuple[str, int]]:
-    """Return the names in a group and the addresses of what they name.
+    """Return the names and addresses of a group's members.
 
-    They stand in the order of creation where the file keeps it, else in that of the names.
+    They are in the order of creation if the file has it, else sorted by name.
 
     Raises:
         ValueError: If the group is damaged, or has a link other than a hard one.
@@ -125,7 +125,7 @@ def links(source: Source, messages: list[Message]) -> list[tuple[str, int]]:
     names_seen: set[str] = set()
     for _, name, _ in found:
         if not name or "/" in name or name in names_seen:
-            raise ValueError(f"a group has the name {name!r} twice, or it can be no name")
+            raise ValueError(f"a group has the name {name!r} twice, or the name is not allowed")
         names_seen.add(name)
     return [(name, address) for _, name, address in found]
 
@@ -145,7 +145,7 @@ def _symbols(source: Source, message: bytes) -> Iterator[tuple[int, str, int]]:
             node.take(20)
             end = names.find(b"\0", offset, offset + MAX_PATH)
             if end < 0:
-                raise ValueError("a group's node points to no name, or to one too long")
+                raise ValueError("a group's node does not point to a name, or the name is too long")
             name = Cursor(names[offset:end], "a group").text(end - offset)
             if cache == 2:
                 raise ValueError(f"{name!r} is a soft link, which is not followed")
@@ -171,7 +171,7 @@ def _link(data: bytes) -> tuple[int, str, int]:
 
 
 def attribute_messages(source: Source, messages: list[Message]) -> Iterator[bytes]:
-    """Yield the attribute messages of an object, wherever they are kept.
+    """Yield the attribute messages of an object.
 
     Raises:
         ValueError: If they are damaged or shared.
@@ -198,7 +198,7 @@ def parse_attribute(data: bytes) -> tuple[str, tuple[bytes, bytes, bytes]]:
     """Return the name of an attribute, and its datatype, dataspace and data (IV.A.2.m).
 
     Raises:
-        ValueError: If it is damaged or of a named type.
+        ValueError: If it is damaged or has a named type.
     """
     message = Cursor(data, "an attribute")
     version, flags = message.number(1), message.number(1)

@@ -1,9 +1,8 @@
-"""Where the bytes of a file come from, under a budget, and how fields are taken from them.
+"""Reads bytes of a file within a budget, and takes fields from them.
 
-Every look-up in a file's structure goes through `Source.read`, which never reads beyond the file
-and makes every byte and entry be paid for, until more was asked for than any model's file needs.
-Thus whatever a file says, following it ends soon and takes little memory, and no loop over its
-structure needs a limit of its own.
+Every read of a file's structure goes through `Source.read`, which never reads beyond the file and
+counts every byte and entry. It refuses more than any model's file needs. Reading any file thus
+ends soon and takes little memory, and loops over its structure need no limits of their own.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 __all__ = ["Cursor", "Source"]
 
 _BUDGET = 16 << 20  # bytes of structure; 5,000 groups of one weight each take some 11 MiB
-_ENTRY_COST = 96  # what an entry takes of time and memory here, beyond its bytes in the file
+_ENTRY_COST = 96  # bytes that stand for an entry's time and memory, besides its bytes in the file
 
 
 class Source:
@@ -24,8 +23,8 @@ class Source:
 
     Args:
         file: A file open for reading bytes, with ``seek``.
-        start: Where byte 0 of this source stands in the file.
-        size: How many bytes there are; None for all up to the file's end.
+        start: The offset of this source in the file.
+        size: The number of bytes; None for all up to the file's end.
     """
 
     def __init__(self, file: BinaryIO, start: int = 0, size: int | None = None) -> None:
@@ -34,11 +33,11 @@ class Source:
         self._budget = _BUDGET
 
     def part(self, start: int, size: int) -> Source:
-        """Return ``size`` bytes from ``start`` on as a source of their own, of its own budget."""
+        """Return ``size`` bytes from ``start`` on as a source with its own budget."""
         return Source(self._file, self._start + start, size)
 
     def spend(self, count: int, entries: int = 1) -> None:
-        """Take ``count`` bytes and so many entries from the budget.
+        """Take ``count`` bytes and ``entries`` entries from the budget.
 
         Raises:
             ValueError: If it is spent.
@@ -48,7 +47,7 @@ class Source:
             raise ValueError("there is more structure than the file of a model can have")
 
     def read(self, offset: int, count: int, entries: int = 1) -> bytes:
-        """Return ``count`` bytes of structure, which hold so many entries.
+        """Return ``count`` bytes of structure, which hold ``entries`` entries.
 
         Raises:
             ValueError: If they are not all there, or the budget is spent.
@@ -58,7 +57,7 @@ class Source:
         return self.data(offset, count)
 
     def data(self, offset: int, count: int) -> bytes:
-        """Return ``count`` bytes of content, which cost nothing.
+        """Return ``count`` bytes of content, which do not count in the budget.
 
         Raises:
             ValueError: If they are not all there.
@@ -87,7 +86,7 @@ class Source:
 
 
 class Cursor:
-    """Takes fields from bytes, one after another: little-endian numbers and stretches.
+    """Takes fields from bytes, one after another: little-endian numbers and strings of bytes.
 
     >>> cursor = Cursor(bytes([2, 0, 65, 66]), "a name")
     >>> cursor.take(cursor.number(2))
@@ -99,7 +98,7 @@ class Cursor:
 
     @property
     def left(self) -> int:
-        """How many bytes were not taken yet."""
+        """The number of bytes not taken yet."""
         return len(self.data) - self.at
 
     def take(self, count: int) -> bytes:
@@ -110,11 +109,11 @@ class Cursor:
         return self.data[start : self.at]
 
     def number(self, size: int) -> int:
-        """Return the next ``size`` bytes as a number without sign."""
+        """Return the next ``size`` bytes as an unsigned number."""
         return int.from_bytes(self.take(size), "little")
 
     def expect(self, wanted: bytes) -> None:
-        """Take as many bytes as ``wanted`` has; raises a ValueError if they are others."""
+        """Take the bytes ``wanted``; raises a ValueError if the next bytes differ."""
         found = self.take(len(wanted))
         if found != wanted:
             raise ValueError(f"{self.what} begins with {found!r} instead of {wanted!r}")
@@ -129,4 +128,4 @@ class Cursor:
         try:
             return data.decode()
         except UnicodeDecodeError:
-            raise ValueError(f"{self.what} holds {data[:80]!r}, which is no UTF-8") from None
+            raise ValueError(f"{self.what} holds {data[:80]!r}, which is not UTF-8") from None

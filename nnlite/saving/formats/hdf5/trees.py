@@ -1,4 +1,4 @@
-"""How HDF5 keeps many things: B-trees of version 1 and 2, and heaps local, fractal and global.
+"""HDF5's containers: B-trees of versions 1 and 2, and local, fractal and global heaps.
 
 Sections (III.A, ...) are those of the HDF5 File Format Specification, version 3.0.
 """
@@ -11,7 +11,7 @@ from nnlite.saving.formats.hdf5.source import Cursor, Source
 
 __all__ = ["UNDEFINED", "FractalHeap", "GlobalHeap", "local_heap", "tree_v1", "tree_v2"]
 
-UNDEFINED = 0xFFFF_FFFF_FFFF_FFFF  # the address of what is not there
+UNDEFINED = 0xFFFF_FFFF_FFFF_FFFF  # the address of a missing object
 
 
 def tree_v1(source: Source, address: int, kind: int, key_size: int) -> Iterator[tuple[bytes, int]]:
@@ -27,7 +27,7 @@ def tree_v1(source: Source, address: int, kind: int, key_size: int) -> Iterator[
         node.expect(b"TREE" + bytes([kind]))
         level, count = node.number(1), node.number(2)
         if wanted not in (None, level):
-            raise ValueError(f"a B-tree node stands on level {level} instead of {wanted}")
+            raise ValueError(f"a B-tree node is on level {level} instead of {wanted}")
         entries = Cursor(source.read(address + 24, count * (key_size + 8), count), "a B-tree node")
         children = [(entries.take(key_size), entries.number(8)) for _ in range(count)]
         if level:
@@ -53,7 +53,7 @@ def tree_v2(source: Source, address: int, kind: int, record: int) -> Iterator[by
         raise ValueError(
             f"a B-tree header declares depth {depth}, node and record sizes {node_size} and {found}"
         )
-    # The sizes of a pointer's two counters follow from how many records can stand below it.
+    # The sizes of a pointer's two counters follow from the most records below it.
     most = (node_size - 10) // record
     count_size, total_sizes, total = _bytes_for(most), [0], most
     for level in range(1, depth + 1):
@@ -82,7 +82,7 @@ def _bytes_for(number: int) -> int:
 
 
 def local_heap(source: Source, address: int) -> bytes:
-    """Return the names that an old-style group keeps (III.D).
+    """Return the names in an old-style group (III.D).
 
     Raises:
         ValueError: If it is damaged.
@@ -96,10 +96,10 @@ def local_heap(source: Source, address: int) -> bytes:
 
 
 class FractalHeap:
-    """The heap in which new-style groups keep many links, and objects many attributes (III.G).
+    """The heap for a new-style group's links or an object's attributes, if there are many (III.G).
 
     Raises:
-        ValueError: If it is damaged, filtered, or larger than a model's file needs.
+        ValueError: If the heap is damaged, filtered, or larger than a model's file needs.
     """
 
     def __init__(self, source: Source, address: int) -> None:
@@ -133,7 +133,7 @@ class FractalHeap:
         table.take(8 + self._offset_size)
         offset = 0
         for row in range(rows):
-            size = block << max(0, row - 1)  # the first two rows are of one size
+            size = block << max(0, row - 1)  # the first two rows have equal sizes
             if size > direct:
                 raise ValueError("a fractal heap is larger than the file of a model can have")
             for _ in range(width):
@@ -145,7 +145,7 @@ class FractalHeap:
         """Return the object of a heap ID.
 
         Raises:
-            ValueError: If it is not there, or is stored apart from the heap's blocks.
+            ValueError: If it is missing, or stored outside the heap's blocks.
         """
         kind = key[0] >> 4
         if kind == 2:  # tiny: in the ID itself
@@ -161,7 +161,7 @@ class FractalHeap:
 
 
 class GlobalHeap:
-    """The heap in which strings of variable length are kept (III.E)."""
+    """The heap for strings of variable length (III.E)."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -183,7 +183,7 @@ class GlobalHeap:
         return self._source.read(start, length)
 
     def _collection(self, address: int) -> dict[int, tuple[int, int]]:
-        """Return where each object of the collection stands, and its size."""
+        """Return the offset and size of each object of the collection."""
         header = Cursor(self._source.read(address, 16), "a global heap")
         header.expect(b"GCOL\1")
         header.take(3)
