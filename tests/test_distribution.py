@@ -1,5 +1,7 @@
 """What one process does of training on several: names, refusals, shares. The rest needs MPI."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from helpers import SERIES, TARGETS, small
@@ -101,3 +103,16 @@ def test_synchronized_batch_normalization_of_one_process_is_the_ordinary_one():
     )
     np.testing.assert_array_equal(plain, synchronized)
     assert nnlite.layers.BatchNormalization(synchronized=True).get_config()["synchronized"] is True
+
+
+def test_a_row_of_another_process_has_no_derivative_in_synchronized_normalization(monkeypatch):
+    layer = nnlite.layers.BatchNormalization(synchronized=True)
+    layer.build((None, 3))
+    first = group(0, 3)
+    monkeypatch.setattr(first, "average", lambda mean, what: None)
+    x = np.random.default_rng(3).standard_normal((2, 3)).astype("float32")
+    for rows, has in [(3, True), (2, False)]:  # of two rows, process 0 has none
+        first.share = Share(rows, first)
+        monkeypatch.setattr("nnlite.distribution.processes._current", mock.Mock(get=lambda: first))
+        layer(x, training=True)
+        assert np.any(layer.backward(x)) == has

@@ -7,7 +7,8 @@ channels moved last.
 A convolution is one matrix product for many windows, whose entries are copied to the rows of a
 matrix, the columns (Chellapilla, Puri and Simard, "High Performance Convolutional Neural Networks
 for Document Processing", 2006). The columns are larger than the image by the number of entries of
-the kernel. The batch is therefore processed in parts whose columns stay in the cache.
+the kernel. The batch is therefore processed in parts whose columns stay in the cache: several
+samples, or where one is too large, some rows of its windows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ __all__ = [
 
 Array = NDArray[Any]
 
-#: The maximum size in bytes of the columns of several samples.
+#: The maximum size in bytes of the columns, where one row of windows is not larger.
 BUDGET = 2**21
 
 _FEW = 8  # channels below which copying whole axes is faster than copying windows
@@ -113,6 +114,21 @@ class Windows:
         each = math.prod(self.counts) * math.prod(self.kernel) * channels * itemsize
         return min(samples, max(1, BUDGET // max(each, 1)))
 
+    def rows_at_once(self, channels: int, itemsize: int) -> int:
+        """Return the number of rows of windows of one sample whose columns fit the budget."""
+        each = math.prod(self.counts[1:]) * math.prod(self.kernel) * channels * itemsize
+        return min(self.counts[0], max(1, BUDGET // max(each, 1)))
+
+    def rows(self, start: int, stop: int) -> Windows:
+        """Return the windows of rows ``start`` to ``stop``."""
+        return self if stop - start == self.counts[0] else _rows(self, start, stop)
+
+
+@functools.lru_cache(maxsize=1024)
+def _rows(windows: Windows, start: int, stop: int) -> Windows:
+    before = (windows.before[0] - start * windows.strides[0], *windows.before[1:])
+    return replace(windows, before=before, counts=(stop - start, *windows.counts[1:]))
+
 
 @functools.lru_cache(maxsize=256)
 def windows(
@@ -183,9 +199,9 @@ def transposed_windows(
 
 
 def parts(samples: int, step: int) -> Iterator[slice]:
-    """Yield slices of ``step`` samples."""
+    """Yield slices of ``step`` samples, or of other things."""
     for start in range(0, samples, step):
-        yield slice(start, start + step)
+        yield slice(start, min(start + step, samples))
 
 
 def pad(windows: Windows, x: Array, buffer: Array) -> Array:
@@ -241,7 +257,7 @@ def kernel_gradient(columns: Array, dy: Array, gradient: Array, first: bool) -> 
 
 
 def scatter(windows: Windows, dy: Array, kernel: Array, dx: Array, partial: Array) -> None:
-    """Write the sum over all windows of ``dy``, spread by the kernel, into an image.
+    """Add the sum over all windows of ``dy``, spread by the kernel, to an image.
 
     This is the adjoint of a convolution, with one product per entry of the kernel.
 
@@ -256,7 +272,6 @@ def scatter(windows: Windows, dy: Array, kernel: Array, dx: Array, partial: Arra
     rows = dy.reshape(-1, filters)
     part = partial[: len(rows) * channels].reshape(len(rows), channels)
     added = part.reshape(*dy.shape[:-1], channels)
-    dx.fill(0)
     for (image, own), entry in zip(
         windows.taps, kernel.reshape(-1, channels, filters), strict=True
     ):

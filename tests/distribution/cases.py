@@ -263,7 +263,7 @@ def model_cases():
     yield "several outputs", outputs_run
     yield "masked steps", masked_run
     yield (
-        "synchronized batch normalization of masked steps",
+        "synchronized normalization of masked steps",
         lambda: masked_run(layers.BatchNormalization(synchronized=True)),
     )
     yield "convolution", convolution_run
@@ -302,13 +302,13 @@ def masked_run(*more):
         [
             Input((7,), dtype="int32"),
             layers.Embedding(5, 4, mask_zero=True),
-            *more,
             layers.LSTM(3, return_sequences=True),
+            *more,
             layers.Dense(5, "softmax"),
         ]
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return results(model, steps, steps[:, ::-1])
+    return results(model, steps, steps[:, ::-1], batch_size=9)
 
 
 def convolution_run():

@@ -153,7 +153,9 @@ def test_ctrl_c_in_the_terminal_ends_all():
 def test_files_that_differ_are_refused(tmp_path):
     code, printed, _ = run(2, "faults.py", "files", tmp_path)
     assert code != 0
-    assert "must call fit, evaluate and predict on the same file alike. Process 0 has first" in printed
+    assert (
+        "must call fit, evaluate and predict on the same file alike. Process 0 has first" in printed
+    )
 
 
 def test_calls_that_differ_are_refused():

@@ -88,7 +88,10 @@ def test_a_convolution_by_channel_is_one_of_as_many_groups_as_channels(order):
     [
         lambda **more: layers.Conv2D(4, 2, padding="same", **more),
         lambda **more: layers.Conv2D(4, 2, groups=2, **more),
+        lambda **more: layers.Conv2D(4, 3, 2, padding="same", **more),
+        lambda **more: layers.Conv2D(4, 2, dilation_rate=2, padding="same", **more),
         lambda **more: layers.Conv2DTranspose(4, 3, 2, **more),
+        lambda **more: layers.Conv2DTranspose(4, 3, 2, padding="same", **more),
         lambda **more: layers.DepthwiseConv2D(2, depth_multiplier=2, **more),
         lambda **more: layers.SeparableConv2D(4, 2, **more),
         lambda **more: layers.MaxPooling2D(2, 1, **more),
@@ -96,7 +99,8 @@ def test_a_convolution_by_channel_is_one_of_as_many_groups_as_channels(order):
         lambda **more: layers.UpSampling2D(2, interpolation="bilinear", **more),
     ],
 )
-def test_neither_parts_nor_the_order_of_axes_change_a_number(make, monkeypatch):
+@pytest.mark.parametrize("budget", [3 * 300, 1])  # parts of different sizes; rows of windows
+def test_neither_parts_nor_the_order_of_axes_change_a_number(make, budget, monkeypatch):
     x = RNG.standard_normal((5, 4, 6, 2))
     last, first = (make(dtype="float64", data_format=f"channels_{at}") for at in ("last", "first"))
     y = last.forward(x, True) if last.built else last(x, training=True)
@@ -105,7 +109,7 @@ def test_neither_parts_nor_the_order_of_axes_change_a_number(make, monkeypatch):
     turned = np.moveaxis(x, -1, 1).copy()
     first.ensure_built((None, *turned.shape[1:]))
     first.set_weights(last.get_weights())
-    monkeypatch.setattr(convolution, "BUDGET", 3 * 300)  # parts of different sizes
+    monkeypatch.setattr(convolution, "BUDGET", budget)
     for layer, array, back in [(last, x, R), (first, turned, np.moveaxis(R, -1, 1).copy())]:
         found = [layer.forward(array, training=True), layer.backward(back)]
         if layer is first:
@@ -113,6 +117,21 @@ def test_neither_parts_nor_the_order_of_axes_change_a_number(make, monkeypatch):
         found += [weight.gradient for weight in layer.weights]
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (layers.Conv1D(8, 5), (32, 100_000, 16)),
+        (layers.Conv2D(64, 3, padding="same"), (4, 512, 512, 64)),
+        (layers.Conv2DTranspose(64, 3, 2), (4, 256, 256, 64)),
+        (layers.Conv3D(4, 3), (1, 32, 32, 32, 8)),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_columns_never_exceed_the_budget(layer, shape):
+    (entries,), dtype = layer.arrays(shape)["columns"]
+    assert convolution.BUDGET / 2 < entries * np.dtype(dtype).itemsize <= convolution.BUDGET
 
 
 def test_causal_windows_end_at_their_step():

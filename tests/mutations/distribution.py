@@ -2,7 +2,7 @@
 
 MUTANTS = {
     "distribution/processes.py": [
-        ("rows * rank // group.size", "-(-rows // group.size) * rank"),
+        ("count * rank // self.size", "-(-count // self.size) * rank"),
         ("self.weight = own / rows", "self.weight = 1 / group.size"),
         ("start + max(1, own)", "start + own"),
     ],

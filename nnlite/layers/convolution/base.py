@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.backend.convolution import Windows, parts
 from nnlite.backend.variables import Variable
 from nnlite.layers.activations.activated import Activated
 from nnlite.layers.layer import Shape, ones
@@ -74,8 +76,8 @@ class Convolving(Windowed, Activated):
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Return those of a part of the batch: the columns, and the padded image if it is one."""
         found, channels = self._windows(shape), self._image_channels(shape)
-        step = self._step(found, shape[0], channels)
-        columns = step * math.prod((*found.counts, *found.kernel, channels))
+        step, rows = self._step(found, shape[0], channels), self._rows(found, channels)
+        columns = step * math.prod((rows, *found.counts[1:], *found.kernel, channels))
         copied = found.padded != found.sizes or not self._is_last
         padded = (step, *found.padded, channels) if copied else (0,)
         return {"columns": ((columns,), self.dtype), "padded": (padded, self.dtype)}
@@ -83,8 +85,22 @@ class Convolving(Windowed, Activated):
     def _largest_product(self, samples: int) -> int:
         shape = tuple(size or 1 for size in self.input_shape or (1,) * (self.rank + 2))
         found = self._windows(shape)
-        step = self._step(found, samples, self._image_channels(shape))
-        return super()._largest_product(step * math.prod(found.counts))
+        channels = self._image_channels(shape)
+        step, rows = self._step(found, samples, channels), self._rows(found, channels)
+        return super()._largest_product(step * rows * math.prod(found.counts[1:]))
+
+    def _rows(self, found: Windows, channels: int) -> int:
+        """Return how many rows of windows of a sample are computed at once."""
+        return found.rows_at_once(channels, np.dtype(self.dtype).itemsize)
+
+    def _strips(self, found: Windows, channels: int) -> Iterator[tuple[Windows, slice, slice]]:
+        """Yield windows of some rows each, which rows, and where the padded image begins."""
+        for rows in parts(found.counts[0], self._rows(found, channels)):
+            yield (
+                found.rows(rows.start, rows.stop),
+                rows,
+                slice(rows.start * found.strides[0], None),
+            )
 
     def _image_channels(self, shape: Shape) -> int:
         """Return the number of channels of what the windows lie on, for an input of ``shape``."""

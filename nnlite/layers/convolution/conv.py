@@ -110,9 +110,11 @@ class Conv(Convolving):
         x, y = self._channels_last(x), self._channels_last(y)
         for part in parts(len(x), self._step(found, len(x), x.shape[-1])):
             image = pad(found, x[part], padded)
-            for taken, made in self._groups(x.shape[-1]):
-                rows = gather(found, image[..., taken], columns)
-                product(rows, kernel[..., made].reshape(rows.shape[1], -1), y[part][..., made])
+            for own, rows, below in self._strips(found, x.shape[-1]):
+                for taken, made in self._groups(x.shape[-1]):
+                    matrix = gather(own, image[:, below, ..., taken], columns)
+                    entries = kernel[..., made].reshape(matrix.shape[1], -1)
+                    product(matrix, entries, y[part, rows, ..., made])
             if self.bias is not None:
                 y[part] += self.bias.value
 
@@ -126,14 +128,17 @@ class Conv(Convolving):
         for part in parts(len(x), self._step(found, len(x), x.shape[-1])):
             if self._trainable:
                 image = pad(found, x[part], padded)
-                for taken, made in self._groups(x.shape[-1]):
-                    rows = gather(found, image[..., taken], columns)
-                    gradient = kernel.gradient[..., made]
-                    kernel_gradient(rows, dy[part][..., made], gradient, part.start == 0)
             if dx is not None:
+                dx[part] = 0
+            for own, rows, below in self._strips(found, x.shape[-1]):
                 for taken, made in self._groups(x.shape[-1]):
-                    entries, d = kernel.value[..., made], dy[part][..., made]
-                    scatter(found, d, entries, dx[part][..., taken], columns)
+                    d = dy[part, rows, ..., made]
+                    if self._trainable:
+                        matrix = gather(own, image[:, below, ..., taken], columns)
+                        first = part.start == rows.start == 0
+                        kernel_gradient(matrix, d, kernel.gradient[..., made], first)
+                    if dx is not None:
+                        scatter(own, d, kernel.value[..., made], dx[part][..., taken], columns)
         if self._trainable:
             self._bias_gradient(dy)
 

@@ -111,7 +111,9 @@ class ConvTranspose(Convolving):
         found, kernel = self._windows(x.shape), self.kernel.value
         x, y = self._channels_last(x), self._channels_last(y)
         for part in parts(len(x), self._step(found, len(x), self.filters)):
-            scatter(found, x[part], kernel, y[part], columns)
+            y[part] = 0
+            for own, rows, _ in self._strips(found, self.filters):
+                scatter(own, x[part, rows], kernel, y[part], columns)
             if self.bias is not None:
                 y[part] += self.bias.value
 
@@ -123,11 +125,14 @@ class ConvTranspose(Convolving):
         x, dy = self._channels_last(x), self._channels_last(dy)
         dx = None if dx is None else self._channels_last(dx)
         for part in parts(len(x), self._step(found, len(x), self.filters)):
-            rows = gather(found, pad(found, dy[part], padded), columns)
-            if self._trainable:
-                kernel_gradient(rows, x[part], kernel.gradient, part.start == 0)
-            if dx is not None:
-                product(rows, kernel.value.reshape(rows.shape[1], -1), dx[part])
+            image = pad(found, dy[part], padded)
+            for own, rows, below in self._strips(found, self.filters):
+                matrix = gather(own, image[:, below], columns)
+                if self._trainable:
+                    first = part.start == rows.start == 0
+                    kernel_gradient(matrix, x[part, rows], kernel.gradient, first)
+                if dx is not None:
+                    product(matrix, kernel.value.reshape(matrix.shape[1], -1), dx[part, rows])
         if self._trainable:
             self._bias_gradient(dy)
 

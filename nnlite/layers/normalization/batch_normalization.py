@@ -205,8 +205,13 @@ class BatchNormalization(Layer):
             counts, part = self._counted(mask, dy)
             if self.synchronized or part is not None:
                 mean_g, mean_gn = self._of_all(np.stack([mean_g, mean_gn]), part)
+<<<<<<< HEAD
             if self.synchronized and not weight_in_step():
                 factor = np.zeros_like(factor)  # the row is another process's, which has its dx
+=======
+            if not weight_in_step():  # its row is another process's, which has the derivative
+                factor = np.zeros_like(factor)
+>>>>>>> 9c7f071d9e272fb19275c6a5e69d38998890fb59
             np.multiply(centered, mean_gn / spread, out=d)
             d += mean_g
             if counts is not None:
