@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
+from nnlite.distribution.state import generators_of
 from nnlite.layers.layer import Layer, as_shape
 from nnlite.losses import Loss
 from nnlite.models.model import Model
@@ -285,10 +286,9 @@ def _any_input(layer: Layer, input_shape: Any) -> Array:
 def repeatable(layer: Layer, forward: Callable[..., R]) -> Callable[[Array], R]:
     """Return ``forward`` in training, with each of the layer's generators set back before it."""
     states = [
-        (value.bit_generator, value.bit_generator.state)
-        for part in layer.all_layers()
-        for value in vars(part).values()
-        if isinstance(value, np.random.Generator)
+        (generator.bit_generator, generator.bit_generator.state)
+        for own in generators_of(layer)
+        for generator in own.values()
     ]
 
     def run(x: Array) -> R:

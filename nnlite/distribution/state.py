@@ -53,9 +53,12 @@ def numbers_of(optimizer: Any) -> list[str]:
 
 def generators_of(model: Any) -> list[dict[str, np.random.Generator]]:
     """Return for each layer the generators that it draws from, by their attributes."""
+    layers = model.all_layers()
+    for layer in layers:
+        getattr(layer, "generator", None)  # made when it is first asked for
     return [
         {name: g for name, g in vars(layer).items() if isinstance(g, np.random.Generator)}
-        for layer in model.all_layers()
+        for layer in layers
     ]
 
 
@@ -65,10 +68,11 @@ def spread_generators(model: Any, first: Sequence[dict[str, np.random.Generator]
     They would otherwise drop the same entries of each process's rows.
     """
     rank = current().rank
-    for own, theirs in zip(generators_of(model), first, strict=True):
+    layers = model.all_layers()
+    for layer, own, theirs in zip(layers, generators_of(model), first, strict=True):
         for name, generator in theirs.items():
             bits = generator.bit_generator
-            if rank:
+            if rank and not layer.is_model:  # all shuffle alike
                 bits = type(bits)([int(generator.integers(2**63)), rank])
             own[name].bit_generator.state = bits.state
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
+
 from nnlite.layers.layer import Layer, Shapes
 
 __all__ = ["AbstractModel"]
@@ -27,6 +29,9 @@ class AbstractModel(Layer):
     trains_own: ClassVar[bool] = False
     tests_own: ClassVar[bool] = False
     predicts_own: ClassVar[bool] = False
+
+    #: The generator of a model with a ``seed``; None for the global root.
+    _seed_root: np.random.Generator | None = None
 
     #: The columns of the frame that the model was trained on.
     column_names: tuple[str, ...] | None

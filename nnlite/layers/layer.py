@@ -225,6 +225,9 @@ class Layer(Configurable):
     #: Whether the layer has a backward pass.
     differentiable: ClassVar[bool] = True
 
+    #: Layers that are made for this one but make no weights: their seeds are not drawn.
+    aside: Sequence[Layer] = ()
+
     #: Arrays that the last ``forward(training=True)`` stored for `backward`.
     cache: tuple[Any, ...] = _NOTHING_CACHED
 

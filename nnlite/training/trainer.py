@@ -23,7 +23,7 @@ from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.metrics import Metric
 from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
-from nnlite.random import new_generator
+from nnlite.random import drawing_from, new_generator
 from nnlite.symbolic import any_symbolic
 from nnlite.training.compiled_loss import CompiledLoss, one_loss_weight, to_descend_on
 from nnlite.training.data_adapter import AnySamples, DataAdapter
@@ -467,7 +467,8 @@ class Trainer(AbstractModel):
             validation_rows=held and held.rows,
             callbacks=[type(callback).__name__ for callback in hooks.callbacks],
         )
-        order = new_generator() if shuffle else None
+        with drawing_from(self._seed_root):
+            order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
         hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
         self.history = hooks.history

@@ -222,7 +222,9 @@ def test_a_batch_of_another_size_is_refused_and_changes_nothing():
     layer = GRU(2, stateful=True)
     layer(X)
     before = layer.states[0].copy()
-    with pytest.raises(ValueError, match=r"states belong to a batch of 3 sequences\. .* batch of 2\."):
+    with pytest.raises(
+        ValueError, match=r"states belong to a batch of 3 sequences\. .* batch of 2\."
+    ):
         layer(X[:2])
     np.testing.assert_array_equal(layer.states[0], before)
     layer.reset_states()

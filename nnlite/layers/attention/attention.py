@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, registry
-from nnlite.random import new_generator
+from nnlite.layers.random_layer import RandomLayer
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import flatten
 from nnlite.utils.validation import check_flag, check_fraction
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 _NEVER = -1e9  # the score of masked keys, whose exp is 0 beside any other
 
 
-class AttentionLayer(Layer):
+class AttentionLayer(RandomLayer):
     """Base class of layers that weight values by softmax(scores).
 
     Args:
@@ -37,8 +37,7 @@ class AttentionLayer(Layer):
     def __init__(self, dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dropout = check_fraction("dropout", dropout)
-        self.seed = seed
-        self.generator = new_generator(seed)
+        self.seed_with(seed)
         self._ways: dict[tuple[bool, ...], Attending] = {}
 
     def stages(

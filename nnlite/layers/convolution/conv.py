@@ -20,22 +20,23 @@ Array = NDArray[Any]
 class Conv(Convolving):
     """A convolution: each output is a window of the input times the kernel, a = g(x * W + b).
 
-    For a window at p, z[p] = sum_k x[p s + k d - padding] W[k] + b with strides s and dilation d; x
-    is 0 outside of itself. With D = dJ/dz, dJ/dW[k] = sum_p x[p s + k d - padding]^T D[p], dJ/db is
-    the sum of D over samples and p, and dJ/dx adds D[p] W[k]^T up where window p has entry k (LeCun
-    et al., "Backpropagation Applied to Handwritten Zip Code Recognition", 1989).
+    For a window at p, z[p] = sum_k x[p s + k d - padding] W[k] + b with strides s and dilation d,
+    and x = 0 outside of the input. With D = dJ/dz, dJ/dW[k] = sum_p x[p s + k d - padding]^T D[p],
+    dJ/db is the sum of D over samples and p, and dJ/dx sums D[p] W[k]^T over all p and k that
+    read the entry (LeCun et al., "Backpropagation Applied to Handwritten Zip Code Recognition",
+    1989).
 
     Args:
         filters: The number of output channels.
         kernel_size: The sizes of a window: one integer, or one for each axis.
         strides: The step from one window to the next.
         padding: ``"valid"`` for windows inside the input only; ``"same"`` for zeros around it, so
-            that there is a window for each stride; for sequences also ``"causal"``, zeros before
-            the first step, so that no output looks ahead.
+            that there is a window for each stride; ``"causal"``, for sequences only, for zeros
+            before the first step, so that no output depends on later steps.
         data_format: ``"channels_last"`` (or None), or ``"channels_first"`` for an input of shape
             (batch, channels, ...).
         dilation_rate: The step from one entry of a window to the next.
-        groups: Into how many groups channels and filters are split, each computed by itself.
+        groups: The number of groups of channels and filters, which are computed separately.
         activation: g, as a name, a layer, or a function of `nnlite.activations`; None for the
             identity.
         use_bias: Whether to add b.
@@ -50,7 +51,7 @@ class Conv(Convolving):
 
     Raises:
         TypeError: If a size is not an integer, or a keyword is unknown.
-        ValueError: If a size is out of its range, ``groups`` does not divide ``filters`` or the
+        ValueError: If a size is out of range, ``groups`` does not divide ``filters`` or the
             channels, or strides and dilation_rate are both above 1; or if the input has the wrong
             number of axes, or is smaller than a window.
     """
@@ -143,7 +144,7 @@ class Conv(Convolving):
             self._bias_gradient(dy)
 
     def _groups(self, channels: int) -> Iterator[tuple[slice, slice]]:
-        """Yield the channels of the input and those of the output that each group has."""
+        """Yield the input and output channels of each group."""
         taken, made = channels // self.groups, self.filters // self.groups
         for i in range(self.groups):
             yield slice(i * taken, (i + 1) * taken), slice(i * made, (i + 1) * made)

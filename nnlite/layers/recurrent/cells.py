@@ -17,7 +17,7 @@ from nnlite import constraints, initializers, regularizers
 from nnlite.layers import activations
 from nnlite.layers.activations import ActivationLayer, Identity, Sigmoid, Tanh
 from nnlite.layers.layer import Layer, Shape, registry
-from nnlite.random import new_generator
+from nnlite.layers.random_layer import RandomLayer
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.overrides import overridden
 from nnlite.utils.structures import flatten
@@ -31,7 +31,7 @@ Array = NDArray[Any]
 Row = tuple[int, bool, bool]
 
 
-class RecurrentCell(Layer):
+class RecurrentCell(RandomLayer):
     """Base class of cells whose states have ``units`` entries; the first is the output.
 
     See `SimpleRNNCell` for the arguments.
@@ -79,8 +79,7 @@ class RecurrentCell(Layer):
         self.bias_constraint = constraints.get(bias_constraint)
         self.dropout = check_fraction("dropout", dropout)
         self.recurrent_dropout = check_fraction("recurrent_dropout", recurrent_dropout)
-        self.seed = seed
-        self.generator = new_generator(seed)
+        self.seed_with(seed)
 
     def _activation(self, name: str, value: Any) -> Layer:
         layer = activations.get(value, self.dtype)

@@ -223,6 +223,7 @@ class Bidirectional(_Wrapper):
             )
         self.merge_mode = merge_mode
         given = _recurrent("layer", layer)
+        self.aside = (given,)
         self.forward_layer = _copied(given, "forward_", given.go_backwards)
         if backward_layer is None:
             self.backward_layer = _copied(given, "backward_", True)

@@ -128,6 +128,8 @@ def model_config(config: Any, notes: LoadReport, place: str = "") -> Config:
         raise ValueError(f"the model takes more than {_MOST_CALLS} calls of layers")
     if isinstance(inner.get("name"), str):
         result["name"] = inner["name"]
+    if (seed := config.get("seed", inner.get("seed"))) is not None:
+        result["seed"] = seed
     shape = inner.get("build_input_shape")
     if shape is None and isinstance(config.get("build_config"), dict):
         shape = config["build_config"].get("input_shape")
