@@ -83,10 +83,11 @@ class _Wrapper(Network):
         """Return the model to train."""
         if self.warm_start and hasattr(self, "model_"):
             return self.model_
-        if isinstance(self.model, Model):
-            model = self.model if self.warm_start else clone_model(self.model)
-        elif callable(model := self.model):
+        model: Any = self.model
+        if not isinstance(model, Model) and callable(model):
             model = model(X=X, y=y, **(self.model_kwargs or {}))
+        elif isinstance(model, Model) and not self.warm_start:
+            model = clone_model(model)
         if not isinstance(model, Model):
             raise TypeError(
                 f"model must be a model, or a function that returns one. Received: {model!r}"

@@ -11,6 +11,7 @@ MUTANTS = {
         ),
         ("(max(s - extent, 0) if longer", "(0 if longer"),
         ("min(samples, max(1, BUDGET // max(each, 1)))", "min(samples, BUDGET // max(each, 1))"),
+        ("before[0] - start * windows", "before[0] + start * windows"),
         ("view.reshape(width, -1).T if turned", "view.reshape(-1, width) if turned"),
         ("        gradient += part\n", "        gradient[...] = part\n"),
         ("rows.dot(entry.T, part)", "rows.dot(-entry.T, part)"),
@@ -32,6 +33,7 @@ MUTANTS = {
     "layers/convolution/conv.py": [
         ("y[part] += self.bias.value", "y[part] -= self.bias.value"),
         ("slice(i * taken, (i + 1) * taken)", "slice(0, taken)"),
+        ("part.start == rows.start == 0", "part.start == 0"),
     ],
     "layers/pooling/pooling.py": [
         ("left[own] -= given[own]", "pass"),
