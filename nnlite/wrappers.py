@@ -83,9 +83,10 @@ class _Wrapper(Network):
         """Return the model to train."""
         if self.warm_start and hasattr(self, "model_"):
             return self.model_
-        if isinstance(self.model, Model):
-            model = self.model if self.warm_start else clone_model(self.model)
-        elif callable(model := self.model):
+        model: Any = self.model
+        if isinstance(model, Model):
+            model = model if self.warm_start else clone_model(model)
+        elif callable(model):
             model = model(X=X, y=y, **(self.model_kwargs or {}))
         if not isinstance(model, Model):
             raise TypeError(

@@ -872,7 +872,7 @@ def test_lambdas_have_derivatives():
         made.compile("sgd", "mse")
         return made
 
-    with pytest.raises(ValueError, match="has no derivative.* Give derivative="):
+    with pytest.raises(ValueError, match=r"has no derivative.* Give derivative="):
         model(nnlite).train_on_batch(X, Y)
     ours, theirs = model(nnlite, derivative=lambda x, y, dy: 2 * x * dy), model(keras)
     for each in (ours, theirs):
