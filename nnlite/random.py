@@ -15,7 +15,7 @@ import numpy as np
 
 __all__ = ["new_generator", "new_seed", "set_random_seed"]
 
-_root = np.random.default_rng()
+_root: np.random.Generator | None = None  # see `_global_root`; numpy.random is slow to import
 _forks = 0  # the number of forks since the seed was set
 _own: ContextVar[np.random.Generator | None] = ContextVar("_own", default=None)
 _waiting: dict[int, Seed] = {}  # by id, in the order in which the root will draw them
@@ -72,10 +72,17 @@ class Seed:
         return vars(self)
 
 
+def _global_root() -> np.random.Generator:
+    global _root
+    if _root is None:
+        _root = np.random.default_rng()
+    return _root
+
+
 def _draw_waiting() -> None:
     with _lock:
         for seed in _waiting.values():
-            seed._value = int(_root.integers(2**63))
+            seed._value = int(_global_root().integers(2**63))
         _waiting.clear()
 
 
@@ -132,7 +139,7 @@ def _part_ways() -> None:
     global _root, _forks
     _lock.release()
     _draw_waiting()
-    _root = np.random.default_rng([int(_root.integers(2**63)), _forks])
+    _root = np.random.default_rng([int(_global_root().integers(2**63)), _forks])
     _forks = 0
 
 
@@ -146,7 +153,7 @@ def states() -> dict[str, Any]:
     """Return the states of the global random numbers."""
     _draw_waiting()
     return {
-        "root": copy.deepcopy(_root),
+        "root": copy.deepcopy(_global_root()),
         "numpy": np.random.get_state(legacy=False),  # noqa: NPY002  users draw from it
         "python": python_random.getstate(),
     }
@@ -155,7 +162,7 @@ def states() -> dict[str, Any]:
 def set_states(states: Mapping[str, Any]) -> None:
     """Restore the result of `states`."""
     _draw_waiting()
-    _root.bit_generator.state = states["root"].bit_generator.state
+    _global_root().bit_generator.state = states["root"].bit_generator.state
     np.random.set_state(states["numpy"])  # noqa: NPY002
     python_random.setstate(states["python"])
 

@@ -138,6 +138,7 @@ TESTS |= {
     f"saving/onnx/{name}.py": "saving/test_onnx_files.py"
     for name in ("builder", "exporting", "protobuf", "recurrent", "tables")
 }
+TESTS["utils/protobuf.py"] = "saving/test_onnx_files.py"
 TESTS["utils"] = TESTS["layers/layer.py"] = TESTS["saving"]
 
 if getattr(find_spec("sklearn"), "origin", None) is not None:

@@ -49,17 +49,6 @@ AVOIDED = {
     r"\bunder way\b": "current",
 }
 
-#: Places whose prose is still to be rewritten. One that reads well must leave the list.
-NOT_YET = {
-    "docs/distribution.md",
-    "nnlite/activations.py",
-    "nnlite/datasets",
-    "nnlite/distribution",
-    "nnlite/gradcheck.py",
-    "nnlite/sklearn",
-    "nnlite/wrappers.py",
-}
-
 
 def prose_of_code(file):
     """Yield the lines of comments and of strings with blanks in them, with their numbers."""
@@ -105,15 +94,7 @@ def complaints(files):
     ]
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        pytest.param(place, marks=[pytest.mark.xfail(reason="still to be rewritten")])
-        if place in NOT_YET
-        else place
-        for place in files_by_place()
-    ],
-)
+@pytest.mark.parametrize("place", files_by_place())
 def test_prose_reads_as_plain_english(place):
     assert complaints(files_by_place()[place]) == []
 

@@ -213,7 +213,7 @@ class Layer(Configurable):
     #: Whether a list of arrays is several inputs; otherwise it is one array, as in NumPy.
     takes_several: ClassVar[bool] = False
 
-    #: The names of further inputs of a call.
+    #: The names of the further arguments of a call, beside ``training``.
     call_options: ClassVar[tuple[str, ...]] = ()
 
     #: Whether integers reach `forward` as they are; otherwise they become floats.

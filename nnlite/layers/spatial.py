@@ -51,7 +51,7 @@ class Spatial(Layer):
         return (shape[1:-1], shape[-1]) if self._is_last else (shape[2:], shape[1])
 
     def _images(self, shape: Shape) -> tuple[Any, ...]:
-        """Return ``shape`` with channels last; each channel-first channel becomes an image."""
+        """Return ``shape`` with channels last; if they were first, each becomes an image."""
         sizes, channels = self._split(shape)
         if self._is_last:
             return shape

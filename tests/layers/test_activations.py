@@ -101,9 +101,9 @@ def test_a_function_leaves_its_input_alone():
         (lambda: Dense(3, activations.get), TypeError, "subclass nnlite.layers.ActivationLayer"),
         (lambda: Dense(3, 7), TypeError, "activation must be a name .*Received: activation=7"),
         (lambda: Dense(3, ReLU(dtype="float64")), ValueError, "One model has one dtype"),
-        (lambda: activations.get(7), TypeError, "is a name, or a dict. Received: 7"),
+        (lambda: activations.get(7), TypeError, "or a dict. Received: 7"),
         (lambda: activations.get("GELU"), ValueError, "Unknown activation.*Did you mean 'gelu'"),
-        (lambda: activations.serialize(7), TypeError, "7 is no activation"),
+        (lambda: activations.serialize(7), TypeError, "activation must be .* Received: 7"),
         (lambda: ActivationLayer()(X), NotImplementedError, r"does not define apply\(x, out\)"),
     ],
 )

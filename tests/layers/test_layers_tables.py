@@ -370,7 +370,7 @@ def test_nothing_before_a_lookup_may_learn(mode):
         bins = layers.Flatten()(layers.Embedding(2, 1)(bins))
     model = Model(x, Dense(1)(bins))
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="'discretization' has no gradient, and something before"):
+    with pytest.raises(ValueError, match="'discretization' has no gradient, but layers before"):
         model.fit(np.ones((4, 1)), np.ones(4), verbose=0)
     before.trainable = False
     model.compile("sgd", "mse")

@@ -14,7 +14,6 @@ MUTANTS = {
         ("not all(map(fits, shapes, wanted))", "False"),
     ],
     "saving/onnx/protobuf.py": [
-        ("number &= 2**64 - 1", "number = abs(number)"),
         ("kind += 5 * listed", "kind += 4 * listed"),
         ("if any(_TABLES.encode() in one for one in nodes):", "if True:"),
     ],
@@ -25,5 +24,9 @@ MUTANTS = {
         ("if layer.num_oov_indices != 1:", "if layer.num_oov_indices > 1:"),
         ("if default is None:", "if False:"),
         ("if layer.bin_boundaries is None:", "if False:"),
+    ],
+    "utils/protobuf.py": [
+        ("number &= 2**64 - 1", "number = abs(number)"),
+        ("number & 127 | 128", "number & 127"),
     ],
 }

@@ -10,6 +10,7 @@ import pytest
 from nnlite import Input, Model, Sequential, layers
 from nnlite.layers import ActivationLayer, Dense
 from nnlite.saving.onnx import protobuf
+from nnlite.utils.protobuf import message
 
 
 def fields(content):
@@ -103,7 +104,7 @@ def test_attributes_are_integers_floats_words_and_lists(tmp_path):
 
 def test_integers_of_all_sizes_and_signs():
     for number in (0, 1, 127, 128, 300, 2**40, 2**63 - 1, -1, -(2**63)):
-        assert fields(protobuf._field(7, number)) == {7: [number]}
+        assert fields(message(_7=number)) == {7: [number]}
 
 
 def test_weights_that_calls_share_are_written_once(tmp_path):

@@ -116,7 +116,7 @@ class Embedding(Layer):
             ValueError: If an index is out of range or not a whole number.
         """
         floats = x.dtype.kind == "f"
-        exact = 2 / np.finfo(x.dtype).eps if floats else np.inf  # the largest with exact neighbours
+        exact = 2 / np.finfo(x.dtype).eps if floats else np.inf  # whole numbers below it are exact
         if not (x.min() >= 0 and x.max() < min(self.input_dim, exact)):
             wrong = x[~((x >= 0) & (x < min(self.input_dim, exact)))][0]
             if 0 <= wrong < self.input_dim:

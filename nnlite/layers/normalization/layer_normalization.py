@@ -181,9 +181,9 @@ class LayerNormalization(SampleNormalization):
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
-        rms_scaling: True for y = gamma x / sqrt(variance + epsilon), without a mean or beta,
-            whatever ``center`` and ``scale`` are. Keras deprecates it; for the root mean square
-            see `RMSNormalization`.
+        rms_scaling: True for y = gamma x / sqrt(variance + epsilon), without subtracting the
+            mean or adding beta, whatever ``center`` and ``scale`` are. Keras deprecates it; for the
+            root mean square see `RMSNormalization`.
         **kwargs: As for `Layer`.
 
     Raises:

@@ -60,7 +60,7 @@ class RNN(Layer):
 
     supports_masking = True
     takes_several = True
-    masks_one = True  # as in Keras: with initial states, a graph does not split sequences
+    masks_one = True  # as in Keras: with initial states, masks are ignored
     call_options = ("sequences", "initial_state")
 
     def __init__(
