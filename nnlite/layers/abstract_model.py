@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from nnlite.layers.layer import Layer, Shapes
 
 __all__ = ["AbstractModel"]
+
+
+class Lock(Protocol):
+    """The lock of a model: see `nnlite.training.model_lock`."""
+
+    def claim(self) -> None:
+        """Begin a call that trains."""
+
+    def release(self) -> None:
+        """End a call that trains."""
+
+    def acquire_read(self) -> None:
+        """Begin to read the weights."""
+
+    def release_read(self) -> None:
+        """End reading."""
+
+    def acquire_write(self) -> None:
+        """Begin to change the weights."""
+
+    def release_write(self) -> None:
+        """End changing."""
 
 
 class AbstractModel(Layer):
@@ -42,7 +64,7 @@ class AbstractModel(Layer):
 
     optimizer: Any
     loss: Any
-    lock: Any  #: A `ReadersWriterLock`.
+    lock: Lock
     fit_loop: Any  #: The running `FitLoop`, or None.
     compiled_metrics: Any
     steps_per_execution: int

@@ -1,4 +1,4 @@
-"""A functional model driven through random public calls does as a plain network, or stays as it is."""
+"""A functional model driven through random calls does as a plain network, or stays as it is."""
 
 import contextlib
 import copy
