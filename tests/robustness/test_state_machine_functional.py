@@ -1,4 +1,4 @@
-"""A functional model driven through random calls does as a plain network, or stays as it is."""
+"""A functional model under random calls behaves like a plain network, or is left as it was."""
 
 import contextlib
 import copy
