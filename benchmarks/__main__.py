@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.contenders import CONTENDERS, missing
 from benchmarks.older import add_older
-from benchmarks.quick import quick
+from benchmarks.quick import GUARDED, quick
 from benchmarks.record import RECORDS, Run, load
 from benchmarks.report import first_line, tables, write
 from benchmarks.runner import ROOT, Result, run_case
@@ -42,7 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--output", type=Path, help="only write the tables there; a run of a part prints them"
     )
     parser.add_argument("--quick", action="store_true", help="only nnlite against what is recorded")
-    parser.add_argument("--record", action="store_true", help="with --quick: record again")
+    parser.add_argument(
+        "--record",
+        nargs="?",
+        const="all",
+        choices=["all", "counts"],
+        help="with --quick: record again, all or only the counts",
+    )
     parser.add_argument("--mpi", action="store_true", help="only training on several processes")
     parser.add_argument(
         "--render", action="store_true", help="only write the page of what is recorded"
@@ -61,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.quick:
         rounds = [options.rounds] if options.rounds else []
-        return quick(options.only or list(WORKLOADS), options.record, *rounds)
+        return quick(options.only or GUARDED, options.record, *rounds)
     command = _command(sys.argv[1:] if arguments is None else arguments)
     parts = (options.only, options.optimizers, options.contenders, options.vs, options.output)
     whole = not any(parts)

@@ -30,6 +30,7 @@ from benchmarks.workloads import OPTIMIZERS, WORKLOADS
 
 __all__ = ["CountedNumPy", "count"]
 
+BATCH = 8  # at most, in nets of other layers than Dense: their arrays are large
 STEPS = 4  # an epoch: a count a step does not hang on how many there are
 HISTORY = 16_384  # bytes that two epochs may leave behind: losses, and what Python keeps of its own
 _OPERATORS = {
@@ -215,12 +216,17 @@ def count(operation: Operation, steps: int) -> dict[str, float]:
 def main() -> None:
     """Print the counts of the workloads named on the command line."""
     sys.meta_path.insert(0, CountedNumPy())
+    import nnlite
+
     counts = {}
     tracemalloc.start()
     for name in sys.argv[1:]:
         workload = WORKLOADS[name]
         workload = replace(workload, steps=min(STEPS, workload.steps))
+        if workload.layers:
+            workload = replace(workload, batch=min(BATCH, workload.batch))
         for optimizer in OPTIMIZERS:
+            nnlite.set_random_seed(1)  # an embedding's arrays depend on the words of a batch
             prepared = CONTENDERS["nnlite"].prepare(workload, optimizer)
             for operation, (steps, _) in workload.operations(optimizer).items():
                 if operation not in ("fit_with_bar", "predict_many"):

@@ -10,7 +10,6 @@
 (64, 1)
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nnlite import (
@@ -90,8 +89,26 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Whoever does not check a derivative, open a step or draw does not pay in import time.
-    if name in ("gradcheck", "sklearn", "tracing", "visualize", "wrappers"):
-        return import_module(f"nnlite.{name}")
+    if name == "gradcheck":
+        import nnlite.gradcheck as checks
+
+        return checks
+    if name == "tracing":
+        import nnlite.tracing as traces
+
+        return traces
+    if name == "visualize":
+        import nnlite.visualize as pictures
+
+        return pictures
+    if name == "sklearn":
+        import nnlite.sklearn as estimators
+
+        return estimators
+    if name == "wrappers":
+        import nnlite.wrappers as wrapped
+
+        return wrapped
     if name == "trace":
         from nnlite.tracing import trace
 

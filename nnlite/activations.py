@@ -1,8 +1,8 @@
 """Activations as functions, under Keras's names and with Keras's arguments.
 
-Each computes what its layer does: formula, source and errors stand there. An input is an array of
-any shape, of which float32 and float64 keep their type, or whatever becomes one; the output is a
-new array of its shape, but for `glu`, which halves an axis. A layer takes the function itself:
+Each function computes the same as its layer, which has the formula, source and errors. An input is
+an array of any shape (float32 and float64 keep their type) or can be converted to one; the output
+is a new array of its shape, except that `glu` halves an axis. Layers accept the functions:
 
 >>> from nnlite.layers import Dense
 >>> Dense(8, activation=gelu)
@@ -68,13 +68,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _named(function: F) -> F:
-    """Let layers know the function as one whose derivative they have."""
+    """Register the function as that of a layer, which has its derivative."""
     functions[function] = function.__name__
     return function
 
 
 def _computed(layer: type[Layer], x: Any, **arguments: Any) -> Array:
-    """Return the layer's output for ``x``, as an array of an axis or more."""
+    """Return the layer's output for ``x``."""
     array = as_numeric("x", x)
     kept = isinstance(x, (np.ndarray, np.generic)) and array.dtype in (np.float32, np.float64)
     dtype = array.dtype.name if kept else floatx()
@@ -117,7 +117,7 @@ def exponential(x: Any) -> Array:
 
 @_named
 def gelu(x: Any, approximate: bool = False) -> Array:
-    """Return x times the normal distribution at x: see `layers.GELU`.
+    """Return x times the standard normal distribution function: see `layers.GELU`.
 
     >>> gelu([-1.0, 1.0]).round(3)
     array([-0.159,  0.841], dtype=float32)
@@ -127,7 +127,7 @@ def gelu(x: Any, approximate: bool = False) -> Array:
 
 @_named
 def glu(x: Any, axis: int = -1) -> Array:
-    """Return one half of x times the sigmoid of the other: see `layers.GLU`.
+    """Return half of x times the sigmoid of the other half: see `layers.GLU`.
 
     >>> glu([1.0, 4.0, 0.0, 0.0])
     array([0.5, 2. ], dtype=float32)
@@ -147,7 +147,7 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Array:
 
 @_named
 def hard_sigmoid(x: Any) -> Array:
-    """Return x / 6 + 1/2, kept from 0 to 1: see `layers.HardSigmoid`.
+    """Return x / 6 + 1/2, clipped to [0, 1]: see `layers.HardSigmoid`.
 
     >>> hard_sigmoid([-4.0, 1.5])
     array([0.  , 0.75], dtype=float32)
@@ -170,7 +170,7 @@ hard_swish = hard_silu
 
 @_named
 def hard_tanh(x: Any) -> Array:
-    """Return x, kept from -1 to 1: see `layers.HardTanh`.
+    """Return x, clipped to [-1, 1]: see `layers.HardTanh`.
 
     >>> hard_tanh([-4.0, 0.5])
     array([-1. ,  0.5], dtype=float32)
@@ -251,7 +251,7 @@ def relu(
 
 @_named
 def relu6(x: Any) -> Array:
-    """Return x, kept from 0 to 6: see `layers.ReLU`.
+    """Return x, clipped to [0, 6]: see `layers.ReLU`.
 
     >>> relu6([-1.0, 2.0, 8.0])
     array([0., 2., 6.], dtype=float32)
@@ -294,7 +294,7 @@ swish = silu
 
 @_named
 def soft_shrink(x: Any, threshold: float = 0.5) -> Array:
-    """Return x, moved by ``threshold`` towards 0: see `layers.SoftShrink`.
+    """Return x, moved towards 0 by ``threshold``: see `layers.SoftShrink`.
 
     >>> soft_shrink([-2.0, 0.25])
     array([-1.5,  0. ], dtype=float32)
@@ -334,7 +334,7 @@ def softsign(x: Any) -> Array:
 
 @_named
 def sparse_plus(x: Any) -> Array:
-    """Return 0 up to -1, (x + 1)^2 / 4 up to 1, x from there: see `layers.SparsePlus`.
+    """Return 0 up to -1, (x + 1)^2 / 4 up to 1, then x: see `layers.SparsePlus`.
 
     >>> sparse_plus([-2.0, 0.0, 2.0])
     array([0.  , 0.25, 2.  ], dtype=float32)
@@ -344,7 +344,7 @@ def sparse_plus(x: Any) -> Array:
 
 @_named
 def sparse_sigmoid(x: Any) -> Array:
-    """Return (x + 1) / 2, kept from 0 to 1: see `layers.SparseSigmoid`.
+    """Return (x + 1) / 2, clipped to [0, 1]: see `layers.SparseSigmoid`.
 
     >>> sparse_sigmoid([-2.0, 0.0, 2.0])
     array([0. , 0.5, 1. ], dtype=float32)
@@ -402,7 +402,7 @@ def threshold(x: Any, threshold: float, default_value: float) -> Array:
     return _computed(layers.Threshold, x, threshold=threshold, default_value=default_value)
 
 
-# ---- names and data -----------------------------------------------------------------------------
+# ---- names and configurations -------------------------------------------------------------------
 
 _known: Registry[Any] = Registry("activation", object)
 for _function, _name in functions.items():
@@ -412,13 +412,13 @@ _known.add("swish", silu)
 
 
 def serialize(activation: Any) -> Any:
-    """Return an activation as plain data: the name of a function, a layer's class and arguments.
+    """Return an activation as plain data: the name of a function, or a layer's class and arguments.
 
     Args:
-        activation: A function of this module, a layer, or a function that is registered.
+        activation: A function of this module, a layer, or a registered function.
 
     Raises:
-        TypeError: If it is nothing of the kind.
+        TypeError: If ``activation`` is none of these.
 
     >>> serialize(swish)
     'silu'
@@ -426,20 +426,20 @@ def serialize(activation: Any) -> Any:
     if callable(activation) and activation in functions:
         return functions[activation]
     if not callable(activation):
-        raise ArgumentError(f"{activation!r} is no activation: no function, and no layer.")
+        raise ArgumentError(f"activation must be a function or a layer. Received: {activation!r}")
     return serialize_keras_object(activation)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Return the function or layer for a name, or for what `serialize` returned.
+    """Return the function or layer for a result of `serialize`.
 
     Args:
-        config: The name or the data.
-        custom_objects: Classes of the program's own that it may name.
+        config: The name or the configuration.
+        custom_objects: The user's classes by name.
 
     Raises:
-        TypeError: If it is neither.
-        ValueError: If the name is unknown, or the data do not fit.
+        TypeError: If ``config`` is neither.
+        ValueError: If the name is unknown, or the configuration is invalid.
 
     >>> deserialize("relu")([-1.0, 2.0])
     array([0., 2.], dtype=float32)
@@ -452,7 +452,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         config = config.get("config")
     if not isinstance(config, str):
         raise ArgumentError(
-            f"An activation as data is a name, or a dict. Received: {config!r} "
+            f"config must be the name of an activation or a dict. Received: {config!r} "
             f"(of type {type(config).__name__})"
         )
     own = get_registered_object(config, custom_objects)
@@ -460,15 +460,15 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 
 def get(identifier: Any) -> Any:
-    """Return the activation function, or the layer, that ``identifier`` says.
+    """Return the activation function or layer for ``identifier``.
 
     Args:
-        identifier: A name, data as of `serialize`, None for `linear`, or what can be called, which
-            is returned as it is.
+        identifier: A name, a result of `serialize`, None for `linear`, or a callable, which is
+            returned unchanged.
 
     Raises:
-        TypeError: If it is nothing of the kind.
-        ValueError: If the name is unknown, or the data do not fit.
+        TypeError: If ``identifier`` is none of these.
+        ValueError: If the name is unknown, or the configuration is invalid.
 
     >>> get("swish") is silu, get(None) is linear
     (True, True)
@@ -479,7 +479,7 @@ def get(identifier: Any) -> Any:
 
 
 class _Functions:
-    """What `nnlite.serialization.objects` asks of each kind of object."""
+    """The interface to `nnlite.serialization.objects`."""
 
     deserialize = staticmethod(deserialize)
 

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = str(error)
         if isinstance(error, OSError) and error.filename:
             what = f"{error.filename}: {error.strerror}"
-        _say(f"refused: {what}")
+        _say("refused: " + what.replace("\n  ", " "))  # lines of the message's own
         return _REFUSED
 
 
@@ -125,9 +125,7 @@ def _convert(path: str, target: str, overwrite: bool) -> int:
     with _noting(path) as left_out:
         model: Any = load_model(path)
         if target.endswith(".onnx"):
-            if not hasattr(model, "export"):
-                raise ValueError(f"this version of nnlite writes no ONNX. Received: {target}")
-            model.export(target, format="onnx")
+            model.export(target, verbose=False, format="onnx")
         elif target.endswith(".weights.h5"):
             model.save_weights(target)
         else:

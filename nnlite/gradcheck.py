@@ -1,7 +1,7 @@
-"""The finite-difference check: is what ``backward`` returns the slope of what ``forward`` does?
+"""Finite-difference checks of gradients.
 
-For layers, losses and models of your own as for ours. All is computed in float64 on a copy; what
-is handed in stays as it is.
+For your own layers, losses and models as well as nnlite's. The checks compute in float64 on a copy
+and do not change their arguments.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
+from nnlite.distribution.state import generators_of
 from nnlite.layers.layer import Layer, as_shape
 from nnlite.losses import Loss
 from nnlite.models.model import Model
@@ -27,7 +28,7 @@ Array = NDArray[Any]
 L = TypeVar("L", bound=Layer)
 R = TypeVar("R")
 
-# Underflow to 0 is as good as the number itself; all else that NumPy warns of is an error.
+# Underflow to 0 is exact enough; any other floating-point warning is an error.
 _STRICT: dict[str, Any] = {
     "over": "raise",
     "divide": "raise",
@@ -35,23 +36,23 @@ _STRICT: dict[str, Any] = {
     "under": "ignore",
 }
 
-# How far an entry is moved, as a part of its size, or of 1 where it is smaller. The error of a
-# central difference is about h^2 by curvature and eps |S| / h by rounding, some 1e-8 and 1e-12 at
-# this step; where that is too wide, for strong curvature or a kink close by, finer ones follow.
+# How far an entry is moved, relative to its size or to 1, if it is smaller. The error of a central
+# difference is about h^2 by curvature and eps |S| / h by rounding, some 1e-8 and 1e-12 for this
+# step; if that is too large, for strong curvature or a kink close by, finer steps follow.
 _STEP = 1e-4
 _FINER = 10**-0.5
 
 # The rounding error of S, in units of eps |S|: long sums and deep chains stay well below it.
 _ROUNDING = 100 * float(np.finfo(np.float64).eps)
 
-_NOTHING = 1e-30  # what is smaller in a derivative is on its way to underflow
+_NOTHING = 1e-30  # smaller derivatives are close to underflow
 
-_ONE_BY_ONE = 64  # up to so many entries are moved one at a time
-_DIRECTIONS = 2  # how often more are moved all at once
+_ONE_BY_ONE = 64  # up to so many entries are moved one by one
+_DIRECTIONS = 2  # how often more entries are moved together
 
 
 class GradientError(AssertionError):
-    """A gradient that is not the slope of its function; the message says where."""
+    """Raised for a wrong gradient; the message names the entry."""
 
 
 def check_layer(
@@ -59,30 +60,29 @@ def check_layer(
 ) -> None:
     """Check a layer's `backward` against finite differences of its ``forward(training=True)``.
 
-    The numbers compared are the derivatives of S = sum(R * forward(x)), with R fixed and random,
-    by each entry of x and of each trainable weight: on one side from ``backward(R)``, on the other
-    (S(x + h) - S(x - h)) / 2h. Where many entries are to be checked, all are moved at once, each up
-    or down at random; only where that disagrees are the wrong ones searched for, by halves.
-    Randomness, as of `Dropout`, is the same at every step. At a kink any slope between those of
-    its two sides is right, at a jump any slope at all; where one entry moves several units across
-    their kinks at once, as one of an x of zeros does without a bias, a right one may be refused.
+    The check compares the derivatives of S = sum(R * forward(x)), for a fixed random R, with
+    respect to each entry of x and of each trainable weight: those of ``backward(R)`` with
+    (S(x + h) - S(x - h)) / 2h. Many entries are moved together, each up or down at random; if that
+    disagrees, bisection finds a wrong one. Random draws, as of `Dropout`, are the same at every
+    step. At a kink, any slope between those of its sides is accepted; at a jump, any slope. If one
+    entry moves several units across their kinks together, as an x of zeros does without a bias, a
+    correct gradient may be rejected.
 
-    Source: Chainer's ``gradient_check`` has the idea of random directions; for the steps see Press
+    Source: Chainer's ``gradient_check`` for random directions; for the steps see Press
     et al., "Numerical Recipes", 3rd edition, section 5.7.
 
     Args:
         layer: The layer, built or not, of either float type.
-        x: A batch of inputs to check at, for a layer of several inputs a list of them. By default
-            three samples from a normal distribution. Integers that a layer takes as they are, as
-            `Embedding`, are not moved.
-        input_shape: The shape of one sample of those, where the layer does not know it.
-        rtol: The relative error that is accepted in a derivative.
+        x: A batch of inputs, or a list of them for several inputs. By default, three samples from
+            a normal distribution. Integer inputs of layers such as `Embedding` are not moved.
+        input_shape: The shape of such a sample, if the layer does not know it.
+        rtol: The accepted relative error of a derivative.
 
     Raises:
         GradientError: If a derivative is wrong, missing or of the wrong shape, is added to the
-            gradient that was there, or changes from one call to the next; or if ``x`` or the
-            gradient handed in is written to. The message names the entry and both numbers.
-        ValueError: If no ``x`` is given and the shape of one is unknown.
+            previous gradient, or changes from one call to the next; or if ``x`` or the gradient
+            passed in is written to. The message has the entry and both numbers.
+        ValueError: If ``x`` is not given and its shape is unknown.
         FloatingPointError: If the layer overflows, divides by 0, or computes a NaN.
 
     >>> class Square(Layer):
@@ -140,15 +140,15 @@ def check_loss(
 ) -> None:
     """Check a loss's `gradient` against finite differences of its value.
 
-    The numbers compared are the derivatives of ``loss(y_true, y_pred, sample_weight)`` (with
-    ``reduction="none"`` of its sum) by each entry of ``y_pred``; see `check_layer`.
+    The check compares the derivatives of ``loss(y_true, y_pred, sample_weight)`` (of its sum for
+    ``reduction="none"``) with respect to each entry of ``y_pred``; see `check_layer`.
 
     Args:
         loss: The loss.
         y_true: The targets.
-        y_pred: The predictions to check at.
+        y_pred: The predictions.
         sample_weight: The weight of each sample.
-        rtol: The relative error that is accepted in a derivative.
+        rtol: The accepted relative error of a derivative.
 
     Raises:
         GradientError: If a derivative is wrong, or an argument is written to.
@@ -186,20 +186,20 @@ def check_model(
 ) -> None:
     """Check a model's gradient, as training computes it, against finite differences of its loss.
 
-    The numbers compared are the derivatives of the loss of one training step, all penalties
-    included, by each entry of ``x`` and of each trainable weight; see `check_layer`. The loss is
-    that of `compile`, or else the one that `fit` would take.
+    The check compares the derivatives of the loss of one training step, including penalties, with
+    respect to each entry of ``x`` and of each trainable weight; see `check_layer`. The loss is that
+    of `compile`, or else the default of `fit`.
 
     Args:
         model: The model, built or not, compiled or not, of either float type.
-        x: A batch of inputs to check at; of several inputs a list or dict, as for `fit`.
-        y: The targets, likewise.
+        x: A batch of inputs; a list or dict for several inputs, as for `fit`.
+        y: The targets, as for `fit`.
         sample_weight: The weight of each sample.
-        rtol: The relative error that is accepted in a derivative.
+        rtol: The accepted relative error of a derivative.
 
     Raises:
         GradientError: If a derivative is wrong, or ``x`` is written to.
-        ValueError: If ``x`` or ``y`` is not what `fit` takes.
+        ValueError: If `fit` would not accept ``x`` or ``y``.
         FloatingPointError: If the model overflows, divides by 0, or computes a NaN.
 
     >>> from nnlite import Sequential
@@ -214,7 +214,7 @@ def check_model(
     given, y, weight = data.whole()
     xs = [np.array(array, order="C") for array in flatten(given)]
     x = xs if type(given) is list else xs[0]
-    moved = [array.dtype.kind == "f" for array in xs]  # integers have no slope
+    moved = [array.dtype.kind == "f" for array in xs]  # integers have no derivative
     what = f"model {model.name!r}"
     names = [f"input {name!r} of {what}" for name in twin.input_names]
     names = names if len(xs) > 1 else [f"input of {what}"]
@@ -253,7 +253,7 @@ def check_model(
         _check(arrays, gradients, terms, rtol)
 
 
-# ---- the copy that is worked on -----------------------------------------------------------------
+# ---- the copy -----------------------------------------------------------------------------------
 
 
 def float64_copy(layer: L) -> L:
@@ -271,7 +271,7 @@ def float64_copy(layer: L) -> L:
 
 
 def _any_input(layer: Layer, input_shape: Any) -> Array:
-    """Return three samples of the shape given, or else of the one that the layer knows."""
+    """Return three samples of the given shape, or else of the layer's."""
     known = getattr(layer, "input_shape", None) or layer.declared_shape
     if input_shape is None and known is None:
         raise ValueError(
@@ -283,12 +283,11 @@ def _any_input(layer: Layer, input_shape: Any) -> Array:
 
 
 def repeatable(layer: Layer, forward: Callable[..., R]) -> Callable[[Array], R]:
-    """Return ``forward`` in training, with each of the layer's generators set back before it."""
+    """Return ``forward`` in training, which resets the layer's generators first."""
     states = [
-        (value.bit_generator, value.bit_generator.state)
-        for part in layer.all_layers()
-        for value in vars(part).values()
-        if isinstance(value, np.random.Generator)
+        (generator.bit_generator, generator.bit_generator.state)
+        for own in generators_of(layer)
+        for generator in own.values()
     ]
 
     def run(x: Array) -> R:
@@ -300,7 +299,7 @@ def repeatable(layer: Layer, forward: Callable[..., R]) -> Callable[[Array], R]:
 
 
 def _named_weights(layer: Layer) -> list[tuple[str, Variable]]:
-    """Return each trainable weight with what an error calls it."""
+    """Return each trainable weight with its name in errors."""
     trained = {id(variable) for variable in layer.learning_variables()}
     return [
         (f"weight {variable.name!r} of layer {part.name!r}", variable)
@@ -311,7 +310,7 @@ def _named_weights(layer: Layer) -> list[tuple[str, Variable]]:
 
 
 def _blot(weights: list[tuple[str, Variable]]) -> None:
-    """Fill the gradients with NaN, so that one that is not written whole shows."""
+    """Fill the gradients with NaN, to find entries that are not written."""
     for _, variable in weights:
         variable.gradient.fill(np.nan)
 
@@ -323,14 +322,14 @@ def _require_untouched(owner: str, **pairs: tuple[Any, Any]) -> None:
 
 
 def slopes(array: Array, entries: Sequence[int], terms: Callable[[], Array]) -> list[float]:
-    """Return how the sum of ``terms()`` changes with some entries of ``array``, moved in place.
+    """Return the derivatives of the sum of ``terms()`` by some entries of ``array``.
 
-    The step is one that crosses few kinks; its rounding error is about 1e-10 of the sum.
+    A short step crosses few kinks; its rounding error is about 1e-10 of the sum.
 
     Args:
-        array: The array, in one piece.
-        entries: The places in its flat form.
-        terms: Computes the terms with what ``array`` holds.
+        array: The array, which is contiguous and moved in place.
+        entries: The indices into the flat array.
+        terms: Computes the terms from ``array``.
     """
     comparison = _Comparison("", array, np.zeros(array.shape), terms, terms(), 0.0)
     return [comparison._slopes(slice(i, i + 1), _STEP / 100, 0.0)[0] for i in entries]
@@ -345,7 +344,7 @@ def _check(
     terms: Callable[[], Array],
     rtol: float,
 ) -> None:
-    """Compare ``gradients()``, one of each array, with how the sum of ``terms()`` changes."""
+    """Compare ``gradients()``, one for each array, with changes of the sum of ``terms()``."""
     first, second = ([copy.deepcopy(g) for g in gradients()] for _ in range(2))
     for (label, array), gradient, again in zip(arrays, first, second, strict=True):
         if np.shape(gradient) != array.shape or gradient is None:
@@ -354,12 +353,12 @@ def _check(
         for at in np.argwhere(~np.isfinite(gradient))[:1].tolist():
             raise GradientError(
                 f"{label}, entry {at}: backward gives {gradient[tuple(at)]}. A weight's gradient "
-                "is to be written whole: nan is what stood there before."
+                "must be written whole: nan is the value from before."
             )
         for at in np.argwhere(gradient != again)[:1].tolist():
             raise GradientError(
                 f"{label}, entry {at}: backward gives {gradient[tuple(at)]}, "
-                f"and {again[tuple(at)]} when the step is taken again"
+                f"and {again[tuple(at)]} when the step is repeated"
             )
     base = terms()
     if not np.array_equal(base, terms()):
@@ -369,7 +368,7 @@ def _check(
 
 
 class _Comparison:
-    """One array, its gradient, and the sum S of ``terms()`` that is moved by moving the array."""
+    """One array, its gradient, and the sum S of ``terms()``, which depends on the array."""
 
     def __init__(
         self,
@@ -384,9 +383,9 @@ class _Comparison:
         self.terms, self.base = terms, base
         self.flat = array.reshape(-1)
         self.gradient = np.ravel(gradient).astype(np.float64, copy=False)
-        # The 1 is for what S is made of: log(1 + e) is as exact as the 1 in it.
+        # The 1 is for parts of S: log(1 + e) is only as exact as the 1 in it.
         self.rounding = 2 * _ROUNDING * (1 + float(np.linalg.norm(self.base)))
-        # An entry whose gradient is far below the largest one is known only up to that one's error.
+        # A gradient far below the largest one is known only up to that one's error.
         self.least = 0.01 * float(np.abs(self.gradient).max(initial=0))
 
     def run(self) -> None:
@@ -403,7 +402,7 @@ class _Comparison:
                 self._search(0, size, signs)
 
     def _search(self, start: int, stop: int, signs: Array) -> None:
-        """Find a wrong entry from start to stop, which together disagree, and raise."""
+        """Find a wrong entry between start and stop by bisection, and raise."""
         if stop - start == 1:
             self._check_entry(start)
             return
@@ -415,14 +414,14 @@ class _Comparison:
             self._search(middle, stop, signs)
 
     def _agrees(self, start: int, stop: int, signs: Array) -> bool:
-        """Whether S changes as predicted when entries start to stop are all moved at once."""
+        """Return whether S changes as predicted if entries start to stop are moved together."""
         part = slice(start, stop)
         seen = np.inf
         for step in (_STEP / 10, _STEP / 100, _STEP / 1000):
             up, down, width = self._move(part, step, signs[part])
             predicted = np.multiply(self.gradient[part], width, out=width)
             error = abs(up + down - float(predicted.sum()))
-            # Under random signs the errors of many entries add up as a norm does, not as a sum.
+            # With random signs, the errors of many entries add up like a norm, not like a sum.
             size = float(np.linalg.norm(predicted)) + self.least * step
             if error <= self.rtol * size + self.rounding and self.rounding < 0.3 * seen * step:
                 return True
@@ -438,17 +437,19 @@ class _Comparison:
         slope, blur, *_ = self._slopes(part, _STEP, self.rounding)
         if abs(slope - analytic) <= margin + blur:
             return
-        # From here on every digit counts: measure the rounding, and extrapolate to a step of 0.
+        # For all digits, measure the rounding and extrapolate to a step of 0.
         rounding = self._measured_rounding(part)
         wider = self._slopes(part, _STEP / _FINER, rounding)[0]
         numeric, seen = slope, np.inf
         sides = []
         for step in _STEP * _FINER ** np.arange(13):
             slope, blur, up, down = self._slopes(part, step, rounding)
-            extrapolated = slope + (slope - wider) / 9  # as the error goes with the step's square
+            extrapolated = (
+                slope + (slope - wider) / 9
+            )  # the error is proportional to the step's square
             error = min(abs(slope - analytic), abs(extrapolated - analytic))
-            # A finer step acquits only where its own blur is below the error that was seen, or
-            # is next to nothing.
+            # A finer step acquits only if its own rounding error is below the error seen before,
+            # or negligible.
             if error <= margin + blur and blur < max(0.7 * seen, 3 * margin):
                 return
             if blur < 0.01 * seen:
@@ -465,17 +466,17 @@ class _Comparison:
     def _slopes(
         self, part: slice, step: float, rounding: float
     ) -> tuple[float, float, float, float]:
-        """Return the slope of S across one entry, its error by rounding, and those of its sides."""
+        """Return the slope of S at an entry, its rounding error, and the slopes of its sides."""
         up, down, widths = self._move(part, step, 1)
         width = float(widths[0])
         return (up + down) / width, rounding / width, 2 * up / width, 2 * down / width
 
     def _is_subgradient(self, analytic: float, sides: list[tuple[float, float, float]]) -> bool:
-        """Whether there is a kink whose slopes embrace ``analytic``, or a jump.
+        """Return whether there is a jump, or a kink with ``analytic`` between its slopes.
 
-        The slopes of the two sides come together as the step shrinks where S is smooth; at a kink
-        they stay apart, and at a jump they go apart. Each step is 0.32 of the one before it. The
-        finest that rounding does not blur decides: it is the least likely to span a kink nearby.
+        As the step shrinks, the slopes of the two sides converge if S is smooth, stay apart at a
+        kink, and diverge at a jump. Each step is 0.32 of the one before it. The finest step above
+        the rounding error decides, as it is the least likely to span a kink nearby.
         """
         for (up, down, _), (finer_up, finer_down, blur) in reversed(list(pairwise(sides))):
             gap, finer_gap = abs(up - down), abs(finer_up - finer_down)
@@ -488,9 +489,9 @@ class _Comparison:
         return False
 
     def _move(self, part: slice, step: float, signs: Any) -> tuple[float, float, Array]:
-        """Return how S changes from here to above, from below to here, and how wide that is."""
+        """Return the changes of S above and below the current point, and the width."""
         here = self.flat[part].copy()
-        reach = np.abs(here)  # and from here on in place: this may be the largest kernel there is
+        reach = np.abs(here)  # then in place: this may be a large kernel
         np.maximum(reach, 1, out=reach)
         reach *= signs
         reach *= step
@@ -499,21 +500,21 @@ class _Comparison:
         up = self._change(part, above)
         down = -self._change(part, below)
         self.flat[part] = here
-        return up, down, np.subtract(above, below, out=above)  # as rounded, which 2 reach is not
+        return up, down, np.subtract(above, below, out=above)  # rounded, unlike 2 reach
 
     def _change(self, part: slice, values: Array) -> float:
         self.flat[part] = values
         try:
             return float((self.terms() - self.base).sum())
-        except FloatingPointError:  # the step has left the domain: a shorter one may not
+        except FloatingPointError:  # outside of the domain; a shorter step may be inside
             return np.nan
 
     def _measured_rounding(self, part: slice) -> float:
-        """Return the rounding error of S, as what bends it over steps too short for curvature."""
+        """Return the rounding error of S: its second difference over very short steps."""
         here = self.flat[part].copy()
         reach = 1e-12 * np.maximum(1, np.abs(here))
         values = [self._change(part, here + k * reach) for k in range(-3, 4)]
         self.flat[part] = here
-        # The median passes over a kink. Where nothing bends, as in a copy of x, a step's own
-        # rounding is what is left.
+        # The median ignores a kink. Where S is linear, as in a copy of x, the step's own rounding
+        # remains.
         return max(3 * float(np.median(np.abs(np.diff(values, 2)))), self.rounding / 100)

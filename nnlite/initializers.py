@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nnlite.config import float_type
-from nnlite.random import new_generator, new_seed
+from nnlite.random import Seed, new_generator
 from nnlite.serialization.objects import PUBLIC
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.utils.validation import as_numeric, check_axis
@@ -208,13 +208,11 @@ class _Random(Initializer):
     """Base class of random initializers, with a fixed seed per instance."""
 
     def __init__(self, seed: int | None) -> None:
-        if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
-            raise ValueError(f"seed must be None or an integer of at least 0. Received: {seed=}")
+        self._seed = Seed(seed)
         self.seed = seed
-        self._seed = new_seed() if seed is None else int(seed)
 
     def _generator(self) -> np.random.Generator:
-        return new_generator(self._seed)
+        return new_generator(self._seed.read())
 
 
 @registry.register("normal")
@@ -388,14 +386,15 @@ class VarianceScaling(_Random):
             fan_in, fan_out = inputs * math.prod(field), outputs * math.prod(field)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         stddev = math.sqrt(self.scale / max(1, n))
+        seed = self._seed.read()
         draw: _Random
         if self.distribution == "uniform":
             limit = math.sqrt(3) * stddev
-            draw = RandomUniform(-limit, limit, self._seed)
+            draw = RandomUniform(-limit, limit, seed)
         elif self.distribution == "untruncated_normal":
-            draw = RandomNormal(0.0, stddev, self._seed)
+            draw = RandomNormal(0.0, stddev, seed)
         else:
-            draw = TruncatedNormal(0.0, stddev / _TRUNCATED_STDDEV, self._seed)
+            draw = TruncatedNormal(0.0, stddev / _TRUNCATED_STDDEV, seed)
         return draw(shape, dtype)
 
 

@@ -5,15 +5,95 @@ from __future__ import annotations
 import copy
 import os
 import random as python_random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 __all__ = ["new_generator", "new_seed", "set_random_seed"]
 
-_root = np.random.default_rng()
+_root: np.random.Generator | None = None  # see `_global_root`; numpy.random is slow to import
 _forks = 0  # the number of forks since the seed was set
+_own: ContextVar[np.random.Generator | None] = ContextVar("_own", default=None)
+_waiting: dict[int, Seed] = {}  # by id, in the order in which the root will draw them
+_lock = Lock()
+
+
+class Seed:
+    """A seed that is given, or drawn from the root in the order of creation.
+
+    A model with its own seed draws instead of the root if it reads the seed first. The root then
+    draws as if this one had never been created.
+
+    Args:
+        seed: The seed; None draws one.
+
+    Raises:
+        ValueError: If ``seed`` is not an integer of at least 0.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        if seed is not None and (
+            not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0
+        ):
+            raise ValueError(
+                f"seed must be None or an integer of at least 0. Received: seed={seed!r}"
+            )
+        self.root = _own.get()  # what it is drawn from; None for the global root
+        self._value = None if seed is None else int(seed)
+        self._settled = seed is not None
+        if not self._settled:
+            if self.root is not None:
+                self.read()
+            else:
+                _waiting[id(self)] = self
+
+    def read(self) -> int:
+        """Return the seed, from now on always the same."""
+        own = _own.get()
+        if own is not None and not self._settled:
+            self.root, self._value = own, int(own.integers(2**63))
+            with _lock:
+                _waiting.pop(id(self), None)
+        self._settled = True
+        return self._drawn()
+
+    def _drawn(self) -> int:
+        if self._value is None:
+            _draw_waiting()
+        assert self._value is not None
+        return self._value
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._drawn()  # a copy has the same seed
+        return vars(self)
+
+
+def _global_root() -> np.random.Generator:
+    global _root
+    if _root is None:
+        _root = np.random.default_rng()
+    return _root
+
+
+def _draw_waiting() -> None:
+    with _lock:
+        for seed in _waiting.values():
+            seed._value = int(_global_root().integers(2**63))
+        _waiting.clear()
+
+
+@contextmanager
+def drawing_from(root: np.random.Generator | None) -> Iterator[None]:
+    """Draw seeds from ``root`` instead of the global root; None changes nothing."""
+    token = _own.set(_own.get() if root is None else root)
+    try:
+        yield
+    finally:
+        _own.reset(token)
 
 
 def set_random_seed(seed: int) -> None:
@@ -41,6 +121,7 @@ def set_random_seed(seed: int) -> None:
         raise TypeError(f"seed must be an integer. Received: seed={seed!r}")
     if not 0 <= seed <= 2**32 - 1:
         raise ValueError(f"seed must lie in [0, 2**32 - 1]. Received: seed={seed!r}")
+    _draw_waiting()
     python_random.seed(int(seed))
     np.random.seed(int(seed))  # noqa: NPY002  Keras's function seeds the legacy state too
     _root = np.random.default_rng(int(seed))
@@ -49,24 +130,30 @@ def set_random_seed(seed: int) -> None:
 
 def _count_fork() -> None:
     global _forks
+    _lock.acquire()  # no thread is to draw meanwhile: the child would wait for it for ever
     _forks += 1
 
 
 def _part_ways() -> None:
     """Give a forked process its own root."""
     global _root, _forks
-    _root = np.random.default_rng([new_seed(), _forks])
+    _lock.release()
+    _draw_waiting()
+    _root = np.random.default_rng([int(_global_root().integers(2**63)), _forks])
     _forks = 0
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(before=_count_fork, after_in_child=_part_ways)
+    os.register_at_fork(
+        before=_count_fork, after_in_parent=_lock.release, after_in_child=_part_ways
+    )
 
 
 def states() -> dict[str, Any]:
     """Return the states of the global random numbers."""
+    _draw_waiting()
     return {
-        "root": copy.deepcopy(_root),
+        "root": copy.deepcopy(_global_root()),
         "numpy": np.random.get_state(legacy=False),  # noqa: NPY002  users draw from it
         "python": python_random.getstate(),
     }
@@ -74,18 +161,19 @@ def states() -> dict[str, Any]:
 
 def set_states(states: Mapping[str, Any]) -> None:
     """Restore the result of `states`."""
-    _root.bit_generator.state = states["root"].bit_generator.state
+    _draw_waiting()
+    _global_root().bit_generator.state = states["root"].bit_generator.state
     np.random.set_state(states["numpy"])  # noqa: NPY002
     python_random.setstate(states["python"])
 
 
 def new_seed() -> int:
-    """Return a new seed from the root.
+    """Return a new seed from the root, or from the model with a seed that draws.
 
     >>> 0 <= new_seed() < 2**63
     True
     """
-    return int(_root.integers(2**63))
+    return Seed().read()
 
 
 def new_generator(seed: int | None = None) -> np.random.Generator:
@@ -97,8 +185,4 @@ def new_generator(seed: int | None = None) -> np.random.Generator:
     >>> new_generator(3).random() == new_generator(3).random()
     True
     """
-    if seed is None:
-        seed = new_seed()
-    elif not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(f"seed must be None or an integer of at least 0. Received: seed={seed!r}")
-    return np.random.Generator(np.random.SFC64(int(seed)))
+    return np.random.Generator(np.random.SFC64(Seed(seed).read()))

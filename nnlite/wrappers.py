@@ -1,4 +1,4 @@
-"""Keras's wrappers of models for scikit-learn; they need the extra ``[sklearn]``."""
+"""Keras's wrappers of models for scikit-learn; requires the extra ``[sklearn]``."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Array = NDArray[Any]
 
 
 class _Wrapper(Network):
-    """What the wrappers share.
+    """Base class of the wrappers.
 
     Args:
-        model: A compiled model, or a function that returns one. A model is copied with fresh
-            weights for each fit; a function is called with X, y and ``model_kwargs``, by name.
-        warm_start: Whether to go on from the weights of the last fit; a model is then trained
+        model: A compiled model, or a function that returns one. Each fit trains a copy of a model,
+            with new weights; a function is called with X, y and ``model_kwargs`` as keywords.
+        warm_start: Whether to continue from the weights of the last fit; a model is then trained
             itself, without a copy.
-        model_kwargs: What else the function is called with.
+        model_kwargs: Further arguments of the function.
         fit_kwargs: Arguments of the model's `fit`.
 
     Attributes:
         model_: The fitted model.
-        history_: What the model's `fit` returned.
-        n_features_in_, feature_names_in_: As elsewhere in scikit-learn.
+        history_: The result of the model's `fit`.
+        n_features_in_, feature_names_in_: As in scikit-learn.
     """
 
     history_: Any
@@ -57,15 +57,15 @@ class _Wrapper(Network):
             X: The samples, of shape (m, n).
             y: The targets, of shape (m,) or (m, outputs).
             sample_weight: The weight of each sample, of shape (m,).
-            **kwargs: Arguments of the model's `fit`, which go before ``fit_kwargs``.
+            **kwargs: Arguments of the model's `fit`, which override ``fit_kwargs``.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: If the data cannot be used.
-            TypeError: If the function returns anything but a model.
-            RuntimeError: If the model has not been compiled with a loss.
+            ValueError: If the data is invalid.
+            TypeError: If the function does not return a model.
+            RuntimeError: If the model is not compiled with a loss.
         """
         X, y = validate_data(self, X, y, multi_output=True, dtype=(np.float64, np.float32))
         if sample_weight is not None:
@@ -83,10 +83,11 @@ class _Wrapper(Network):
         """Return the model to train."""
         if self.warm_start and hasattr(self, "model_"):
             return self.model_
-        if isinstance(self.model, Model):
-            model = self.model if self.warm_start else clone_model(self.model)
-        else:
-            model = self.model(X=X, y=y, **(self.model_kwargs or {}))
+        model: Any = self.model
+        if not isinstance(model, Model) and callable(model):
+            model = model(X=X, y=y, **(self.model_kwargs or {}))
+        elif isinstance(model, Model) and not self.warm_start:
+            model = clone_model(model)
         if not isinstance(model, Model):
             raise TypeError(
                 f"model must be a model, or a function that returns one. Received: {model!r}"
@@ -98,12 +99,12 @@ class _Wrapper(Network):
         return model
 
     def _targets(self, y: Array) -> Array:
-        """Return y as a function that makes the model is given it."""
+        """Return y for a function that creates the model."""
         self._flat = y.ndim == 1
         return y.reshape(len(y), -1).astype(float)
 
     def _fitting(self, y: Array, model: Any) -> Array:
-        """Return targets as the model's loss takes them."""
+        """Return targets in the form that the model's loss expects."""
         return y
 
     def __sklearn_tags__(self) -> Any:
@@ -114,18 +115,18 @@ class _Wrapper(Network):
 
 
 class SKLearnClassifier(NetworkClassifier, _Wrapper):
-    """A classifier of a model: its outputs are a probability for each class, or of the second.
+    """A classifier: the model returns the probability of each class, or of the second.
 
     Args:
-        model, warm_start, model_kwargs, fit_kwargs: A compiled model or a function of X and y, the
-            latter one-hot, of shape (m, classes); whether a fit goes on from the last; what the
-            function and the model's `fit` are given. A loss that takes indices is given indices,
-            and a model of one output, of two classes, 0 and 1. Logits, as a loss of
-            ``from_logits=True`` takes them, become probabilities in `predict_proba`.
+        model, warm_start, model_kwargs, fit_kwargs: A compiled model or a function of X and y (y is
+            one-hot, of shape (m, classes)); whether a fit continues from the last; the arguments of
+            the function and of the model's `fit`. The targets of the model are class indices if
+            its loss expects them, or 0 and 1 for a model with one output. `predict_proba` turns
+            the logits of a loss with ``from_logits=True`` into probabilities.
 
     Attributes:
         model_, history_, classes_, n_features_in_, feature_names_in_: The fitted model, what its
-            `fit` returned, the classes in order, and the columns of X.
+            result of `fit`, the sorted classes, and the columns of X.
 
     >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense
@@ -166,11 +167,11 @@ class SKLearnClassifier(NetworkClassifier, _Wrapper):
         Raises:
             NotFittedError: If `fit` has not been called.
         """
-        best = self.predict_proba(X).argmax(axis=1)  # which asks first whether there was a fit
+        best = self.predict_proba(X).argmax(axis=1)  # checks first that the estimator is fitted
         return self.classes_[best]
 
     def decision_function(self, X: Any) -> Array:
-        """Return the model's outputs; of two classes, how much more the second has than the first.
+        """Return the model's outputs; for two classes, that of the second minus the first.
 
         Args:
             X: The samples, of shape (m, n).
@@ -189,18 +190,18 @@ class SKLearnClassifier(NetworkClassifier, _Wrapper):
 
 
 class SKLearnRegressor(RegressorMixin, _Wrapper):
-    """A regressor of a model.
+    """A regressor that wraps a model.
 
     Args:
-        model, warm_start, model_kwargs, fit_kwargs: As of `SKLearnClassifier`; y has the shape
+        model, warm_start, model_kwargs, fit_kwargs: As for `SKLearnClassifier`; y has shape
             (m, outputs).
 
     Attributes:
-        model_, history_, n_features_in_, feature_names_in_: As of `SKLearnClassifier`.
+        model_, history_, n_features_in_, feature_names_in_: As for `SKLearnClassifier`.
     """
 
     def predict(self, X: Any) -> Array:
-        """Return the model's outputs for X, of shape (m, n): as many axes as y had in `fit`.
+        """Return the model's outputs for X, of shape (m, n), with as many axes as y in `fit`.
 
         Raises:
             NotFittedError: If `fit` has not been called.
@@ -215,13 +216,13 @@ class SKLearnRegressor(RegressorMixin, _Wrapper):
 
 
 class SKLearnTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Wrapper):
-    """A transformer, whose new features are a model's outputs.
+    """A transformer whose new features are a model's outputs.
 
     Args:
-        model, warm_start, model_kwargs, fit_kwargs: As of `SKLearnRegressor`.
+        model, warm_start, model_kwargs, fit_kwargs: As for `SKLearnRegressor`.
 
     Attributes:
-        model_, history_, n_features_in_, feature_names_in_: As of `SKLearnClassifier`.
+        model_, history_, n_features_in_, feature_names_in_: As for `SKLearnClassifier`.
     """
 
     @property

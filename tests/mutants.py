@@ -41,6 +41,7 @@ TESTS = {
         "gradients/test_layers.py gradients/test_contract.py "
         "gradients/test_activations.py gradients/test_models.py"
     ),
+    "layers/random_layer.py": "models/test_model_seed.py",
     "losses": (
         "losses/test_losses.py losses/test_loss_functions.py training/test_compile.py "
         "layers/test_user_code.py gradients/test_losses.py gradients/test_models.py"
@@ -56,6 +57,7 @@ TESTS = {
         "optimizers/test_optimizer_steps.py optimizers/test_optimizer_overrides.py "
         "optimizers/test_schedules.py backend/test_two_threads.py"
     ),
+    "random.py": "models/test_model_seed.py",
     "regularizers.py": "test_regularizers.py gradients/test_models.py",
     "saving": (
         "saving/test_old_configs.py saving/test_layouts.py saving/test_old_training.py "
@@ -134,8 +136,9 @@ TESTS["layers/activations/rectified.py"] = TESTS["layers/activations/base.py"]
 TESTS["backend/numerics.py"] = f"{TESTS['layers']} {TESTS['losses']}"
 TESTS |= {
     f"saving/onnx/{name}.py": "saving/test_onnx_files.py"
-    for name in ("builder", "exporting", "protobuf", "recurrent")
+    for name in ("builder", "exporting", "protobuf", "recurrent", "tables")
 }
+TESTS["utils/protobuf.py"] = "saving/test_onnx_files.py"
 TESTS["utils"] = TESTS["layers/layer.py"] = TESTS["saving"]
 
 if getattr(find_spec("sklearn"), "origin", None) is not None:

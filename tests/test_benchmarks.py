@@ -17,10 +17,11 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the benchmarks are no part of the installed package
 
 from benchmarks import __main__ as command_line  # noqa: E402
-from benchmarks import quick  # noqa: E402
+from benchmarks import quick, record, worker  # noqa: E402
 from benchmarks.contenders import CONTENDERS, Contender, layered, missing  # noqa: E402
+from benchmarks.older import add_older  # noqa: E402
 from benchmarks.record import Run  # noqa: E402
-from benchmarks.report import tables  # noqa: E402
+from benchmarks.report import tables, write  # noqa: E402
 from benchmarks.runner import Result, run_case  # noqa: E402
 from benchmarks.targets import verdicts  # noqa: E402
 from benchmarks.workloads import OPTIMIZERS, WORKLOADS, data, first_weights  # noqa: E402
@@ -203,3 +204,69 @@ def test_data_and_weights_are_the_same_for_all_and_fit_the_net(workload):
     assert shapes == list(zip(workload.sizes, workload.sizes[1:], strict=False))
     for optimizer in OPTIMIZERS:
         assert workload.operations(optimizer)
+
+
+@pytest.mark.parametrize("name", ["row", "tiny", "small"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_lean_step_learns_what_nnlite_learns(name, optimizer):
+    workload = replace(WORKLOADS[name], steps=1, batch=1 if name == "row" else 32)
+    operation = "train_on_batch" if name == "row" else "fit"  # one batch: no order to differ in
+    lean, ours = (
+        CONTENDERS[who].prepare(workload, optimizer)[operation] for who in ("numpy-step", "nnlite")
+    )
+    assert [lean(1) for _ in range(5)] == pytest.approx([ours(1) for _ in range(5)], rel=1e-4)
+
+
+def test_older_version_is_that_of_a_folder_or_a_commit(tmp_path):
+    (tmp_path / "nnlite").mkdir()
+    (tmp_path / "nnlite" / "__init__.py").write_text("__version__ = '0.0.7'\n")
+    with add_older(str(tmp_path)):
+        assert CONTENDERS["older"].title == "nnlite 0.0.7"
+        assert CONTENDERS["older"].path == str(tmp_path)
+    assert CONTENDERS["older"].path == ""
+    with pytest.raises(ValueError, match=r"tag or commit of this.*Received: 'no-such-tag'"):
+        add_older("no-such-tag").__enter__()
+    (tmp_path / "nnlite" / "__init__.py").write_text("import no_such_module\n")
+    with pytest.raises(ValueError, match="cannot be imported: ModuleNotFoundError"):
+        add_older(str(tmp_path)).__enter__()
+
+
+def test_runs_of_two_processors_stand_beside_each_other(monkeypatch, tmp_path):
+    monkeypatch.setattr(record, "RECORDS", tmp_path / "records")
+    for title, seconds in (("Fast", 1.0), ("Slow", 3.0)):
+        ours = Result("nnlite", "tiny", "sgd", seconds={"fit": [seconds] * 2})
+        torch = Result("torch", "tiny", "sgd", seconds={"fit": [2.0, 2.0]})
+        run = Run(title, {"Machine": title}, "python -m benchmarks", [], [ours, torch])
+        run.save()
+        write(tmp_path / "page.md", run)
+    assert [run.title for run in record.runs()] == ["Fast", "Slow"]
+    assert record.runs()[1] == run
+    row = next(line for line in (tmp_path / "page.md").read_text().splitlines() if "eager" in line)
+    assert "| **reached**: 0.50" in row
+    assert "| missed in 1 of 1: 1.50" in row
+    assert "missed in 1 of 1" in (tmp_path / "page" / "slow.md").read_text()
+
+
+def test_warm_up_ends_when_an_epoch_takes_as_long_as_the_one_before(monkeypatch):
+    now, took = 0.0, iter([0.5, 0.2, 0.21, 9.0])
+
+    def operation(epochs):
+        nonlocal now
+        now += next(took)
+
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: now)
+    worker.warm_up(operation)
+    assert next(took) == 9.0
+
+
+def test_guard_counts_each_kind_of_net():
+    layers = {name for each in quick.GUARDED for name, *_ in WORKLOADS[each].layers}
+    assert {"Conv2D", "LSTM", "GRU", "Embedding", "Beside"} <= layers
+    recorded = json.loads(Path(quick.__file__).with_name("recorded.json").read_text())
+    assert set(quick.GUARDED) == {key.partition(",")[0] for key in recorded["counts"]}
+
+
+def test_workload_that_is_unknown_is_named(capsys):
+    with pytest.raises(SystemExit):
+        command_line.main(["--only", "tiny,big"])
+    assert "Received: 'big'" in capsys.readouterr().err

@@ -91,7 +91,7 @@ def test_processes_that_train_apart_are_warned_of_once(monkeypatch, name):
     monkeypatch.setattr(data_parallel, "_warned", False)
     monkeypatch.setenv(name, "4")
     model = small()
-    with pytest.warns(UserWarning, match="mpiexec started 4 processes, and each of them trains"):
+    with pytest.warns(UserWarning, match="mpiexec started 4 processes, but each of them trains"):
         model.fit(SERIES, TARGETS, verbose=0)
     model.fit(SERIES, TARGETS, verbose=0)
 

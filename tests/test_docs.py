@@ -132,6 +132,15 @@ def test_the_citation_is_of_this_version():
     assert f"version: {nnlite.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
+def test_contributing_lists_the_public_packages(reference):
+    public = reference[0]
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    told = page.partition("## What is public")[2].partition("Modules inside")[0]
+    parts = {*re.findall(r"`(nnlite\.\w+)`", told)}
+    packages = {name for name in public.packages() if name.count(".") == 1}
+    assert parts == packages | set(public.OPTIONAL)
+
+
 def test_pages_link_to_files_and_headings_that_exist(reference):
     made = {DOCS / "api" / f"{name}.rst" for name in ["drawn", *reference[0].pages()]}
     for page in [*PAGES, *TUTORIALS]:

@@ -339,7 +339,7 @@ def test_layers_are_numbered_as_in_the_article_and_name_what_they_read():
     assert dense.output_gradient.shape == (6, 3)
     assert last.preactivation.shape == last.preactivation_gradient.shape == (6, 1)
     assert last.output_gradient is None
-    assert last.notes == ["No dA3: the loss takes Z3, the activation included."]
+    assert last.notes == ["No dA3: the loss includes the activation and reads Z3."]
     assert lines[0].array.shape == (4, 3)
     assert lines[0].article_shape == (3, 4)
 
@@ -523,8 +523,8 @@ class OwnStep(Model):
     ("error", "message", "arguments"),
     [
         (TypeError, "model must be a model.*Received: Dense", lambda: (Dense(1), X, BITS)),
-        (ValueError, "step of its own", lambda: (OwnStep(), X, BITS)),
-        (ValueError, "no weight that learns", lambda: (Sequential([Dropout(0.5)]), X, X)),
+        (ValueError, "its own training step", lambda: (OwnStep(), X, BITS)),
+        (ValueError, "no trainable weight", lambda: (Sequential([Dropout(0.5)]), X, X)),
         (ValueError, "x and y", lambda: (plain(), X, BITS[:5])),
         (ValueError, "features|shape", lambda: (plain(), X[:, :3], BITS)),
         (ValueError, "sample_weight", lambda: (plain(), X, BITS, WEIGHTS[:3])),

@@ -74,7 +74,7 @@ def _step(workload: Workload, optimizer: str) -> Callable[[Any, Any], float]:
             np.dot(a, W, z)
             np.add(z, b, z)
             if number < last:
-                np.tanh(z, z) if tanh else np.maximum(z, 0, z)
+                np.tanh(z, z) if tanh else np.maximum(z, 0, out=z)
             a = z
         loss, delta = delta_of(a, y)
         for number in range(last, -1, -1):

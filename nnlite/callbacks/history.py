@@ -95,7 +95,7 @@ class History(Callback):
                     marker = "." if len(values) < 40 else ""
                     axis.plot(self._epochs_of(key), values, label=label, marker=marker)
             axis.set_xlabel("epoch")
-            axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+            axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
             axis.set_ylabel(name)
             axis.legend()
         return axes[0].figure

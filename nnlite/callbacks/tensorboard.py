@@ -15,6 +15,7 @@ import numpy as np
 from nnlite.callbacks.callback import Logs
 from nnlite.callbacks.saving_callback import SavingCallback
 from nnlite.utils.atomic_write import append_whole, explaining
+from nnlite.utils.protobuf import message
 from nnlite.utils.validation import as_numeric, check_flag
 
 __all__ = ["TensorBoard"]
@@ -137,7 +138,7 @@ class TensorBoard(SavingCallback):
                 with np.errstate(over="ignore", under="ignore"):
                     data = np.asarray(number, "<f4").tobytes()
                 full = "_".join([tag.format(name), *map(str, index)])
-                events += _event(step, full, "scalars", b"", 1, _bytes(4, data))
+                events += _event(step, full, "scalars", b"", 1, message(_4=data))
         if events:
             path, end = self._files.get(folder) or (self._new_file(folder), 0)
             end = append_whole(path, end, lambda end: (b"" if end else self._head(folder)) + events)
@@ -155,10 +156,10 @@ class TensorBoard(SavingCallback):
 
     def _head(self, folder: str) -> bytes:
         """Return what a file begins with: the format's version, and that of training the model."""
-        head = _record(_bytes(3, b"brain.Event:2"))
+        head = _record(message(_3="brain.Event:2"))
         if folder == "train" and self.write_graph and not self.model.of_user:
             try:
-                text = _bytes(8, self.model.to_json().encode())
+                text = message(_8=self.model.to_json())
             except (TypeError, ValueError) as error:
                 warnings.warn(f"TensorBoard writes no graph: {error}", stacklevel=2)
             else:
@@ -169,26 +170,12 @@ class TensorBoard(SavingCallback):
 # ---- TensorFlow's event.proto, summary.proto and tensor.proto, in protobuf's encoding ----------
 
 
-def _varint(number: int) -> bytes:
-    """Return a number in groups of seven bits, the lowest first."""
-    low, rest = number & 127, number >> 7
-    return bytes([low | 128]) + _varint(rest) if rest else bytes([low])
-
-
-def _number(field: int, number: int) -> bytes:
-    return _varint(field << 3) + _varint(number)
-
-
-def _bytes(field: int, data: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
-
-
 def _event(step: int, tag: str, plugin: str, content: bytes, dtype: int, data: bytes) -> bytes:
     """Return the record of a tensor without axes: a step, a tag, and what is to show it."""
-    metadata = _bytes(1, _bytes(1, plugin.encode()) + _bytes(2, content)) + _number(4, dtype == 1)
-    tensor = _bytes(8, _number(1, dtype) + _bytes(2, b"") + data)
-    value = _bytes(1, tag.encode()) + _bytes(9, metadata) + tensor
-    return _record(_number(2, step) + _bytes(5, _bytes(1, value)))
+    metadata = message(_1=message(_1=plugin, _2=content), _4=dtype == 1)
+    tensor = message(_1=dtype, _2=b"") + data
+    value = message(_1=tag, _9=metadata, _8=tensor)
+    return _record(message(_2=step, _5=message(_1=value)))
 
 
 def _record(event: bytes) -> bytes:

@@ -1,6 +1,6 @@
-"""Small real data sets that ship with the package: no download, and a split that never moves.
+"""Small real data sets that ship with the package, with a fixed split.
 
-Sources, authors, licence and the recipe of the files stand in the README.md of this directory.
+The README.md of this directory has sources, authors, licence and the recipe of the files.
 """
 
 from nnlite.datasets import breast_cancer, digits

@@ -1,4 +1,4 @@
-"""How a data set is read from the file beside this module, wherever the package is installed."""
+"""Reads the data sets that are stored beside this module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_split(name: str) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     >>> x_train.shape, y_test.shape
     ((1437, 64), (360,))
     """
-    from importlib.resources import files  # ten times as slow to import as all else here
+    from importlib.resources import files  # slow to import
 
     with (
         files("nnlite.datasets").joinpath(f"{name}.npz").open("rb") as file,

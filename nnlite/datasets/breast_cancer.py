@@ -1,4 +1,4 @@
-"""Breast Cancer Wisconsin (Diagnostic): is a mass benign, judged by its cell nuclei?"""
+"""Breast Cancer Wisconsin (Diagnostic): classify masses by their cell nuclei."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _MEASUREMENTS = (
 )
 
 CLASS_NAMES: tuple[str, ...] = ("malignant", "benign")
-"""What label 0 and label 1 mean."""
+"""The meaning of labels 0 and 1."""
 
 FEATURE_NAMES: tuple[str, ...] = (
     *(f"mean {measurement}" for measurement in _MEASUREMENTS),
     *(f"{measurement} error" for measurement in _MEASUREMENTS),
     *(f"worst {measurement}" for measurement in _MEASUREMENTS),
 )
-"""The 30 columns, in order and by scikit-learn's names."""
+"""The 30 columns, in order, with scikit-learn's names."""
 
 
 def load_data() -> tuple[
     tuple[NDArray[np.float32], NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.int64]]
 ]:
-    """Load 569 masses, 30 measurements each, shuffled and split once and for all.
+    """Load 569 masses with 30 measurements each, shuffled, with a fixed split.
 
-    Ten properties of the cell nuclei in one picture, each as the mean over the nuclei, the standard
-    error of that mean, and the mean of the three largest: the columns of ``FEATURE_NAMES``. Their
-    standard deviations differ by a factor of 100,000 and more, so standardize before training.
+    The columns, ``FEATURE_NAMES``, are ten properties of the cell nuclei in one picture: the mean
+    over the nuclei, its standard error, and the mean of the three largest. Their standard
+    deviations differ by a factor of more than 100,000, so standardize before training.
 
     Labels are scikit-learn's: 0 is malignant (212 rows), 1 is benign (357 rows). A model with one
     sigmoid output therefore predicts the probability that a mass is *benign*.
@@ -50,7 +50,7 @@ def load_data() -> tuple[
     Licence: CC BY 4.0, https://creativecommons.org/licenses/by/4.0/.
 
     Returns:
-        ``(x_train, y_train), (x_test, y_test)``, fresh arrays at every call: ``x`` float32 of shape
+        ``(x_train, y_train), (x_test, y_test)``, new arrays in every call: ``x`` float32 of shape
         (455, 30) and (114, 30), ``y`` int64 of shape (455,) and (114,).
 
     >>> from nnlite.datasets import breast_cancer

@@ -1,4 +1,4 @@
-"""Optical Recognition of Handwritten Digits: which of the ten digits is in a picture of 8 x 8?"""
+"""Optical Recognition of Handwritten Digits: classify pictures of 8 x 8 pixels."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["load_data"]
 def load_data() -> tuple[
     tuple[NDArray[np.uint8], NDArray[np.int64]], tuple[NDArray[np.uint8], NDArray[np.int64]]
 ]:
-    """Load 1,797 handwritten digits, shuffled and split once and for all.
+    """Load 1,797 handwritten digits, shuffled, with a fixed split.
 
-    A pixel counts the inked dots in a 4 x 4 block of a 32 x 32 scan, so it lies in 0..16: divide
-    by 16 to have it in [0, 1]. The 64 pixels of a picture go row by row from its top left corner.
-    About 180 pictures show each digit.
+    A pixel counts the inked dots in a 4 x 4 block of a 32 x 32 scan, so divide by 16 for values in
+    [0, 1]. The 64 pixels of a picture are in row order from the top left corner. There are about
+    180 pictures of each digit.
 
     Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine
     Learning Repository, https://doi.org/10.24432/C50P49 (of its two parts, the test part).
     Licence: CC BY 4.0, https://creativecommons.org/licenses/by/4.0/.
 
     Returns:
-        ``(x_train, y_train), (x_test, y_test)``, fresh arrays at every call: ``x`` uint8 of shape
+        ``(x_train, y_train), (x_test, y_test)``, new arrays in every call: ``x`` uint8 of shape
         (1437, 64) and (360, 64), ``y`` int64 of shape (1437,) and (360,) with values 0..9.
 
     >>> from nnlite.datasets import digits

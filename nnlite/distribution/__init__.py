@@ -1,12 +1,12 @@
-"""Training on several processes, on one machine or many, by MPI: under Keras's names.
+"""Training on several processes, on one machine or many, by MPI, with Keras's names.
 
-``mpiexec -n 4 python -m mpi4py train.py`` starts a script four times; these two lines make the four
-train one model:
+``mpiexec -n 4 python -m mpi4py train.py`` starts a script four times. With these two lines, the
+four processes train one model:
 
     nnlite.distribution.initialize()
     nnlite.distribution.set_distribution(nnlite.distribution.DataParallel())
 
-It needs the extra ``[mpi]``: ``pip install nnlite[mpi]``.
+It requires the extra ``[mpi]``: ``pip install nnlite[mpi]``.
 """
 
 from nnlite.distribution.data_parallel import (

@@ -29,10 +29,10 @@ _warned = False
 
 
 def _comm() -> Any:
-    """Return the communicator of all processes, after mpi4py has been imported.
+    """Import mpi4py, and return the communicator of all processes.
 
     Raises:
-        ImportError: If it is not installed.
+        ImportError: If mpi4py is not installed.
     """
     try:
         from mpi4py import MPI
@@ -44,7 +44,7 @@ def _comm() -> Any:
 
 
 def started() -> int:
-    """Return how many processes ``mpiexec`` started, 1 without it."""
+    """Return the number of processes that ``mpiexec`` started, or 1."""
     for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE"):
         if os.environ.get(name, "").isdigit():
             return int(os.environ[name])
@@ -56,16 +56,16 @@ def initialize(
     num_processes: int | None = None,
     process_id: int | None = None,
 ) -> None:
-    """Start MPI. From then on an error that nobody catches ends all processes.
+    """Start MPI. From then on, an uncaught error ends all processes.
 
     Args:
-        job_addresses: Accepted for Keras's sake: ``mpiexec`` knows where the processes are.
-        num_processes: How many processes there are; checked if given.
+        job_addresses: Accepted for compatibility with Keras and ignored.
+        num_processes: The number of processes; checked if given.
         process_id: The number of this one; checked if given.
 
     Raises:
         ImportError: If mpi4py is not installed.
-        ValueError: If ``mpiexec`` started another number, or this process has another number.
+        ValueError: If a given number is wrong.
     """
     comm = _comm()
     for name, given, found in (
@@ -79,7 +79,7 @@ def initialize(
 
 
 class _EndAll:
-    """Shows an error that nobody has caught and ends all processes, which would wait for this."""
+    """Shows an uncaught error and ends all processes, which would wait for this one."""
 
     def __init__(self, comm: Any) -> None:
         self._comm = comm
@@ -87,20 +87,20 @@ class _EndAll:
 
     def __call__(self, kind: Any, error: Any, trace: Any) -> None:
         rank, size = self._comm.Get_rank(), self._comm.Get_size()
-        if rank:  # where all fail alike, process 0 tells it and ends the others meanwhile
+        if rank:  # if all fail, process 0 reports it and ends the others in this time
             time.sleep(0.5)
-        print(f"Process {rank} of {size} ends all, because of:", file=sys.stderr)
+        print(f"Process {rank} of {size} ends all processes because of:", file=sys.stderr)
         self._show(kind, error, trace)
         sys.stderr.flush()
-        time.sleep(0.2)  # until mpiexec has passed it on
+        time.sleep(0.2)  # until mpiexec has printed it
         self._comm.Abort(130 if issubclass(kind, KeyboardInterrupt) else 1)
 
 
 def list_devices(device_type: str | None = None) -> list[str]:
-    """Return a name for each process: a device is a process here.
+    """Return a name for each process; a device is a process here.
 
     Args:
-        device_type: ``"cpu"``, the default; there are no others.
+        device_type: ``"cpu"``, the default and the only one.
 
     >>> list_devices()
     ['cpu:0']
@@ -112,13 +112,13 @@ def list_devices(device_type: str | None = None) -> list[str]:
 
 
 class DataParallel:
-    """Each process has the whole model and takes its share of every batch.
+    """Data parallelism: each process has the whole model and its share of every batch.
 
     Args:
         device_mesh: Not supported; None.
         devices: The processes, as `list_devices` returns them; all or None.
-        auto_shard_dataset: True; every process is handed the same data, and takes its share.
-        timeout: Seconds that a process waits for the others before it ends all with an error.
+        auto_shard_dataset: True; every process gets the same data and uses its share.
+        timeout: The seconds that a process waits for the others before an error ends all.
 
     Raises:
         ImportError: If mpi4py is not installed.
@@ -140,8 +140,8 @@ class DataParallel:
             )
         if auto_shard_dataset is not True:
             raise ValueError(
-                "auto_shard_dataset must be True: give every process the same data, of which it "
-                f"takes its share. Received: auto_shard_dataset={auto_shard_dataset!r}"
+                "auto_shard_dataset must be True: give every process the same data; it "
+                f"uses its share. Received: auto_shard_dataset={auto_shard_dataset!r}"
             )
         if devices is not None and list(devices) != list_devices():
             raise ValueError(
@@ -158,7 +158,7 @@ class DataParallel:
 
     @property
     def num_process(self) -> int:
-        """The number of processes, as Keras calls it."""
+        """The number of processes, by Keras's name."""
         return self._processes.size
 
     @property
@@ -168,7 +168,7 @@ class DataParallel:
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """Within it, the distribution is in force."""
+        """Set the distribution inside of a ``with`` block."""
         before = distribution()
         set_distribution(self)
         try:
@@ -181,21 +181,21 @@ class DataParallel:
 
 
 def distribution() -> DataParallel | None:
-    """Return what `set_distribution` was given, None at first."""
+    """Return the argument of `set_distribution`, None at first."""
     return _distribution
 
 
 def set_distribution(value: DataParallel | None) -> None:
     """Let this thread train, evaluate and predict together with the other processes.
 
-    BLAS then uses as many threads as there are cores for each process of the machine, unless
-    ``OPENBLAS_NUM_THREADS`` says it; process 0 prints how many, and alone shows progress.
+    BLAS then uses the cores of the machine divided by its processes as threads, unless
+    ``OPENBLAS_NUM_THREADS`` is set. Only process 0 prints, first that number, and shows progress.
 
     Args:
-        value: The distribution, or None to train by itself again.
+        value: The distribution, or None to train alone again.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is neither.
     """
     global _distribution
     if value is not None and not isinstance(value, DataParallel):
@@ -218,13 +218,13 @@ def set_distribution(value: DataParallel | None) -> None:
 
 
 def warn_if_apart() -> None:
-    """Warn, once, where ``mpiexec`` started several processes and each trains by itself."""
+    """Warn once if ``mpiexec`` started several processes but each trains alone."""
     global _warned
     if not _warned and _distribution is None and started() > 1:
         _warned = True
         warnings.warn(
-            f"mpiexec started {started()} processes, and each of them trains a model of its own. "
-            "To train one together, call "
+            f"mpiexec started {started()} processes, but each of them trains its own model. "
+            "To train one model together, call "
             "nnlite.distribution.set_distribution(nnlite.distribution.DataParallel()) first.",
             stacklevel=4,
         )

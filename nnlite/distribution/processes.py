@@ -1,8 +1,8 @@
-"""The processes that train together, the share of each in a batch, and what they tell each other.
+"""The processes that train together, their shares of a batch, and their messages.
 
-Every call that all of them take part in is non-blocking underneath: it is asked for, and then
-looked at until it is done or the time limit is over. A blocking call would wait for ever for a
-process that has ended or gone another way.
+Every collective call is non-blocking underneath: it is started, and then tested until it is done
+or the time limit is over. A blocking call would wait for ever for a process that has ended or taken
+another branch.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ __all__ = ["Processes", "Share", "alone", "current", "set_current", "weight_in_s
 
 Array = NDArray[Any]
 
-_SPINS = 50  # looks at a call before the first pause: one within a machine is done by then
+_SPINS = 50  # tests of a call before the first pause; within a machine it is done by then
 _PAUSE = 5e-5  # seconds
-_NOTE = 7  # the tag of the notes of those who wait
+_NOTE = 7  # the tag of the notes of waiting processes
 
 
 class Processes:
-    """This process, or all that train together.
+    """This process alone, or all processes that train together.
 
     Args:
-        comm: A communicator of mpi4py's; None is this process by itself.
-        timeout: Seconds to wait for the others in a call.
+        comm: A communicator of mpi4py; None for this process alone.
+        timeout: The seconds to wait for the others in a call.
 
     Attributes:
-        share: The share in the batch whose step is being taken.
+        share: The share of the batch of the current step.
     """
 
     def __init__(self, comm: Any = None, timeout: float = 600.0) -> None:
@@ -50,25 +50,25 @@ class Processes:
         self.waited = 0.0  # seconds in calls so far
 
     def ends(self, count: int) -> list[int]:
-        """Return where the shares of ``count`` things begin, and where the last one ends."""
+        """Return where the shares of ``count`` items begin, and where the last one ends."""
         return [count * rank // self.size for rank in range(self.size + 1)]
 
     def sum(self, array: Array, what: str) -> None:
-        """Replace a contiguous array by the sum of those of all processes: the same bits in all.
+        """Replace a contiguous array by the sum over all processes, with the same bits in all.
 
         Args:
             array: The array.
-            what: What it is, for the error.
+            what: A description for the error.
 
         Raises:
-            TimeoutError: If a process does not come to the call within the time limit.
+            TimeoutError: If a process does not reach the call within the time limit.
         """
         from mpi4py import MPI
 
         self._wait(self.comm.Iallreduce(MPI.IN_PLACE, array, MPI.SUM), what)
 
     def average(self, array: Array, what: str) -> None:
-        """Replace the mean over this process's rows of a batch by that over all rows."""
+        """Replace the mean over this process's rows of a batch by the mean over all rows."""
         if self.size > 1:
             array *= 1 / self.size if self.share is None else self.share.weight
             self.sum(array, what)
@@ -87,10 +87,10 @@ class Processes:
             self._wait(self.comm.Iallgatherv(MPI.IN_PLACE, [*place, MPI.BYTE]), what)
 
     def gather(self, thing: Any, what: str) -> list[Any]:
-        """Return what each process gives, in their order: numbers, text, arrays, and nests of them.
+        """Return a value of each process, in order: numbers, text, arrays, and nests of them.
 
         Raises:
-            NotPlainError: If it is anything else.
+            NotPlainError: If the value is anything else.
         """
         if self.size == 1:
             return [thing]
@@ -102,15 +102,15 @@ class Processes:
         return [_from_bytes(part) for part in np.split(found, np.cumsum(sizes)[:-1])]
 
     def broadcast(self, thing: Any, what: str) -> Any:
-        """Return what process 0 gives."""
+        """Return the value of process 0."""
         return self.gather(None if self.rank else thing, what)[0]
 
     def check_alike(self, what: str, own: Mapping[str, Any]) -> None:
-        """Raise a ValueError, in all processes, if one is about to do another thing than process 0.
+        """Raise a ValueError in all processes if one of them differs from process 0.
 
         Args:
-            what: What they are about to do.
-            own: By name, what must be equal.
+            what: A description of the call.
+            own: The values that must be equal, by name.
         """
         every = self.gather(dict(own), what)
         for rank, other in enumerate(every):
@@ -125,7 +125,7 @@ class Processes:
         """Wait until a call is done.
 
         Raises:
-            TimeoutError: If it is not within the time limit; it says who has not come.
+            TimeoutError: If it takes longer than the time limit; the message names the missing.
         """
         self._calls += 1
         began, looks, told = time.perf_counter(), 0, False
@@ -144,8 +144,8 @@ class Processes:
         self.waited += time.perf_counter() - began
 
     def _tell(self, what: str) -> None:
-        """Tell all others where this one waits."""
-        self._note = _as_bytes((self._calls, what))  # which has to stay until it is sent
+        """Tell all others where this process waits."""
+        self._note = _as_bytes((self._calls, what))  # kept until it is sent
         self._sent = [
             self.comm.Isend(self._note, dest=rank, tag=_NOTE)
             for rank in range(self.size)
@@ -167,15 +167,15 @@ class Processes:
         return (
             f"Process {self.rank} of {self.size} has waited {self.timeout:g} s for the others to "
             f"{what}: {missing or 'all have come, but the call does not end'}. Every process must "
-            "make the same calls of fit, evaluate and predict. Where one may take longer, give "
+            "make the same calls of fit, evaluate and predict. If one may take longer, give "
             "DataParallel(timeout=...) more seconds."
         )
 
 
 def _as_bytes(thing: Any) -> Array:
-    """Return plain data as bytes that hold nothing that can run."""
+    """Return plain data as bytes, without code."""
     arrays: list[Array] = []
-    import json  # here: whoever trains in one process does not pay for it
+    import json  # here, as training in one process does not need it
 
     text = json.dumps(encoded(thing, arrays))
     with io.BytesIO() as file:
@@ -198,10 +198,10 @@ def _status() -> Any:
 
 
 class Share:
-    """The rows of a batch that fall to a process; the numbers of rows differ by one at most.
+    """The rows of a batch for one process; the numbers of rows differ by one at most.
 
-    Where there are fewer rows than processes, one without a row computes on a row of another's
-    with the weight 0: so it takes part in every call, whatever the layers are.
+    If there are fewer rows than processes, one without a row computes on a row of another with the
+    weight 0, so that it takes part in every call.
 
     Args:
         rows: The number of rows of the batch.
@@ -220,18 +220,18 @@ class Share:
         ends = group.ends(rows)
         self.counts = np.diff(ends).tolist()
         own = self.counts[group.rank]
-        start = ends[group.rank]  # which is one of the rows, also where own is 0
+        start = ends[group.rank]  # one of the rows, even if own is 0
         self.rows = slice(start, start + max(1, own))
         self.weight = own / rows
 
     def of(self, batch: Any) -> Any:
-        """Return the share of an array, or of each in a list; None stays None."""
+        """Return the share of an array or of each array in a list; None stays None."""
         if isinstance(batch, list):
             return [self.of(one) for one in batch]
         return None if batch is None else batch[self.rows]
 
     def whole(self, part: Any, what: str = "gather the outputs") -> Any:
-        """Return the whole batch of what each process has for its share."""
+        """Return the whole batch, from the shares of all processes."""
         if isinstance(part, list):
             return [self.whole(one, what) for one in part]
         if part is None:
@@ -251,21 +251,21 @@ _current: ContextVar[Processes] = ContextVar("_current", default=_SINGLE)
 
 
 def current() -> Processes:
-    """Return the processes that this thread trains with: one, unless `set_distribution` said more.
+    """Return the processes that this thread trains with, as set by `set_distribution`.
 
-    Other threads of the program are by themselves: no call of theirs waits for other processes.
+    Other threads of the program train alone and do not wait for other processes.
     """
     return _current.get()
 
 
 def set_current(group: Processes | None) -> None:
-    """Make this thread one of ``group``; None is by itself."""
+    """Make this thread a member of ``group``; None for training alone."""
     _current.set(_SINGLE if group is None else group)
 
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Within it, this process computes by itself, as its callbacks do."""
+    """Let this process compute alone inside of a ``with`` block, as its callbacks do."""
     token = _current.set(_SINGLE)
     try:
         yield
@@ -274,6 +274,6 @@ def alone() -> Iterator[None]:
 
 
 def weight_in_step() -> float:
-    """Return what part of the batch of the step is this process's, 1 where it is alone."""
+    """Return this process's fraction of the current batch; 1 if it trains alone."""
     share = current().share
     return 1.0 if share is None else share.weight

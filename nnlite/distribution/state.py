@@ -1,4 +1,4 @@
-"""What the models of all processes have in common: weights, the optimizer's state, draws."""
+"""Common state of the models of all processes: weights, optimizer state, draws."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 
 def _arrays_of(model: Any) -> list[tuple[str, Array]]:
-    """Return all weights and the optimizer's vectors, by the names that errors have for them."""
+    """Return all weights and the optimizer's vectors, by their names in errors."""
     optimizer = model.optimizer
     weights = [(f"weight {one.path!r}", one.value) for one in model.all_variables()]
     state = {} if optimizer is None else optimizer.state
@@ -46,44 +46,48 @@ def _take_from_first(model: Any, group: Processes) -> None:
 
 
 def numbers_of(optimizer: Any) -> list[str]:
-    """Return the attributes of an optimizer that are numbers kept from step to step."""
+    """Return the attributes of an optimizer that are numbers and change with the steps."""
     own_rate = ["_learning_rate"] * isinstance(optimizer._learning_rate, float)
     return ["_batches", *own_rate, *optimizer.scalars]
 
 
 def generators_of(model: Any) -> list[dict[str, np.random.Generator]]:
-    """Return for each layer the generators that it draws from, by their attributes."""
+    """Return the random generators of each layer, by attribute."""
+    layers = model.all_layers()
+    for layer in layers:
+        getattr(layer, "generator", None)  # created by the first access
     return [
         {name: g for name, g in vars(layer).items() if isinstance(g, np.random.Generator)}
-        for layer in model.all_layers()
+        for layer in layers
     ]
 
 
 def spread_generators(model: Any, first: Sequence[dict[str, np.random.Generator]]) -> None:
-    """Let process 0's layers draw as ``first``, and another's as follows from that and its number.
+    """Seed process 0's layers with ``first``, and others with ``first`` and their number.
 
-    They would otherwise drop the same entries of each process's rows.
+    Otherwise they would drop the same entries of each process's rows.
     """
     rank = current().rank
-    for own, theirs in zip(generators_of(model), first, strict=True):
+    layers = model.all_layers()
+    for layer, own, theirs in zip(layers, generators_of(model), first, strict=True):
         for name, generator in theirs.items():
             bits = generator.bit_generator
-            if rank:
+            if rank and not layer.is_model:  # all shuffle alike
                 bits = type(bits)([int(generator.integers(2**63)), rank])
             own[name].bit_generator.state = bits.state
 
 
 def begin_together(model: Any, what: str, training: bool = False, **alike: Any) -> None:
-    """Begin a run of all processes: with the weights, and in training the state, of process 0.
+    """Begin a run with process 0's weights and, in training, its optimizer state.
 
     Args:
         model: The model.
-        what: The method that was called.
-        training: Whether it trains.
+        what: The name of the method.
+        training: Whether the method trains.
         **alike: What must be equal in all processes.
 
     Raises:
-        ValueError: If a process is called with other arguments, or for another model.
+        ValueError: If a process has other arguments or another model.
     """
     group = current()
     if group.size == 1:
@@ -106,7 +110,7 @@ def begin_together(model: Any, what: str, training: bool = False, **alike: Any) 
 
 
 def average_moving(model: Any) -> None:
-    """Give all processes the mean of what each gathered of its rows, such as moving averages."""
+    """Average over all processes what each gathered from its rows, as moving averages."""
     group = current()
     moving = [v.value for v in model.all_variables() if not v._trainable and v.dtype.kind == "f"]
     if group.size == 1 or not moving:
@@ -122,10 +126,10 @@ def average_moving(model: Any) -> None:
 
 
 def check_equal(model: Any) -> None:
-    """Refuse to go on where the weights or the optimizer's state differ between processes.
+    """Check that weights and optimizer state are equal in all processes.
 
     Raises:
-        RuntimeError: With the name of the first that differs.
+        RuntimeError: If they are not, with the name of the first that differs.
     """
     group = current()
     if group.size == 1:
@@ -136,18 +140,18 @@ def check_equal(model: Any) -> None:
             if value != values[0]:
                 raise RuntimeError(
                     f"{name[:1].upper()}{name[1:]} of process {rank} differs from process 0's. "
-                    "Code that runs in one process only, or draws numbers of its own in each, has "
-                    "changed it. What a callback changes is passed on to all processes."
+                    "Code that runs in one process only, or draws different numbers in each, has "
+                    "changed it. Changes by callbacks are passed on to all processes."
                 )
 
 
-# ---- what callbacks decide --------------------------------------------------------------------
+# ---- changes by callbacks ---------------------------------------------------------------------
 
 _FLAGS = ("stop_training", "stop_evaluating", "stop_predicting")
 
 
 def watch_changes(model: Any, weights: bool) -> Any:
-    """Return in process 0 what `hear_first` compares with, before its callbacks are called.
+    """Return process 0's state before its callbacks, for `hear_first`.
 
     Args:
         model: The model.
@@ -157,12 +161,12 @@ def watch_changes(model: Any, weights: bool) -> Any:
 
 
 def hear_first(model: Any, before: Any, logs: dict[str, Any] | None) -> None:
-    """Do in all processes what process 0's callbacks did to the model, and to the logs.
+    """Repeat in all processes the changes of process 0's callbacks to model and logs.
 
     Args:
         model: The model.
-        before: What `watch_changes` returned.
-        logs: The logs that they could change, or None.
+        before: The result of `watch_changes`.
+        logs: The logs given to the callbacks, or None.
     """
     group, optimizer = current(), model.optimizer
     own = None

@@ -1,4 +1,4 @@
-"""How a model's layers are run: in which order, and the way back over them."""
+"""Runs a model's layers: their order, the forward pass and the backward pass."""
 
 from nnlite.execution.graph import Call, Graph
 from nnlite.execution.inference import infer

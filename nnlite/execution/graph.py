@@ -1,7 +1,7 @@
-"""Graph: the calls of layers that a model consists of, in order, each with what it reads.
+"""Graph: the calls of a model's layers in order, each with the arrays that it reads.
 
-Every array on the way has a number, its slot. Nested models are taken apart into their calls, and
-a layer into its stages: ``Dense(3, activation="relu")`` is one layer and two calls.
+Every array has a number, its slot. A nested model becomes the calls of its layers, and a layer
+becomes its stages: ``Dense(3, activation="relu")`` is one layer and two calls.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ Array = NDArray[Any]
 
 
 class Slot(int):
-    """The number of an array of a graph, as against a constant among a layer's arguments."""
+    """The number of an array of a graph; a layer's other arguments are constants."""
 
 
 class Call:
-    """One layer run once.
+    """One use of a layer.
 
     Args:
         layer: The layer.
-        x: The slots that it reads, as its `forward` takes them; what is no `Slot` is a constant.
+        x: The argument of its `forward`, with a `Slot` for each array; the rest are constants.
         outputs: The slots that it writes.
-        parts: The layers that keep what their way back needs, each for this call.
+        parts: The layers that keep data of this call for the backward pass.
         training: Whether the layer computes as in training.
         owner: The layer that ``layer`` is a stage of.
         first: Whether it is the first of the stages.
-        masks: The slots of the masks of ``x``, None for what has none; None if none is read.
+        masks: The slots of the masks of ``x``, None for arrays without; None if none is read.
 
     Attributes:
         shared: Whether one of ``parts`` has more calls in the graph.
@@ -69,11 +69,11 @@ class Call:
         self.shared = False
 
     def arguments(self, values: Sequence[Any]) -> Any:
-        """Return what the layer takes, given the arrays of all slots."""
+        """Return the layer's arguments, given the arrays of all slots."""
         return _at(self.x, values)
 
     def mask(self, values: Sequence[Any]) -> Any:
-        """Return the masks of `arguments`, of a layer that names them."""
+        """Return the masks of `arguments`, for a layer that reads them."""
         return _at(self.masks, values)
 
     def variables(self) -> list[Variable]:
@@ -85,14 +85,14 @@ class Call:
 
 
 def _at(slots: Any, values: Sequence[Any]) -> Any:
-    """Return the arrays of ``slots``, and what is no `Slot` as it is."""
+    """Return ``slots`` with each `Slot` replaced by its array."""
     if isinstance(slots, Slot):
         return values[slots]
     return map_structure(lambda s: values[s] if isinstance(s, Slot) else s, slots)
 
 
 class _AsFloats(Layer):
-    """Integers as floating-point numbers, for layers that compute with those."""
+    """Converts integers to floats, for layers that compute with floats."""
 
     takes_integers = True
 
@@ -109,7 +109,7 @@ class _AsFloats(Layer):
 
 
 class _MaskOf(Layer):
-    """What a layer's `compute_mask` returns: which steps of its output count."""
+    """Computes the mask of a layer's output, with its `compute_mask`."""
 
     takes_integers = True
     supports_masking = True
@@ -119,7 +119,7 @@ class _MaskOf(Layer):
         self.layer = layer
 
     def forward_into(self, x: Any, y: Array) -> None:
-        """Write the mask for ``x``, inputs and their masks by name, into ``y``."""
+        """Write the mask for ``x``, a dict of inputs and their masks, into ``y``."""
         y[...] = self.layer.compute_mask(**x)
 
     def output_shape_for(self, x: Any) -> Shape:
@@ -127,7 +127,7 @@ class _MaskOf(Layer):
         return np.shape(self.layer.compute_mask(**x))
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
-        """Return the type of truth values."""
+        """Return the type of booleans."""
         return "bool"
 
 
@@ -153,8 +153,8 @@ class Graph:
         calls: The calls, each after those whose outputs it reads.
         inputs: The slots of the inputs.
         outputs: The slots of the outputs.
-        penalties: The regularizers of layers' outputs, with the slot that each looks at.
-        single: Whether there is one output, in no list or dict.
+        penalties: The regularizers of layers' outputs, each with its slot.
+        single: Whether the output is one array, not a list or dict.
     """
 
     single = True
@@ -166,8 +166,8 @@ class Graph:
         self.outputs: list[Slot] = []
         self.penalties: list[tuple[Slot, Any]] = []
         self.dtypes: list[str] = []
-        self.masks: dict[int, Slot] = {}  # where it stands which steps of an array count
-        self.prepared: dict[str, Any] = {}  # what executors have found out about it
+        self.masks: dict[int, Slot] = {}  # the slot of each array's mask
+        self.prepared: dict[str, Any] = {}  # what executors have derived from it
 
     @property
     def size(self) -> int:
@@ -175,7 +175,7 @@ class Graph:
         return len(self.dtypes)
 
     def new_slot(self, dtype: str) -> Slot:
-        """Return a slot that is not in use, for arrays of type ``dtype``."""
+        """Return a new slot for arrays of type ``dtype``."""
         self.dtypes.append(data_type(dtype).name)
         return Slot(self.size - 1)
 
@@ -192,14 +192,14 @@ class Graph:
         training: bool | None = None,
         **options: Any,
     ) -> Any:
-        """Add a call of ``layer`` on ``x``, and return the slots of what it puts out.
+        """Add a call of ``layer`` on ``x``, and return the slots of its outputs.
 
         Args:
-            layer: The layer; a model is taken apart into the calls of its layers.
-            x: Slots, one or a list or dict; constants may be among them.
-            count: A structure as that of the output; None where it is a single array.
+            layer: The layer; a model adds the calls of its layers.
+            x: A slot, or a list or dict of slots and constants.
+            count: The structure of the output; None for a single array.
             training: Whether the layer computes as in training; None takes that of the graph.
-            **options: The further options of the call, which `Layer.stages` takes.
+            **options: Further options of the call, for `Layer.stages`.
         """
         training = self.training if training is None else training
         if layer.of_user:
@@ -239,40 +239,40 @@ class Graph:
         return y
 
     def _pass_masks_on(self, layer: Layer, x: Any, y: Any, masks: Any) -> None:
-        """Note which steps of a layer's output count, given those of its input."""
+        """Note the masks of a layer's output, given those of its input."""
         if all(mask is None for mask in flatten(masks)) and not layer.makes_mask:
             return
         if not layer.supports_masking:
             warnings.warn(
-                f"Layer {layer.name!r} does not pass masks on: the layers behind it, and the loss, "
-                "take every step of the sequence into account.",
+                f"Layer {layer.name!r} does not pass masks on: the layers after it and the loss "
+                "use every step of the sequence.",
                 stacklevel=2,
             )
         elif type(layer).compute_mask is Layer.compute_mask:
             marked = flatten(y)[: layer.mask_outputs]
             self.masks.update(dict.fromkeys(marked, flatten(masks)[0]))
-        elif layer.nodes and _has_mask(layer, masks):  # no nodes yet: the graph will be made again
+        elif layer.nodes and _has_mask(layer, masks):  # without nodes, the graph is not final
             mask = self.add(_MaskOf(layer), {"inputs": x, "previous_mask": masks})
             self.masks.update(dict.fromkeys(flatten(y), mask))
 
     def _as_floats(self, slot: Any, dtype: str) -> Any:
-        """Return the slot of the same numbers as floats, where ``slot`` has integers."""
+        """Return ``slot``, or if it has integers, a slot with the same numbers as floats."""
         if not isinstance(slot, Slot) or np.dtype(self.dtypes[slot]).kind == "f":
             return slot
         return self.add(_AsFloats(dtype=dtype), slot)
 
     def finish(self, outputs: Iterable[Slot]) -> Graph:
-        """Take ``outputs`` as those of the graph, and return the graph."""
+        """Set the graph's outputs, and return the graph."""
         self.outputs = list(outputs)
         calls = Counter(id(part) for call in self.calls for part in call.parts)
         for call in self.calls:
             call.shared = any(calls[id(part)] > 1 for part in call.parts)
         return self
 
-    # ---- what follows from it -------------------------------------------------------------
+    # ---- derived properties ---------------------------------------------------------------
 
     def readers(self) -> Counter[int]:
-        """Return how often each slot is read, by calls, as an output and by penalties."""
+        """Return how often each slot is read by calls and penalties or is an output."""
         read: Counter[int] = Counter(slot for call in self.calls for slot in call.inputs)
         read.update(self.outputs)
         read.update(slot for slot, _ in self.penalties)
@@ -283,10 +283,10 @@ class Graph:
         return next((call for call in self.calls if slot in call.outputs), None)
 
     def before(self, activations: Iterable[Call]) -> Graph:
-        """Return the graph that stops before some of the calls that make its outputs.
+        """Return the graph without some of the last calls.
 
         Args:
-            activations: Calls of one input and one output each, which nothing else reads.
+            activations: Calls with one input and one output, which is an output of the graph only.
         """
         skipped = {call.outputs[0]: call for call in activations}
         graph = Graph(self.training)
@@ -303,11 +303,11 @@ class Graph:
 
         Args:
             learning: The weights that training changes.
-            inputs: Whether the gradients of the graph's inputs are asked for.
+            inputs: Whether the gradients of the graph's inputs are needed.
 
         Raises:
-            ValueError: If a layer that computes as outside of training, or one without a gradient,
-                stands on the way back.
+            ValueError: If the backward pass meets a layer without a gradient, or one that is called
+                with ``training=False``.
         """
         learn = {id(variable) for variable in learning}
         floats = {slot for slot, dtype in enumerate(self.dtypes) if np.dtype(dtype).kind == "f"}
@@ -317,14 +317,14 @@ class Graph:
                 continue
             if not call.layer.differentiable:
                 raise ValueError(
-                    f"Layer {call.layer.name!r} has no gradient, and something before it learns. "
-                    "Freeze what comes before it, by trainable = False, or leave the layer out."
+                    f"Layer {call.layer.name!r} has no gradient, but layers before it are trained. "
+                    "Freeze them by trainable = False, or remove the layer."
                 )
             needed.update(floats.intersection(call.outputs))
             if self.training and not call.training and not call.layer.primitive:
                 raise ValueError(
-                    f"Layer {call.layer.name!r} is called with training=False, and something "
-                    "before it learns: its backward cannot run then. Freeze what comes before it, "
-                    "by trainable = False, or leave out training=False."
+                    f"Layer {call.layer.name!r} is called with training=False, so its backward "
+                    "cannot run, but layers before it are trained. Freeze them by "
+                    "trainable = False, or remove training=False."
                 )
         return needed

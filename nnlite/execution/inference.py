@@ -1,4 +1,4 @@
-"""A graph run for its outputs alone: no array outlives its last reader, and nothing is kept."""
+"""Runs a graph for its outputs alone; every array is freed after its last use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
-    """Return the graph's outputs for ``inputs``. Many threads may do so at once.
+    """Return the graph's outputs for ``inputs``. Many threads can do this at once.
 
     >>> from nnlite import Input, Sequential
     >>> from nnlite.layers import Dense
@@ -46,7 +46,7 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
                 y = layer.run_forward(x, call.training)
             for slot, array in zip(call.outputs, flatten(y), strict=True):
                 values[slot] = array
-        else:  # one input, one output, and no array beside them
+        else:  # one input, one output and no other array
             x = values[call.x]
             y = x if in_place else np.empty(layer.output_shape_for(x), x.dtype)
             layer.forward_into(x, y)
@@ -56,13 +56,13 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     return [values[slot] for slot in graph.outputs]
 
 
-#: A layer and its call; whether the output takes the input's place; whether the layer has no other
-#: arrays than one input and one output of the same type; the slots that are read no more.
+#: A layer and its call; whether the output replaces the input in memory; whether the layer has only
+#: one input and one output, of the same type; the slots that are not read any more.
 _Step = tuple[Layer, Call, bool, bool, list[Slot]]
 
 
 def _prepared(graph: Graph) -> tuple[list[_Step], list[tuple[Layer, bool]]]:
-    """Return the steps; and of plain ones, each on the output of the one before, the short form."""
+    """Return the steps, and a short form if each is plain and reads the output of the last."""
     prepared: Any = graph.prepared.get("inference")
     if prepared is None:
         makers: dict[Slot, Call] = {}

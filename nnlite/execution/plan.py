@@ -1,13 +1,13 @@
-"""Plan: a graph made ready to run fast, with the same bits as the reference executor.
+"""Plan: a graph with its arrays allocated, which runs fast with the bits of the reference executor.
 
-For inputs of given shapes every array on the way is made once, and every call is bound to the
-arrays that it reads and writes: a step is a loop over ready calls. What else saves time and memory
-is decided here, from what the layers' signatures say:
+For given shapes of inputs every array is allocated once, and every call is bound to the arrays that
+it reads and writes: a step is a loop over these calls. The layers' signatures decide what else
+saves time and memory:
 
-- An output takes the place of the layer's input in memory, if nobody else reads that and neither
-  this layer's way back nor that of the layer before would miss it.
-- The gradient of an input that nobody asks for is not computed, and layers before which nothing
-  learns are not visited.
+- An output overwrites the layer's input if no other call reads it and neither this layer's backward
+  pass nor that of the layer before needs it.
+- Gradients of inputs are computed only if needed, and the backward pass skips layers without
+  trainable weights in them or before them.
 - The array of a gradient is used again as soon as it has been read.
 """
 
@@ -35,13 +35,13 @@ Bound = tuple[Callable[..., Any], list[Any]]  # a function and its arguments
 
 
 class Memory:
-    """Arrays by name. One of a smaller shape takes the head of the larger one's memory."""
+    """Arrays by name. A smaller shape uses the first part of the larger one's memory."""
 
     def __init__(self) -> None:
         self._whole: dict[Any, Array] = {}
 
     def __call__(self, name: Any, shape: Sequence[int], dtype: Any) -> Array:
-        """Return the array of a name, whatever it holds."""
+        """Return the array of a name; its content is arbitrary."""
         size = math.prod(shape)
         whole = self._whole.get(name)
         if whole is None or whole.size < size or whole.dtype != dtype:
@@ -50,13 +50,13 @@ class Memory:
 
 
 class Plan:
-    """A training step over a graph, bound to arrays, for inputs of certain shapes.
+    """A training step over a graph, bound to arrays for inputs of certain shapes.
 
     Args:
         graph: The graph.
-        learning: The weights whose gradients are asked for.
+        learning: The weights whose gradients are needed.
         inputs: A batch of inputs of those shapes.
-        memory: Where the arrays come from.
+        memory: Provides the arrays.
 
     Attributes:
         values: The arrays of the last `forward`, by slot.
@@ -85,10 +85,10 @@ class Plan:
         self._learning = {id(variable) for variable in learning}
         self.values: list[Any] = [None] * graph.size
         for slot, x in zip(graph.inputs, inputs, strict=True):
-            self.values[slot] = x.view()  # an object of its own, to be found again
-        self._in_place: set[int] = set()  # the calls whose output takes their input's place
+            self.values[slot] = x.view()  # a separate object, to be found again
+        self._in_place: set[int] = set()  # the calls whose output overwrites their input
         self._copied: set[int] = set()  # the calls whose output should be a view and cannot
-        self._dynamic: dict[int, Call] = {}  # the views of inputs, with the calls that make them
+        self._dynamic: dict[int, Call] = {}  # views of inputs, with the calls that return them
         self._arrays = self._lay_out_values()
         self._gradients = self._lay_out_gradients()
         self._forward: list[Bound] = []
@@ -105,8 +105,8 @@ class Plan:
         self._views = [
             (slot, view, self._places_of(self.values[slot])) for slot, view in self._dynamic.items()
         ]
-        #: For each output where its gradient goes: an array that it is copied to, or, of those that
-        #: get no other gradient, the places among the bound arguments.
+        #: The target of each output's gradient: an array that it is copied to, or, for an output
+        #: without other gradients, the places among the bound arguments.
         self._outputs = [
             (into, self._places_of(direct[slot]) if slot in direct else None)
             for slot, into in zip(graph.outputs, returned, strict=True)
@@ -115,11 +115,11 @@ class Plan:
     # ---- arrays ---------------------------------------------------------------------------
 
     def _visits(self, call: Call) -> bool:
-        """Return whether the way back leads over a call."""
+        """Return whether the backward pass runs a call."""
         return not self._needed.isdisjoint(call.outputs)
 
     def _lay_out_values(self) -> list[dict[str, Any]]:
-        """Make each call's output and own arrays, and return the arrays of each call by name."""
+        """Allocate each call's output and own arrays, and return the latter by name."""
         readers = self.graph.readers()
         makers: dict[int, Call] = {}
         arrays: list[dict[str, Any]] = []
@@ -128,7 +128,7 @@ class Plan:
             if layer.primitive and layer.views:
                 y = layer.forward_view(x)
                 if call.x in self._dynamic or call.x in self.graph.inputs:
-                    y = y.view()  # an object of its own, to be found again
+                    y = y.view()  # a separate object, to be found again
                     self._dynamic[call.outputs[0]] = call
                 elif not np.shares_memory(x, y):  # it had to be copied
                     self._copied.add(index)
@@ -158,7 +158,7 @@ class Plan:
         return arrays
 
     def _may_overwrite(self, call: Call, readers: Any, makers: dict[int, Call]) -> bool:
-        """Return whether a call's output may take the place of its input."""
+        """Return whether a call's output may overwrite its input."""
         if not (call.layer.primitive and call.layer.elementwise and isinstance(call.x, Slot)):
             return False
         maker = makers.get(call.x)
@@ -172,7 +172,7 @@ class Plan:
         )
 
     def _lay_out_gradients(self) -> dict[int, Array]:
-        """Make an array for the gradient of each slot, used again once it has been read."""
+        """Allocate an array for the gradient of each slot; an array read is used again."""
         graph = self.graph
         views = self._views_backward()
         free: list[int] = []
@@ -215,7 +215,7 @@ class Plan:
         return gradients
 
     def _views_backward(self) -> dict[int, Call]:
-        """Return the slots whose gradient can be a view of another one, with the call between."""
+        """Return the slots whose gradient can be a view of another, with the call between them."""
         readers = self.graph.readers()
         return {
             call.x: call
@@ -243,13 +243,13 @@ class Plan:
             self._forward.append((plain.forward, [arrays["x"], arrays["y"]]))
 
     def _bind_backward(self) -> tuple[list[list[Any]], dict[int, Array]]:
-        """Bind the way back, from the outputs to the inputs.
+        """Bind the backward pass, from the outputs to the inputs.
 
         Returns:
-            For each output what its gradient is added by, and the outputs that get no other one.
+            For each output the calls that add its gradient, and the outputs without other ones.
         """
         graph, gradients = self.graph, self._gradients
-        done: set[int] = set()  # the slots whose gradient has been begun
+        done: set[int] = set()  # the slots with a first part of their gradient
         seen: set[int] = set()  # the weights whose gradient has been written
         penalized = {slot for slot, _ in graph.penalties}
         readers = graph.readers()
@@ -270,7 +270,7 @@ class Plan:
             if not self._visits(call):
                 continue
             for slot in call.outputs:
-                if slot not in done:  # nobody reads it
+                if slot not in done:  # no call reads it
                     self._backward.append((gradients[slot].fill, [0]))
                     done.add(slot)
                 self._bind_penalties(slot)
@@ -290,7 +290,7 @@ class Plan:
     def _place(
         self, slot: Any, index: int, at: int, done: set[int], sums: list[Bound]
     ) -> Array | None:
-        """Return where a call writes the gradient of one of its inputs; None if nowhere."""
+        """Return the array for a call's gradient of one of its inputs, or None."""
         if not isinstance(slot, Slot) or slot not in self._gradients:
             return None
         whole = self._gradients[slot]
@@ -302,7 +302,7 @@ class Plan:
         return part
 
     def _bound_back(self, index: int, call: Call, again: Sequence[Variable]) -> Bound | None:
-        """Return the way back of a call, bound; ``again`` are weights that have a gradient."""
+        """Return a call's bound backward; ``again`` are weights that have a gradient already."""
         layer, arrays = call.layer, self._arrays[index]
         if layer.primitive and layer.views:
             dx, dy = arrays["dx"], arrays["dy"]
@@ -329,7 +329,7 @@ class Plan:
                 self._backward.append((_add_penalty, arguments))
 
     def _settled(self) -> Iterable[Bound]:
-        """Yield what has to be written down once a step is known to be finite."""
+        """Yield the calls that store results once a step is known to be finite."""
         for call, arrays in zip(self.graph.calls, self._arrays, strict=True):
             if not call.layer.primitive:
                 yield call.layer.settle, []
@@ -337,7 +337,7 @@ class Plan:
                 yield call.layer.settle_from, [arrays]
 
     def _places_of(self, array: Array) -> list[tuple[Any, Any]]:
-        """Return the places among the bound arguments in which ``array`` stands."""
+        """Return the places of ``array`` among the bound arguments."""
         bound = [arguments for _, arguments in (*self._forward, *self._backward)]
         bound += [args[0][1] for f, args in self._backward if f is _summed]
         nested = [a for args in bound for a in args if isinstance(a, (list, dict))]
@@ -350,10 +350,10 @@ class Plan:
     # ---- a step ---------------------------------------------------------------------------
 
     def forward(self, inputs: Sequence[Array]) -> list[Array]:
-        """Return the graph's outputs for ``inputs``: arrays that the next step writes over."""
+        """Return the graph's outputs for ``inputs``: arrays that the next step overwrites."""
         values, new = self.values, False
         for (slot, places), x in zip(self._inputs, inputs, strict=True):
-            if x is not values[slot]:  # else it stands in its places already
+            if x is not values[slot]:  # else it is bound already
                 new, values[slot] = True, x
                 for arguments, at in places:
                     arguments[at] = x
@@ -386,7 +386,7 @@ class Plan:
             gradient.fill(0)
 
     def forget_inputs(self) -> None:
-        """Let go of the arrays that the last step was given."""
+        """Drop references to the inputs of the last step."""
         views = [(slot, places) for slot, _, places in self._views]
         for slot, places in (*self._inputs, *views):
             self.values[slot] = None
@@ -394,7 +394,7 @@ class Plan:
                 arguments[at] = None
 
     def penalty(self) -> float:
-        """Return the penalties on outputs of the last `forward`, each averaged over the batch."""
+        """Return the sum of the last `forward`'s penalties on outputs, averaged over the batch."""
         if not self.graph.penalties:
             return 0.0
         return sum(
@@ -403,7 +403,7 @@ class Plan:
         )
 
     def settle(self) -> None:
-        """Write down what the last `forward` has gathered, such as moving averages."""
+        """Store results of the last `forward`, such as moving averages."""
         for function, arguments in self._unsettled:
             function(*arguments)
         self._unsettled = ()
@@ -430,7 +430,7 @@ class Plan:
 
 
 class _PlainCall:
-    """A call of a layer whose forward and backward are a user's: they make arrays of their own."""
+    """A call of a layer with a user's forward and backward, which create their own arrays."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -466,7 +466,7 @@ def _add_penalty(gradient: Array, regularizer: Any, y: Array) -> None:
 
 
 def _summed(bound: Bound, variables: Sequence[Variable], kept: Sequence[Array]) -> None:
-    """Run the way back of a layer that has run before in this step: its gradients add up."""
+    """Run the backward of a layer that has run before in this step, and add its gradients."""
     function, arguments = bound
     for variable, before in zip(variables, kept, strict=True):
         np.copyto(before, variable.gradient)

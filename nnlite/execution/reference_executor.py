@@ -1,8 +1,8 @@
 """How a network learns, in one page: forward in order, backward in reverse.
 
-The loss J depends on every array on the way. Backward, each call is handed dJ/dy of what it put
-out and returns dJ/dx of what it read (the chain rule); an array that several calls read gets the
-sum of what they return, and so does a weight that is used several times.
+The loss J depends on every array. In the backward pass each call takes dJ/dy of its output and
+returns dJ/dx of its input (the chain rule). The gradient of an array that several calls read is
+the sum of their results, and so is that of a weight that several calls use.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Array = NDArray[Any]
 
 
 class ReferenceExecutor:
-    """One pass over a graph: forward, and back over the same arrays.
+    """Runs the forward and the backward pass over a graph.
 
     Args:
         graph: The graph.
-        learning: The weights whose gradients are asked for.
+        learning: The weights whose gradients are needed.
 
     Attributes:
         values: The arrays of the last `forward`, by slot.
-        gradients: The loss's derivatives by them after `backward`, by slot.
+        gradients: The loss's derivatives by these arrays after `backward`, by slot.
     """
 
     def __init__(self, graph: Graph, learning: Sequence[Variable] = ()) -> None:
@@ -40,7 +40,7 @@ class ReferenceExecutor:
         self.learning = learning
         self.values: list[Any] = []
         self.gradients: dict[int, Array] = {}
-        self._kept: dict[Call, Any] = {}  # what the way back of each call needs
+        self._kept: dict[Call, Any] = {}  # data of each call for backward
         self._unsettled: Sequence[Call] = ()
 
     def forward(self, inputs: Sequence[Array]) -> list[Array]:
@@ -67,15 +67,15 @@ class ReferenceExecutor:
         return [values[slot] for slot in graph.outputs]
 
     def passed(self, slot: Slot, array: Array) -> Array:
-        """Return what those that read ``slot`` are handed; a subclass may replace the array."""
+        """Return the array for the readers of ``slot``; a subclass may replace it."""
         return array
 
     def backward(self, gradients: Sequence[Array | None], inputs: bool = True) -> list[Any]:
-        """Fill the gradient of each weight that learns, and return those of the inputs.
+        """Fill the gradient of each trainable weight, and return those of the inputs.
 
         Args:
             gradients: The loss's derivative by each output; None for an output without a loss.
-            inputs: Whether the inputs' gradients are asked for; each is None if not.
+            inputs: Whether the inputs' gradients are needed; if not, each is None.
         """
         graph, total = self.graph, self.gradients
         total.clear()
@@ -108,7 +108,7 @@ class ReferenceExecutor:
         return [total.get(slot) for slot in graph.inputs]
 
     def _backward(self, call: Call, dy: Any) -> Any:
-        """Go back over one call."""
+        """Run the backward of one call."""
         layer, kept = call.layer, self._kept[call]
         if not layer.primitive:
             for part, cache, shape in kept:
@@ -129,14 +129,14 @@ class ReferenceExecutor:
                 self._add(slot, penalty_gradient(regularizer, y) / len(y))
 
     def penalty(self) -> float:
-        """Return the penalties on outputs of the last `forward`, each averaged over the batch."""
+        """Return the sum of the last `forward`'s penalties on outputs, averaged over the batch."""
         return sum(
             penalty(regularizer, self.values[slot]) / len(self.values[slot])
             for slot, regularizer in self.graph.penalties
         )
 
     def settle(self) -> None:
-        """Write down what the last `forward` has gathered, such as moving averages."""
+        """Store results of the last `forward`, such as moving averages."""
         for call in self._unsettled:
             if call.layer.primitive:
                 call.layer.settle_from(self._kept[call])

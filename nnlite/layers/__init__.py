@@ -1,4 +1,4 @@
-"""Layers: each one owns its forward pass, its way back, and its weights."""
+"""Layers: each one owns its forward pass, its backward pass, and its weights."""
 
 from nnlite.layers.activations import (
     CELU,
@@ -132,7 +132,7 @@ from nnlite.serialization.objects import serialize_keras_object as serialize
 
 deserialize = registry.deserialize
 
-# Keras's other names.
+# Keras's aliases.
 AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
 Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose

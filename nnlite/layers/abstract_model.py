@@ -1,51 +1,78 @@
-"""AbstractModel: what the packages below the models know of one."""
+"""AbstractModel: the part of a model that the packages below `nnlite.models` use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
 
 from nnlite.layers.layer import Layer, Shapes
 
 __all__ = ["AbstractModel"]
 
 
+class Lock(Protocol):
+    """The lock of a model: see `nnlite.training.model_lock`."""
+
+    def claim(self) -> None:
+        """Begin a call that trains."""
+
+    def release(self) -> None:
+        """End a call that trains."""
+
+    def acquire_read(self) -> None:
+        """Begin to read the weights."""
+
+    def release_read(self) -> None:
+        """End reading."""
+
+    def acquire_write(self) -> None:
+        """Begin to change the weights."""
+
+    def release_write(self) -> None:
+        """End changing."""
+
+
 class AbstractModel(Layer):
-    """A layer that is made of layers and can be trained: see `nnlite.Model`."""
+    """A layer that consists of layers and can be trained: see `nnlite.Model`."""
 
     is_model = True
 
-    #: Whether the layers that are attributes are the model's.
+    #: Whether layers assigned to attributes belong to the model.
     tracks_layers: ClassVar[bool] = False
 
-    #: Whether it has one input and one output, whatever it is built for.
+    #: Whether the model always has one input and one output.
     single_ended: ClassVar[bool] = False
 
-    #: Whether a class outside of nnlite defines a piece of a step, or `train_step`, `test_step`
-    #: or `predict_step`, which is called then.
+    #: Whether a class outside of nnlite defines a part of a step, or `train_step`, `test_step`
+    #: or `predict_step`, which is then called.
     computes_own: ClassVar[bool] = False
     trains_own: ClassVar[bool] = False
     tests_own: ClassVar[bool] = False
     predicts_own: ClassVar[bool] = False
 
+    #: The generator of a model with a ``seed``; None for the global root.
+    _seed_root: np.random.Generator | None = None
+
     #: The columns of the frame that the model was trained on.
     column_names: tuple[str, ...] | None
 
-    #: What `compile` was given, and what a file says of it that is not known here.
+    #: The arguments of `compile`, and those in a file that this version does not know.
     compile_arguments: dict[str, Any]
     unread: dict[str, Any]
 
     optimizer: Any
     loss: Any
-    lock: Any  #: A `ReadersWriterLock`.
-    fit_loop: Any  #: The `FitLoop` that is under way, or None.
+    lock: Lock
+    fit_loop: Any  #: The running `FitLoop`, or None.
     compiled_metrics: Any
     steps_per_execution: int
     stop_training: bool
     stop_evaluating: bool
     stop_predicting: bool
-    _data: Any  # its DataAdapter
-    _step: Any  # its TrainStep
+    _data: Any  # a DataAdapter
+    _step: Any  # a TrainStep
 
     compile: Callable[..., None]
     fit: Callable[..., Any]
@@ -62,7 +89,7 @@ class AbstractModel(Layer):
 
     _input_shape: Shapes = None
 
-    # What `nnlite.Model` defines.
+    # Defined by `nnlite.Model`.
     attributes: Callable[[], dict[str, list[Layer]]]
     graph: Callable[[bool], Any]
     final_activation: Callable[[], Layer | None]
@@ -80,7 +107,7 @@ class AbstractModel(Layer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers that the model is made of."""
+        """The model's layers."""
         raise NotImplementedError
 
     @property
@@ -100,7 +127,7 @@ class AbstractModel(Layer):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the layers that put out the outputs."""
+        """The names of the layers that compute the outputs."""
         raise NotImplementedError
 
     @property

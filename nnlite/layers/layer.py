@@ -1,4 +1,4 @@
-"""The contract that every layer keeps: build, forward, backward, and the weights it owns."""
+"""Base class of layers: build, forward, backward and weights."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ __all__ = ["Layer", "registry"]
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
-Shapes = Any  # a `Shape`, or a list or dict of them, for a layer of several inputs or outputs
+Shapes = Any  # a `Shape`, or a list or dict of them
 
 
 class _NothingCached(tuple[Any, ...]):
-    """What a layer's cache is before the first forward pass in training."""
+    """The cache of a layer before its first forward pass in training."""
 
     __slots__ = ()
 
     def __iter__(self) -> Iterator[Any]:
         raise RuntimeError(
-            "backward(...) goes back over a forward(x, training=True): call that first."
+            "backward(...) needs the cache of forward(x, training=True). Call that first."
         )
 
 
@@ -58,7 +58,7 @@ _DECLARED = "weights are declared in build, by self.add_weight(...)."
 
 
 def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
-    """Make a layer's `build` one that can be called by hand, and makes the weights once."""
+    """Wrap a layer's `build` so that a user can call it, once."""
 
     @functools.wraps(build)
     def build_once(self: Any, input_shape: Shape) -> None:
@@ -66,7 +66,7 @@ def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
             build(self, input_shape)
         elif self.built and self.input_shape is not None:
             raise ValueError(
-                f"Layer {self.name!r} is built already, for an input of shape {self.input_shape}."
+                f"Layer {self.name!r} is already built, for an input of shape {self.input_shape}."
             )
         else:
             self.ensure_built(as_shapes("input_shape", input_shape))
@@ -75,15 +75,15 @@ def _once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
 
 
 class Layer(Configurable):
-    """One step of a network, forward and back.
+    """Base class of layers: one step of a network, forward and backward.
 
-    A layer of your own defines `forward` and `backward`, and `build` where it has weights.
-    ``forward(training=True)`` keeps in ``self.cache``, a tuple, what `backward` needs;
-    ``forward(training=False)`` writes nothing on the layer, so that many threads can predict.
+    Your own layer defines `forward` and `backward`, and `build` if it has weights.
+    ``forward(training=True)`` stores what `backward` needs in ``self.cache``, a tuple;
+    ``forward(training=False)`` writes nothing on the layer, so many threads can predict.
 
     Args:
         activity_regularizer: A penalty on the layer's output, averaged over the batch.
-        name: What errors and summaries call it; by default the class's name in snake case.
+        name: Name in messages and summaries; by default the class's name in snake case.
         trainable: False to keep all of the layer's weights as they are.
         dtype: ``"float32"`` or ``"float64"``; None takes ``nnlite.config.floatx()``.
         **kwargs: ``input_shape`` (without the batch axis) or ``input_dim``, for the first layer
@@ -91,8 +91,8 @@ class Layer(Configurable):
 
     Raises:
         TypeError: If a keyword is unknown.
-        ValueError: If ``dtype`` is no supported type, or an option of Keras's that its layer has
-            but nnlite's has not is anything but off.
+        ValueError: If ``dtype`` is not supported, or an option of Keras's layer that nnlite does
+            not have is given a value other than its default.
 
     >>> class Scale(Layer):
     ...     def build(self, input_shape):
@@ -113,7 +113,7 @@ class Layer(Configurable):
 
     left_out_if_none: ClassVar[tuple[str, ...]] = ("activity_regularizer",)
 
-    #: The methods that a subclass outside of nnlite cannot override, with what it defines instead.
+    #: The methods that a user's subclass cannot override, with what it defines instead.
     refused_overrides: ClassVar[Mapping[str, str]] = {
         "call": _BOTH_WAYS,
         "__call__": _BOTH_WAYS,
@@ -127,7 +127,7 @@ class Layer(Configurable):
         "all_variables": _DECLARED,
         "learning_variables": _DECLARED,
         "own_variables": _DECLARED,
-        "all_layers": "the layers within are declared by sublayers(self).",
+        "all_layers": "inner layers are declared by sublayers(self).",
         "trainable": "give trainable=False, or set layer.trainable.",
         "ensure_built": "define build(self, input_shape).",
         "forget_weights": "define build(self, input_shape).",
@@ -156,40 +156,40 @@ class Layer(Configurable):
         "output_shape_for": "define compute_output_shape(self, input_shape).",
     }
 
-    #: What subclasses are mostly meant for, and how that is done without one: for a refusal.
+    #: Advice for a refused subclass: how to do without one what most are written for.
     recipe: ClassVar[str] = ""
 
     #: Whether a class outside of nnlite defines the layer's forward or backward pass.
     of_user: ClassVar[bool] = False
 
-    #: Whether `build` called by hand makes the weights once and no more.
+    #: Whether a second call of `build` by a user is an error.
     builds_once: ClassVar[bool] = True
 
     _building = False
 
-    #: Whether the gradients that `backward` writes have still to be looked at, in a first step.
+    #: Whether the gradients that `backward` writes must still be checked, in a first step.
     unproven = False
 
-    #: The shape of the batch in the step that is being taken, of a layer ``of_user``.
+    #: The shape of the batch in the current step, for a layer ``of_user``.
     shape_in_step: Shapes = None
 
-    #: Whether the layer is `forward_into` and `backward_into`, and those of no subclass of a user.
+    #: Whether the layer runs as `forward_into` and `backward_into`, and is not ``of_user``.
     primitive: ClassVar[bool] = False
 
-    #: Whether the output can be a view of the input: whether there is a `forward_view`.
+    #: Whether the output can be a view of the input, by `forward_view`.
     views: ClassVar[bool] = False
 
-    #: Whether the layer is a model, which a graph takes apart.
+    #: Whether the layer is a model; a graph takes its layers one by one.
     is_model: ClassVar[bool] = False
 
     #: The arrays that `forward_into` and `backward_into` name.
     forward_names: ClassVar[tuple[str, ...]] = ()
     backward_names: ClassVar[tuple[str, ...]] = ()
 
-    #: To how many of the outputs, from the first, the mask of the input belongs; None for all.
+    #: How many outputs, from the first, have the mask of the input; None for all.
     mask_outputs: int | None = None
 
-    #: Whether a model hands over masks only where the layer is called on one input alone.
+    #: Whether a model passes masks only to calls on a single input.
     masks_one: ClassVar[bool] = False
 
     #: Whether `forward_into` or `backward_into` names ``mask``, the masks of the input.
@@ -201,31 +201,34 @@ class Layer(Configurable):
     #: Whether the output can be written over the input, entry by entry.
     elementwise: ClassVar[bool] = False
 
-    #: Whether a mask of the input is one of the output, or what `compute_mask` makes of it.
+    #: Whether the output has the mask of the input, or one that `compute_mask` makes of it.
     supports_masking: bool = False
 
     #: Whether the output has a mask where the input has none.
     makes_mask: bool = False
 
-    #: The type of data that a model takes for this layer if it is the first; None for floats.
+    #: The type of a model's input if this is the first layer; None for floats.
     default_input_dtype: str | None = None
 
-    #: Whether a list of arrays is several inputs; else it is one array, as NumPy reads lists.
+    #: Whether a list of arrays is several inputs; otherwise it is one array, as in NumPy.
     takes_several: ClassVar[bool] = False
 
-    #: The names of a call's arguments beside ``training``, of a layer that takes more than one.
+    #: The names of the further arguments of a call, beside ``training``.
     call_options: ClassVar[tuple[str, ...]] = ()
 
-    #: Whether integers reach `forward` as they are; another layer's come as its float type.
+    #: Whether integers reach `forward` as they are; otherwise they become floats.
     takes_integers: ClassVar[bool] = False
 
-    #: Whether text reaches `forward`; another layer refuses it.
+    #: Whether the layer accepts text.
     takes_strings: bool = False
 
-    #: Whether there is a way back over the layer.
+    #: Whether the layer has a backward pass.
     differentiable: ClassVar[bool] = True
 
-    #: What the last ``forward(training=True)`` kept for `backward`.
+    #: Layers that are made for this one but make no weights: their seeds are not drawn.
+    aside: Sequence[Layer] = ()
+
+    #: Arrays that the last ``forward(training=True)`` stored for `backward`.
     cache: tuple[Any, ...] = _NOTHING_CACHED
 
     _unsettled: Sequence[tuple[Layer, Any]] = ()
@@ -258,14 +261,14 @@ class Layer(Configurable):
             raise TypeError(f"name must be a string. Received: name={name!r}")
         self.name = name or self.default_name()
         self.named_by_user = name is not None
-        self.name_settled = name is not None  # by the user, or by the first model it came into
+        self.name_settled = name is not None  # by the user, or by its first model
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.dtype = float_type(dtype).name
         self.declared_shape: Shape | None = None
         if input_shape is not None:
             self.declared_shape = (None, *as_shape("input_shape", input_shape))
         self.built = type(self).build is Layer.build
-        self.input_shape: Shape | None = None  # of a layer that needs no build: it takes any
+        self.input_shape: Shape | None = None  # None if `build` is not needed
         if not isinstance(trainable, (bool, np.bool_)):
             raise ArgumentError(f"trainable must be True or False. Received: {trainable!r}")
         self._trainable = bool(trainable)
@@ -314,18 +317,18 @@ class Layer(Configurable):
         """Declare the weights, by `add_weight`, for inputs of ``input_shape`` (batch axis None).
 
         Raises:
-            ValueError: If the layer is built already.
+            ValueError: If the layer is already built.
         """
 
     def forward(self, x: Any, training: bool = False) -> Any:
         """Return the output for the batch ``x``, whose first axis counts the samples.
 
-        A layer of several inputs takes a list of arrays, one of several outputs returns a list.
+        A layer with several inputs takes a list of arrays; one with several outputs returns a list.
         """
         return self._forward(x, training)
 
     def _forward(self, x: Any, training: bool, mask: Any = None, **options: Any) -> Any:
-        """Run the stages for the masks and the options of a call, and return the output."""
+        """Run the stages with the masks and the options of a call, and return the output."""
         kept: list[tuple[Layer, Any]] = []
         for stage in self.stages(training, **options):
             if stage.primitive or stage is self:
@@ -340,11 +343,11 @@ class Layer(Configurable):
         return x
 
     def keep(self, stage: Layer, arrays: Any, first: bool) -> None:
-        """Keep what the way back over a stage needs, as `forward` does, for a `backward` by hand.
+        """Keep what the backward pass of a stage needs, for a user who calls `backward`.
 
         Args:
             stage: The stage that has been run.
-            arrays: What `arrays_for` made for it; None if it keeps a cache of its own.
+            arrays: Its arrays from `arrays_for`; None if it keeps its own cache.
             first: Whether it is the layer's first stage.
         """
         if type(self).forward is Layer.forward:
@@ -356,8 +359,8 @@ class Layer(Configurable):
         """Fill the gradient of each weight, and return that of the input.
 
         Args:
-            gradient: The loss's derivative with respect to the last output, of its shape. Not
-                written to.
+            gradient: The derivative of the loss with respect to the last output, of its shape. It
+                is not written to.
         """
         (kept,) = self.cache
         for stage, arrays in reversed(kept):
@@ -367,29 +370,29 @@ class Layer(Configurable):
                 gradient = stage.run_backward(gradient)
         return gradient
 
-    # ---- the mathematics of a layer of nnlite's own ---------------------------------------
+    # ---- the mathematics of nnlite's own layers -------------------------------------------
 
     def forward_into(self, *arrays: Any) -> None:
         """Write the output for ``x`` into ``y``.
 
-        `forward` and `backward` of nnlite's own layers are made of `forward_into` and
-        `backward_into`, which are handed the arrays that their parameters name: ``x`` and ``y``,
-        input and output; ``dy`` and ``dx``, the loss's derivatives by them; and those that
-        `arrays` describes, kept from the one to the other. ``mask`` is which steps of ``x`` count,
-        booleans of shape (batch, steps), or None; for several inputs a list of those. A way back
-        that does not name ``x`` lets the output take the input's place in memory, one whose ``dx``
-        is None by default can do without the gradient of the input.
+        `forward` and `backward` of nnlite's own layers call `forward_into` and `backward_into`,
+        which get the arrays that their parameters name: input ``x``, output ``y``, the derivatives
+        ``dy`` and ``dx`` of the loss, and the arrays of `arrays`, kept from the forward to the
+        backward pass. ``mask`` tells which steps of ``x`` count, as booleans of shape (batch,
+        steps), or is None; for several inputs it is a list. If `backward_into` does not name
+        ``x``, the output may be written over the input. If its ``dx`` is None by default, it can
+        do without the gradient of the input.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x, training)")
 
     def backward_into(self, *arrays: Any) -> None:
-        """Write the gradient of the input into ``dx`` and those of the weights where they live."""
+        """Write the gradient of the input into ``dx``, and fill those of the weights."""
         raise NotImplementedError(f"{type(self).__name__} does not define backward(gradient)")
 
     def forward_view(self, x: Array) -> Array:
-        """Return the output as a view of ``x``: what a layer that only arranges numbers anew does.
+        """Return the output as a view of ``x``, in a layer that only rearranges entries.
 
-        Where nobody writes to the output, it may be called instead of `forward_into`.
+        It may be called instead of `forward_into` if nothing writes to the output.
         """
         raise NotImplementedError
 
@@ -398,25 +401,25 @@ class Layer(Configurable):
         raise NotImplementedError
 
     def settle_from(self, arrays: Mapping[str, Any]) -> None:
-        """Write down what a step has gathered in the arrays of `forward_into`."""
+        """Update the layer with what `forward_into` has gathered in its arrays."""
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return shape and type of each further array, by name, for an input of ``shape``."""
+        """Return the shape and type of each further array by name, for an input of ``shape``."""
         return {}
 
     def stages(self, training: bool) -> Sequence[Layer]:
         """Return the layers that together compute this one's output, such as its activation.
 
-        A layer whose calls have further options takes them here, as keywords.
+        Further options of a call are keywords here.
         """
         return (self,)
 
     def in_stages(self, training: bool) -> Sequence[Layer]:
-        """Return the layer's stages; a user's passes are run as they stand."""
+        """Return the layer's stages; a layer ``of_user`` is its only stage."""
         return (self,) if self.of_user else self.stages(training)
 
     def arrays_for(self, x: Any) -> dict[str, Any]:
-        """Return ``x``, a new array for the output, and new ones as `arrays` says, by name."""
+        """Return ``x``, a new array for the output and those of `arrays`, by name."""
         dtypes = [np.asarray(array).dtype for array in flatten(x)]
         dtype = next((d for d in dtypes if d.kind == "f"), None)
         if dtype is None or type(self).compute_output_dtype is not Layer.compute_output_dtype:
@@ -426,7 +429,7 @@ class Layer(Configurable):
         return {"x": x, "y": y, **{name: np.empty(*array) for name, array in made.items()}}
 
     def run_into(self, x: Any, mask: Any = None) -> dict[str, Any]:
-        """Run the layer's forward pass by itself, and return all of its arrays by name."""
+        """Run the layer's forward pass alone, and return all of its arrays by name."""
         if self.views:
             return {"x": x, "y": self.forward_view(x)}
         arrays = self.arrays_for(x)
@@ -436,7 +439,7 @@ class Layer(Configurable):
         return arrays
 
     def run_back(self, dy: Any, arrays: dict[str, Any]) -> Any:
-        """Go back over `run_into`, which has returned ``arrays``, and return the gradient of x."""
+        """Run the backward pass of `run_into`, which returned ``arrays``: return x's gradient."""
         x = arrays["x"]
         if self.views:
             return self.backward_view(dy, x.shape)
@@ -445,13 +448,13 @@ class Layer(Configurable):
         return arrays["dx"]
 
     def reads(self, name: str) -> bool:
-        """Return whether the way back looks at ``"x"`` or ``"y"``."""
+        """Return whether the backward pass reads ``"x"`` or ``"y"``."""
         return name in self.backward_names
 
     def compute_output_shape(self, input_shape: Shapes) -> Shapes:
         """Return the shape of the output for an input of ``input_shape``, the batch axis first.
 
-        A layer that does not define it is tried on one sample of zeros.
+        A layer without its own `compute_output_shape` is run on one sample of zeros.
         """
         layer = self
         if not self.built:
@@ -475,23 +478,23 @@ class Layer(Configurable):
 
         Args:
             inputs: The input, or a list of them.
-            previous_mask: That of the input, or a list with one or None for each.
+            previous_mask: The mask of the input, or a list with a mask or None for each.
         """
         return previous_mask if self.supports_masking else None
 
     def run_forward(self, x: Array, training: bool = False) -> Array:
-        """Return the output for the batch ``x``; that of a user's own `forward` is checked."""
+        """Return the output for the batch ``x``; checked if `forward` is a user's."""
         return user_code.forward(self, x, training) if self.of_user else self.forward(x, training)
 
     def run_backward(self, gradient: Array) -> Array:
-        """Go back over `run_forward` in training; a user's own `backward` is checked."""
+        """Run the backward pass of `run_forward`; checked if `backward` is a user's."""
         return user_code.backward(self, gradient) if self.of_user else self.backward(gradient)
 
     def told_shape(self, input_shape: Shapes, **options: Any) -> Shapes:
-        """Return what `compute_output_shape` says; that of a user is checked.
+        """Return what `compute_output_shape` returns; checked if it is a user's.
 
         Raises:
-            TypeError: If it is no tuple with a batch axis, or a list or dict of such.
+            TypeError: If it is not a tuple with a batch axis, or a list or dict of such.
         """
         shape: Any = self.compute_output_shape(input_shape, **options)
         if type(shape) is list and not any(isinstance(one, (list, tuple, dict)) for one in shape):
@@ -505,23 +508,23 @@ class Layer(Configurable):
         return shape
 
     def _keep(self, prefix: str, initializer: Any, regularizer: Any, constraint: Any) -> None:
-        """Keep what a weight is made with, for `_add_named`, in attributes with a prefix."""
+        """Keep the arguments of a weight for `_add_named`, in attributes with a prefix."""
         setattr(self, f"{prefix}_initializer", initializers.get(initializer))
         setattr(self, f"{prefix}_regularizer", regularizers.get(regularizer))
         setattr(self, f"{prefix}_constraint", constraints.get(constraint))
 
     def _add_named(self, name: str, shape: Any, prefix: str, initializer: Any = None) -> Variable:
-        """Return a new weight, made with what `_keep` has kept with a prefix."""
+        """Return a new weight, made with the arguments that `_keep` stored."""
         own = {part: getattr(self, f"{prefix}_{part}") for part in ("regularizer", "constraint")}
         draw = initializer or getattr(self, f"{prefix}_initializer")
         return self.add_weight(name, shape, draw, **own)
 
     def _largest_product(self, samples: int) -> int:
-        """Return about how many multiplications the largest matrix product for a batch makes."""
+        """Estimate the multiplications of the largest matrix product for a batch."""
         return samples * max((variable.size for variable in self._variables), default=0)
 
     def output_shape_for(self, x: Any) -> Shapes:
-        """Return the shape of the output for the arrays ``x``, their number of samples first."""
+        """Return the shape of the output for the arrays ``x``, with their number of samples."""
         if isinstance(x, np.ndarray):
             return (len(x), *self.sample_shape(x.shape[1:]))
         shapes = map_structure(lambda a: np.shape(a), x)
@@ -539,10 +542,10 @@ class Layer(Configurable):
         return {}
 
     def settle(self) -> None:
-        """Write down what the last ``forward(training=True)`` has gathered, such as averages.
+        """Update the layer with what ``forward(training=True)`` gathered, such as averages.
 
-        In a training step that is done only once the loss and the gradient are known to be finite:
-        a step that is refused leaves no trace.
+        A training step does so only when the loss and the gradient are known to be finite: a
+        refused step leaves no trace.
         """
         for stage, arrays in self._unsettled:
             if arrays is not None:
@@ -551,7 +554,7 @@ class Layer(Configurable):
         for layer in self.sublayers():
             layer.settle()
 
-    # ---- what a layer has -----------------------------------------------------------------
+    # ---- weights and inner layers ---------------------------------------------------------
 
     def add_weight(
         self,
@@ -563,18 +566,18 @@ class Layer(Configurable):
         constraint: Any = None,
         trainable: bool = True,
     ) -> Variable:
-        """Make a weight of this layer, to be read as ``.value`` and ``.gradient``.
+        """Return a new weight, whose arrays are ``.value`` and ``.gradient``.
 
         Args:
-            name: Its name within the layer, such as ``"kernel"``; None numbers it.
+            name: Name within the layer, such as ``"kernel"``; None numbers it.
             shape: Its shape.
             initializer: A name, an initializer, or a function of ``(shape, dtype=...)``.
-            regularizer: A penalty on it that is added to the loss.
-            constraint: A projection of it after each update.
-            trainable: False for a weight that no optimizer changes.
+            regularizer: A penalty on the weight, added to the loss.
+            constraint: A projection of the weight after each update.
+            trainable: False to keep optimizers from changing the weight.
 
         Raises:
-            ValueError: If a size in ``shape`` is unknown, or a name is.
+            ValueError: If a size in ``shape`` or a name is unknown.
         """
         name = name or f"variable_{len(self._variables)}"
         if None in shape:
@@ -590,7 +593,7 @@ class Layer(Configurable):
             sizes: Any = tuple(shape)
             value = as_returned(source, draw(sizes, dtype=self.dtype), sizes, self.dtype)
             check_finite(f"what {source} returned", np.atleast_1d(value), self.dtype)
-            value = value.copy()  # an initializer of the user's may keep what it returns
+            value = value.copy()  # a user's initializer may keep what it returns
         variable = Variable(
             value,
             name,
@@ -604,35 +607,35 @@ class Layer(Configurable):
         return variable
 
     def scratch(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
-        """Return a new array, its contents arbitrary. Deprecated: use ``np.empty``."""
+        """Return a new array, with arbitrary contents. Deprecated: use ``np.empty``."""
         warnings.warn(
-            "Layer.scratch is deprecated and will be gone in 0.4: use np.empty(shape, self.dtype).",
+            "Layer.scratch is deprecated and goes in 0.4: use np.empty(shape, self.dtype).",
             DeprecationWarning,
             stacklevel=2,
         )
         return np.empty(shape, dtype or self.dtype)
 
     def sublayers(self) -> Sequence[Layer]:
-        """Return the layers that this one holds and runs."""
+        """Return the inner layers."""
         return ()
 
     @per_structure
     def all_layers(self) -> list[Layer]:
-        """Return this layer and all within it."""
+        """Return this layer and all layers inside it."""
         return [self, *(inner for layer in self.sublayers() for inner in layer.all_layers())]
 
     def takes(self, input_shape: Shape) -> bool:
-        """Return whether ``input_shape`` fits the one that the layer is built for, if it is."""
+        """Return whether the layer is not built, or built for such an ``input_shape``."""
         return not self.built or fits(input_shape, self.input_shape)
 
     def ensure_built(self, input_shape: Shape) -> None:
         """Build the layer for ``input_shape`` unless it is built.
 
-        A layer that defines no `build` is built from the start, and takes each shape that its
-        `compute_output_shape` does.
+        A layer that does not define `build` is always built, and takes each shape that its
+        `compute_output_shape` accepts.
 
         Raises:
-            ValueError: If it cannot be, or is built for another shape.
+            ValueError: If the shape does not fit, or the layer is built for another one.
         """
         if not self.takes(input_shape):
             raise ValueError(
@@ -661,7 +664,7 @@ class Layer(Configurable):
             invalidate()
 
     def name_variables(self, place: str) -> None:
-        """Let the paths of the weights begin with ``place``; those within a model are its own."""
+        """Begin the paths of the weights with ``place``; a model inside names its own."""
         for variable in self._variables:
             variable.path = f"{place}/{variable.name}"
         for layer in self.sublayers():
@@ -669,14 +672,14 @@ class Layer(Configurable):
                 layer.name_variables(f"{place}/{layer.name}")
 
     def forget_caches(self) -> None:
-        """Let go of what the last forward pass in training has kept."""
+        """Release what the last forward pass in training has kept."""
         for layer in self.all_layers():
             layer.__dict__.pop("cache", None)
             layer.__dict__.pop("_unsettled", None)
 
     def forget_weights(self) -> None:
         """Undo `build`."""
-        if self.built and self.input_shape is None:  # it needed none
+        if self.built and self.input_shape is None:  # there is nothing to undo
             return
         self._variables.clear()
         self.built = False
@@ -699,14 +702,14 @@ class Layer(Configurable):
 
     @per_structure
     def all_variables(self) -> list[Variable]:
-        """Return the weights made so far: own ones first, then those of the layers within."""
+        """Return the weights made so far: its own first, then those of inner layers."""
         inner = [variable for layer in self.sublayers() for variable in layer.all_variables()]
         return [*self._variables, *inner]
 
     def own_variables(self) -> list[Variable]:
-        """Return the weights of the layer without those of the layers in it, as Keras keeps them.
+        """Return the layer's weights without those of inner layers, in the order of Keras.
 
-        Those that training changes come first, frozen or not.
+        Trainable ones come first, frozen or not.
         """
         inner = {variable for part in self.sublayers() for variable in part.all_variables()}
         own = [variable for variable in self.all_variables() if variable not in inner]
@@ -717,7 +720,7 @@ class Layer(Configurable):
         """All weights, trainable or not.
 
         Raises:
-            ValueError: If the layer is not built yet, so that it has none to show.
+            ValueError: If the layer is not built.
         """
         if not self.built:
             raise ValueError(
@@ -729,34 +732,34 @@ class Layer(Configurable):
     @per_structure
     def learning_variables(self) -> list[Variable]:
         """Return the weights made so far that an optimizer changes."""
-        if not self._trainable:  # nor what is within: layers that joined a frozen model later
+        if not self._trainable:  # nor do inner layers that joined a frozen model later
             return []
         own = [variable for variable in self._variables if variable.trainable]
         return own + [v for layer in self.sublayers() for v in layer.learning_variables()]
 
     @property
     def trainable_weights(self) -> list[Variable]:
-        """The weights that an optimizer changes; as `weights`, an error before the build."""
+        """The weights that an optimizer changes; as for `weights`, an error before the build."""
         return list(self.learning_variables()) if self.weights else []
 
     @property
     def variables(self) -> list[Variable]:
-        """Keras's other name of `weights`."""
+        """Alias of `weights`."""
         return self.weights
 
     @property
     def trainable_variables(self) -> list[Variable]:
-        """Keras's other name of `trainable_weights`."""
+        """Alias of `trainable_weights`."""
         return self.trainable_weights
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
-        """Keras's other name of `non_trainable_weights`."""
+        """Alias of `non_trainable_weights`."""
         return self.non_trainable_weights
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
-        """The weights that training leaves alone, or changes without a gradient."""
+        """The weights that training does not change, or changes without a gradient."""
         trainable = {id(variable) for variable in self.trainable_weights}
         return [variable for variable in self.weights if id(variable) not in trainable]
 
@@ -765,11 +768,11 @@ class Layer(Configurable):
         return [variable.numpy() for variable in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Copy arrays, in the order of `weights`, into the layer: all, or on an error none.
+        """Copy arrays into the weights, in the order of `weights`; an error changes none.
 
         Raises:
-            ValueError: If the number of arrays or a shape is another one.
-            TypeError: If one is not numeric.
+            ValueError: If the number of arrays or a shape does not match.
+            TypeError: If an array is not numeric.
         """
         own = self.weights
         if isinstance(weights, (str, bytes)) or not hasattr(weights, "__len__"):
@@ -789,38 +792,38 @@ class Layer(Configurable):
         """Return the number of entries of all weights."""
         return sum(variable.size for variable in self.weights)
 
-    # ---- as data --------------------------------------------------------------------------
+    # ---- configuration and files ----------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name, as plain data in Keras's form."""
         return {**super().get_config(), "dtype": dtype_policy(self.dtype)}
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """Return what `build_from_config` takes, or None before the build."""
+        """Return the argument of `build_from_config`, or None before the build."""
         return {"input_shape": self.input_shape} if self.built else None
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Build the layer as the one that ``config`` is from was built."""
+        """Build the layer from the result of another one's `get_build_config`."""
         self.ensure_built(as_shapes("input_shape", config["input_shape"]))
 
     def save_own_variables(self, store: dict[str, Any]) -> None:
-        """Put what a file is to keep of this layer, but not of those within it, into ``store``.
+        """Put what a file keeps of this layer, without inner layers, into ``store``.
 
         Args:
-            store: Where to put arrays by name; by default the weights, by number.
+            store: Takes arrays by name; by default the weights by number.
         """
         store.update({str(i): variable.value for i, variable in enumerate(self.own_variables())})
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Take up what `save_own_variables` has put into a file's ``store``.
+        """Load what `save_own_variables` has put into a file's ``store``.
 
         Raises:
-            ValueError: If the arrays there do not fit the layer's weights.
+            ValueError: If the arrays do not fit the layer's weights.
         """
         own = self.own_variables()
         if {*store} != {str(i) for i in range(len(own))}:
             raise ValueError(
-                f"Layer {self.name!r} has {len(own)} weights of its own, the file holds "
+                f"Layer {self.name!r} has {len(own)} own weights. The file has "
                 f"{', '.join(store) or 'none'} for it."
             )
         arrays = [variable.check(store[str(i)]) for i, variable in enumerate(own)]
@@ -832,43 +835,43 @@ class Layer(Configurable):
         build_config = self.get_build_config() if type(self).build is not Layer.build else None
         return super().serialized() | ({"build_config": build_config} if build_config else {})
 
-    # ---- by hand --------------------------------------------------------------------------
+    # ---- calls ----------------------------------------------------------------------------
 
     def __call__(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Return the output for ``x``: a new array, or for tensors a new tensor.
+        """Return the output for ``x``: a new array, or a new tensor if ``x`` is one.
 
-        The layer is built for ``x`` if need be.
+        The layer is built for ``x`` if it is not built.
 
         Args:
-            x: A batch, or a `KerasTensor`; for a layer of several inputs a list of them.
-            training: Whether to compute as in training. On tensors None leaves that to the model.
-            mask: For a layer that looks at masks, which steps of the arrays ``x`` count: booleans
-                of shape (batch, steps). On tensors only None: masks go along by themselves.
+            x: A batch or a `KerasTensor`, or a list of them for several inputs.
+            training: Whether to compute as in training. On tensors None lets the model decide.
+            mask: The steps of the arrays ``x`` that count, as booleans of shape (batch, steps), for
+                a layer that uses masks. Must be None on tensors: models pass masks by themselves.
 
         Raises:
-            TypeError: If ``x`` is not numeric, or there is a mask.
+            TypeError: If ``x`` is not numeric, or the layer does not use masks.
             ValueError: If its shape does not fit the layer.
         """
         if mask is not None and (
             any_symbolic(x) or not any(part.takes_mask for part in (self, *self.stages(False)))
         ):
             raise TypeError(
-                f"Layer {self.name!r} takes no mask. In a model, masks go along by themselves."
+                f"Layer {self.name!r} does not take a mask here. Models pass masks by themselves."
             )
         if any_symbolic(x):
             return self.on_tensors((x,), training)
         return self.on_arrays(x, training, **({} if mask is None else {"mask": mask}))
 
     def on_arrays(self, x: Any, training: bool | None = None, **options: Any) -> Any:
-        """Return what the layer puts out for arrays, as `__call__` does.
+        """Return the layer's output for arrays, as `__call__` does.
 
         Args:
             x: A batch, or a list of them.
             training: Whether to compute as in training.
-            **options: The masks, and what `stages` takes besides.
+            **options: The masks, and further options of `stages`.
 
         Raises:
-            TypeError: If ``x`` is not numeric, or a subclass's own `forward` is to take options.
+            TypeError: If ``x`` is not numeric, or a subclass's own `forward` gets options.
             ValueError: If its shape, or that of a mask, does not fit the layer.
         """
         self._check_options(options)
@@ -905,7 +908,7 @@ class Layer(Configurable):
     def _check_options(self, options: Mapping[str, Any]) -> None:
         if options and self.of_user:
             raise TypeError(
-                f"{type(self).__name__} defines forward(self, x, training), which takes no "
+                f"{type(self).__name__} defines forward(self, x, training), which does not take "
                 f"{', '.join(options)}."
             )
 
@@ -934,19 +937,19 @@ class Layer(Configurable):
 
     @property
     def input(self) -> Any:
-        """The tensor, or the list or dict of them, that the layer was first called on.
+        """The tensor, or list or dict of tensors, that the layer was first called on.
 
         Raises:
-            AttributeError: If it has not been called on tensors.
+            AttributeError: If the layer has not been called on tensors.
         """
         return self._first_node().x
 
     @property
     def output(self) -> Any:
-        """The tensor, or the list or dict of them, that the layer put out for `input`.
+        """The tensor, or list or dict of tensors, that the layer returned for `input`.
 
         Raises:
-            AttributeError: If it has not been called on tensors.
+            AttributeError: If the layer has not been called on tensors.
         """
         return self._first_node().output_structure
 
@@ -960,22 +963,22 @@ class Layer(Configurable):
     def on_tensors(
         self, arguments: Sequence[Any], training: bool | None = None, **options: Any
     ) -> Any:
-        """Return the tensors that the layer puts out for tensors, and keep the call as a `Node`.
+        """Return the output tensors for tensors, and record the call as a `Node`.
 
         Args:
-            arguments: What the layer is called with: tensors and constants, also in lists.
-            training: Whether the layer always computes as in training; None leaves that open.
-            **options: What `stages` takes besides.
+            arguments: The arguments of the call: tensors and constants, also in lists.
+            training: Whether the layer always computes as in training; None lets the model decide.
+            **options: Further options of `stages`.
 
         Raises:
-            TypeError: If a subclass's own `forward` is to take options.
+            TypeError: If a subclass's own `forward` gets options.
             ValueError: If the layer cannot take arrays of the tensors' shapes.
         """
         self._check_options(options)
         arguments = tuple(map_structure(lambda leaf: leaf, part) for part in arguments)
         x = arguments[0] if len(arguments) == 1 else list(arguments)
         tensors = [leaf for leaf in flatten(x) if isinstance(leaf, KerasTensor)]
-        if not self.is_model:  # whose layers see for themselves
+        if not self.is_model:  # its layers check that
             refuse_text(self, (tensor.dtype for tensor in tensors))
         shapes = map_structure(lambda t: getattr(t, "shape", ()), x)
         self.ensure_built(shapes)
@@ -1005,15 +1008,15 @@ registry: Registry[Layer] = Registry("layer", Layer, "keras.layers")
 
 
 def empty_like(array: Any) -> Array:
-    """Return a new array of the shape and type of ``array``, in rows whatever its own order is."""
+    """Return a new array of the shape and type of ``array``, in C order."""
     return np.empty(np.shape(array), np.asarray(array).dtype)
 
 
 def refuse_text(layer: Layer, dtypes: Iterable[str]) -> None:
-    """Refuse inputs of text, unless the layer takes them.
+    """Refuse text as input, unless the layer accepts it.
 
     Raises:
-        TypeError: If one of ``dtypes`` is that of text.
+        TypeError: If one of ``dtypes`` is a text type.
     """
     if not layer.takes_strings and not {"string", "object"}.isdisjoint(dtypes):
         raise TypeError(
@@ -1023,7 +1026,7 @@ def refuse_text(layer: Layer, dtypes: Iterable[str]) -> None:
 
 
 def _names(function: Any) -> tuple[str, ...]:
-    """Return what a method's parameters are called; `inspect` would take a tenth of the import."""
+    """Return a method's parameter names; `inspect` would take a tenth of the import time."""
     code = function.__code__
     return tuple(code.co_varnames[1 : code.co_argcount])
 
@@ -1038,7 +1041,7 @@ def _takes(function: Callable[..., Any], count: int) -> bool:
 
 
 def dtype_policy(dtype: str) -> dict[str, Any]:
-    """Return a float type as Keras's configurations have it."""
+    """Return a float type in the form of Keras's configurations."""
     return {
         "module": "keras",
         "class_name": "DTypePolicy",
@@ -1049,14 +1052,14 @@ def dtype_policy(dtype: str) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=64)
 def ones(size: int, dtype: Any) -> Array:
-    """Return a read-only vector of ones: ``ones @ d`` sums columns six times quicker than sum."""
+    """Return a read-only vector of ones: ``ones @ d`` sums columns six times as fast as sum."""
     vector = np.ones(size, dtype)
     vector.flags.writeable = False
     return vector
 
 
 def as_shape(name: str, shape: Any) -> Shape:
-    """Return ``shape``, an integer or a sequence of integers or None, as a tuple.
+    """Return ``shape``, an integer or a sequence of integers and None, as a tuple.
 
     Raises:
         ValueError: If it is anything else.
@@ -1092,7 +1095,7 @@ def as_shapes(name: str, shapes: Any) -> Shapes:
 
 
 def fits(shape: Shapes, expected: Shapes) -> bool:
-    """Whether a batch of ``shape`` is one of ``expected``, where None stands for any size."""
+    """Return whether ``shape`` matches ``expected``, where None stands for any size."""
     if isinstance(expected, SHAPES) or isinstance(shape, SHAPES):
         if expected is None:
             return True

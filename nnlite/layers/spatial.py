@@ -1,4 +1,4 @@
-"""Layers over axes of space or time, which lie between the batch and the channels."""
+"""Base classes of layers over axes of space or time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Array = NDArray[Any]
 
 
 class Spatial(Layer):
-    """Base class of layers over ``rank`` axes: arrays of shape (batch, sizes..., channels).
+    """Base class of layers over ``rank`` axes, with inputs (batch, sizes..., channels).
 
-    Where ``data_format`` is ``"channels_first"``, they are of shape (batch, channels, sizes...).
+    With ``data_format="channels_first"``, inputs are (batch, channels, sizes...).
     """
 
     #: The number of axes of space or time.
@@ -32,14 +32,14 @@ class Spatial(Layer):
         return self.data_format == "channels_last"
 
     def _channels_last(self, x: Array) -> Array:
-        """Return ``x``, or a view of it, with its channels in the last axis."""
+        """Return ``x``, or a view of ``x`` with the channels in the last axis."""
         return x if self._is_last else np.moveaxis(x, 1, -1)
 
     def _split(self, shape: Shape) -> tuple[tuple[Any, ...], Any]:
         """Return the sizes of an image and the number of its channels.
 
         Raises:
-            ValueError: If ``shape`` has another number of axes.
+            ValueError: If ``shape`` has the wrong number of axes.
         """
         if len(shape) != self.rank + 2:
             axes = ("steps",) if self.rank == 1 else ("depth", "rows", "columns")[-self.rank :]
@@ -51,14 +51,14 @@ class Spatial(Layer):
         return (shape[1:-1], shape[-1]) if self._is_last else (shape[2:], shape[1])
 
     def _images(self, shape: Shape) -> tuple[Any, ...]:
-        """Return ``shape`` with channels last: of channels first, each is an image of its own."""
+        """Return ``shape`` with channels last; if they were first, each becomes an image."""
         sizes, channels = self._split(shape)
         if self._is_last:
             return shape
         return (shape[0] * channels, *sizes, 1)
 
     def _joined(self, batch: int | None, sizes: Any, channels: int | None) -> Shape:
-        """Return the shape of so many images, the axes in the order of ``data_format``."""
+        """Return the shape of a batch of images, in the order of ``data_format``."""
         return (batch, *sizes, channels) if self._is_last else (batch, channels, *sizes)
 
 
@@ -79,7 +79,7 @@ class Windowed(Spatial):
         return windows(sizes, self._window(), self.strides, self.dilation_rate, self.padding)
 
     def _counts(self, shape: Shape) -> list[int | None]:
-        """Return how many windows there are on each axis; None where its size is unknown.
+        """Return the number of windows on each axis, or None if its size is unknown.
 
         Raises:
             ValueError: If there are none.
@@ -108,7 +108,7 @@ def check_padding(padding: Any, known: tuple[str, ...] = ("valid", "same")) -> s
     """Return ``padding`` in lower case.
 
     Raises:
-        ValueError: If it is none of those that are known.
+        ValueError: If ``padding`` is not one of ``known``.
     """
     name = padding.lower() if isinstance(padding, str) else padding
     if name not in known:

@@ -1,4 +1,4 @@
-"""Calls of layers whose forward and backward are a user's: see `nnlite.utils.user_code`."""
+"""Calls of a user's forward and backward, with checks: see `nnlite.utils.user_code`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 class UserLayer(Protocol):
-    """What is asked of a layer here."""
+    """The part of a layer that this module uses."""
 
     name: str
     dtype: str
@@ -31,21 +31,21 @@ class UserLayer(Protocol):
         """Return the gradient of the input."""
 
     def output_shape_for(self, x: Any) -> Any:
-        """Return the shape that the output is to have."""
+        """Return the expected shape of the output."""
 
     def learning_variables(self) -> list[Variable]:
-        """Return the weights whose gradients are to be written."""
+        """Return the weights whose gradients `backward` must write."""
 
 
-# A NaN that no computation makes: what stands in a gradient that was not written.
+# A NaN that no computation produces marks a gradient that was not written.
 _UNWRITTEN = {4: (np.uint32, 0x7FC0B0B1), 8: (np.uint64, 0x7FF80000B0B0B0B1)}
 
 
 def output(layer: UserLayer, x: Any, training: bool = False) -> Any:
-    """Return what a user's layer makes of the batch ``x``, whatever its shape.
+    """Return the output of a user's layer for the batch ``x``, of any shape.
 
     Raises:
-        TypeError: If that is no array of floats, or a list or dict of such.
+        TypeError: If it is not an array of floats, or a list or dict of arrays.
         ValueError: If the layer writes into ``x``.
     """
     what = f"forward of layer {layer.name!r}"
@@ -61,11 +61,11 @@ def forward(layer: UserLayer, x: Any, training: bool) -> Any:
     """Run the forward pass of a user's layer on the batch ``x``.
 
     Raises:
-        TypeError: If it returns anything but an array of floats, or a list or dict of such.
-        ValueError: If it writes into ``x``, or the shape of what it returns is not the one that
-            its `compute_output_shape` says.
+        TypeError: If it returns anything but an array of floats, or a list or dict of arrays.
+        ValueError: If it writes into ``x``, or the output does not have the shape that its
+            `compute_output_shape` returns.
     """
-    expected = layer.output_shape_for(x)  # first: it may run forward, which keeps a cache
+    expected = layer.output_shape_for(x)  # first, as it may run forward, which keeps a cache
     y = output(layer, x, training)
     if not fitting(y, expected):
         raise ValueError(
@@ -79,7 +79,7 @@ def forward(layer: UserLayer, x: Any, training: bool) -> Any:
 
 
 def fitting(y: Any, expected: Any) -> bool:
-    """Return whether arrays have the shapes expected of them, None standing for any size."""
+    """Return whether arrays have the expected shapes, where None stands for any size."""
     arrays, shapes = flatten(y), flatten(expected, SHAPES)
     return len(arrays) == len(shapes) and all(
         array.ndim == len(shape)
@@ -91,11 +91,11 @@ def fitting(y: Any, expected: Any) -> bool:
 def backward(layer: UserLayer, gradient: Any) -> Any:
     """Run the backward pass of a user's layer, after `forward` in training.
 
-    In the first step of a run every gradient of the layer's weights is looked at as well.
+    In the first step of a run, the gradients of the layer's weights are checked as well.
 
     Raises:
-        TypeError: If it returns anything but an array of floats, or as many as the inputs.
-        ValueError: If that is not of the input's shape, or the gradient of a weight was not
+        TypeError: If it does not return an array of floats, or one for each input.
+        ValueError: If its shape is not that of the input, or the gradient of a weight was not
             written.
     """
     what = f"backward of layer {layer.name!r}"
@@ -128,6 +128,6 @@ def backward(layer: UserLayer, gradient: Any) -> Any:
 
 
 def _bits(variable: Variable) -> tuple[Array, int]:
-    """Return a variable's gradient as bits, and those that mark it as not written."""
+    """Return a variable's gradient as bits, and the mark of entries not written."""
     kind, mark = _UNWRITTEN[variable.gradient.itemsize]
     return variable.gradient.view(kind), mark

@@ -29,7 +29,7 @@ def clone_model(
     call_function: Callable[..., Any] | None = None,
     recursive: bool = False,
 ) -> Model:
-    """Return a copy of a model with new weights and the same compile settings.
+    """Return a copy of a model with new weights, the same ``seed`` and the same compile settings.
 
     A layer that is called several times has one copy. A subclass of `Model` with a `call` is
     created from its configuration.
@@ -124,7 +124,7 @@ def _cloned_chain(
     head = [] if input_tensors is None else [input_tensors]
     copies = [copy(layer) for layer in model.layers]
     try:
-        return type(model)([*head, *copies], name=model.name)
+        return type(model)([*head, *copies], name=model.name, **model._given_seed())
     except TypeError as error:
         raise TypeError(
             f"clone_model calls {type(model).__name__}(layers, name), which its __init__ does not "
@@ -168,7 +168,7 @@ def _cloned_graph(
         made.update((id(old), new) for old, new in zip(node.outputs, flatten(outputs), strict=True))
     ends = input_tensors, map_structure(lambda old: made[id(old)], model.output)
     cls = type(model) if type(model)._is_made_of_tensors() else Functional
-    return cls(*ends, name=model.name)
+    return cls(*ends, name=model.name, **model._given_seed())
 
 
 #: The `get_config` methods of functional models without their own.

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, registry
-from nnlite.models.model import Model
+from nnlite.models.model import Model, seed_of
 from nnlite.saving.mask_operations import MaskOperation, Masks, mask_operations
 from nnlite.serialization.objects import (
     KINDS,
@@ -80,6 +80,7 @@ class Functional(Model):
             "layers": layers,
             "input_layers": map_structure(lambda tensor: list(place[id(tensor)]), inputs),
             "output_layers": map_structure(end, outputs),
+            **self._given_seed(),
         }
 
     @classmethod
@@ -124,7 +125,7 @@ class Functional(Model):
             _end(what, config.get(what), layers, made) for what in ("input_layers", "output_layers")
         ]
         try:
-            model = cls(*ends, name=config.get("name"))
+            model = cls(*ends, name=config.get("name"), **seed_of(config))
         except TypeError as error:
             raise TypeError(
                 f"from_config calls {cls.__name__}(inputs, outputs, name), which its __init__ does "

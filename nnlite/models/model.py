@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,8 +18,10 @@ from nnlite.execution import Graph, ReferenceExecutor, infer
 from nnlite.layers.activations import ActivationLayer
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, Shapes, as_shapes, fits
+from nnlite.layers.random_layer import draw_from_model
 from nnlite.models.summary import html_summary, print_summary
 from nnlite.ops.operation import Operation
+from nnlite.random import Seed, drawing_from
 from nnlite.serialization.objects import CustomObjectScope
 from nnlite.symbolic import KerasTensor, Node, in_order
 from nnlite.training.trainer import Trainer
@@ -50,10 +52,24 @@ class Model(Trainer):
         outputs: A tensor computed from the inputs, or a list or dict.
         name: The name.
         trainable: Whether the weights are trained.
+        seed: An integer, from which the model draws its random numbers: the shuffling of `fit`, the
+            dropout and noise of its layers, and the first weights of layers that it builds. None
+            draws from the root of `set_random_seed`. See below.
+
+    With a ``seed``, models that are made and trained alike have equal weights, whatever the program
+    draws elsewhere, and no global random number is used up. Layers and initializers with a
+    seed of their own, and nested models with theirs, keep to that. The layers of ``Model(inputs,
+    outputs)`` have their weights already, since a layer is built when it is called: there ``seed``
+    governs dropout, noise and shuffling only, and `set_random_seed` or ``seed=`` in the
+    initializers the weights. The same holds for any layer built before it joins the model, and an
+    initializer that has already made weights keeps its values. A layer that several such models
+    share draws from the one made last. Numbers that your own functions and layers draw from
+    elsewhere are not governed.
 
     Raises:
         TypeError: If ``inputs`` or ``outputs`` hold anything but tensors.
-        ValueError: If ``outputs`` depend on a missing input, or two layers share a name.
+        ValueError: If ``outputs`` depend on a missing input, or two layers share a name,
+            or ``seed`` is not an integer of at least 0.
 
     >>> import numpy as np
     >>> from nnlite import Input, Model
@@ -77,6 +93,11 @@ class Model(Trainer):
     """
 
     is_model = True
+
+    left_out_if_none = (*Trainer.left_out_if_none, "seed")
+
+    #: The model's own seed, or None.
+    seed: int | None = None
 
     refused_overrides: ClassVar[Mapping[str, str]] = {
         name: instead
@@ -110,8 +131,12 @@ class Model(Trainer):
         *,
         name: str | None = None,
         trainable: bool = True,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        if seed is not None:
+            self.seed = Seed(seed).read()
+            self._seed_root = np.random.default_rng(self.seed)
         self._input_shape: Shapes = None
         #: The tensors of inputs and outputs, for inference and for training.
         self._tensors: dict[bool, tuple[Any, Any]] = {}
@@ -155,6 +180,7 @@ class Model(Trainer):
         self._tensors = dict.fromkeys((False, True), (inputs, outputs))
         self._connected = True
         self._name_layers()
+        self._take_in(self.sublayers())
         dtypes = {layer.dtype for layer in self.sublayers()}
         if len(dtypes) > 1:
             raise ValueError(
@@ -345,6 +371,17 @@ class Model(Trainer):
         order = [*dict.fromkeys(first), *(layer for layer in deepest if layer not in first)]
         return sorted(order, key=lambda layer: -deepest[layer])
 
+    def _take_in(self, layers: Iterable[Layer]) -> None:
+        """Let the layers draw from the model, if it has a seed."""
+        if self._seed_root is not None:
+            with drawing_from(self._seed_root):
+                for layer in layers:
+                    draw_from_model(layer, self._seed_root)
+
+    def _given_seed(self) -> dict[str, Any]:
+        """Return the model's own seed as a keyword argument, if it has one."""
+        return {} if self._seed_root is None or self.seed is None else {"seed": self.seed}
+
     def _name_layers(self) -> None:
         """Number the unnamed layers: dense, dense_1, dense_2."""
         names: set[str] = set()
@@ -376,6 +413,7 @@ class Model(Trainer):
         old = self.__dict__.get(name)
         super().__setattr__(name, value)
         if self.tracks_layers and name not in _NO_ATTRIBUTES and [*_layers_within([old, value])]:
+            self._take_in(_layers_within(value))
             invalidate()
 
     def _follow_attributes(self) -> None:
@@ -461,8 +499,10 @@ class Model(Trainer):
             )
         shape = as_shapes("input_shape", input_shape)
         fresh = [layer for layer in self.sublayers() if not layer.built]
+        self._take_in(self.sublayers())
         try:
-            self._trace(shape)
+            with drawing_from(self._seed_root):
+                self._trace(shape)
         except BaseException:
             self._tensors = {}
             for layer in fresh:
@@ -610,6 +650,13 @@ class Model(Trainer):
         found = super()._parameters()
         return {name: found[name] for name in found if name not in ("inputs", "outputs")}
 
+    def serialized(self) -> dict[str, Any]:
+        """Return the model as plain data, in Keras's format."""
+        data = super().serialized()
+        if self._connected and self._is_made_of_tensors():  # Keras refuses it there
+            data |= {"seed": data["config"].pop("seed")} if "seed" in data["config"] else {}
+        return data
+
     @classmethod
     def _is_made_of_tensors(cls) -> bool:
         """Return whether the class is defined by inputs and outputs, without a `call`."""
@@ -754,13 +801,19 @@ class Model(Trainer):
         return html_summary(self)
 
 
+def seed_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the seed in a model's configuration as a keyword argument, if there is one."""
+    return {} if config.get("seed") is None else {"seed": config["seed"]}
+
+
 def _and_traced(build: Callable[..., None]) -> Callable[..., None]:
     """Wrap the `build` of a user class so that `call` is traced at its end."""
 
     @functools.wraps(build)
     def build_and_trace(self: Model, input_shape: Any = None) -> None:
         if not self.built:
-            build(self, input_shape)
+            with drawing_from(self._seed_root):
+                build(self, input_shape)
             Model.build(self, input_shape)  # without effect if already called
 
     return build_and_trace

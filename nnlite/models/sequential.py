@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -12,7 +13,8 @@ from nnlite.config import floatx
 from nnlite.execution import Graph
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer, Shape, as_shape, dtype_policy, registry
-from nnlite.models.model import Model
+from nnlite.models.model import Model, seed_of
+from nnlite.random import drawing_from
 from nnlite.serialization.objects import PUBLIC, CustomObjectScope, serialize_keras_object
 from nnlite.symbolic import KerasTensor
 from nnlite.utils.validation import ArgumentError
@@ -33,10 +35,14 @@ class Sequential(Model):
         layers: The layers in order; `add` appends more.
         trainable: Whether the weights are trained.
         name: The name.
+        seed: An integer, from which the model draws the first weights, the dropout and noise of its
+            layers, and the shuffling of `fit`; see `Model`. None draws from the root of
+            `set_random_seed`.
 
     Raises:
         TypeError: If an element of ``layers`` is not a layer.
-        ValueError: If a layer or name occurs twice, or layers differ in float type.
+        ValueError: If a layer or name occurs twice, layers differ in float type,
+            or ``seed`` is not an integer of at least 0.
 
     >>> import numpy as np
     >>> from nnlite.layers import Dense, Input
@@ -61,10 +67,12 @@ class Sequential(Model):
         layers: Iterable[Layer | KerasTensor] | None = None,
         trainable: bool = True,
         name: str | None = None,
+        *,
+        seed: int | None = None,
     ) -> None:
         self._layers: list[Layer] = []
         self._input_layer: InputLayer | None = None
-        super().__init__(name=name)
+        super().__init__(name=name, seed=seed)
         if isinstance(layers, Layer) or not hasattr(layers or (), "__iter__"):
             raise ArgumentError(
                 f"Sequential takes a list of layers, Sequential([...]). Received: {layers!r}"
@@ -143,8 +151,10 @@ class Sequential(Model):
                 f"One model has one dtype. Layer {layer.name!r} is {layer.dtype}, the model "
                 f"{self.dtype}. Give all layers the same dtype=, or use nnlite.config.set_floatx."
             )
+        self._take_in([layer])
         if self.built:
-            self._set_tensors(layer.on_tensors((self.output,)))
+            with drawing_from(self._seed_root):
+                self._set_tensors(layer.on_tensors((self.output,)))
         self._name_apart(layer, names)
         self._layers.append(layer)
         invalidate()
@@ -212,8 +222,9 @@ class Sequential(Model):
             entry = InputLayer(batch_shape=shape, dtype=self._input_dtype())
         try:
             tensor = entry.tensor
-            for layer in self._layers:
-                tensor = layer.on_tensors((tensor,))
+            with drawing_from(self._seed_root):
+                for layer in self._layers:
+                    tensor = layer.on_tensors((tensor,))
         except BaseException:
             for layer in fresh:
                 layer.forget_weights()
@@ -233,8 +244,9 @@ class Sequential(Model):
         """
         if not self._layers:
             raise ValueError(f"Model {self.name!r} is empty: add layers, Sequential([Dense(1)]).")
-        for layer in self._layers:
-            input_shape = layer.told_shape(input_shape)
+        with drawing_from(copy.deepcopy(self._seed_root)):  # a layer of a user's may be tried out
+            for layer in self._layers:
+                input_shape = layer.told_shape(input_shape)
         return input_shape
 
     def add_to(self, graph: Graph, x: Any, training: bool) -> Any:
@@ -257,7 +269,8 @@ class Sequential(Model):
             "dtype": dtype_policy(self.dtype),
             "layers": [serialize_keras_object(layer) for layer in layers],
         }
-        return config | ({"build_input_shape": self.input_shape} if self.built else {})
+        config |= {"build_input_shape": self.input_shape} if self.built else {}
+        return config | self._given_seed()
 
     @classmethod
     def from_config(
@@ -279,7 +292,7 @@ class Sequential(Model):
             )
         with CustomObjectScope(custom_objects):
             made = [registry.deserialize(layer) for layer in layers]
-        model = cls(made, name=config.get("name"))
+        model = cls(made, name=config.get("name"), **seed_of(config))
         model._trainable = bool(config.get("trainable", True))  # each layer has its own
         invalidate()
         shape = config.get("build_input_shape")

@@ -38,7 +38,8 @@ def print_summary(
             )
         widths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     frame = 3 * len(header) + 1
-    widths[0] = max(12, min(widths[0], width - frame - sum(widths[1:])))
+    while sum(widths) + frame > width and max(widths) > 12:
+        widths[widths.index(max(widths))] -= 1
 
     def line(cells: Sequence[str]) -> str:
         fitted = [

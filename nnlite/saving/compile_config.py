@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 
 def compile_config(model: AbstractModel) -> dict[str, Any]:
-    """Return the arguments of `compile` as data in Keras's form; {} for a model never compiled.
+    """Return the arguments of `compile` as data in Keras's form; {} if there is no optimizer.
 
     A model that was fitted without `compile` gives its optimizer and loss. A model from a file
     whose loss or optimizer is unknown gives the settings of the file.

@@ -420,7 +420,8 @@ def _legacy(value: Any) -> Any:
     config = value["config"]
     if isinstance(config, Mapping) and "layers" in config:
         config = {**config, "layers": _legacy(config["layers"])}
-    calls = {key: value[key] for key in ("name", "inbound_nodes", "nnlite_version") if key in value}
+    kept = ("name", "inbound_nodes", "nnlite_version", "seed")
+    calls = {key: value[key] for key in kept if key in value}
     name = value.get("registered_name") or value["class_name"]
     return {"class_name": name, "config": config, **calls}
 

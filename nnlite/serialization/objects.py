@@ -407,6 +407,8 @@ def made_from(cls: Any, config: Mapping[str, Any], custom_objects: Any = None) -
     if not inspect.isclass(cls) or config["class_name"] == "function":
         return cls
     inner, name = config["config"] or {}, config["class_name"]
+    if "seed" in config and isinstance(inner, Mapping):  # of a functional model
+        inner = {**inner, "seed": config["seed"]}
     if not isinstance(inner, Mapping):
         raise ConfigError(f"The config of {name!r} must be a dict. Received: {inner!r}")
     if not hasattr(cls, "from_config"):

@@ -1,7 +1,7 @@
-"""Estimators for scikit-learn that nnlite trains; they need the extra ``[sklearn]``."""
+"""scikit-learn estimators trained by nnlite; requires the extra ``[sklearn]``."""
 
 try:
-    import sklearn.callback  # noqa: F401  what is new in 1.9
+    import sklearn.callback  # noqa: F401  new in 1.9
 except ImportError as error:
     raise ImportError(
         "nnlite.sklearn and nnlite.wrappers need scikit-learn 1.9 or later: "

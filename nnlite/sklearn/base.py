@@ -1,4 +1,4 @@
-"""What the estimators share: the outputs of their model for X, and classes by probabilities."""
+"""Base classes of estimators with a model."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["Network", "NetworkClassifier"]
 
 Array = NDArray[Any]
 
-_ROWS = 4096  # of a sparse X that are made dense at once
+_ROWS = 4096  # of a sparse X, made dense together
 
 
 class Network(CallbackSupportMixin, BaseEstimator):
-    """An estimator whose fit leaves a model in ``model_``."""
+    """Base class of estimators whose `fit` sets ``model_``."""
 
     model_: Any
 
@@ -51,12 +51,12 @@ class Network(CallbackSupportMixin, BaseEstimator):
 
 
 class NetworkClassifier(ClassifierMixin, Network):
-    """A classifier whose model puts out probabilities: of each class, or of the second of two."""
+    """Base class of classifiers with probabilities of all classes, or of the second of two."""
 
     classes_: Array
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class, or of each label of several.
+        """Return the probability of each class, or of each label.
 
         Args:
             X: The samples, dense or sparse, of shape (m, n).
@@ -71,12 +71,12 @@ class NetworkClassifier(ClassifierMixin, Network):
         return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithm of `predict_proba`, which takes the same X."""
+        """Return the logarithm of `predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
     def _probabilities(self, y: Array) -> Array:
-        """Return probabilities for outputs, which are logits where the model's loss takes them."""
+        """Return probabilities for outputs, which are logits if the model's loss expects them."""
         loss = self.model_.loss
         if not (isinstance(loss, Loss) and getattr(loss, "from_logits", False)):
             return y

@@ -1,7 +1,7 @@
 """scikit-learn's multi-layer perceptrons, trained by nnlite.
 
-From the same ``random_state`` they draw the same weights, splits and batches as
-``sklearn.neural_network`` does, and take the same steps.
+With the same ``random_state``, they draw the same weights, splits and batches and take the same
+steps as ``sklearn.neural_network``.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ __all__ = ["MLPClassifier", "MLPRegressor"]
 
 Array = NDArray[Any]
 
-#: scikit-learn's names of activations that have another name here.
+#: scikit-learn's names of activations with other names here.
 _ACTIVATIONS = {"logistic": "sigmoid", "identity": "linear", "exp": "exponential"}
 
-#: How weights of samples count, as in scikit-learn: the mean is over their sum.
+#: As in scikit-learn, losses are divided by the sum of the sample weights.
 _MEAN = "mean_with_sample_weight"
 
 _NOT_FINITE = (
@@ -69,7 +69,7 @@ _NOT_FINITE = (
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Within it, what nnlite draws follows from ``seed``; afterwards all goes on as before."""
+    """Seed nnlite's draws with ``seed``; the old state is restored afterwards."""
     kept = random.states()
     random.set_random_seed(seed)
     try:
@@ -79,13 +79,13 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 class _SquaredErrorOfMany(Loss):
-    """Half the squared error of several outputs, as "sgd" and "adam" of scikit-learn take it.
+    """Half the squared error of several outputs, as in scikit-learn's "sgd" and "adam".
 
     The value is the mean over the outputs, the derivative that of the sum.
     """
 
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
-        """Return both."""
+        """Return the value and the derivative."""
         d = y_pred - y_true
         return np.square(d).mean(axis=-1) / 2, d
 
@@ -93,7 +93,7 @@ class _SquaredErrorOfMany(Loss):
 class _PoissonDeviance(Loss):
     """Half the Poisson deviance: the sum over the outputs of y log(y / p) - y + p.
 
-    Its derivative is 1 - y / p. scikit-learn's ``loss="poisson"``, without an epsilon in it.
+    Its derivative is 1 - y / p. It is scikit-learn's ``loss="poisson"`` without an epsilon.
     """
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
@@ -107,12 +107,12 @@ class _PoissonDeviance(Loss):
 
 
 class _Batches:
-    """The batches of each epoch, drawn as scikit-learn draws them; each pass is one epoch.
+    """The batches of each epoch, drawn as by scikit-learn; each iteration is one epoch.
 
     Args:
-        estimator: Whose they are.
-        data: X, dense or sparse, y, and the weights of samples or None.
-        size: How many samples are in a batch.
+        estimator: The estimator.
+        data: X (dense or sparse), y, and the sample weights or None.
+        size: The batch size.
     """
 
     def __init__(self, estimator: Any, data: tuple[Any, Any, Any], size: int) -> None:
@@ -134,14 +134,14 @@ class _Batches:
 
 
 class _Progress(Callback):
-    """What scikit-learn does after each epoch: record, compare, slow down or stop.
+    """Scikit-learn's work after each epoch: record, compare, lower the rate or stop.
 
     Args:
-        estimator: Whose fit it is.
-        samples: How many samples an epoch has.
-        held: X, y and weights to score on, with ``early_stopping``; y as labels.
-        context: Of scikit-learn's callbacks.
-        data: X, y and metadata, as those are told.
+        estimator: The estimator.
+        samples: The number of samples of an epoch.
+        held: X, y (as labels) and weights to score on, with ``early_stopping``.
+        context: The context of scikit-learn's callbacks.
+        data: X, y and metadata for scikit-learn's callbacks.
     """
 
     def __init__(
@@ -156,12 +156,12 @@ class _Progress(Callback):
         self.task: Any = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Tell scikit-learn's callbacks."""
+        """Call scikit-learn's callbacks."""
         self.task = self.context.subcontext(task_name="epoch")
         self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Record the loss and the score, and stop where neither improves."""
+        """Record the loss and the score, and stop if they do not improve."""
         est = self.estimator
         est.n_iter_ = epoch + 1
         est.loss_ = float(logs["loss"])  # type: ignore[index]
@@ -185,7 +185,7 @@ class _Progress(Callback):
         self.model.stop_training |= stop
 
     def _improves(self, loss: float) -> bool:
-        """Return whether loss or score is better by ``tol``; remember the best."""
+        """Return whether loss or score is better by ``tol``, and keep the best."""
         est = self.estimator
         if self.held is None:
             better = loss <= est.best_loss_ - est.tol
@@ -220,10 +220,10 @@ class _Progress(Callback):
 
 
 class _MLP(Network):
-    """What the two estimators share; see `MLPClassifier`."""
+    """Base class of the two estimators; see `MLPClassifier`."""
 
     _scorer: ClassVar[Any]
-    # Those that nnlite takes more for are checked by it.
+    # nnlite checks those for which it accepts more.
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         name: constraint
         for name, constraint in neural_network.MLPClassifier._parameter_constraints.items()
@@ -234,7 +234,7 @@ class _MLP(Network):
         """Train on X and y.
 
         Args:
-            X: The samples, dense or sparse, of shape (m, n). float32 stays float32; all else is
+            X: The samples, dense or sparse, of shape (m, n). float32 stays float32; other types are
                 computed in float64.
             y: The classes or numbers, of shape (m,) or (m, outputs).
             sample_weight: The weight of each sample, of shape (m,).
@@ -243,7 +243,7 @@ class _MLP(Network):
             The estimator.
 
         Raises:
-            ValueError: If a parameter or the data cannot be used, or the weights do not stay
+            ValueError: If a parameter or the data is invalid, or the weights do not stay
                 finite.
         """
         return self._fit(X, y, sample_weight, incremental=False)
@@ -256,11 +256,11 @@ class _MLP(Network):
     # ---- parameters -----------------------------------------------------------------------
 
     def _check_parameters(self) -> None:
-        """Refuse what cannot be used: scikit-learn's parameters as it does, by `ValueError`.
+        """Check the parameters; those of scikit-learn raise a `ValueError`, as there.
 
         Raises:
-            ValueError: If a parameter is out of its range, or not for the solver or the model.
-            TypeError: If it is of another kind.
+            ValueError: If a parameter is out of range, or does not fit the solver or the model.
+            TypeError: If a parameter has the wrong type.
         """
         self._validate_params()
         if self.normalization not in (None, "batch", "layer"):
@@ -278,7 +278,7 @@ class _MLP(Network):
                 "optimizer": self.optimizer is not None,
                 "callbacks": self.callbacks is not None,
             }
-            self._refuse(unused, "solver='lbfgs', which takes no steps over batches")
+            self._refuse(unused, "solver='lbfgs', which does not use batches")
         if self.model is not None:
             if not callable(self.model) or isinstance(self.model, Model):
                 raise TypeError(
@@ -293,7 +293,7 @@ class _MLP(Network):
                 "normalization": None,
             }
             unused = {name: getattr(self, name) != value for name, value in defaults.items()}
-            self._refuse(unused, "model=, whose layers are its own")
+            self._refuse(unused, "model=, which defines the layers")
 
     def _refuse(self, unused: dict[str, Any], what: str) -> None:
         for name, given in unused.items():
@@ -316,7 +316,7 @@ class _MLP(Network):
             yield Dropout(self.dropout, seed=int(random_state.randint(2**31 - 1)), dtype=dtype)
 
     def _make_model(self, features: int, dtype: Any) -> Model:
-        """Return the network that the parameters describe, its weights still to be drawn."""
+        """Return the network for the parameters, without drawing its weights."""
         state, outputs = self._random_state, self.n_outputs_
         if self.model is not None:
             with _seeded(int(state.randint(2**31 - 1))):
@@ -342,10 +342,10 @@ class _MLP(Network):
         return Sequential([Input((features,), dtype=dtype), *layers, last])
 
     def _check_model(self, model: Model, features: int) -> None:
-        """Refuse a model that `fit` could not train, or whose outputs mean something else."""
+        """Refuse a model that `fit` cannot train, or whose outputs have another meaning."""
         if model.compiled:
             raise ValueError(
-                "model must return a model that is not compiled: loss= and optimizer= say how to "
+                "model must return a model that is not compiled: loss= and optimizer= tell how to "
                 "train it."
             )
         shape, expected = model.compute_output_shape((None, features)), (None, self.n_outputs_)
@@ -363,7 +363,7 @@ class _MLP(Network):
             )
 
     def _draw_weights(self) -> None:
-        """Draw the weights of the dense layers in scikit-learn's order, by its formula."""
+        """Draw the weights of the dense layers in scikit-learn's order, with its formula."""
         factor = 2.0 if self.activation == "logistic" else 6.0
         for layer in self._dense():
             bound = math.sqrt(factor / sum(layer.kernel.shape))
@@ -374,7 +374,7 @@ class _MLP(Network):
         return [layer for layer in self.model_.all_layers() if isinstance(layer, Dense)]
 
     def _fitted(self, model: Any) -> dict[str, Any]:
-        """Return the attributes that stand for a model: it, and live views of its weights."""
+        """Return the attributes for a model: the model and views of its weights."""
         dense = [layer for layer in model.all_layers() if isinstance(layer, Dense)]
         return {
             "model_": model,
@@ -387,7 +387,7 @@ class _MLP(Network):
             setattr(self, name, value)
 
     def _take_weights(self) -> None:
-        """Copy into the model what a user has put in ``coefs_`` and ``intercepts_``."""
+        """Copy the arrays that a user has assigned to ``coefs_`` and ``intercepts_``."""
         dense = self._dense()
         kernels = [layer.kernel for layer in dense]
         biases = [layer.bias for layer in dense if layer.use_bias]
@@ -424,7 +424,7 @@ class _MLP(Network):
         self._random_state = check_random_state(self.random_state)
         if fresh:
             self._begin(X, y)
-        elif not hasattr(self, "model_"):  # coefs_ and intercepts_ were put there by hand
+        elif not hasattr(self, "model_"):  # a user assigned coefs_ and intercepts_
             self.model_ = self._make_model(X.shape[1], X.dtype.name)
         if not fresh:
             self._take_weights()
@@ -437,7 +437,7 @@ class _MLP(Network):
             loss, weight = self._loss_of(self._losses())
             self.model_.compile(self._new_optimizer(), loss=loss, loss_weights=weight)
         self.model_._step.lay_out()
-        self._show_weights()  # from here on they follow the training
+        self._show_weights()  # from here on, views of the weights
         try:
             if stochastic:
                 self._descend(X, y, sample_weight, incremental, context, told)
@@ -454,11 +454,11 @@ class _MLP(Network):
         return self
 
     def _by_class(self, given: Any, y: Array, weight: Array | None) -> Array | None:
-        """Return the weight of each sample; a classifier multiplies by that of its class."""
+        """Return the weight of each sample; a classifier multiplies by the class weight."""
         return weight
 
     def _begin(self, X: Any, y: Array) -> None:
-        """Make a new model, and set the attributes that a fit counts in."""
+        """Create a new model, and reset the counts of a fit."""
         self.n_iter_ = self.t_ = 0
         self.n_outputs_ = y.shape[1]
         self.out_activation_ = self._output_activation()
@@ -469,14 +469,14 @@ class _MLP(Network):
         self._no_improvement_count = 0
 
     def _begin_records(self) -> None:
-        """Set the attributes that the steps of "sgd" and "adam" are recorded in."""
+        """Reset the records of "sgd" and "adam"."""
         self.loss_curve_: list[float] = []
         self.best_loss_ = None if self.early_stopping else math.inf
         self.validation_scores_: list[float] | None = [] if self.early_stopping else None
         self.best_validation_score_ = -math.inf if self.early_stopping else None
 
     def _new_optimizer(self) -> Any:
-        """Return the optimizer of a fit, with no steps behind it."""
+        """Return the new optimizer of a fit."""
         if self.solver == "lbfgs":
             return optimizers.SGD(0.0)  # a step computes the gradient; SciPy moves the weights
         if self.optimizer is not None:
@@ -490,7 +490,7 @@ class _MLP(Network):
         return optimizers.Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
 
     def _loss_of(self, names: dict[str, tuple[Any, float]]) -> tuple[Any, float]:
-        """Return the loss that ``loss`` names in scikit-learn or in nnlite, and its factor."""
+        """Return the loss for scikit-learn's or nnlite's name in ``loss``, and its factor."""
         if isinstance(self.loss, str) and self.loss in names:
             return names[self.loss]
         loss = losses.get(copy.deepcopy(self.loss))
@@ -499,14 +499,14 @@ class _MLP(Network):
         return loss, 1.0
 
     def _scale_penalty(self, total: float) -> None:
-        """Make the penalty alpha / 2 |W|^2 over the sum of a batch's weights."""
+        """Set the penalty to alpha / 2 |W|^2 over the sum of a batch's weights."""
         if self.model is None:
             self._penalty.l2 = self.alpha / 2 / float(total) if total else 0.0
 
     def _descend(
         self, X: Any, y: Any, weight: Any, incremental: bool, context: Any, told: dict[str, Any]
     ) -> None:
-        """Train by steps over batches, as scikit-learn's "sgd" and "adam" do."""
+        """Train with batches, as scikit-learn's "sgd" and "adam" do."""
         held = None
         if self.early_stopping:
             if incremental:
@@ -557,7 +557,7 @@ class _MLP(Network):
             self.model_.set_weights(watcher.best)
 
     def _split(self, X: Any, y: Any, weight: Any) -> tuple[Any, Any, Any, Any]:
-        """Set aside a part to score on, by classes where there is one output."""
+        """Hold out data to score on, stratified by class if there is one output."""
         parts = [X, y] if weight is None else [X, y, weight]
         X, X_held, y, y_held, *weights = train_test_split(
             *parts,
@@ -574,14 +574,14 @@ class _MLP(Network):
         return X, y, weight, (X_held, self._labels(y_held), weight_held)
 
     def _score(self, X: Any, y: Any, weight: Any) -> float:
-        """Return the score of the data set aside; NaN where the outputs are not finite."""
+        """Return the score of the held-out data; NaN if the outputs are not finite."""
         outputs = super()._outputs(X, checked=True)
         if not np.isfinite(outputs).all():
             return math.nan
         return float(self._scorer(y, self._labels(self._decided(outputs)), sample_weight=weight))
 
     def _minimize(self, X: Any, y: Any, weight: Any) -> None:
-        """Train on all samples at once by SciPy's L-BFGS-B."""
+        """Train on all samples at once with SciPy's L-BFGS-B."""
         model, dense = self.model_, X.toarray() if issparse(X) else X
         targets = self._targets(y, X.dtype)
         self._scale_penalty(len(dense) if weight is None else weight.sum())
@@ -607,7 +607,7 @@ class _MLP(Network):
             options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
         )
         vector.values[...] = result.x
-        model.optimizer = None  # it served for gradients only
+        model.optimizer = None  # it only computed gradients
         self.n_iter_, self.loss_ = min(result.nit, self.max_iter), float(result.fun)
         if not math.isfinite(self.loss_):
             raise FloatingPointError("The loss is not finite.")
@@ -621,7 +621,7 @@ class _MLP(Network):
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        if "model_" in state:  # whose weights these are views of
+        if "model_" in state:  # these are views of its weights
             state = {k: v for k, v in state.items() if k not in ("coefs_", "intercepts_")}
         return state
 
@@ -632,25 +632,25 @@ class _MLP(Network):
 
 
 class MLPClassifier(NetworkClassifier, _MLP):
-    """scikit-learn's ``MLPClassifier``, trained by nnlite, with parameters of nnlite's own.
+    """scikit-learn's ``MLPClassifier``, trained by nnlite, with additional parameters.
 
-    The parameters that are not named below, and the attributes, are scikit-learn's, with its
-    defaults and meaning. From the same ``random_state``, weights and predictions agree with
-    scikit-learn's to rounding. A fit whose loss is not finite stops at that step.
+    The attributes and the parameters that are not listed below are those of scikit-learn, with its
+    defaults. With the same ``random_state``, weights and predictions agree with scikit-learn's to
+    rounding. A fit stops at the first step with a loss that is not finite.
 
     Args:
-        activation: Of the hidden layers: scikit-learn's or nnlite's name of one.
-        loss: ``"log_loss"``, or the name of a loss of nnlite or a `Loss`, for probabilities.
+        activation: The activation of the hidden layers, by scikit-learn's or nnlite's name.
+        loss: ``"log_loss"``, or the name of an nnlite loss, or a `Loss`, for probabilities.
         dropout: The fraction of each hidden layer's outputs to drop in training.
-        normalization: ``"batch"`` or ``"layer"``: what is put before each hidden activation.
-        optimizer: A name or an optimizer of nnlite, instead of the solver's own. A name is given
-            ``learning_rate_init``; an optimizer is copied.
-        callbacks: One callback of nnlite or a list.
-        class_weight: ``"balanced"`` or the weight of each class by its label; it multiplies
+        normalization: ``"batch"`` or ``"layer"``, before each hidden activation.
+        optimizer: The name of an nnlite optimizer, which gets ``learning_rate_init``, or an
+            optimizer, which is copied; instead of the solver's.
+        callbacks: An nnlite callback or a list of them.
+        class_weight: ``"balanced"``, or the weight of each class by label; it multiplies
             ``sample_weight``.
         model: A function of ``n_features`` and ``n_outputs`` that returns an nnlite model, not
-            compiled, instead of hidden layers. It ends in a softmax for three classes or more,
-            and else in a sigmoid.
+            compiled, instead of hidden layers. The model must end with a softmax for three or more
+            classes, and with a sigmoid otherwise.
 
     Attributes:
         model_: The nnlite model; ``coefs_`` and ``intercepts_`` are views of its dense layers.
@@ -701,19 +701,19 @@ class MLPClassifier(NetworkClassifier, _MLP):
 
     @available_if(lambda self: self._offers_partial_fit())
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
-        """Train for one epoch, from the weights and the optimizer's state that there are.
+        """Train for one epoch, from the current weights and optimizer state.
 
         Args:
             X: As for `fit`.
             y: As for `fit`.
             sample_weight: As for `fit`.
-            classes: All classes that any call may bring; the first call needs them.
+            classes: All classes of all calls; required in the first call.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: As `fit`; if ``classes`` are missing at the first call, or are others.
+            ValueError: As for `fit`; or if ``classes`` is missing in the first call, or changes.
         """
         if self.class_weight == "balanced":
             raise ValueError(
@@ -780,16 +780,16 @@ class MLPClassifier(NetworkClassifier, _MLP):
         return {"log_loss": (BinaryCrossEntropy(reduction=_MEAN), float(self.n_outputs_))}
 
     def _targets(self, y: Array, dtype: Any) -> Array:
-        """Return y as the loss takes it: numbers for each output, or indices."""
+        """Return y in the form of the loss: numbers for each output, or indices."""
         loss = self.model_.loss
         if getattr(loss, "from_logits", False):
-            raise ValueError(f"loss must take probabilities, not logits. Received: {loss!r}")
+            raise ValueError(f"loss must expect probabilities, not logits. Received: {loss!r}")
         if not loss.takes_indices:
             return y.astype(dtype)
         if self.out_activation_ != "softmax":
             raise ValueError(
-                "A loss that takes indices of classes needs three classes or more, and one class "
-                f"a sample. Received: loss={self.loss!r}"
+                "A loss for class indices needs three classes or more, and one class per sample. "
+                f"Received: loss={self.loss!r}"
             )
         return y.argmax(axis=1)
 
@@ -804,7 +804,7 @@ class MLPClassifier(NetworkClassifier, _MLP):
         return p.ravel() if self.n_outputs_ == 1 else p
 
     def predict(self, X: Any) -> Array:
-        """Return the most probable class of each sample, or every label that is more likely so.
+        """Return the most probable class of each sample, or every label above 1/2.
 
         Args:
             X: The samples, dense or sparse, of shape (m, n).
@@ -821,12 +821,13 @@ class MLPClassifier(NetworkClassifier, _MLP):
 
 
 class MLPRegressor(RegressorMixin, _MLP):
-    """scikit-learn's ``MLPRegressor``, trained by nnlite; parameters as of `MLPClassifier`.
+    """scikit-learn's ``MLPRegressor``, trained by nnlite; see `MLPClassifier`.
 
     Args:
-        loss: ``"squared_error"``, half the squared error; ``"poisson"``, whose output is an
-            exponential and whose y is at least 0; or the name of a loss of nnlite or a `Loss`.
-        **others: As for `MLPClassifier`, without ``class_weight``. The model ends as its loss asks.
+        loss: ``"squared_error"``, half the squared error; ``"poisson"``, for an exponential output
+            and y of at least 0; or the name of an nnlite loss, or a `Loss`.
+        **others: As for `MLPClassifier`, without ``class_weight``. The loss determines the model's
+            last activation.
 
     >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
     >>> estimator = MLPRegressor(
@@ -875,9 +876,9 @@ class MLPRegressor(RegressorMixin, _MLP):
 
     @available_if(lambda self: self._offers_partial_fit())
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Train for one epoch, from the weights and the optimizer's state that there are.
+        """Train for one epoch, from the current weights and optimizer state.
 
-        Takes, returns and raises what `fit` does.
+        See `fit`.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
@@ -911,7 +912,7 @@ class MLPRegressor(RegressorMixin, _MLP):
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
     def predict(self, X: Any) -> Array:
-        """Return the number, or the numbers, of each sample.
+        """Return the predictions for X.
 
         Args:
             X: The samples, dense or sparse, of shape (m, n).
@@ -933,7 +934,7 @@ _DATA: dict[str, Any] = {
 
 
 def _set_parameters(estimator: Any, given: dict[str, Any]) -> None:
-    """Keep the arguments of a constructor as attributes, which is all that it may do."""
+    """Set the arguments of a constructor as attributes."""
     for name, value in given.items():
         if name not in ("self", "__class__"):
             setattr(estimator, name, value)

@@ -1,4 +1,4 @@
-"""A training step opened: its arrays, where they come from, and what the step would change."""
+"""Shows one training step: its arrays, their formulas, and the new weights."""
 
 from nnlite.tracing.lines import Line, TraceNode
 from nnlite.tracing.report import Trace

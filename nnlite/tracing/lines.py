@@ -1,4 +1,4 @@
-"""What a `Trace` consists of: the arrays of a training step, each with its names."""
+"""The parts of a `Trace`: the arrays of a training step with their names."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Line:
     """One array of a step.
 
     Attributes:
-        name: What nnlite calls it, such as ``"kernel"``.
-        formula: Where it comes from, in nnlite's names.
-        symbol: What the article calls it, such as ``"W1"``.
-        article: Where it comes from, in the article's names.
-        array: The array, a copy.
-        beside: What stands beside it: for a gradient, finite differences, NaN where none was
-            taken; for a new weight, the step that led there.
+        name: The name in nnlite, such as ``"kernel"``.
+        formula: The formula in nnlite's names.
+        symbol: The name in the article, such as ``"W1"``.
+        article: The formula in the article's names.
+        array: A copy of the array.
+        beside: For a gradient, finite differences, NaN for entries that are not sampled; for a
+            new weight, its last step.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Line:
 
     @property
     def differs(self) -> bool:
-        """Whether a gradient and its finite differences tell of different slopes."""
+        """Whether a gradient differs from its finite differences."""
         if self.beside is None:
             return False
         taken = ~np.isnan(self.beside)
@@ -47,17 +47,17 @@ class Line:
 
     @property
     def left(self) -> str:
-        """The name and the formula of nnlite."""
+        """The name and the formula in nnlite."""
         return f"{self.name} = {self.formula}" if self.formula else self.name
 
     @property
     def right(self) -> str:
-        """The symbol and the formula of the article."""
+        """The symbol and the formula in the article."""
         return f"{self.symbol} = {self.article}" if self.article else self.symbol
 
     @property
     def article_shape(self) -> Any:
-        """The shape in the article, where samples are columns; "" of what it does not have."""
+        """The shape in the article, where samples are columns; "" for other arrays."""
         shape = self.array.shape if self.symbol else ()
         return (*shape, 1) if len(shape) == 1 else shape[::-1] if len(shape) == 2 else ""
 
@@ -68,15 +68,15 @@ class TraceNode:
 
     Attributes:
         name: The name of the layer.
-        kind: The name of its class, and of its activation.
+        kind: The names of its class and of its activation.
         number: The article's l.
         inputs: The arrays that the layer reads.
-        sources: Where they come from: a node's place, from 1; 0, -1, -2 ... are the inputs.
-        outputs: How many of ``values`` are outputs, the last ones.
-        parameters: The lines of the weights, as they are in the step.
-        values: The lines of Z, if an activation belongs to the layer, and of A.
-        backward: The lines of the way back: dA, dZ and the weights' gradients.
-        notes: What else is to be known.
+        sources: The source of each input: a node's place, from 1; 0, -1, -2 ... are the inputs.
+        outputs: The number of outputs, the last of ``values``.
+        parameters: The lines of the weights before the step.
+        values: The lines of Z, if the layer has an activation, and of A.
+        backward: The lines of the backward pass: dA, dZ and the weights' gradients.
+        notes: Further remarks.
     """
 
     name: str
@@ -92,12 +92,12 @@ class TraceNode:
 
     @property
     def weights(self) -> dict[str, Array]:
-        """The weights by name, as they are in the step."""
+        """The weights by name, before the step."""
         return {line.name: line.array for line in self.parameters}
 
     @property
     def preactivation(self) -> Array | None:
-        """Z, what the activation of the layer reads; None of a layer without one."""
+        """Z, the input of the layer's activation; None for a layer without one."""
         return self.values[0].array if self.values[: -self.outputs] else None
 
     @property
@@ -107,24 +107,24 @@ class TraceNode:
 
     @property
     def output(self) -> Any:
-        """A; of a layer of several outputs a list."""
+        """A, or a list for several outputs."""
         arrays = [line.array for line in self.values[-self.outputs :]]
         return arrays if self.outputs > 1 else arrays[0]
 
     @property
     def output_gradient(self) -> Any:
-        """dJ/dA; None where the step does not compute it."""
+        """dJ/dA; None if the step does not compute it."""
         arrays = self._derivatives()[-self.outputs :]
         return arrays if self.outputs > 1 else arrays[0]
 
     @property
     def gradients(self) -> dict[str, Array]:
-        """dJ/dw of each weight w that learns, by its name; the whole, also of a shared layer."""
+        """dJ/dw of each trainable weight w by name; for a shared layer, the sum over its calls."""
         return {name: line.array for name, line in self._weight_lines()}
 
     @property
     def finite_differences(self) -> dict[str, Array | None]:
-        """The same by finite differences, NaN for an entry that was not sampled."""
+        """The gradients by finite differences, NaN for entries that are not sampled."""
         return {name: line.beside for name, line in self._weight_lines()}
 
     def _derivatives(self) -> list[Array | None]:
@@ -138,7 +138,7 @@ class TraceNode:
 
 
 def shown(size: int, most: int) -> list[int]:
-    """Return which of ``size`` rows are shown where ``most`` fit: the first ones and the last.
+    """Return which of ``size`` rows are shown if ``most`` fit: the first ones and the last.
 
     >>> shown(3, 3), shown(9, 3)
     ([0, 1, 2], [0, 1, 8])
@@ -147,7 +147,7 @@ def shown(size: int, most: int) -> list[int]:
 
 
 def flat(array: Array) -> Array:
-    """Return an array as a table: the last axis across, unless it is a single column.
+    """Return an array as a table with its last axis across; a single column becomes a row.
 
     >>> flat(np.zeros((2, 3, 4))).shape, flat(np.zeros((2, 8, 1))).shape, flat(np.zeros(3)).shape
     ((6, 4), (2, 8), (1, 3))

@@ -1,4 +1,4 @@
-"""A `Trace` as a page: chapters that fold, arrays as heat maps, and a drawing of small networks."""
+"""A `Trace` as HTML: chapters that fold, heat maps of arrays, and a drawing of small networks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["as_html"]
 
 Array = NDArray[Any]
 
-_UNITS = 8  # the widest layer that is drawn
-_LAYERS = 8  # the longest network
-_LABELLED = 9  # up to so many weights between two layers are written beside their lines
+_UNITS = 8  # the most units of a layer that is drawn
+_LAYERS = 8  # the most layers
+_LABELLED = 9  # the most weights between two layers that are written next to their lines
 _POSITIVE, _NEGATIVE = "234,108,36", "52,128,235"
 
 _STYLE = """
@@ -62,7 +62,7 @@ _THEMES = (
 
 
 def _colour(value: float, largest: float) -> str:
-    """Return the colour of a number: blue below 0, orange above, the fainter the smaller."""
+    """Return the colour of a number: blue below 0, orange above, fainter for smaller ones."""
     if not np.isfinite(value):
         return "rgba(217,45,32,.6)"
     strength = 0.75 * abs(value) / largest if largest else 0.0
@@ -70,7 +70,7 @@ def _colour(value: float, largest: float) -> str:
 
 
 def _heat_map(array: Array, largest: float, sparse: bool = False) -> str:
-    """Return an array as coloured cells, ``largest`` the strongest; if ``sparse``, no NaN."""
+    """Return an array as coloured cells; ``sparse`` means that NaN is an empty cell."""
     values = flat(array)
     wide = values.shape[1] > 8
     rows, columns = shown(len(values), 12), shown(values.shape[1], 32)
@@ -134,7 +134,7 @@ def _line(line: Line, beside: str) -> str:
 
 
 def _drawing(trace: Any) -> str:
-    """Return the network with the first sample's numbers, or nothing where it is too large."""
+    """Return the network with the first sample's numbers, or nothing if it is too large."""
     names = [line.name for line in [*trace.inputs, *trace.nodes]]
     arrays = [*(line.array for line in trace.inputs), *(node.output for node in trace.nodes)]
     if len(names) > _LAYERS or not all(
@@ -187,14 +187,14 @@ def _drawing(trace: Any) -> str:
                     colour = f"rgba({_POSITIVE if w > 0 else _NEGATIVE},.75)"
                     width = 0.6 + 3 * abs(w) / (_largest(kernel) or 1)
                     edges.append(f'<line {ends} stroke="{colour}" stroke-width="{width:.1f}"/>')
-                    part = 0.46 if u % 2 else 0.28  # so that neighbours' texts stand apart
+                    part = 0.46 if u % 2 else 0.28  # keeps neighbours' texts apart
                     where = f'x="{x + part * (x2 - x):.0f}" y="{y + part * (y2 - y) - 3:.0f}"'
                     if kernel.size <= _LABELLED:
                         labels.append(f'<text class="soft" {where}>{w:.2g}</text>')
     wide = 220 * max(depths) + 220
     return (
         f'<div class="net"><svg viewBox="0 0 {wide} {tall}" width="{wide}" '
-        f'style="min-width:{wide * 5 // 6}px" '  # to be read on a telephone, where it scrolls
+        f'style="min-width:{wide * 5 // 6}px" '  # legible on a telephone, where it scrolls
         f'role="img" aria-label="the network">{"".join([*edges, *labels, *discs])}</svg></div>'
         "<p>The first sample: outputs in the circles, dJ/da or dJ/dz below them. A solid line is a "
         "weight, orange above 0, blue below.</p>"
@@ -206,7 +206,7 @@ def _kernel(node: TraceNode) -> Array | None:
 
 
 def as_html(trace: Any) -> str:
-    """Return a trace as one element of HTML, with its style in it and nothing to fetch."""
+    """Return a trace as one element of HTML that includes its style and loads nothing."""
     notes = "".join(f'<p class="bad">{escape(note)}</p>' for note in trace.notes)
     body = []
     for chapter, beside, parts in trace.sections():

@@ -1,4 +1,4 @@
-"""What `nnlite.trace` returns, and how it is shown."""
+"""Trace: the result of `nnlite.trace`, as text and as a page."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["Trace"]
 
 @dataclass(eq=False)
 class Trace:
-    """One training step, opened and not taken; `nnlite.trace` makes it.
+    """The arrays of one training step that is not taken; `nnlite.trace` returns it.
 
-    Printed, it is text of 80 columns; a notebook shows it as a page, which `save` writes to a file.
+    `print` shows text of 80 columns, a notebook shows a page, and `save` writes the page to a file.
 
     Attributes:
-        title: Which model, how many samples, and which optimizer.
+        title: The model, the number of samples and the optimizer.
         inputs: The lines of the inputs.
         nodes: The calls of layers, in order.
         cost_lines: The targets, the losses, the penalties and the cost.
         input_gradients: The lines of the inputs' gradients.
-        updates: The lines of the new weights by path, each beside its step.
-        notes: What else is to be known.
+        updates: The lines of the new weights by path, each with its step.
+        notes: Further remarks.
     """
 
     title: str
@@ -40,17 +40,17 @@ class Trace:
 
     @property
     def cost(self) -> float:
-        """J, the loss of the batch with all penalties."""
+        """J, the loss of the batch plus all penalties."""
         return float(self.cost_lines[-1].array)
 
     @property
     def lines(self) -> list[Line]:
-        """All lines that have finite differences beside them."""
+        """All lines that have finite differences."""
         back = [line for node in reversed(self.nodes) for line in node.backward]
         return [*back, *self.input_gradients]
 
     def sections(self) -> list[tuple[str, str, list[tuple[str, list[Line], list[str]]]]]:
-        """Return the chapters: a title, what stands beside, and parts of lines and notes."""
+        """Return the chapters: a title, the name of ``beside``, and parts of lines and notes."""
         no_notes: list[str] = []
         head = [(f"{n.number}  {n.name}  ({n.kind})", n) for n in self.nodes]
         forward = [(title, [*n.parameters, *n.values], no_notes) for title, n in head]
@@ -72,13 +72,13 @@ class Trace:
         return as_html(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the page that a notebook shows, one file that needs no other.
+        """Write the page that a notebook shows as a single file.
 
         Args:
             path: The file, such as ``"step.html"``.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If the file cannot be written.
         """
         head = '<meta name="viewport" content="width=device-width"><meta charset="utf-8">'
         title = html.escape(self.title)

@@ -1,4 +1,4 @@
-"""How a training step is opened: taken on a copy of the model, and every array of it kept."""
+"""trace: takes a training step on a copy of the model and keeps all its arrays."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ __all__ = ["trace"]
 Array = NDArray[Any]
 Pair = tuple[str, str]  # in nnlite's names, and in the article's
 
-_WHOLE = 16  # arrays of up to so many entries are checked whole, of larger ones those shown
-_LARGEST = 4  # and the largest
+_WHOLE = 16  # larger arrays are checked only at the entries that are shown
+_LARGEST = 4  # and at their largest entries
 
 
 def trace(model: Model, x: Any, y: Any, sample_weight: Any = None, check: bool = True) -> Trace:
-    """Open one training step of a model, without taking it.
+    """Return the arrays of one training step of a model, without taking the step.
 
-    The step is that of `train_on_batch`, on a copy of the model: its weights, the optimizer's
-    state, metrics and random generators stay as they are. The loss, the optimizer and what they do
-    to a model that is not compiled are as for `fit`.
+    The step is that of `train_on_batch`, taken on a copy: the model's weights, optimizer state,
+    metrics and random generators do not change. The defaults of a model that is not compiled are
+    those of `fit`.
 
-    Each array has nnlite's name and that of the article that ``docs/mathematics.md`` follows, where
+    Each array has its name in nnlite and in the article that ``docs/mathematics.md`` follows, where
     samples are columns: ``kernel`` is W transposed, and dA and dZ are m times as large as nnlite's.
-    The last sigmoid or softmax goes together with its cross-entropy, as in training: dZ comes from
+    The last sigmoid or softmax is combined with its cross-entropy, as in training: dZ comes from
     the loss, and no dA is computed.
 
     Args:
@@ -52,16 +52,16 @@ def trace(model: Model, x: Any, y: Any, sample_weight: Any = None, check: bool =
         x: A batch of inputs, as for `fit`.
         y: The targets, as for `fit`.
         sample_weight: The weight of each sample, as for `fit`.
-        check: Whether to put finite differences beside the gradients, computed in float64. Of an
-            array of more than 16 entries, some are checked; each array takes some 30 passes.
+        check: Whether to compare the gradients with finite differences in float64. In an array of
+            more than 16 entries, some are checked; each array takes some 30 passes.
 
     Returns:
-        The `Trace`: print it, or let a notebook show it. A program finds the arrays in ``nodes``,
-        ``cost`` and ``updates``.
+        The `Trace`, for `print` or a notebook. Its arrays are in ``nodes``, ``cost`` and
+        ``updates``.
 
     Raises:
-        TypeError: If ``model`` is not a model, or an argument is of the wrong kind.
-        ValueError: If a shape is wrong, no weight learns, or the model has a step of its own.
+        TypeError: If ``model`` is not a model, or an argument has the wrong type.
+        ValueError: If a shape is wrong, no weight is trainable, or the model has its own step.
 
     >>> from nnlite import Sequential
     >>> from nnlite.layers import Dense
@@ -78,8 +78,8 @@ def trace(model: Model, x: Any, y: Any, sample_weight: Any = None, check: bool =
         )
     if model.trains_own:
         raise ValueError(
-            f"Model {model.name!r} has a training step of its own, by train_step, update_weights "
-            "or a compute_... method. trace opens the step of nnlite only."
+            f"Model {model.name!r} has its own training step: it overrides train_step, "
+            "update_weights or a compute_... method. trace shows the step of nnlite only."
         )
     check = check_flag("check", check)
     states = random.states()
@@ -93,7 +93,7 @@ def trace(model: Model, x: Any, y: Any, sample_weight: Any = None, check: bool =
         twin._step.prepare(data.shape, loss, training=True)
         objective = twin._step.known_objective()
         if not objective._learning:
-            raise ValueError(f"Model {model.name!r} has no weight that learns: nothing to trace.")
+            raise ValueError(f"Model {model.name!r} has no trainable weight: nothing to trace.")
         with np.errstate(all="ignore"):
             return _Opened(twin, objective, data.whole(), check).trace()
     finally:
@@ -101,27 +101,27 @@ def trace(model: Model, x: Any, y: Any, sample_weight: Any = None, check: bool =
 
 
 class _Watched(ReferenceExecutor):
-    """An executor that lets some arrays be replaced, to see what follows from them."""
+    """An executor that can replace arrays, for finite differences."""
 
     replaced: dict[int, Array]
 
     def passed(self, slot: Slot, array: Array) -> Array:
-        """Return the array, or what stands in its place."""
+        """Return the array or its replacement."""
         return self.replaced.get(slot, array)
 
 
 class _Pass:
-    """A batch on its way through a model."""
+    """The forward and backward pass of a batch."""
 
     def __init__(self, objective: Objective, x: Any, y: Any, weight: Any) -> None:
         self.objective, self.y, self.weight = objective, y, weight
         self.x = x if type(x) is list else [x]
         self.executor = _Watched(objective._graph, objective._learning)
         self.executor.replaced = {}
-        objective._step = cast(Any, self.executor)  # which has all that it asks of a plan
+        objective._step = cast(Any, self.executor)  # it has all that is used of a plan
 
     def forward(self, *_: Any, **__: Any) -> Array:
-        """Go forward; return the loss and the penalties."""
+        """Run the forward pass; return the loss and the penalties."""
         objective, outputs = self.objective, self.executor.forward(self.x)
         self.output = outputs if isinstance(objective.loss, Heads) else outputs[0]
         masks = objective.masks(self.x, training=True)
@@ -131,7 +131,7 @@ class _Pass:
         return np.array([value, objective.weight_penalty() + self.executor.penalty()], float)
 
     def backward(self) -> None:
-        """Go back, as far as the inputs where that is possible; add what comes of penalties."""
+        """Run the backward pass, to the inputs if possible; add the penalties' gradients."""
         calls = self.executor.graph.calls
         inputs = all(call.training or call.layer.primitive for call in calls)
         self.executor.backward(_listed(self.gradient), inputs)
@@ -143,7 +143,7 @@ def _listed(part: Any) -> list[Any]:
 
 
 def _sampled(gradient: Array) -> Array:
-    """Return the places in flat form of the entries that finite differences are taken for."""
+    """Return the flat indices of the entries that finite differences are computed for."""
     places: Array = np.arange(gradient.size)
     if gradient.size <= _WHOLE:
         return places
@@ -154,7 +154,7 @@ def _sampled(gradient: Array) -> Array:
 
 
 class _Opened:
-    """A step of ``model``, which is changed by it."""
+    """A step of ``model``; it changes the model."""
 
     def __init__(self, model: Model, objective: Objective, batch: Any, check: bool) -> None:
         self.model, self.objective, self.batch = model, objective, batch
@@ -163,7 +163,7 @@ class _Opened:
         self.run = _Pass(objective, *batch)
         self.terms = self.run.forward()
         executor = self.run.executor
-        # Copies, as all that a user is handed: what comes may overwrite the arrays.
+        # Copies: later passes may overwrite the arrays.
         self.values = {slot: np.array(a) for slot, a in enumerate(executor.values) if a is not None}
         self.run.backward()
         self.learning = model.learning_variables()
@@ -195,7 +195,7 @@ class _Opened:
         self._name_all()
 
     def _differentiate(self, double: Model) -> None:
-        """Take finite differences on a copy of the model in float64, as it was before the step."""
+        """Compute finite differences on a float64 copy of the model from before the step."""
 
         def wide(array: Any) -> Any:
             floats = array is not None and array.dtype.kind == "f"
@@ -226,9 +226,9 @@ class _Opened:
     # ---- names ----------------------------------------------------------------------------
 
     def _name_all(self) -> None:
-        """Group the calls by layer, and give every slot and weight its names."""
+        """Group the calls by layer, and name every slot and weight."""
         full, graph = self.model.graph(True), self.objective._graph
-        #: By the output of an activation that the loss includes, what the activation reads.
+        #: The input of each activation that the loss includes, by its output.
         self.joined = {a: z for a, z in zip(full.outputs, graph.outputs, strict=True) if a != z}
         predictions = _listed(self.objective.predictions(self.run.output))
         self.values.update(zip(full.outputs, map(np.array, predictions), strict=True))
@@ -248,7 +248,7 @@ class _Opened:
             before = self.names[call.inputs[0]][1]
             if isinstance(call.layer, ActivationLayer) and readers[call.inputs[0]] == 1:
                 free = before[0] == "A" and ("z", f"Z{before[1:]}") not in self.names.values()
-                if free and before[1:].isdigit() and before != "A0":  # A so far: of both, it is Z
+                if free and before[1:].isdigit() and before != "A0":  # it is Z, not A
                     number = int(before[1:])
                     self.groups[-1] = number, calls
                     self.names[call.inputs[0]] = "z", f"Z{number}"
@@ -277,7 +277,7 @@ class _Opened:
         return f"{name}({', '.join(xs)})", f"{name}({', '.join(symbol for _, symbol in own)})"
 
     def _gradient_formula(self, slot: int) -> Pair:
-        """Return where a slot's gradient comes from: the sum over those that read it."""
+        """Return the formula of a slot's gradient: the sum over the calls that read it."""
         parts: list[Pair] = []
         name, symbol = self.names[slot]
         for at, (_, calls) in enumerate(self.groups):
@@ -341,7 +341,7 @@ class _Opened:
         for slot in (slot for call in reversed(calls) for slot in call.outputs):
             if slot in self.joined:
                 (_, a), (_, z) = self.names[slot], self.names[self.joined[slot]]
-                node.notes.append(f"No d{a}: the loss takes {z}, the activation included.")
+                node.notes.append(f"No d{a}: the loss includes the activation and reads {z}.")
             elif slot in self.gradients:
                 node.backward.append(self._derivative(slot))
         for name, variable in weights.items():
@@ -410,7 +410,7 @@ class _Opened:
         return updates
 
     def trace(self) -> Trace:
-        """Return what came of the step."""
+        """Return the result of the step."""
         rows = len(self.values[self.inputs[0]])
         rate = f" at rate {self.optimizer.rate:.4g}" if self.finite else ""
         return Trace(

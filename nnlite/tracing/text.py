@@ -13,21 +13,21 @@ __all__ = ["NOTATION", "as_text", "number"]
 
 WIDTH = 80
 NOTATION = (
-    "On the left nnlite's names, where a sample is a row: x has shape (m, features). On the right "
-    "those of the article, where a sample is a column: X is x.T and W is kernel.T. The gradients "
-    "dz and da hold the 1/m of the mean; the article's dZ and dA are m times as large."
+    "Names on the left are nnlite's: a sample is a row, and x has shape (m, features). Names on "
+    "the right are the article's: a sample is a column, X is x.T and W is kernel.T. The gradients "
+    "dz and da contain the 1/m of the mean; the article's dZ and dA are m times as large."
 )
 
 
 def number(value: Any) -> str:
-    """Return a number, or the beginning of a text, in ten characters or less."""
+    """Return a number, or the beginning of a text, in at most ten characters."""
     if isinstance(value, str):
         return f"{value:.10}"
     return f"{value + 0.0:.4g}"  # 0 for -0
 
 
 def _cells(array: NDArray[Any], sparse: bool = False) -> list[str]:
-    """Return the lines of an array; if it is ``sparse``, nothing for NaN."""
+    """Return the lines of an array; ``sparse`` means that NaN is blank."""
     table = flat(array)
     rows, places = shown(len(table), 4), shown(table.shape[1], 3)
     lines: list[str] = []
@@ -42,7 +42,7 @@ def _cells(array: NDArray[Any], sparse: bool = False) -> list[str]:
 
 
 def _as_lines(line: Line, compared: bool) -> list[str]:
-    """Return the lines of text for one array: its names and formulas, and its numbers."""
+    """Return the lines of text for one array: its names, formulas and numbers."""
     single = line.array.ndim == 0
     left = f"  {line.left}" + (f" = {line.array:.10g}" if single else f"  {line.array.shape}")
     right = f"{line.right}  {line.article_shape}".rstrip()
@@ -60,7 +60,7 @@ def _as_lines(line: Line, compared: bool) -> list[str]:
 
 
 def as_text(trace: Any) -> str:
-    """Return the whole of a trace."""
+    """Return a trace as text."""
     import textwrap
 
     lines = [trace.title, "", NOTATION]

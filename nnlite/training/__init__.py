@@ -1,1 +1,1 @@
-"""Training: from the data of a user to the updates of a model."""
+"""Training: from a user's data to the updates of a model."""

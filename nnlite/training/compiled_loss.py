@@ -1,4 +1,4 @@
-"""The loss that `compile` was given, and the one that follows from the model and the data."""
+"""The loss from `compile`, or the default for the model and the data."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ AnyLoss = losses.Loss | Heads
 
 
 class CompiledLoss:
-    """What a model was told to minimise.
+    """The loss that a model minimizes.
 
     Args:
         model: The model.
 
     Attributes:
-        given: What `compile` was given, or the last fit chose: a loss, or a list or dict by output.
-        weights: What each loss is multiplied by, as `compile` was given it.
+        given: The loss from `compile` or chosen by the last fit, or a list or dict by output.
+        weights: The ``loss_weights`` of `compile`.
         chooses: Whether the loss follows from the model and the data.
-        crossentropy: Whether the loss that is chosen is a cross-entropy.
+        crossentropy: Whether a cross-entropy is chosen.
     """
 
     def __init__(self, model: AbstractModel) -> None:
@@ -55,7 +55,7 @@ class CompiledLoss:
 
         Raises:
             TypeError: If it is anything else.
-            ValueError: If a name is unknown, or a loss has no mean or sum to descend on.
+            ValueError: If a name is unknown, or a loss has reduction ``"none"``.
         """
         self.given = to_descend_on(value)
         self.chooses = self.given is None
@@ -71,17 +71,17 @@ class CompiledLoss:
         return None if objective is None else objective.loss
 
     def check_read(self, argument: str) -> None:
-        """Raise a ValueError if the model's file told an argument of compile that is not known."""
+        """Raise a ValueError if the model's file has an unknown value for ``argument``."""
         if argument in self.model.unread:
             raise ValueError(
                 f"The file of model {self.model.name!r} has the {argument} "
-                f"{self.model.unread[argument]!r:.200}, which could not be taken over, as the "
-                "warning said when it was loaded. Call compile(...) first, or load the file again "
-                "with custom_objects={'name': ...}."
+                f"{self.model.unread[argument]!r:.200}, which is unknown, as a warning said when "
+                "it was loaded. Call compile(...) first, or load the file again with "
+                "custom_objects={'name': ...}."
             )
 
     def fitting(self, y: Array, output_shape: tuple[int, ...]) -> losses.Loss:
-        """Return the compiled loss, or without one what fits the last layer and the targets."""
+        """Return the compiled loss, or the default for the last layer and the targets."""
         self.check_read("loss")
         loss = self.single()
         if loss is not None and not self.chooses:
@@ -91,24 +91,24 @@ class CompiledLoss:
         return loss if loss is not None and type(loss) is type(fitting) else fitting
 
     def single(self) -> losses.Loss | None:
-        """Return the loss of a single output, with its weight; None where it follows from data."""
+        """Return the loss of a single output, with its weight; None if it follows from data."""
         if is_structure(self.given):
             structure = self.model._data.ends()[1] or self.model.output_names
             (given,) = losses_by_output(self.given, structure)
-            Heads(self.model.output_names, [given], [1.0])  # which refuses None
+            Heads(self.model.output_names, [given], [1.0])  # refuses None
             self.chooses = self.crossentropy = isinstance(given, str)
             self.given = None if isinstance(given, str) else given
         loss, weight = self.given, one_loss_weight(self.weights)
         if loss is not None and loss._loss_weight != weight:
-            self.given = loss = copy.copy(loss)  # whose weight is its own
+            self.given = loss = copy.copy(loss)  # a copy with its own weight
             loss._loss_weight = weight
         return loss
 
     def heads(self, ys: Sequence[Any] | None = None, outputs: Sequence[Any] = ()) -> Heads:
-        """Return the losses of several outputs, those that are to be chosen by their targets.
+        """Return the losses of several outputs; missing ones are chosen by the targets.
 
         Args:
-            ys: The targets; None for the mean squared error where a loss is to be chosen.
+            ys: The targets; None chooses the mean squared error.
             outputs: The shapes of the outputs.
         """
         self.check_read("loss")
@@ -133,7 +133,7 @@ class CompiledLoss:
         return known if isinstance(known, Heads) and heads.same_as(known) else heads
 
     def left_out(self) -> list[str]:
-        """Return the names of the outputs that `compile` was told to leave out."""
+        """Return the names of the outputs that `compile` leaves out."""
         if not is_structure(self.given):
             return []
         structure = self.model._data.ends()[1]
@@ -141,7 +141,7 @@ class CompiledLoss:
         return [k for k, loss in zip(output_keys(structure), given, strict=True) if loss is None]
 
     def metrics_of(self, keys: Sequence[str], left_out: Sequence[str]) -> MetricsOfOutputs:
-        """Arrange the metrics of `compile` by outputs, if they are not, and return them."""
+        """Return the metrics of `compile`, arranged by outputs."""
         with_loss = [key for key in keys if key not in left_out]
         known = self.model.compiled_metrics
         if isinstance(known, MetricsOfOutputs) and known.with_loss == with_loss:
@@ -158,17 +158,16 @@ class CompiledLoss:
         return made
 
     def by_hand(self) -> AnyLoss:
-        """Return what is minimised before any data have told which loss fits."""
+        """Return the loss to minimize before data decide which loss fits."""
         if self.model._data.ends()[1] is not None and len(self.model.output_names) > 1:
             return self.heads()
         return self.single() or losses.MeanSquaredError()
 
 
 def to_descend_on(identifier: Any) -> Any:
-    """Return the loss that ``identifier`` stands for; None where it follows from the data.
+    """Return the loss for ``identifier``; None if it follows from the data.
 
-    Of a list or dict by output each part is looked at; there None leaves an output out, and
-    ``"crossentropy"`` stays a name.
+    In a list or dict by output, None leaves an output out, and ``"crossentropy"`` stays a name.
     """
     if is_structure(identifier):
         return map_structure(
@@ -185,7 +184,7 @@ def to_descend_on(identifier: Any) -> Any:
 
 
 def one_loss_weight(given: Any) -> float:
-    """Return the weight of the one output, which may stand in a list or dict.
+    """Return the weight of the one output, which may be in a list or dict.
 
     Raises:
         TypeError: If it is not a number.

@@ -1,4 +1,4 @@
-"""What a user hands to fit, evaluate and predict, checked and made into samples."""
+"""Checks the arguments of fit, evaluate and predict and turns them into samples."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ AnySamples = Samples | StoredSamples | IterableSamples
 
 
 class DataAdapter:
-    """Makes samples of what a model is handed, or refuses it.
+    """Checks a model's data and turns it into samples.
 
     Args:
-        model: The model that the data are for.
-        loss: What it minimises, which says which targets fit.
+        model: The model.
+        loss: The model's loss, which decides which targets fit.
     """
 
     def __init__(self, model: AbstractModel, loss: CompiledLoss) -> None:
@@ -67,20 +67,20 @@ class DataAdapter:
         like: AnySamples | None = None,
         own: bool = False,
     ) -> tuple[AnySamples, AnyLoss]:
-        """Check data of any kind, and return it as samples, with the loss to minimise.
+        """Check data of any kind, and return it as samples, with the loss to minimize.
 
-        Arrays are checked whole; what is stored or comes in batches, as it is read.
+        Arrays are checked at once; stored data and batches are checked as they are read.
 
         Args:
-            x: The inputs, or an `HDF5`, or what gives batches.
+            x: The inputs, or an `HDF5`, or an iterable of batches.
             y: The targets.
             sample_weight: The weight of each sample.
             class_weight: The weight of each class.
-            batch_size: What the user asked for.
-            part: What the data are called in errors, such as ``"validation "``.
+            batch_size: The user's batch size.
+            part: The name of the data in errors, such as ``"validation "``.
             loss: The loss that the targets are for; None for the model's own.
-            like: Samples whose shape and columns ``x`` is to have.
-            own: Whether a step of the user's takes them, which may do without targets.
+            like: Samples whose shape and columns ``x`` must have.
+            own: Whether a user's step takes the data; the targets may then be missing.
         """
         names = (f"{part}x", f"{part}y", f"{part}sample_weight")
         if self.stores(x, y, sample_weight):
@@ -89,11 +89,11 @@ class DataAdapter:
             for name, given, instead in [
                 ("y", y, "gives (x, y)"),
                 ("sample_weight", sample_weight, "gives (x, y, sample_weight)"),
-                ("batch_size", batch_size, "gives batches of its own"),
+                ("batch_size", batch_size, "gives its own batches"),
             ]:
                 if given is not None:
                     raise ValueError(
-                        f"{names[0]} is a {type(x).__name__}, which {instead}: give no {name}."
+                        f"{names[0]} is a {type(x).__name__}, which {instead}: do not pass {name}."
                     )
             return self._batches(x, class_weight, names, loss, like, own)
         return self.arrays(x, y, sample_weight, class_weight, names, loss, like, own)
@@ -109,7 +109,7 @@ class DataAdapter:
         like: AnySamples | None = None,
         own: bool = False,
     ) -> tuple[Samples, AnyLoss]:
-        """Check all that a step is given, and return it as arrays, with the loss to minimise."""
+        """Check the data of a step, and return it as arrays, with the loss to minimize."""
         columns = self.model.column_names or (like and like.names) or column_names(x)
         x = self.validate(names[0], x, like)
         types = self.input_types()
@@ -128,7 +128,7 @@ class DataAdapter:
         if self.ends()[1] is not None and len(self.model.output_names) > 1:
             if class_weight is not None:
                 raise ValueError(
-                    "class_weight is for models of a single output. Use sample_weight, by output."
+                    "class_weight is for models with one output. Use sample_weight by output."
                 )
             outputs = self._output_shapes(x)
             ys = self._targets_by_output(names[1], y, loss, (label, first))
@@ -170,7 +170,7 @@ class DataAdapter:
         return flatten(self.model.compute_output_shape(map_structure(np.shape, x)), SHAPES)
 
     def _single_output(self, y: Any, rows: int) -> Any:
-        """Return the only array of a list or, by the name of the output, of a dict."""
+        """Return the only array of a list, or of a dict with the name of the output."""
         if isinstance(y, Mapping) and list(y) == output_keys(
             self.ends()[1] or self.model.output_names
         ):
@@ -180,13 +180,13 @@ class DataAdapter:
     def _targets_by_output(
         self, name: str, y: Any, heads: AnyLoss | None, first: tuple[str, Array]
     ) -> list[Array | None]:
-        """Return the targets of each output as arrays, None where an output is left out.
+        """Return the targets of each output as arrays, None if an output is left out.
 
         Args:
-            name: What they are called.
+            name: The targets' name in errors.
             y: The targets.
-            heads: The losses that they are for; None for those of `compile`.
-            first: The first of the inputs, with its name.
+            heads: The losses of the targets; None for those of `compile`.
+            first: The first input, with its name.
         """
         structure = self.ends()[1]
         keys = output_keys(structure)
@@ -208,7 +208,7 @@ class DataAdapter:
     def _weights_by_output(
         self, name: str, weight: Any, heads: Heads, outputs: Sequence[tuple[int, ...]]
     ) -> list[Array | None] | None:
-        """Return the sample weights of each output; one array is for all of them."""
+        """Return the sample weights of each output; one array is for all outputs."""
         if weight is None:
             return None
         if not is_structure(weight):
@@ -238,7 +238,7 @@ class DataAdapter:
         loss: AnyLoss | None,
         like: AnySamples | None,
     ) -> tuple[StoredSamples, AnyLoss]:
-        """Check the first row of stored data, and return what checks the rest as it is read."""
+        """Check the first row of stored data, and return samples that are checked when read."""
         opener, counts = open_stored(x, y, sample_weight, arrange=self._arranged)
         with opener() as columns:
             rows = len(columns[0])
@@ -263,7 +263,7 @@ class DataAdapter:
         structure = self.ends()[1]
         if structure is None or len(flatten(structure)) == 1:
             return [x, y, weight]
-        every = output_keys(structure)  # what is missing is told when the first row is checked
+        every = output_keys(structure)  # checking the first row finds missing ones
         y = arranged("y", y, structure, "output", every)
         if weight is not None and not is_structure(weight):
             weight = [weight] * len(every)
@@ -280,7 +280,7 @@ class DataAdapter:
         like: AnySamples | None,
         own: bool,
     ) -> tuple[IterableSamples, AnyLoss]:
-        """Check the first batch, and return what checks the others as they come."""
+        """Check the first batch, and return samples that check the others when read."""
         first, source = first_batch(source)
 
         def adapted(
@@ -298,10 +298,10 @@ class DataAdapter:
         return IterableSamples(source, admit, samples.shape, samples.names), chosen
 
     def inputs(self, x: Any, batch_size: int | None) -> StoredSamples | IterableSamples:
-        """Return what is stored, or comes in batches, as samples without targets."""
+        """Return stored data or batches as samples without targets."""
         if not self.stores(x):
             if batch_size is not None:
-                raise ValueError("x gives batches of its own: give no batch_size.")
+                raise ValueError("x gives its own batches: do not pass batch_size.")
 
             def admit_batch(batch: Any) -> Any:
                 x = self.validate("x", unpacked(batch, targets=False)[0])
@@ -330,7 +330,7 @@ class DataAdapter:
         )
 
     def samples_of(self, x: Any) -> Samples:
-        """Return inputs that have been checked as samples without targets."""
+        """Return checked inputs as samples without targets."""
         types = self.input_types()
         return Samples(x, None, None, types if type(x) is list else types[0], None)
 
@@ -341,9 +341,9 @@ class DataAdapter:
 
     @per_structure
     def ends(self) -> tuple[Any, Any]:
-        """Return the names of the inputs and of the outputs, in structures as those have.
+        """Return the names of the inputs and outputs, in the same structures.
 
-        A single array is told by None, in the place of a name.
+        For a single array it is None instead of a name.
         """
         if not self.model.built:
             return None, None
@@ -362,7 +362,7 @@ class DataAdapter:
         return x if inputs is None else pack_as(inputs, flatten(x))
 
     def structure_of(self, x: Any) -> Any:
-        """Return the names of the inputs, as `ends`; of a model to be built, as ``x`` has it."""
+        """Return the names of the inputs as `ends`; a model not built takes the structure of x."""
         if self.model.built or self.model.single_ended:
             return self.ends()[0]
         if isinstance(x, Mapping):
@@ -373,10 +373,10 @@ class DataAdapter:
         return None
 
     def arranged_input(self, name: str, x: Any) -> Any:
-        """Return the parts of ``x`` in a list, in the order of the inputs; a single one as it is.
+        """Return the parts of ``x`` in a list in the order of the inputs; a single one as it is.
 
         Raises:
-            ValueError: If an input is missing, or there is one more.
+            ValueError: If an input is missing or unknown.
         """
         structure = self.structure_of(x)
         if structure is None:
@@ -390,9 +390,9 @@ class DataAdapter:
         return parts if len(parts) > 1 else parts[0]
 
     def _arranged_columns(self, x: Any) -> Any:
-        """Return what `_arranged_input` does of stored data.
+        """Do as `arranged_input` for stored data.
 
-        A model of the user's that is not built yet is built for the first row.
+        A user's model that is not built yet is built for the first row.
         """
         structure, parts = self.structure_of(x), self.arranged_input("x", x)
         if not (self.model.built or self.model.single_ended):
@@ -402,7 +402,7 @@ class DataAdapter:
         return parts
 
     def stores(self, *values: Any) -> bool:
-        """Return whether any of ``values`` is a dataset in a file, or has one among its parts."""
+        """Return whether any of ``values`` is or contains a dataset in a file."""
         if is_stored(*values):
             return True
         return not self.model.single_ended and any(
@@ -412,14 +412,14 @@ class DataAdapter:
         )
 
     def validate(self, name: str, x: Any, like: Any = None) -> Any:
-        """Return ``x`` as an array that the model can take, or as a list of them, one an input.
+        """Return ``x`` as an array that the model can take, or as a list with one per input.
 
-        A model of the user's that is not built yet is built for the shapes that ``x`` has.
+        A user's model that is not built yet is built for the shapes of ``x``.
 
         Args:
-            name: What it is called in errors.
+            name: The name of ``x`` in errors.
             x: The inputs.
-            like: Samples that the model will take, if it has met none yet.
+            like: The training samples, if the model has not seen any yet.
         """
         plain = self._plain()
         if type(x) is np.ndarray and x.dtype == plain[1] and x.shape[1:] == plain[0] and len(x):
@@ -451,7 +451,7 @@ class DataAdapter:
 
     @per_structure
     def _plain(self) -> tuple[Any, Any]:
-        """Return the shape of a sample and the type that a model of one input takes as they are."""
+        """Return the sample shape and type that a model with one input takes unchanged."""
         model = self.model
         if not model.built or model.tracks_layers or self.ends()[0] is not None:
             return None, None
@@ -460,7 +460,7 @@ class DataAdapter:
         return (shape, dtype) if dtype.kind == "f" and shape else (None, None)
 
     def several(self, name: str, parts: Any, structure: Any) -> list[Array]:
-        """Return what `_arranged_input` returned as arrays, each checked."""
+        """Return the parts from `arranged_input` as checked arrays."""
         keys = sorted(structure) if isinstance(structure, dict) else []
         leaves = flatten(structure)
         parts = parts if len(leaves) > 1 else [parts]
@@ -488,7 +488,7 @@ class DataAdapter:
         return arrays
 
     def aligned(self, name: str, x: Any, like: Any = None) -> tuple[Array, Shape | None]:
-        """Return ``x``, its columns and last axis as the model has them, and the shape to have."""
+        """Return ``x`` with the model's columns and last axis, and the expected shape."""
         expected = self.model.input_shape if self.model.built else self.model.declared_input_shape()
         names = self.model.column_names
         if like is not None:
@@ -503,7 +503,7 @@ class DataAdapter:
 
 
 def _entries(name: str, value: Any, dtype: np.dtype[Any] | None) -> Array:
-    """Return ``value`` as an array of numbers or text, as ``dtype`` says; None leaves that open."""
+    """Return ``value`` as an array of ``dtype``, numbers or text; None allows both."""
     if dtype is None:
         kind = getattr(np.asarray(value), "dtype", np.dtype(float)).kind
         dtype = np.dtype(object if kind in "OUST" else float)

@@ -1,4 +1,4 @@
-"""One call of fit: the loop over epochs and batches, and where it stands."""
+"""FitLoop: the loop over epochs and batches of one call of fit."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class FitLoop:
     """The loop of `fit`.
 
     Args:
-        model: What is trained.
-        batches: The batches of its epochs.
-        held: Those that it is evaluated on, or None.
+        model: The model to train.
+        batches: The batches of an epoch.
+        held: The batches to evaluate on, or None.
         evaluates: Tells whether to evaluate after an epoch, counted from 0.
         hooks: The callbacks.
-        progress: What is shown meanwhile.
+        progress: The progress display.
         epochs: The first epoch and the one to stop before.
 
     Attributes:
-        epoch: The epoch that runs, counted from 0.
+        epoch: The current epoch, counted from 0.
         end: The epoch to stop before.
-        step: How many of its batches are done.
+        step: The number of finished batches of the epoch.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class FitLoop:
         self._held = held
         self._evaluates = evaluates
         self._progress = progress
-        #: Whether a callback ends the run where the loss is not finite, in the place of an error.
+        #: Whether a callback ends the run if the loss is not finite, instead of an error.
         self.ends_on_nan = hooks.has(TerminateOnNaN)
 
     @property
@@ -68,14 +68,14 @@ class FitLoop:
         """Train until the last epoch, or until a callback asks to stop."""
         model, hooks = self.model, self.hooks
         logs: dict[str, Any] = {}
-        hooks.call("on_train_begin")  # which may put the run where an earlier one was killed
+        hooks.call("on_train_begin")  # may resume a run that was killed
         hooks.expect(validates=self._held is not None)
         try:
             while self.epoch < self.end:
                 if not self.step:
                     hooks.call("on_epoch_begin", self.epoch)
                 logs = self._run_epoch()
-                if not self.step:  # an iterator that has come to its end
+                if not self.step:  # the iterator is exhausted
                     break
                 average_moving(model)
                 if self._held is not None and self._evaluates(self.epoch):
@@ -93,11 +93,11 @@ class FitLoop:
         hooks.call("on_train_end", logs=logs)
 
     def _run_epoch(self) -> dict[str, Any]:
-        """Train on what is left of the epoch, and return the means of the whole of it."""
+        """Train on the rest of the epoch, and return the means over the whole epoch."""
         model, hooks = self.model, self.hooks
         if not self.step:
             model.reset_metrics()
-        own: dict[str, Any] | None = None  # what a train_step of the user's returned last
+        own: dict[str, Any] | None = None  # the last result of a user's train_step
 
         def logs() -> dict[str, Any]:
             return dict(own) if own is not None else model.get_metrics_result()
@@ -123,7 +123,7 @@ class FitLoop:
                     if model.stop_training and not pending:
                         break
             except FloatingPointError as error:
-                if not steps.inside:  # a callback's own
+                if not steps.inside:  # from a callback
                     raise
                 raise FloatingPointError(
                     f"Epoch {self.epoch + 1}, batch {self.step + 1}: {error}"
@@ -134,7 +134,7 @@ class FitLoop:
 
 
 class _Steps:
-    """Within it, Ctrl-C waits for the end of the step that is being taken: no step is half done."""
+    """A context in which Ctrl-C waits for the end of the current step."""
 
     def __init__(self) -> None:
         self.inside = False
@@ -154,6 +154,6 @@ class _Steps:
             signal.signal(signal.SIGINT, self._replaced)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self.inside or self.interrupted:  # the second time at once
+        if not self.inside or self.interrupted:  # the second Ctrl-C does not wait
             raise KeyboardInterrupt
         self.interrupted = True

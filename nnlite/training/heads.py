@@ -1,4 +1,4 @@
-"""Heads: what a model of several outputs minimises, a loss for each of them and their sum."""
+"""Heads: the weighted sum of losses that a model with several outputs minimizes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_structure(given: Any) -> bool:
 
 
 def output_keys(structure: Any) -> list[str]:
-    """Return what the outputs are called in logs: a dict's keys, else the names.
+    """Return the outputs' names in logs: a dict's keys, else the names.
 
     >>> output_keys({"b": "dense", "a": "dense_1"}), output_keys(["dense", "dense_1"])
     (['a', 'b'], ['dense', 'dense_1'])
@@ -46,15 +46,15 @@ def output_keys(structure: Any) -> list[str]:
 def losses_by_output(given: Any, structure: Any) -> list[Any]:
     """Return the loss of each output, None for one that is left out.
 
-    A list has one for each output. A dict has all names, None among the losses leaving that output
-    out; where the model puts out a dict, a name that is missing is left out too, as in Keras.
+    A list has one loss or None for each output. A dict has all names; if the model's output is a
+    dict, a missing name leaves the output out too, as in Keras.
 
     Args:
-        given: What `compile` was given: one loss for all outputs, or a list or dict.
-        structure: The names of the outputs, in a structure as that of the output.
+        given: The argument of `compile`: one loss for all outputs, or a list or dict.
+        structure: The names of the outputs, in the structure of the output.
 
     Raises:
-        ValueError: If a name is missing or unknown, or the number of losses is another.
+        ValueError: If a name is missing or unknown, or the number of losses is wrong.
 
     >>> losses_by_output({"b": None, "a": "mse"}, ["a", "b"])
     ['mse', None]
@@ -66,16 +66,16 @@ def losses_by_output(given: Any, structure: Any) -> list[Any]:
 
 
 def loss_weights_by_output(given: Any, structure: Any, losses: Sequence[Any]) -> list[float]:
-    """Return what each output's loss is multiplied by, 1 where it is not told.
+    """Return the factor of each output's loss, by default 1.
 
     Args:
-        given: What `compile` was given: a number, or a list or dict by output.
-        structure: The names of the outputs, in a structure as that of the output.
+        given: The argument of `compile`: a number, or a list or dict by output.
+        structure: The names of the outputs, in the structure of the output.
         losses: The loss of each output.
 
     Raises:
         TypeError: If a weight is not a number.
-        ValueError: If a name is missing or unknown, or the number of weights is another.
+        ValueError: If a name is missing or unknown, or the number of weights is wrong.
 
     >>> loss_weights_by_output({"b": 0.5}, ["a", "b"], [None, "mse"])
     [1.0, 0.5]
@@ -90,14 +90,14 @@ def loss_weights_by_output(given: Any, structure: Any, losses: Sequence[Any]) ->
 
 
 class Heads:
-    """The losses of a model's outputs, taken for one loss: their sum, each times its weight.
+    """The weighted sum of the losses of a model's outputs, used as one loss.
 
-    Arrays of targets, outputs and weights come in flat lists, in the order of the outputs.
+    Targets, outputs and weights are flat lists of arrays in the order of the outputs.
 
     Args:
         names: The names of the outputs.
         losses: The loss of each; None for an output that is left out.
-        weights: What each loss is multiplied by.
+        weights: The factor of each loss.
 
     Raises:
         ValueError: If all outputs are left out.
@@ -114,7 +114,7 @@ class Heads:
     ) -> None:
         if all(loss is None for loss in losses):
             raise ValueError(
-                "Training needs a loss for one output at least. Received: None for "
+                "Training needs a loss for at least one output. Received: None for "
                 f"{', '.join(map(repr, names))}"
             )
         self.names = list(names)
@@ -132,7 +132,7 @@ class Heads:
         return [loss is not None and loss.takes_indices for loss in self.losses]
 
     def same_as(self, other: Any) -> bool:
-        """Return whether the other has these very losses and weights."""
+        """Return whether the other has the same loss objects and weights."""
         return (
             isinstance(other, Heads)
             and all(a is b for a, b in zip(self.losses, other.losses, strict=True))
@@ -147,12 +147,12 @@ class Heads:
         """Return the targets as arrays that fit predictions of ``output_shapes``.
 
         Args:
-            name: What they are called.
-            ys: The targets of each output; None where it has no loss, or as its loss checks them.
+            name: The targets' name in errors.
+            ys: The targets of each output; None for an output without a loss.
             output_shapes: The shapes of the outputs, the number of samples first.
 
         Raises:
-            TypeError: If they are not numeric.
+            TypeError: If targets are not numeric.
             ValueError: If targets are missing, or a shape does not fit.
         """
         return [
@@ -166,11 +166,11 @@ class Heads:
         outputs: Sequence[Array],
         sample_weights: Sequence[Array | None] | None = None,
     ) -> tuple[float, list[Array | None], list[float | None]]:
-        """Return the sum of the losses, and of each output the derivative and the loss by itself.
+        """Return the sum of the losses, and for each output the derivative and its loss.
 
         Args:
             ys: The targets of each output.
-            outputs: What the model puts out.
+            outputs: The model's outputs.
             sample_weights: The weight of each sample, for each output.
 
         Returns:
@@ -192,13 +192,13 @@ class Heads:
     # ---- by hand --------------------------------------------------------------------------
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-        """Return the sum of the losses for structures as the model's output."""
+        """Return the sum of the losses for arguments in the structure of the output."""
         return self.values(y_true, y_pred, sample_weight)[0]
 
     def values(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> tuple[float, list[float | None]]:
-        """Return the sum of the losses and each of them, as calling the heads does."""
+        """Return the sum of the losses, and each loss; arguments as for ``__call__``."""
         arrays = self._arrays(y_true, y_pred, sample_weight)
         total, _, values = self.value_and_gradients(*arrays)
         return total, values
@@ -208,7 +208,7 @@ class Heads:
         return self.value_and_gradients(*self._arrays(y_true, y_pred, sample_weight))[1]
 
     def _arrays(self, y_true: Any, y_pred: Any, sample_weight: Any) -> Any:
-        """Bring the arguments of a call by hand to the shapes and types of a training step."""
+        """Return the arguments of a direct call in the shapes and types of a training step."""
         parts = [flatten(part) for part in (y_true, y_pred, sample_weight)]
         if sample_weight is None or not isinstance(sample_weight, (list, tuple, dict)):
             parts[2] *= len(self.losses)

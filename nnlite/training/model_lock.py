@@ -14,15 +14,15 @@ __all__ = ["ReadersWriterLock", "one_thread"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PAUSE = 2e-5  # seconds between two looks at whether it is one's turn
+_PAUSE = 2e-5  # seconds between two looks at the lock
 
 
 class ReadersWriterLock:
     """Lets many threads read the weights of a model, and one at a time change them.
 
-    A reader waits for the end of the training step that is being taken, and a step for the readers
-    that are at work: so each prediction is one of weights as they are between two steps. To take a
-    turn costs two operations on a deque, which Python does as one each.
+    A reader waits for the end of the current training step, and a step waits for active readers.
+    Each prediction thus uses the weights between two steps. A read costs two operations on a
+    deque, which are atomic in Python.
 
     >>> lock = ReadersWriterLock()
     >>> lock.claim()
@@ -35,15 +35,15 @@ class ReadersWriterLock:
         self._readers: deque[None] = deque()
 
     def claim(self) -> None:
-        """Claim the model's training, its losses and metrics, for this thread, until `release`.
+        """Claim the model's training, losses and metrics for this thread, until `release`.
 
         Raises:
-            RuntimeError: If another thread has.
+            RuntimeError: If another thread holds the claim.
         """
         if not self._training.acquire(blocking=False):
             raise RuntimeError(
-                "Another thread trains or evaluates this model. One thread at a time can; any "
-                "number may predict."
+                "Another thread trains or evaluates this model. Only one thread at a time can; "
+                "any number can predict."
             )
 
     def release(self) -> None:
@@ -51,7 +51,7 @@ class ReadersWriterLock:
         self._training.release()
 
     def acquire_read(self) -> None:
-        """Wait for the end of a step, if one is being taken, and keep the next one waiting."""
+        """Wait for the end of the current step, if any, and block the next one."""
         self._readers.append(None)
         while self._stepping is not None and self._stepping != threading.get_ident():
             self._readers.pop()
@@ -59,30 +59,30 @@ class ReadersWriterLock:
             self._readers.append(None)
 
     def release_read(self) -> None:
-        """Let a step begin."""
+        """Allow a step to begin."""
         self._readers.pop()
 
     def acquire_write(self) -> None:
-        """Keep new readers waiting, and wait for those at work."""
+        """Block new readers, and wait for the active ones."""
         self._stepping = threading.get_ident()
         while self._readers:
             time.sleep(_PAUSE)
 
     def release_write(self) -> None:
-        """Let readers begin."""
+        """Allow readers to begin."""
         self._stepping = None
 
     def __deepcopy__(self, memo: Any) -> ReadersWriterLock:
-        return ReadersWriterLock()  # a copy of a model is one that nobody uses yet
+        return ReadersWriterLock()  # nobody uses a copy of a model yet
 
     def __reduce__(self) -> Any:
         return (ReadersWriterLock, ())
 
 
 def one_thread(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """Make a method of a model one that a single thread at a time can be in.
+    """Decorate a method of a model so that one thread at a time can run it.
 
-    Where a callback calls it, the run that is under way finds itself as it was.
+    A callback can call it without changing the current run.
     """
 
     def claiming(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:

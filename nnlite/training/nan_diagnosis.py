@@ -1,4 +1,4 @@
-"""What to say of a step whose loss or gradient is not finite: where that arose, and why."""
+"""Explains where and why the loss or gradient of a step is not finite."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["ALL_FINITE", "diagnosis"]
 
 Array = NDArray[Any]
 
-ALL_FINITE = "The outputs of all layers are finite"  # what begins the sentences that name none
-_LARGE = 1e4  # inputs beyond this are to blame before the weights are
+ALL_FINITE = "The outputs of all layers are finite"  # begins the sentences that do not name a layer
+_LARGE = 1e4  # inputs beyond this are reported rather than the weights
 
 
 def diagnosis(model: AbstractModel, value: float, x: Any, y: Any) -> str:
-    """Return where on the way the first number that is not finite arose, and a likely cause.
+    """Return where the first number that is not finite arose, and a likely cause.
 
     Args:
-        model: The model; no weight has been changed by the step.
+        model: The model; the step has not changed its weights.
         value: The loss.
-        x: The step's inputs: an array, or a list of arrays.
-        y: Its targets, likewise.
+        x: The step's inputs: an array or a list of arrays.
+        y: The step's targets: an array or a list of arrays.
     """
     what = f"the loss is {value}" if not np.isfinite(value) else "the gradient is not finite"
     with np.errstate(all="ignore"):
@@ -37,7 +37,7 @@ def diagnosis(model: AbstractModel, value: float, x: Any, y: Any) -> str:
 
 
 def _first(model: AbstractModel, value: float, x: Any, y: Any) -> str:
-    """Return a sentence on the first place, in the order of computing, and its cause."""
+    """Return a sentence on the first place, in the order of computation, and its cause."""
     xs = flatten(x)
     for array in xs:
         if not _is_finite(array):
@@ -47,7 +47,7 @@ def _first(model: AbstractModel, value: float, x: Any, y: Any) -> str:
             if not all_finite(variable.value):
                 return (
                     f"Weight {variable.name!r} of layer {layer.name!r} is not finite already: "
-                    "it was set so, or an earlier run left it so."
+                    "a user or an earlier run has set it."
                 )
     executor = ReferenceExecutor(model.graph(False))
     layers: list[Any] = [one for one in model.all_layers() if getattr(one, "stateful", False)]
@@ -58,7 +58,7 @@ def _first(model: AbstractModel, value: float, x: Any, y: Any) -> str:
     calls = executor.graph.calls
     for call, following in zip(calls, [*calls[1:], None], strict=True):
         if following is not None and following.owner is call.owner and not following.first:
-            continue  # a layer is looked at as a whole
+            continue  # a layer is checked as a whole
         for slot in call.outputs:
             output = executor.values[slot]
             if not _is_finite(output):
@@ -72,11 +72,11 @@ def _first(model: AbstractModel, value: float, x: Any, y: Any) -> str:
     )
     if not np.isfinite(value):
         return (
-            f"{ALL_FINITE}; the loss of them is not ({sizes}). Scale what "
+            f"{ALL_FINITE}; their loss is not ({sizes}). Scale what "
             "is large, or lower the learning rate."
         )
     return (
-        f"{ALL_FINITE}, and the loss is; the way back overflows ({sizes}). "
+        f"{ALL_FINITE}, and so is the loss; the backward pass overflows ({sizes}). "
         "Scale what is large, or clip the gradients (clipnorm=1)."
     )
 
@@ -87,13 +87,13 @@ def _cause(layer: Layer, xs: list[Array]) -> str:
     if inputs > _LARGE:
         return f"The inputs reach {inputs:.3g}: scale them, for instance by a Normalization layer."
     return (
-        f"Weights reach {largest:.3g}: they have grown out of bounds. Lower the learning rate, or "
+        f"Weights reach {largest:.3g}: they have grown too large. Lower the learning rate, or "
         "clip the gradients (clipnorm=1)."
     )
 
 
 def _largest(arrays: Iterable[Array | None]) -> float:
-    """Return the largest magnitude in all arrays, 0 where there is none."""
+    """Return the largest magnitude in all arrays, 0 if there is none."""
     return max((float(np.abs(a).max(initial=0)) for a in arrays if a is not None), default=0.0)
 
 

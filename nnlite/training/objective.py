@@ -1,4 +1,4 @@
-"""What training minimises: the loss, joined with the model's last activation where they fit."""
+"""The objective of training: the loss, combined with the model's last activation if possible."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["Objective", "default_loss", "final_activations"]
 
 Array = NDArray[Any]
 
-_PLANS = 4  # as many shapes of batches as there are in most runs: whole and last, of two kinds
+_PLANS = 4  # most runs have four shapes of batches: whole and last ones, of training and evaluation
 
 
 def default_loss(
@@ -48,7 +48,7 @@ def default_loss(
         activation: The activation.
         y: The targets.
         output_shape: The shape of the predictions.
-        crossentropy: Whether it is to be a cross-entropy, whatever the activation.
+        crossentropy: Whether it must be a cross-entropy, for any activation.
     """
     if crossentropy:
         forms = (BinaryCrossEntropy, SparseCategoricalCrossEntropy, CategoricalCrossEntropy)
@@ -62,10 +62,10 @@ def default_loss(
 
 
 def from_logits(loss: Loss, activation: Layer | None) -> Loss | None:
-    """Return ``loss`` as taken from the logits, where the activation is the one it belongs to.
+    """Return ``loss`` computed from the logits, if it matches the activation, else None.
 
-    log(softmax(z)) and log(sigmoid(z)) are exact where the probability itself has rounded to 0
-    or 1, and the derivative of the two together, p - y, is cheaper than of one after the other.
+    log(softmax(z)) and log(sigmoid(z)) are exact even if the probability has rounded to 0 or 1,
+    and the derivative of both together, p - y, is cheaper than two derivatives.
     """
     pairs = {
         Sigmoid: (BinaryCrossEntropy, BinaryFocalCrossEntropy),
@@ -85,7 +85,7 @@ def from_logits(loss: Loss, activation: Layer | None) -> Loss | None:
 
 
 def final_activations(model: AbstractModel) -> list[Layer | None]:
-    """Return the activation that makes each output of a model, if one does."""
+    """Return the activation that computes each output of a model, or None."""
     if model.of_user:
         return [None] * len(model.output_names)
     graph = model.graph(False)
@@ -95,7 +95,7 @@ def final_activations(model: AbstractModel) -> list[Layer | None]:
 
 
 def _last_activations(graph: Graph) -> list[Call | None]:
-    """Return for each output the call of an activation that makes it, and nobody else reads."""
+    """Return each output's call of an activation, if no other call reads the output."""
     readers = graph.readers()
     makers = [graph.maker(output) if readers[output] == 1 else None for output in graph.outputs]
     return [
@@ -105,29 +105,29 @@ def _last_activations(graph: Graph) -> list[Call | None]:
 
 
 def _masks(graph: Graph) -> list[Slot | None]:
-    """Return the slot of each output's mask; an empty list where there is none."""
+    """Return the slot of each output's mask; an empty list if there is none."""
     slots = [graph.masks.get(slot) for slot in graph.outputs]
     return slots if any(slot is not None for slot in slots) else []
 
 
 class Objective:
-    """The loss of one model, and the way forward and back that belongs to it.
+    """The loss of one model, with its forward and backward pass.
 
-    Inputs, outputs and targets are single arrays, or flat lists where the model has several.
+    Inputs, outputs and targets are single arrays, or flat lists if the model has several.
 
     Args:
-        loss: The loss; of several outputs, `Heads`.
-        model: The model that it is minimised for.
+        loss: The loss; `Heads` for several outputs.
+        model: The model.
     """
 
     def __init__(self, loss: Loss | Heads, model: AbstractModel) -> None:
         self.loss = loss
         self.model = model
-        self._settled = -1  # the structure that what follows is of
+        self._settled = -1  # the model's structure at the last `settle`
         self._plans: dict[Any, Plan] = {}
         self._memory = Memory()
-        self._step: Plan | None = None  # that of the last step
-        self.loss_in_use: Any = loss  # the one that takes what `forward` returns
+        self._step: Plan | None = None  # the plan of the last step
+        self.loss_in_use: Any = loss  # takes the result of `forward`
         self.settle()
 
     @property
@@ -136,10 +136,10 @@ class Objective:
         return self.loss.losses if isinstance(self.loss, Heads) else [self.loss]
 
     def warn_of_mismatch(self, output_shapes: Any) -> list[str | None]:
-        """Warn where a last activation and its loss do not go together.
+        """Warn if a last activation and its loss do not match.
 
         Returns:
-            For each output that is logits, the name of the activation that would make them
+            For each output of logits, the name of the activation that turns them into
             probabilities; None for the others.
         """
         shapes = flatten(output_shapes, SHAPES)
@@ -147,10 +147,10 @@ class Objective:
         return [_mismatch(loss, last, shape) for loss, last, shape in each]
 
     def keep_up(self, x: Any, y: Any) -> None:
-        """Take note of what a callback has changed in the model since, for the batch that comes.
+        """Update the objective if a callback has changed the model, before the next batch.
 
         Raises:
-            ValueError: If the targets do not fit its output any more.
+            ValueError: If the targets do not fit the model's output any more.
         """
         if self._settled != structure_version():
             shape = self.model.compute_output_shape(map_structure(np.shape, x))
@@ -159,7 +159,7 @@ class Objective:
             self.settle()
 
     def settle(self) -> None:
-        """Take note of what follows from the model as it is now."""
+        """Derive everything that depends on the model's current structure."""
         learning = self.model.learning_variables()
         self._regularized = [(v, v.regularizer) for v in learning if v.regularizer is not None]
         self._constrained = [(v, v.constraint) for v in learning if v.constraint is not None]
@@ -172,7 +172,7 @@ class Objective:
         self._activations = [call.layer if call else None for call in last]
         each = zip(self._losses, self._activations, testing_last, strict=True)
         joined = [from_logits(loss, own) if loss and call else None for loss, own, call in each]
-        #: For each output, the activation that is left out because the loss takes the logits.
+        #: For each output, the activation that is skipped because the loss takes the logits.
         self._left_to_loss = [
             own if loss else None for own, loss in zip(self._activations, joined, strict=True)
         ]
@@ -189,7 +189,7 @@ class Objective:
         self._plans.clear()
 
     def plan(self, inputs: Sequence[Array]) -> Plan:
-        """Return the plan of a step on inputs of such shapes; the last few are kept."""
+        """Return the plan of a step for the inputs' shapes; the last few plans are kept."""
         one = len(inputs) == 1
         shapes = inputs[0].shape if one else tuple([x.shape for x in inputs])
         plan = self._plans.get(shapes)
@@ -201,13 +201,13 @@ class Objective:
         return plan
 
     def release(self) -> None:
-        """Give back the memory of steps."""
+        """Free the memory of steps."""
         self._step = None
         self._plans.clear()
         self._memory = Memory()
 
     def forward(self, x: Any, training: bool) -> Any:
-        """Return what the loss in use takes: the model's output, or its logits."""
+        """Return the input of the loss in use: the model's output or its logits."""
         inputs = x if type(x) is list else [x]
         if training:
             self._step = self.plan(inputs)
@@ -217,7 +217,7 @@ class Objective:
         return outputs if isinstance(self.loss, Heads) else outputs[0]
 
     def masks(self, x: Any, training: bool) -> list[Array | None] | None:
-        """Return which samples of each output count, of the batch ``x`` of the last `forward`."""
+        """Return the masks of the outputs for ``x``, the batch of the last `forward`."""
         slots = self._masks[training]
         if not slots:
             return None
@@ -232,7 +232,7 @@ class Objective:
         return [None if slot is None else values[slot] for slot in slots]
 
     def masked(self, masks: Sequence[Array | None], weight: Any, output: Any) -> Any:
-        """Return the weights of samples with those that ``masks`` leave out as 0."""
+        """Return the weights of samples, 0 for those that ``masks`` leave out."""
         several = isinstance(self.loss, Heads)
         outputs = output if several else [output]
         weights = (weight or [None] * len(masks)) if several else [weight]
@@ -250,9 +250,9 @@ class Objective:
 
         Args:
             y: The targets.
-            output: What `forward` returned.
+            output: The result of `forward`.
             weight: The weight of each sample.
-            masks: What `masks` returned.
+            masks: The result of `masks`.
         """
         weight = weight if masks is None else self.masked(masks, weight, output)
         if isinstance(self.loss_in_use, Heads):
@@ -261,12 +261,12 @@ class Objective:
         return value, gradient, [value]
 
     def predictions(self, output: Any) -> Any:
-        """Return the model's output, given what `forward` returned."""
+        """Return the model's output for the result of `forward`."""
         if not self.joined:
             return output
         left_out = self._left_to_loss
         if type(output) is not list:
-            assert left_out[0] is not None  # it is what the loss was joined with
+            assert left_out[0] is not None  # the activation that the loss includes
             return left_out[0].forward(output)
         return [a.forward(y) if a else y for a, y in zip(left_out, output, strict=True)]
 
@@ -276,7 +276,7 @@ class Objective:
         self._step.backward(gradient if type(gradient) is list else [gradient])
 
     def backward_of(self, x: Any, training: bool = True) -> Callable[[Any], Any]:
-        """Go forward, and return the way back: it takes dJ/dy and returns that of the input."""
+        """Run the forward pass, and return the backward pass, a function from dJ/dy to dJ/dx."""
         executor = ReferenceExecutor(self._graph, self._learning)
         several = type(x) is list
         executor.forward(x if several else [x])
@@ -288,7 +288,7 @@ class Objective:
         return back
 
     def regularize(self) -> float:
-        """Add each penalty's gradient to its weight's, and return all penalties of the step."""
+        """Add each penalty's gradient to its weight's, and return the sum of all penalties."""
         assert self._step is not None  # forward came first
         if not self._regularized:
             return self._step.penalty()
@@ -296,22 +296,22 @@ class Objective:
         return self.weight_penalty() + self._step.penalty()
 
     def step_penalty(self) -> float:
-        """Return the penalties on the layers' outputs in the step."""
+        """Return the sum of the penalties on the layers' outputs in the step."""
         assert self._step is not None  # forward came first
         return self._step.penalty()
 
     def averages_rows(self, y: Any, output: Any) -> bool:
-        """Return whether the loss of a batch is the mean of those of its parts, by their rows."""
+        """Return whether a batch's loss is the mean of its parts' losses, weighted by rows."""
         loss = self.loss_in_use
         return isinstance(loss, Loss) and loss.averages_rows(y, output.ndim)
 
     def settle_step(self) -> None:
-        """Let the layers write down what the step has gathered, such as moving averages."""
+        """Let the layers store the step's results, such as moving averages."""
         assert self._step is not None  # forward came first
         self._step.settle()
 
     def forget_inputs(self) -> None:
-        """Let go of the batch of the last step."""
+        """Drop references to the batch of the last step."""
         if self._step is not None:
             self._step.forget_inputs()
 
@@ -321,32 +321,32 @@ class Objective:
             variable.gradient += penalty_gradient(regularizer, variable.value)
 
     def penalty(self, x: Any) -> float:
-        """Return all penalties, on weights and on the layers' outputs for the batch ``x``."""
+        """Return the sum of the penalties on weights and on outputs for the batch ``x``."""
         return self.weight_penalty() + self.model.activity_penalty(x)
 
     def weight_penalty(self) -> float:
-        """Return all penalties on weights."""
+        """Return the sum of the penalties on weights."""
         return sum(penalty(regularizer, v.value) for v, regularizer in self._regularized)
 
     def constrain(self) -> None:
-        """Project each constrained weight onto what it may be."""
+        """Apply the constraints to the weights."""
         for variable, constraint in self._constrained:
             project(variable, constraint)
 
 
 def _mismatch(loss: Loss | None, last: Layer | None, shape: Any) -> str | None:
-    """Warn where a last activation and its loss do not go together; see `warn_of_mismatch`."""
+    """Warn if a last activation and its loss do not match; see `warn_of_mismatch`."""
     takes_logits = getattr(loss, "from_logits", False)
     if isinstance(last, Softmax) and shape[last.axis] == 1:
         warnings.warn(
             "The model ends in a softmax over a single output, which is always 1. Use "
-            "activation='sigmoid', or one output for each class.",
+            "activation='sigmoid', or one output per class.",
             stacklevel=3,
         )
     elif isinstance(last, (Sigmoid, Softmax)) and takes_logits:
         warnings.warn(
             f"The model ends in a {type(last).__name__.lower()}, and its loss, {loss!r}, "
-            "takes the output for logits. Leave out from_logits=True, or the activation.",
+            "expects logits. Remove from_logits=True or the activation.",
             stacklevel=3,
         )
     elif takes_logits:

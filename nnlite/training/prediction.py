@@ -31,11 +31,11 @@ __all__ = [
 Array = NDArray[Any]
 
 BATCH_SIZE = 32  # Keras's default
-_ENTRIES = 131_072  # about how many a layer's output has when predict fills the cache with it
+_ENTRIES = 131_072  # about the number of entries of a layer's output that fills the cache
 
 
 def default_batch_size(rows: int | None, steps: int | None) -> int:
-    """Return 32, or with ``steps`` and a known number of rows, what makes so many batches of all.
+    """Return 32, or the size that divides the rows into ``steps`` batches if both are known.
 
     >>> default_batch_size(100, None), default_batch_size(100, 8)
     (32, 13)
@@ -44,7 +44,7 @@ def default_batch_size(rows: int | None, steps: int | None) -> int:
 
 
 def rows_at_once(model: AbstractModel) -> int:
-    """Return how many samples make the widest layer's output fill the cache, not more."""
+    """Return the number of samples for which the widest layer's output fits the cache."""
     nodes = in_order(model.outputs, until=model.inputs)
     shapes = [tensor.shape for node in nodes for tensor in node.outputs]
     widest = max([1, *(math.prod(size or 1 for size in shape[1:]) for shape in shapes)])
@@ -52,7 +52,7 @@ def rows_at_once(model: AbstractModel) -> int:
 
 
 def predict_batch(model: AbstractModel, x: Any) -> Any:
-    """Return a model's output for one batch that has been checked, as arrays of the user's own."""
+    """Return a model's output for one checked batch, as arrays that the user may change."""
     types = model._data.input_types()
     if type(x) is list:
         x = [array.astype(dtype, copy=False) for array, dtype in zip(x, types, strict=True)]
@@ -70,7 +70,7 @@ def predict_batch(model: AbstractModel, x: Any) -> Any:
 
 
 def _run(model: AbstractModel, x: Any) -> Any:
-    """Return the output for one batch, with the weights as they are between two steps."""
+    """Return the output for one batch, with the weights between two steps."""
     model.lock.acquire_read()
     try:
         if not (model.predicts_own or model.of_user):
@@ -86,7 +86,7 @@ def _run(model: AbstractModel, x: Any) -> Any:
 
 
 def _run_shared(model: AbstractModel, x: Any) -> Any:
-    """Return the output for one batch, of which each process computes its share."""
+    """Return the output for one batch; each process computes its share."""
     if current().size == 1 or model.predicts_own or model.of_user:
         return _run(model, x)
     share = Share(rows_of(x), current())
@@ -103,11 +103,11 @@ def _apart(y: Array, x: Any) -> Array:
 def predict_all(
     model: AbstractModel, batches: Epochs, rows: int | None, hooks: CallbackList, bar: Progress
 ) -> Any:
-    """Return a model's output for all batches, of so many rows in all if that is known."""
-    parts: list[list[Array]] = []  # the arrays of each batch, or those of all rows
+    """Return a model's output for all batches; ``rows`` is their total number of rows, if known."""
+    parts: list[list[Array]] = []  # arrays of each batch, or of all rows
     structure: Any = None
     start = 0
-    if hooks.callbacks:  # another thread's flag is its own
+    if hooks.callbacks:  # without any, the flag may belong to another thread
         model.stop_predicting = False
     hooks.call("on_predict_begin")
     with np.errstate(under="ignore"), bar as progress, closing(batches):
@@ -139,7 +139,7 @@ def predict_all(
 def evaluate_all(
     model: AbstractModel, batches: Epochs, hooks: CallbackList, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Return the means of loss and metrics over all batches; none, where there is no batch."""
+    """Return the means of loss and metrics over all batches; empty without batches."""
     model.reset_metrics()
     if progress:
         progress.begin_epoch(0, batches.length)

@@ -39,13 +39,13 @@ class TrainStep:
 
     Args:
         model: The model.
-        loss: What it was told to minimise.
+        loss: Its compiled loss.
 
     Attributes:
         optimizer: The optimizer; None before `compile` and the first training.
-        objective: What the last run minimised.
-        vector: The weights that learn, in one vector.
-        own: The step that a user's `train_step` is taking, if one is.
+        objective: The objective of the last run.
+        vector: The trainable weights in one vector.
+        own: The current step of a user's `train_step`, or None.
     """
 
     def __init__(self, model: AbstractModel, loss: CompiledLoss) -> None:
@@ -54,12 +54,12 @@ class TrainStep:
         self.optimizer: optimizers.Optimizer | None = None
         self.objective: Objective | None = None
         self.vector: WeightVector | None = None
-        self.laid_out = -1  # the structure for which lay_out was last called
+        self.laid_out = -1  # the model's structure at the last lay_out
         self.own: _OwnStep | None = None
-        self._unguarded: list[Variable] = []  # weights that a user's layer may change on its way
+        self._unguarded: list[Variable] = []  # weights that a user's layer may change in a pass
 
     def apart(self) -> TrainStep:
-        """Return one for a call from a callback, which leaves this one as the run has it."""
+        """Return a copy for a call from a callback, so that the current run is not changed."""
         other = TrainStep(self.model, self.loss)
         vars(other).update(without_memo(vars(self)) | {"own": None})
         return other
@@ -70,11 +70,11 @@ class TrainStep:
         return {**without_memo(vars(self)), **fresh}
 
     def prepare(self, shape: Any, loss: AnyLoss, training: bool = False) -> None:
-        """Build the model; for training, lay out its weights and the optimizer's state too.
+        """Build the model; for training, also lay out its weights and the optimizer's state.
 
         Args:
             shape: The shape of the inputs, the number of samples first.
-            loss: What is minimised.
+            loss: The loss.
             training: Whether steps follow.
         """
         if training:
@@ -103,7 +103,7 @@ class TrainStep:
                 self.lay_out()
 
     def lay_out(self) -> None:
-        """Gather the weights that learn in the model's vector, and the optimizer's state beside."""
+        """Gather the trainable weights in the model's vector, with the optimizer's state."""
         assert self.optimizer is not None  # prepare came first
         learning = self.model.learning_variables()
         if self.vector is None or not self.vector.holds(learning):
@@ -120,18 +120,18 @@ class TrainStep:
         self.laid_out = structure_version()
 
     def known_objective(self) -> Objective:
-        """Return what is minimised; by hand, before any data has come, by the compiled loss."""
+        """Return the objective; before any data, it is created from the compiled loss."""
         if self.objective is None:
             self.objective = Objective(self.loss.by_hand(), self.model)
         return self.objective
 
     @per_structure
     def _of_user(self) -> list[Layer]:
-        """Return the layers, the model among them, whose passes a user has written."""
+        """Return the layers, with the model, whose passes a user has written."""
         return [layer for layer in self.model.all_layers() if layer.of_user]
 
     def blas_threads(self, batch_size: int) -> AbstractContextManager[None]:
-        """Return the context of steps of ``batch_size``: BLAS uses the threads it needs."""
+        """Return a context in which BLAS uses the right number of threads for ``batch_size``."""
         known = self._largest_products()
         if batch_size not in known:
             layers = self.model.all_layers()
@@ -144,7 +144,7 @@ class TrainStep:
         return {}  # by the number of samples in a batch
 
     def forget_batch(self) -> None:
-        """Let go of the batch, and of what layers of a user's have kept for the way back."""
+        """Drop the batch, and what users' layers keep for the backward pass."""
         if self.objective is not None:
             self.objective.forget_inputs()
         if self.model.cache:
@@ -153,13 +153,13 @@ class TrainStep:
             layer.forget_caches()
 
     def release(self) -> None:
-        """Give back the memory of steps."""
+        """Free the memory of steps."""
         if self.objective is not None:
             self.objective.release()
         self.forget_batch()
 
     def take(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
-        """Take one step; return what a `train_step` of the user's says, or None.
+        """Take one step; return the result of a user's `train_step`, or None.
 
         Raises:
             FloatingPointError: If the loss or the gradient is not finite; no weight has changed.
@@ -174,7 +174,7 @@ class TrainStep:
         return {**logs, "loss": math.nan} if step.refused else logs
 
     def descend_on(self, x: Array, y: Array, weight: Array | None) -> float:
-        """Go forward, back and down: one batch. Return its loss before the update."""
+        """Run both passes for one batch and update; return the loss before the update."""
         objective = self.objective
         assert objective is not None  # prepare came first
         within = self.own is not None  # a user's train_step has called this one
@@ -209,7 +209,7 @@ class TrainStep:
     def _value_and_gradient(
         self, objective: Objective, x: Any, y: Any, output: Any, weight: Any, training: bool
     ) -> tuple[float, Any]:
-        """Return the loss of a batch and its derivative, and take the batch into the metrics."""
+        """Return the loss of a batch and its derivative, and update the metrics."""
         return self._loss_and_metrics(objective, y, output, weight, objective.masks(x, training))
 
     def _loss_and_metrics(
@@ -226,9 +226,9 @@ class TrainStep:
     def _descend_together(
         self, group: Processes, objective: Objective, x: Any, y: Any, weight: Any
     ) -> float:
-        """Go forward and back with this process's share; return the loss of the whole batch.
+        """Run both passes on this process's share; return the loss of the whole batch.
 
-        The gradients become those of the whole batch: NaN in one process is NaN in all.
+        The gradients become those of the whole batch. NaN in one process is NaN in all.
         """
         group.share = share = Share(rows_of(x), group)
         try:
@@ -261,14 +261,14 @@ class TrainStep:
         if abs(marks - mark * group.size) > 1e-3 * group.size:
             raise ValueError(
                 f"Process {group.rank} of {group.size} was given another batch than the others. "
-                "Give all of them the same data in the same order, of which each takes its share; "
-                "what draws at random must have the same seed in all."
+                "Give all processes the same data in the same order: each takes its share. Random "
+                "data needs the same seed in all."
             )
         objective.add_penalty_gradients()
         return loss + objective.weight_penalty()
 
     def _diagnosis(self, value: float, x: Any, y: Any) -> str:
-        """Return what is wrong with a step; where processes differ in it, what each finds."""
+        """Return the diagnosis of a step; if the processes differ, the diagnosis of each."""
         texts = current().gather(diagnosis(self.model, value, x, y), "find the cause of NaN")
         if len(set(texts)) == 1:
             return texts[0]
@@ -276,7 +276,7 @@ class TrainStep:
         return " ".join(found) or texts[0]
 
     def update(self) -> None:
-        """Change the weights: the loss and the gradient of the step are finite."""
+        """Update the weights after a step with finite loss and gradient."""
         assert self.optimizer is not None
         assert self.objective is not None
         self.optimizer.update()
@@ -284,14 +284,14 @@ class TrainStep:
         self._settle_step()
 
     def evaluate(self, x: Array, y: Any, weight: Array | None) -> dict[str, Any] | None:
-        """Evaluate one batch; return what a `test_step` of the user's says, or None."""
+        """Evaluate one batch; return the result of a user's `test_step`, or None."""
         if self.model.tests_own:
             return self._checked_logs("test_step", self.model.test_step(self._handed(x, y, weight)))
         self.model.compiled_metrics.loss.add(self.test(x, y, weight), rows_of(x))
         return None
 
     def test(self, x: Array, y: Array, weight: Array | None) -> float:
-        """Return the loss of one batch, penalties included."""
+        """Return the loss of one batch, with penalties."""
         objective = self.objective
         assert objective is not None  # prepare came first
         objective.keep_up(x, y)
@@ -304,9 +304,9 @@ class TrainStep:
         return value + objective.penalty(x)
 
     def _handed(self, x: Any, y: Any, weight: Any) -> tuple[Any, ...]:
-        """Return a batch as a user's step is handed it: as views that cannot be written to.
+        """Return a batch for a user's step, as read-only views.
 
-        Several inputs and outputs come in the structures that the model has them in.
+        Several inputs and outputs have the model's structures.
         """
         outputs = self.model._data.ends()[1]
         x = self.model._data.packed(map_structure(_read_only, x))
@@ -319,7 +319,7 @@ class TrainStep:
         return pack_x_y_sample_weight(x, y, weight)
 
     def flat(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        """Return what a user's step was handed as the arrays, or flat lists, that they came of."""
+        """Return the arguments of a user's step as arrays or flat lists."""
         inputs, outputs = self.model._data.ends()
         x = x if inputs is None else _flat_or_single(x)
         if outputs is None:
@@ -328,7 +328,7 @@ class TrainStep:
         return x, _flat_or_single(y), weight
 
     def masked(self, x: Any, y_pred: Any, sample_weight: Any) -> Any:
-        """Return the weights of samples with what the masks of the outputs leave out as 0."""
+        """Return the weights of samples, 0 for those that the outputs' masks leave out."""
         objective = self.known_objective()
         objective.settle()
         if not self.model.built or x is None or not (masks := objective.masks(x, training=False)):
@@ -338,7 +338,7 @@ class TrainStep:
 
     @contextmanager
     def _step_of_user(self, x: Array, y: Any) -> Iterator[_OwnStep]:
-        """Within it, a user's code takes one step: all of it, or none."""
+        """Return a context for a user's step, taken as a whole or not at all."""
         if self.laid_out != structure_version():
             self.lay_out()
         self.own = step = _OwnStep(x, y)
@@ -361,7 +361,7 @@ class TrainStep:
             self.model.lock.release_write()
 
     def _end_step_of_user(self, step: _OwnStep) -> None:
-        """Let the layers settle, also where the optimizer was called directly.
+        """Let the layers settle, even if the optimizer was called directly.
 
         Raises:
             RuntimeError: If the optimizer's step lacked the gradients of the penalties on weights.
@@ -369,14 +369,14 @@ class TrainStep:
         penalties = [variable.regularizer for variable in self.model.learning_variables()]
         if not step.penalized and any(one is not None for one in penalties):
             raise RuntimeError(
-                f"train_step of model {self.model.name!r} lets the optimizer step along gradients "
-                "that lack those of the penalties on weights. Call update_weights(), which adds "
-                "them, instead of optimizer.apply(...)."
+                f"train_step of model {self.model.name!r} applies gradients without those of the "
+                "penalties on weights. Call update_weights(), which adds them, instead of "
+                "optimizer.apply(...)."
             )
         self._settle_step()
 
     def _settle_step(self) -> None:
-        """Let the layers write down what the step has gathered, such as moving averages."""
+        """Let the layers store the step's results, such as moving averages."""
         assert self.objective is not None
         if self.own is None or not self.model.cache:
             self.objective.settle_step()
@@ -384,7 +384,7 @@ class TrainStep:
             self.model.cache[0].settle()
 
     def refuse(self, value: float) -> None:
-        """Raise for a step of a user's that is not finite, or note it where a callback ends it."""
+        """Raise if a user's step is not finite, or note it if a callback ends the run."""
         if (
             self.model.fit_loop is not None
             and self.model.fit_loop.ends_on_nan
@@ -397,10 +397,10 @@ class TrainStep:
         raise FloatingPointError(diagnosis(self.model, value, self.own.x, self.own.y))
 
     def _checked_logs(self, method: str, logs: Any) -> dict[str, Any]:
-        """Return what a user's step returned.
+        """Return the checked result of a user's step.
 
         Raises:
-            TypeError: If it is anything but numbers by name.
+            TypeError: If it is not a dict of numbers by name.
         """
         what = f"{method} of model {self.model.name!r} must return a dict of numbers by name"
         if not isinstance(logs, Mapping) or not all(isinstance(name, str) for name in logs):
@@ -415,17 +415,17 @@ class TrainStep:
 
 
 class _OwnStep:
-    """A step that a user's `train_step` takes: its batch, and whether it was refused."""
+    """A step of a user's `train_step`: its batch, and whether it was refused."""
 
     def __init__(self, x: Array, y: Any) -> None:
         self.x, self.y = x, y
-        self.loss = 0.0  # what compute_loss returned
+        self.loss = 0.0  # the result of compute_loss
         self.penalized = False  # whether the penalties' gradients were added
         self.refused = False
 
 
 def _mark(x: Any) -> float:
-    """Return a number that differs from batch to batch: of the last sample, in [0, 997)."""
+    """Return a number in [0, 997) from the last sample, which differs among batches."""
     return float(np.sum((x[0] if type(x) is list else x)[-1], dtype=float)) % 997
 
 
@@ -434,6 +434,6 @@ def _read_only(array: Array | None) -> Array | None:
 
 
 def _flat_or_single(structure: Any) -> Any:
-    """Return the arrays of a structure in a list, the only one by itself."""
+    """Return the arrays of a structure as a list, or the only one itself."""
     arrays = flatten(structure)
     return arrays if len(arrays) > 1 else arrays[0]

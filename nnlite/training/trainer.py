@@ -1,4 +1,4 @@
-"""The face of training: compile, fit, evaluate and predict, and one batch of each."""
+"""Trainer: compile, fit, evaluate and predict, and their methods for one batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.metrics import Metric
 from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
-from nnlite.random import new_generator
+from nnlite.random import drawing_from, new_generator
 from nnlite.symbolic import any_symbolic
 from nnlite.training.compiled_loss import CompiledLoss, one_loss_weight, to_descend_on
 from nnlite.training.data_adapter import AnySamples, DataAdapter
@@ -61,15 +61,15 @@ __all__ = ["Trainer"]
 
 Array = NDArray[Any]
 
-# A step tells by its loss and gradient whether anything has overflowed.
+# The loss and gradient of a step show whether anything has overflowed.
 _ERRORS: Any = {"under": "ignore", "over": "ignore", "invalid": "ignore"}
 
 
 class Trainer(AbstractModel):
     """A model that can be trained.
 
-    It has a `DataAdapter`, which checks what it is handed, a `TrainStep`, which takes its steps,
-    and a lock; each `fit` has a `FitLoop` of its own.
+    A `DataAdapter` checks its data, a `TrainStep` takes its steps, a lock guards its weights, and
+    each `fit` runs in a `FitLoop`.
     """
 
     builds_once = False
@@ -80,11 +80,11 @@ class Trainer(AbstractModel):
         "compute_mask": "its layers define compute_mask(self, inputs, previous_mask).",
         **dict.fromkeys(
             ("final_activation", "add_to", "graph", "calls", "attributes"),
-            "nnlite itself finds it out.",
+            "nnlite computes it itself.",
         ),
         **dict.fromkeys(
             ("input_structure", "output_structure", "step_penalty", "activity_penalty"),
-            "nnlite itself finds it out.",
+            "nnlite computes it itself.",
         ),
         **dict.fromkeys(
             ("make_train_function", "make_test_function", "make_predict_function"),
@@ -109,7 +109,7 @@ class Trainer(AbstractModel):
         cls.lists_own = overridden(cls, "metrics")
         cls.predicts_own = overridden(cls, "predict_step")
 
-    #: Whether a class outside of nnlite lists the metrics.
+    #: Whether a class outside of nnlite overrides ``metrics``.
     lists_own: ClassVar[bool] = False
 
     def __init__(self, **kwargs: Any) -> None:
@@ -125,7 +125,7 @@ class Trainer(AbstractModel):
         self.steps_per_execution = 1
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.history: History | None = None
-        self.fit_loop: FitLoop | None = None  # the fit that is under way
+        self.fit_loop: FitLoop | None = None  # the current fit
 
     # ---- compile --------------------------------------------------------------------------
 
@@ -141,29 +141,29 @@ class Trainer(AbstractModel):
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
     ) -> None:
-        """Say how to train. A model that is never compiled is fitted by plain `SGD`.
+        """Configure training. A model that is never compiled is trained with plain `SGD`.
 
         Args:
             optimizer: A name or an optimizer.
-            loss: A name or a loss; None takes what fits the last layer: binary cross-entropy for
-                a sigmoid, categorical for a softmax, else the mean squared error.
-                ``"crossentropy"`` or ``"ce"`` takes the form that fits the targets. For several
-                outputs it is one for all, or a list or dict of one for each, whose weighted sum is
-                minimised; None in it leaves an output out.
-            loss_weights: What the loss is multiplied by: a number, or a list or dict by output.
-            metrics: A list of names or metrics, shown beside the loss. For several outputs a list
-                or dict with one or a list for each; a dict may leave outputs out.
+            loss: A name or a loss. None chooses by the last layer: binary cross-entropy for a
+                sigmoid, categorical cross-entropy for a softmax, else the mean squared error.
+                ``"crossentropy"`` or ``"ce"`` chooses the form that fits the targets. For several
+                outputs, one loss for all, or a list or dict with one for each, whose weighted sum
+                is minimized; None there leaves an output out.
+            loss_weights: The factor of the loss: a number, or a list or dict by output.
+            metrics: A list of names or metrics, shown with the loss. For several outputs, a list
+                or dict with a metric or a list for each; a dict may leave outputs out.
             weighted_metrics: The same, weighted by ``sample_weight`` or ``class_weight``.
-            run_eagerly: Accepted for Keras's sake; nothing here is compiled.
-            steps_per_execution: How many steps the callbacks' hooks around a batch stand for.
-            jit_compile: Accepted for Keras's sake, as ``run_eagerly``.
-            auto_scale_loss: Likewise; float32 and float64 need no loss scaling.
+            run_eagerly: Ignored, for compatibility with Keras: there is no graph mode.
+            steps_per_execution: The number of steps between calls of the callbacks' batch hooks.
+            jit_compile: Ignored, as ``run_eagerly``.
+            auto_scale_loss: Ignored: float32 and float64 need no loss scaling.
 
         Raises:
             ValueError: If a name is unknown, a list or dict does not fit the outputs, or a loss has
-                no mean or sum to descend on.
-            TypeError: If an argument is of another kind.
-            RuntimeError: If a callback calls it during `fit`.
+                reduction ``"none"``.
+            TypeError: If an argument has the wrong type.
+            RuntimeError: If a callback calls `compile` during `fit`.
 
         >>> from nnlite import Input, Model
         >>> from nnlite.layers import Dense
@@ -205,11 +205,11 @@ class Trainer(AbstractModel):
     def _new_metrics(
         self, metrics: Any, weighted_metrics: Any, loss: Any, loss_weights: Any
     ) -> CompiledMetrics:
-        """Return what `compile` makes of its arguments, after a look at those by output.
+        """Return the new metrics of `compile` after checking the arguments by output.
 
         Raises:
-            ValueError: If those do not fit the outputs, as far as these are known.
-            TypeError: If they are of another kind.
+            ValueError: If an argument does not fit the outputs, if they are known.
+            TypeError: If an argument has the wrong type.
         """
         structure = self._data.ends()[1]
         if structure is not None and len(self.output_names) > 1:
@@ -226,7 +226,7 @@ class Trainer(AbstractModel):
             if self.built:
                 losses_by_output(loss, structure or self.output_names)
             return CompiledMetrics(metrics, weighted_metrics)
-        # How many outputs there are is not known yet, nor whose metrics these are.
+        # The number of outputs is not known yet, nor the output of each metric.
         given = [flatten(one) if is_structure(one) else one for one in (metrics, weighted_metrics)]
         return CompiledMetrics(
             *[
@@ -272,20 +272,20 @@ class Trainer(AbstractModel):
 
     def _between_runs(self, what: str) -> None:
         if self.fit_loop is not None:
-            raise RuntimeError(f"{what} has to wait for the end of the fit that is under way.")
+            raise RuntimeError(f"{what} has to wait for the end of the current fit.")
 
     def get_compile_config(self) -> dict[str, Any]:
-        """Return what `compile` was given as plain data in Keras's form; {} if it was not called.
+        """Return the arguments of `compile` as plain data in Keras's form; {} if it was not called.
 
         Raises:
-            TypeError: If a part of it, such as a lambda, cannot be written as data.
+            TypeError: If an argument, such as a lambda, cannot be written as data.
         """
         from nnlite.saving.compile_config import compile_config
 
         return compile_config(self)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile the model as the one that ``config`` is from; what is unknown is warned of."""
+        """Compile the model with a config from `get_compile_config`; warn about unknown parts."""
         from nnlite.saving.compile_config import compile_from
         from nnlite.saving.load_report import LoadReport
 
@@ -297,8 +297,8 @@ class Trainer(AbstractModel):
     def metrics(self) -> list[Any]:
         """The mean loss, the metrics of `compile`, and those that are attributes of the model.
 
-        Metrics whose form follows from the data, such as ``"accuracy"``, join at the first batch.
-        All are reset when an epoch or an evaluation begins.
+        Metrics whose form follows from the data, such as ``"accuracy"``, are added at the first
+        batch. All are reset when an epoch or an evaluation begins.
         """
         return [
             self.compiled_metrics.loss,
@@ -315,20 +315,17 @@ class Trainer(AbstractModel):
 
     @property
     def _tracked(self) -> dict[str, Metric]:
-        """The metrics that are attributes of the model, by the names of those."""
+        """The metrics that are attributes of the model, by the attributes' names."""
         tracked: dict[str, Metric] = self.__dict__.setdefault("tracked_metrics", {})
         return tracked
 
     @property
     def metrics_names(self) -> list[str]:
-        """What `evaluate` returns, by name: the loss, then each metric once it has met data."""
+        """The names of the results of `evaluate`: the loss, then each metric that has seen data."""
         return ["loss", *self.compiled_metrics.results()]
 
     def get_metrics_result(self) -> dict[str, Any]:
-        """Return each metric's result over the batches since they were last reset, by name.
-
-        The loss is among them once there is one.
-        """
+        """Return the results since the last reset by name: the loss, if any, and each metric."""
         compiled = self.compiled_metrics
         results = {} if compiled.loss.empty else {"loss": compiled.loss.result()}
         results |= compiled.results()
@@ -339,7 +336,7 @@ class Trainer(AbstractModel):
         return results
 
     def reset_metrics(self) -> None:
-        """Make the metrics forget all batches."""
+        """Reset all metrics."""
         self.compiled_metrics.reset_state()
         if self._tracked or self.lists_own:
             for metric in self.metrics:
@@ -372,45 +369,45 @@ class Trainer(AbstractModel):
         validation_batch_size: int | None = None,
         validation_freq: int | Iterable[int] = 1,
     ) -> History:
-        """Train on ``x`` and ``y`` for a number of epochs, and return how it went.
+        """Train on ``x`` and ``y`` for a number of epochs, and return the history.
 
-        All input is checked first; when an error is raised, no weight has changed.
+        All input is checked first; if that raises an error, no weight has changed.
 
         Args:
-            x: The inputs, of shape (m, features) or as the first layer takes them; integers and
-                either float type, converted a batch at a time. A vector is one feature. The columns
-                of a data frame are remembered by name, and put in that order later. Several inputs
-                come in a list or a dict by name, or as the columns of a frame; those of integers
-                (``Input(dtype="int32")``) must be whole numbers, and stay integers.
-            y: The targets, of the output's shape, or m class indices, as the loss says. Those of
-                several outputs come in a list or a dict by name.
-            batch_size: Samples a step; by default 32, or what makes ``steps_per_epoch`` batches.
-            epochs: The epoch to stop before: with ``initial_epoch``, not how many are run.
-            verbose: 0 is silent, 1 a progress bar, 2 a line an epoch. ``"auto"`` is a bar on a
-                terminal, and elsewhere a line for at most some twenty of the epochs.
+            x: The inputs, of shape (m, features) or the first layer's input shape, of integers or
+                floats, converted one batch at a time. A vector is one feature. The columns of a
+                data frame are remembered, and later frames are put in that order. Several inputs
+                are a list, a dict by name or the columns of a frame. Inputs for
+                ``Input(dtype="int32")`` must be whole numbers and stay integers.
+            y: The targets, of the output's shape, or m class indices, depending on the loss. For
+                several outputs, a list or a dict by name.
+            batch_size: Samples per step; by default 32, or the size for ``steps_per_epoch`` steps.
+            epochs: The final epoch; with ``initial_epoch``, not the number of epochs to run.
+            verbose: 0 is silent, 1 a progress bar, 2 a line per epoch. ``"auto"`` is a bar on a
+                terminal, and elsewhere lines for at most some twenty epochs.
             callbacks: One callback or a list.
-            validation_split: The fraction of samples, the last ones, to set aside and evaluate on.
+            validation_split: The fraction of samples, the last ones, to evaluate on.
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate on.
             shuffle: Whether every epoch takes the samples in a new order.
-            class_weight: The weight of each class's samples, by class index; classes not named have
-                1. Each target must be one class: an index, a one-hot row or probabilities.
-            sample_weight: The weight of each sample, of shape (m,). For several outputs it is one
-                array for all, or a list or dict of one for each.
-            initial_epoch: The epoch to begin at, to go on from an earlier fit.
-            steps_per_epoch: Batches an epoch; None takes all.
+            class_weight: The weight of each class's samples, by class index, 1 for other classes.
+                Each target must be one class: an index, a one-hot row or probabilities.
+            sample_weight: The weight of each sample, of shape (m,). For several outputs, one array
+                for all, or a list or dict with one for each.
+            initial_epoch: The epoch at which to start, to continue an earlier fit.
+            steps_per_epoch: Batches per epoch; None takes all.
             validation_steps: Batches of each evaluation; None takes all.
-            validation_batch_size: Samples a step of the evaluation; as ``batch_size`` by default.
-            validation_freq: Evaluate every so many epochs, or after the epochs (from 1) listed.
+            validation_batch_size: Samples per step of the evaluation; by default ``batch_size``.
+            validation_freq: The number of epochs between evaluations, or a list of epochs from 1.
 
         Returns:
             The `History`: its ``history`` maps ``"loss"``, ``"val_loss"`` and each metric's name
-            to a list with one value an epoch.
+            to a list with one value per epoch.
 
         Raises:
-            TypeError: If an argument is of the wrong kind.
+            TypeError: If an argument has the wrong type.
             ValueError: If a value, a shape or a combination is wrong.
-            FloatingPointError: If a loss or gradient is not finite; it says where that arose. The
-                weights are then those before that batch. `TerminateOnNaN` ends quietly instead.
+            FloatingPointError: If a loss or gradient is not finite. The message names the source,
+                and the batch changes no weight. `TerminateOnNaN` ends the run instead.
         """
         size = optional_count("batch_size", batch_size)
         epochs = check_count("epochs", epochs, 0)
@@ -470,7 +467,8 @@ class Trainer(AbstractModel):
             validation_rows=held and held.rows,
             callbacks=[type(callback).__name__ for callback in hooks.callbacks],
         )
-        order = new_generator() if shuffle else None
+        with drawing_from(self._seed_root):
+            order = new_generator() if shuffle else None
         batches = Epochs(data.batches(size, order), steps_per_epoch, order=order)
         hooks.begin(self, verbose=verbose, epochs=epochs, steps=batches.length)
         self.history = hooks.history
@@ -490,18 +488,18 @@ class Trainer(AbstractModel):
     # ---- one step -------------------------------------------------------------------------
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Take one step on one batch; a subclass overrides it to train in a way of its own.
+        """Take one step on one batch; a subclass may override it to train differently.
 
-        Its pieces are `__call__` with ``training=True``, `compute_loss`, the derivative of the
-        loss by the output, from `compute_loss_gradient` or by hand, ``backward``, which fills the
+        Its parts are `__call__` with ``training=True``, `compute_loss`, the derivative of the loss
+        by the output, from `compute_loss_gradient` or your own code, ``backward``, which fills the
         gradient of every weight, `update_weights` and `compute_metrics`.
 
         Args:
-            data: ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``, arrays that are not to be
-                written to; see `nnlite.utils.unpack_x_y_sample_weight`.
+            data: ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``, of read-only arrays; see
+                `nnlite.utils.unpack_x_y_sample_weight`.
 
         Returns:
-            What `fit` shows and hands to callbacks, a number by name. As in Keras, the values of
+            Numbers by name, which `fit` shows and passes to callbacks. As in Keras, the values of
             the last batch of an epoch are those of the epoch.
 
         Raises:
@@ -543,16 +541,16 @@ class Trainer(AbstractModel):
         sample_weight: Any = None,
         training: bool = True,
     ) -> float:
-        """Return the loss of a batch, penalties included.
+        """Return the loss of a batch, with penalties.
 
-        A subclass that overrides it overrides `compute_loss_gradient` or `train_step` as well.
+        A subclass that overrides it must override `compute_loss_gradient` or `train_step` as well.
 
         Args:
             x: The inputs.
             y: The targets.
             y_pred: The model's output for ``x``.
             sample_weight: The weight of each sample.
-            training: Whether ``y_pred`` comes of a forward pass in training.
+            training: Whether ``y_pred`` comes from a forward pass in training.
         """
         objective = self._step.known_objective()
         sample_weight = self._step.masked(x, y_pred, sample_weight)
@@ -574,10 +572,9 @@ class Trainer(AbstractModel):
     ) -> Any:
         """Return the derivative of `compute_loss` by ``y_pred``, an array of its shape.
 
-        For several outputs it is a structure as theirs, None for those without a loss.
+        For several outputs it has their structure, with None for those without a loss.
 
-        Penalties are left to ``backward`` and `update_weights`. Arguments are those of
-        `compute_loss`.
+        ``backward`` and `update_weights` add the penalties. Arguments are those of `compute_loss`.
         """
         sample_weight = self._step.masked(x, y_pred, sample_weight)
         gradient = self._step.known_objective().loss.gradient(y, y_pred, sample_weight)
@@ -586,7 +583,7 @@ class Trainer(AbstractModel):
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
-        """Take a batch into the metrics of `compile`, and return all results so far by name.
+        """Update the metrics of `compile` with a batch, and return all results so far by name.
 
         Arguments are those of `compute_loss`.
         """
@@ -597,14 +594,14 @@ class Trainer(AbstractModel):
         return self.get_metrics_result()
 
     def update_weights(self) -> None:
-        """Take the optimizer's step along the gradients that ``backward`` has filled.
+        """Take the optimizer's step with the gradients that ``backward`` has filled.
 
-        The gradients of the penalties on weights are added first, and constraints and moving
-        averages follow.
+        The gradients of the penalties on weights are added first; constraints and moving averages
+        follow the step.
 
         Raises:
-            FloatingPointError: If a gradient is not finite, or what `compute_loss` returned in the
-                step; no weight has changed.
+            FloatingPointError: If a gradient or the step's result of `compute_loss` is not finite;
+                no weight has changed.
         """
         objective = self._step.known_objective()
         if self._step.laid_out != structure_version() or self._step.optimizer is None:
@@ -637,7 +634,7 @@ class Trainer(AbstractModel):
             y: The targets, as for `fit`.
             sample_weight: As for `fit`.
             class_weight: As for `fit`.
-            return_dict: Whether to return a dict by name in the place of a list.
+            return_dict: Whether to return a dict by name instead of a list.
 
         Returns:
             The batch's loss before the step; with metrics, a list of the loss and each metric.
@@ -679,12 +676,12 @@ class Trainer(AbstractModel):
         Args:
             x: The inputs, as for `fit`.
             y: The targets, as for `fit`.
-            batch_size: Samples taken at once; by default 32, or what makes ``steps`` batches.
-            verbose: 1 shows a progress bar; ``"auto"`` does on a terminal.
+            batch_size: Samples per batch; by default 32, or the size for ``steps`` batches.
+            verbose: 1 shows a progress bar; ``"auto"`` shows it on a terminal.
             sample_weight: The weight of each sample.
-            steps: How many batches to take; None takes all.
+            steps: The number of batches; None takes all.
             callbacks: One callback or a list, whose ``on_test_...`` hooks are called.
-            return_dict: Whether to return a dict by name in the place of a list.
+            return_dict: Whether to return a dict by name instead of a list.
 
         Returns:
             The loss as a float; with metrics, a list of the loss and each metric, or the dict.
@@ -707,13 +704,13 @@ class Trainer(AbstractModel):
             return _results(evaluate_all(self, batches, hooks, progress), return_dict)
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        """Evaluate one batch; a subclass overrides it to evaluate in a way of its own.
+        """Evaluate one batch; a subclass may override it to evaluate differently.
 
         Args:
             data: As for `train_step`.
 
         Returns:
-            What `evaluate` returns, a number by name: the values of the last batch.
+            Numbers by name; `evaluate` returns those of the last batch.
         """
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         mean = self.compiled_metrics.loss
@@ -751,20 +748,20 @@ class Trainer(AbstractModel):
     ) -> Any:
         """Return the output for every sample of ``x``, a new array, or a list or dict of arrays.
 
-        Many threads may predict on one model at once; where one trains it meanwhile, each batch is
-        predicted with the weights as they are between two steps.
+        Many threads can predict with one model at once. If a thread trains it meanwhile, each batch
+        is predicted with the weights between two steps.
 
         Args:
             x: The inputs, as for `fit`.
-            batch_size: Samples taken at once; by default as many as suit the cache.
-            verbose: 1 shows a progress bar; ``"auto"`` does on a terminal, when it takes long.
-            steps: How many batches to take; None takes all. Without a ``batch_size``, all samples
-                come in so many batches.
+            batch_size: Samples per batch; by default as many as fit the cache.
+            verbose: 1 shows a progress bar; ``"auto"`` shows it on a terminal if it takes long.
+            steps: The number of batches; None takes all. Without a ``batch_size``, all samples are
+                divided into that many batches.
             callbacks: One callback or a list, whose ``on_predict_...`` hooks are called.
 
         Raises:
             TypeError: If ``x`` is not numeric.
-            ValueError: If its shape is not the model's, or an entry is not finite.
+            ValueError: If its shape does not fit the model, or an entry is not finite.
         """
         check_verbose(verbose)
         size = optional_count("batch_size", batch_size)
@@ -791,14 +788,14 @@ class Trainer(AbstractModel):
         return predict_all(self, batches, rows, hooks, bar)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """Return the output for ``x`` as one batch; as `predict`, without its options."""
+        """Return the output for ``x`` as one batch; see `predict`."""
         return predict_batch(self, self._data.validate("x", x))
 
     def predict_step(self, data: Any) -> Any:
-        """Return the output for one batch: what `predict` calls where a subclass overrides it.
+        """Return the output for one batch; `predict` calls it if a subclass overrides it.
 
         Args:
-            data: ``(x,)``, as `nnlite.utils.unpack_x_y_sample_weight` takes it.
+            data: ``(x,)``, for `nnlite.utils.unpack_x_y_sample_weight`.
 
         >>> from nnlite import Sequential
         >>> from nnlite.layers import Dense
@@ -812,7 +809,7 @@ class Trainer(AbstractModel):
         return self.run_forward(x)
 
     def __call__(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Return the output for ``x`` as one batch, a new array; the inputs are as for `predict`.
+        """Return the output for ``x`` as one batch, a new array; inputs as for `predict`.
 
         Raises:
             TypeError: If ``x`` is not numeric.
@@ -835,7 +832,7 @@ class Trainer(AbstractModel):
     # ---- calls from callbacks -------------------------------------------------------------
 
     def _set_aside(self) -> dict[str, Any]:
-        """Return what a call from a callback is to leave as the run under way has it."""
+        """Return the state of the current run, which a call from a callback must not change."""
         names = (
             "fit_loop",
             "history",
@@ -854,7 +851,7 @@ class Trainer(AbstractModel):
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:
-    """Return results as Keras does: a dict, or a list, or the loss alone where there is no more."""
+    """Return results as Keras does: a dict, a list, or the loss alone if there is no metric."""
     if return_dict:
         return logs
     return next(iter(logs.values())) if len(logs) == 1 else list(logs.values())

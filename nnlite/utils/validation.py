@@ -233,7 +233,8 @@ def as_text(name: str, value: Any) -> Array:
         if isinstance(entry, (str, bytes)):
             text[index] = entry.decode() if isinstance(entry, bytes) else str(entry)
             continue
-        gap = entry is None or entry != entry or type(entry).__name__ in ("NAType", "NaTType")
+        # A comparison with pandas.NA has no truth.
+        gap = entry is None or type(entry).__name__ in ("NAType", "NaTType") or entry != entry
         advice = (
             "Drop such rows, or fill the gaps first, for instance with '[UNK]' or the mask_token "
             "of StringLookup"
@@ -309,10 +310,8 @@ def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
     if array.dtype == dtype and dtype.kind == "f" and array.size <= _CHUNK and all_finite(array):
         return
     as_numeric(name, array)
-    if dtype.kind == "f":
-        check_finite(name, array, dtype)
-        return
-    if array.dtype == dtype or array.dtype == bool:
+    check_finite(name, array, dtype if dtype.kind == "f" else array.dtype)
+    if dtype.kind == "f" or array.dtype in (dtype, bool):
         return
     least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     wrong = ~((array >= least) & (array <= most))

@@ -1,4 +1,4 @@
-"""Pictures of training: what a model has learned after each epoch, and how its gradients flow."""
+"""Pictures of training: a model's predictions after each epoch, and its gradients."""
 
 from nnlite.visualize.film import boundary
 from nnlite.visualize.gradients import gradient_flow

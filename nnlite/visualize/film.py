@@ -21,34 +21,34 @@ __all__ = ["boundary"]
 
 Array = NDArray[Any]
 
-_POINTS = 400  # about how many are drawn
-_LEVELS = 64  # of what is predicted, which eyes do not tell from more and compress well
+_POINTS = 400  # about the number of points drawn
+_LEVELS = 64  # shades of predictions: eyes do not see more, and they compress well
 _MARGIN = 0.08  # of the data's width, on each side
 
 
-class boundary(Callback):  # noqa: N801  called as the functions beside it are
-    """Films what a model of two features predicts, epoch by epoch, as an HTML page.
+class boundary(Callback):  # noqa: N801  named like a function
+    """Films the predictions of a model of two features, epoch by epoch, as an HTML page.
 
     The page plays in any browser and loads nothing from elsewhere. It shows the prediction over
     the plane of both features, the points in the colours of their targets and the loss. One output
-    may be a class of two or a number; several outputs are classes, and each place has the colour
-    of the likeliest one, the fainter the less likely it is. The first frame is of the model before
+    is one of two classes or a number. Several outputs are classes: each place has the colour of
+    the likeliest class, fainter if it is less likely. The first frame shows the model before
     training. Each `fit` begins a new film.
 
     Args:
         x: The points to draw, shape (samples, 2); usually the training data.
-        y: Their targets: numbers or two classes for a model of one output, else class indices or
-            one row of probabilities each.
+        y: The points' targets: numbers or two classes for a model with one output, else class
+            indices or rows of probabilities.
         path: The file, ending in ``.html``; None writes none. Its folder must exist.
-        frequency: Epochs from one frame to the next.
-        resolution: Into how many cells each feature is divided.
-        frames: The most frames to keep. When there are more, every second one goes and the time
-            between frames doubles, so that the film of a long training stays small.
+        frequency: The number of epochs between frames.
+        resolution: The number of cells along each feature.
+        frames: The most frames to keep. If there are more, every second one is dropped and the
+            epochs between frames double, so that the film of a long training stays small.
 
     Raises:
-        TypeError: If an argument is of the wrong type.
-        ValueError: If ``x`` has not two features, ``y`` does not fit ``x``, or a number is too
-            small; at the beginning of training, if the model does not fit.
+        TypeError: If an argument has the wrong type.
+        ValueError: If ``x`` does not have two features, ``y`` does not fit ``x``, or a number is
+            too small; at the beginning of training, if the model does not fit.
         FileNotFoundError: If the folder does not exist.
 
     >>> from nnlite import Sequential
@@ -107,7 +107,7 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
         self._forget(1)
 
     def _forget(self, outputs: int) -> None:
-        """Begin a film of a model of so many outputs."""
+        """Begin a film of a model with that number of outputs."""
         self._outputs, self._every = outputs, self.frequency
         self._frames: list[tuple[int, list[float | None], Array]] = []
         self._last: tuple[int, Logs] = (0, {})
@@ -118,7 +118,7 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
         return [epoch for epoch, _, _ in self._frames]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """See that the model fits, and take the frame before training."""
+        """Check the model, and take the frame before training."""
         inputs, outputs = (
             [tensor.shape for tensor in ends] for ends in (self.model.inputs, self.model.outputs)
         )
@@ -144,7 +144,7 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
         self._take(0, {})
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Take a frame, if it is time for one."""
+        """Take a frame, if one is due."""
         if (epoch + 1) % self._every == 0 and len(self._frames) == self.frames:
             self._every *= 2
             self._frames = [taken for taken in self._frames if taken[0] % self._every == 0]
@@ -161,11 +161,11 @@ class boundary(Callback):  # noqa: N801  called as the functions beside it are
             self.save(self.path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the page, also that of a training that has been interrupted.
+        """Write the page, even if training was interrupted.
 
         Raises:
             ValueError: If there is no frame yet.
-            OSError: If it cannot be written; the file that was there stays.
+            OSError: If it cannot be written; an existing file stays.
         """
         page = self.html()
         with atomic_write(path) as file:

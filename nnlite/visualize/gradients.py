@@ -1,4 +1,4 @@
-"""How gradients flow: their norms, layer by layer and step by step."""
+"""The norms of gradients, by layer and step."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from nnlite.utils.validation import check_count
 __all__ = ["gradient_flow"]
 
 
-class gradient_flow(Callback):  # noqa: N801  called as the functions beside it are
+class gradient_flow(Callback):  # noqa: N801  named like a function
     """Records the norms of gradients and weights of each layer, and draws them as SVG.
 
-    The norms are ``sqrt(sum g^2)`` over all weights of a layer that are trained, of the gradients
-    that the optimizer's rule takes: after clipping, and where gradients are accumulated, their
-    mean. Gradients that vanish show as curves that lie decades below those of later layers; ones
-    that explode, as curves that rise. Recording changes no step. Each `fit` begins anew.
+    The norms are ``sqrt(sum g^2)`` over the trainable weights of a layer, for the gradients that
+    the optimizer's rule takes: clipped, and averaged if gradients are accumulated. The curve of a
+    vanishing gradient is decades below those of later layers; that of an exploding gradient rises.
+    Recording does not change training. Each `fit` begins a new record.
 
     Args:
         path: The file, ending in ``.svg``; None writes none. Its folder must exist.
-        frequency: Steps of the optimizer from one record to the next.
+        frequency: The number of the optimizer's steps between records.
 
     Attributes:
-        layers: The names of the layers, those in a nested model after its name and a slash.
+        layers: The names of the layers; in a nested model, after its name and a slash.
 
     Raises:
-        TypeError: If an argument is of the wrong type.
+        TypeError: If an argument has the wrong type.
         ValueError: If ``frequency`` is below 1, or ``path`` does not end in ``.svg``.
         FileNotFoundError: If the folder does not exist.
 
@@ -58,7 +58,7 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
         self._rows: list[tuple[int, list[list[float]]]] = []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Ask the optimizer to show the gradients of its steps."""
+        """Register with the optimizer to receive the gradients of its steps."""
         self._begin()
         learning = self.model.learning_variables()
         groups = _by_layer(self.model, {id(variable) for variable in learning}, "")
@@ -71,7 +71,7 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
         self._optimizer.watchers = (*self._optimizer.watchers, self._note)
 
     def _note(self) -> None:
-        """Take the norms of the step that is being taken."""
+        """Record the norms of the current step."""
         if self.model.fit_loop is not self._run:  # an error has ended the training
             self._let_go()
             return
@@ -99,7 +99,7 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
 
     @property
     def steps(self) -> NDArray[Any]:
-        """The numbers of the steps that were recorded, from 1."""
+        """The numbers of the recorded steps, from 1."""
         return np.array([step for step, _ in self._rows], int)
 
     @property
@@ -109,7 +109,7 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
 
     @property
     def weight_norms(self) -> NDArray[Any]:
-        """The norms of the weights before the steps, of the same shape."""
+        """The norms of the weights before the steps, shape (records, layers)."""
         return self._norms(1)
 
     def _norms(self, which: int) -> NDArray[Any]:
@@ -139,7 +139,7 @@ class gradient_flow(Callback):  # noqa: N801  called as the functions beside it 
 
 
 def _by_layer(within: Any, learning: set[int], prefix: str) -> list[tuple[str, list[Variable]]]:
-    """Return the weights that training changes, each layer's with its name."""
+    """Return each layer's name with its trainable weights."""
     found = []
     for layer in within.sublayers():
         name = f"{prefix}{layer.name}"

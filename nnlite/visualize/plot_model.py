@@ -1,4 +1,4 @@
-"""plot_model: a model's layers and what flows between them, drawn as SVG."""
+"""plot_model: draws a model's layers and their connections as SVG."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LINE, _LETTER = 17, 6.7  # the size of text
 
 
 class _Box:
-    """A call of a layer, an input, or a place where a longer edge passes a rank (no lines)."""
+    """A call of a layer, an input, or the place where a longer edge crosses a rank (no lines)."""
 
     def __init__(self, lines: list[str], kind: str = "") -> None:
         self.lines, self.kind = lines, kind
@@ -32,7 +32,7 @@ class _Box:
         self.height: float = len(lines) * _LINE + 14
 
     def follow(self, sources: Sequence[_Box]) -> None:
-        """Draw edges from the sources, one from each."""
+        """Add an edge from each source."""
         self.sources = list(dict.fromkeys(sources))
         for source in self.sources:
             source.targets.append(self)
@@ -55,24 +55,24 @@ def plot_model(
     Inputs have a blue edge, outputs an orange one. A layer that is called twice has two boxes.
 
     Args:
-        model: A model that is built.
+        model: A built model.
         to_file: The file, ending in ``.svg``; None writes none. Its folder must exist.
-        show_shapes: Whether to tell the shapes that come in and go out.
-        show_dtype: Whether to tell the type of the output.
-        show_layer_names: Whether to tell the layers' names beside their types.
-        rankdir: Where the edges point: ``"TB"`` down, ``"BT"`` up, ``"LR"`` right, ``"RL"`` left.
-        expand_nested: Whether to draw the layers of nested models in their place.
-        dpi: Accepted for Keras's sake; SVG is drawn at any size.
-        show_layer_activations: Whether to tell the activations of layers that have one.
-        show_trainable: Whether to tell of layers with weights whether they are trained.
+        show_shapes: Whether to show the shapes of inputs and outputs.
+        show_dtype: Whether to show the type of the output.
+        show_layer_names: Whether to show the layers' names besides their classes.
+        rankdir: Direction of the edges: ``"TB"`` down, ``"BT"`` up, ``"LR"`` right, ``"RL"`` left.
+        expand_nested: Whether to draw nested models as their layers.
+        dpi: Ignored, for compatibility with Keras: SVG has no resolution.
+        show_layer_activations: Whether to show the activations of layers.
+        show_trainable: Whether to show which layers with weights are trainable.
 
     Returns:
         The drawing: notebooks show it, and ``str`` gives the SVG.
 
     Raises:
-        TypeError: If ``model`` is no model, or another argument is of the wrong type.
+        TypeError: If ``model`` is not a model, or another argument has the wrong type.
         ValueError: If the model is not built, ``to_file`` does not end in ``.svg``, or ``rankdir``
-            is another.
+            is unknown.
         FileNotFoundError: If the folder does not exist.
 
     >>> from nnlite import Sequential
@@ -98,7 +98,7 @@ def plot_model(
     expand = check_flag("expand_nested", expand_nested)
     if not model.built:
         raise ValueError(
-            f"Model {model.name!r} is not built, so that its calls are not known. Call "
+            f"Model {model.name!r} is not built, so its calls are unknown. Call "
             "build(input_shape) or fit first."
         )
     boxes: list[_Box] = []
@@ -118,7 +118,7 @@ def plot_model(
 def _follow(
     model: Any, given: list[_Box], boxes: list[_Box], shown: set[str], expand: bool, prefix: str
 ) -> list[_Box]:
-    """Add a box for each call of the model; return those that its outputs come from."""
+    """Add a box for each call of the model; return the boxes of its outputs."""
     made = {id(tensor): box for tensor, box in zip(model.inputs, given, strict=True)}
     for node in model.calls():
         sources = [made[id(tensor)] for tensor in node.inputs]
@@ -135,7 +135,7 @@ def _follow(
 
 
 def _lines(node: Any, shown: set[str], prefix: str) -> Iterator[str]:
-    """Yield what the box of a call says."""
+    """Yield the lines of a call's box."""
     layer = node.layer
     yield type(layer).__name__
     if "layer_names" in shown:
@@ -151,13 +151,13 @@ def _lines(node: Any, shown: set[str], prefix: str) -> Iterator[str]:
         yield "trained" if layer.learning_variables() else "frozen"
 
 
-# ---- where the boxes stand ----------------------------------------------------------------------
+# ---- layout -------------------------------------------------------------------------------------
 
 
 def _ranks(boxes: Sequence[_Box]) -> list[list[_Box]]:
-    """Return the boxes by rank, with empty ones wherever an edge passes a rank."""
+    """Return the boxes by rank, with an empty one wherever an edge crosses a rank."""
     for box in boxes:
-        if not box.sources and box.targets:  # an input stands by its first reader
+        if not box.sources and box.targets:  # an input is next to its first reader
             box.rank = min(target.rank for target in box.targets) - 1
     ranks: list[list[_Box]] = [[] for _ in range(1 + max(box.rank for box in boxes))]
     for box in boxes:
@@ -176,7 +176,7 @@ def _ranks(boxes: Sequence[_Box]) -> list[list[_Box]]:
 
 
 def _arrange(ranks: list[list[_Box]], upright: bool) -> None:
-    """Give each box its place: near those that it is connected to, without overlaps.
+    """Place each box near the connected ones, without overlaps.
 
     Ranks are ordered by the means of the neighbours' places (Sugiyama, Tagawa and Toda, "Methods
     for Visual Understanding of Hierarchical System Structures", 1981).
@@ -195,7 +195,7 @@ def _arrange(ranks: list[list[_Box]], upright: bool) -> None:
             wish = [_mean([*box.sources, *box.targets], box) for box in rank]
             sizes = [box.width if upright else box.height for box in rank]
             apart = [(a + b) / 2 + _GAP for a, b in pairwise(sizes)]
-            right, left = list(wish), list(wish)  # moved as little as can be to each side
+            right, left = list(wish), list(wish)  # the smallest move to each side
             for at, least in enumerate(apart):
                 right[at + 1] = max(right[at + 1], right[at] + least)
             for at in reversed(range(len(apart))):
@@ -207,7 +207,7 @@ def _arrange(ranks: list[list[_Box]], upright: bool) -> None:
         deep = max(box.height if upright else box.width for box in rank)
         for box in rank:
             box.along = along + deep / 2
-            if not box.lines:  # an edge passes the whole of its rank straight
+            if not box.lines:  # an edge crosses its whole rank straight
                 box.width, box.height = (0, deep) if upright else (deep, 0)
         along += deep + _STEP
 

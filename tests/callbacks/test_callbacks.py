@@ -367,10 +367,11 @@ def test_plot_says_what_to_install(monkeypatch):
         history.plot()
 
 
-def test_pyplot_shows_the_figure_with_whole_epochs(monkeypatch):
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_pyplot_shows_the_figure_with_whole_epochs(epochs, monkeypatch):
     from matplotlib import pyplot
 
-    figure = small().fit(X, Y, epochs=2, verbose=0).plot()
+    figure = small().fit(X, Y, epochs=epochs, verbose=0).plot()
     try:
         assert pyplot.fignum_exists(figure.number)
         figure.draw_without_rendering()

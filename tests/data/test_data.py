@@ -297,13 +297,13 @@ def test_arguments_that_do_not_go_together_are_refused(stored):
     path = stored()
     net = model()
     for call, message in [
-        (lambda: net.fit(Batches(), batch_size=3), "gives batches of its own"),
+        (lambda: net.fit(Batches(), batch_size=3), "gives its own batches"),
         (
             lambda: net.fit(Batches(), sample_weight=W),
             r"Batches, which gives \(x, y, sample_weight",
         ),
-        (lambda: net.fit(Batches(), Y), r"Batches, which gives \(x, y\): give no y"),
-        (lambda: net.predict(Batches(), batch_size=3), "gives batches of its own"),
+        (lambda: net.fit(Batches(), Y), r"Batches, which gives \(x, y\): do not pass y"),
+        (lambda: net.predict(Batches(), batch_size=3), "gives its own batches"),
         (lambda: net.fit(HDF5(path), Y), "HDF5 names its own y and sample_weight"),
         (lambda: net.evaluate(HDF5(path), sample_weight=W), "HDF5 names its own"),
     ]:

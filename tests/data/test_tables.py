@@ -142,6 +142,7 @@ def test_batches_carry_text():
         ({"width": np.array(["1.5"] * 40)}, r"x\['width'\] must hold real numbers"),
         ({"width": np.array(["1.5"] * 40, object)}, r"x\['width'\] must hold real numbers"),
         ({"size": np.array(["1"] * 40)}, r"x\['size'\] must hold real numbers"),
+        ({"size": [np.nan] * 40}, r"x\['size'\]\[0, 0\] = nan. Drop such rows"),
         ({"size": np.full(40, 1.5)}, r"x\['size'\] must hold integers that fit into int64"),
         ({"more": np.ones(40)}, "has 'more' more"),
         ({"colour": ["red"] * 39}, "must have the same number of samples"),
@@ -200,6 +201,29 @@ def test_arrays_of_text_are_read_as_they_are():
         assert array.dtype == object
         assert array.tolist() == [["a", "bb"]]
         assert {type(entry) for entry in array.flat} == {str}
+
+
+def test_missing_texts_and_integers_are_named_whatever_holds_them():
+    for dtype in ("string", "category", object):
+        column = pandas().Series(["red", None], dtype=dtype)
+        for given in (column, column.to_frame()):
+            with pytest.raises(TypeError, match=r"data\[1(, 0)?\] = .* Drop such rows"):
+                StringLookup().adapt(given)
+    for column in (pandas().Series([1, None]), pandas().Series([1, None], dtype="Int64")):
+        with pytest.raises(ValueError, match=r"\[1\] = nan. Drop such rows"):
+            IntegerLookup().adapt(column)
+
+
+def test_a_gap_may_be_of_a_type_that_has_no_truth():
+    class NAType:
+        def __ne__(self, other):
+            return self
+
+        def __bool__(self):
+            raise TypeError("boolean value of NA is ambiguous")
+
+    with pytest.raises(TypeError, match=r"x\[1\] = .* Drop such rows"):
+        as_text("x", np.array(["red", NAType()], object))
 
 
 def test_a_file_predicts_in_another_process_without_pandas(tmp_path):

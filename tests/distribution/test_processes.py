@@ -174,7 +174,7 @@ def test_only_process_0_prints_and_calls_callbacks():
 def test_processes_that_train_apart_are_warned_of():
     code, printed, _ = run(2, "faults.py", "apart")
     assert code == 0
-    assert "mpiexec started 2 processes, and each of them trains a model of its own" in printed
+    assert "mpiexec started 2 processes, but each of them trains its own model" in printed
 
 
 @pytest.mark.parametrize("frequency", ["epoch", 5])

@@ -89,7 +89,7 @@ def test_masks_that_do_not_fit_are_refused(mask):
 
 
 def test_a_layer_that_does_not_look_at_masks_takes_none():
-    with pytest.raises(TypeError, match=r"^Layer 'dense' takes no mask\."):
+    with pytest.raises(TypeError, match=r"^Layer 'dense' does not take a mask"):
         layers.Dense(1, name="dense")(X, mask=COUNT)
 
 

@@ -94,7 +94,7 @@ def adds(self, terms):
 
 
 FAULTS = {
-    "weight 'scale' of layer 'faulty', entry [0]: backward gives nan. A weight's gradient is to be "
+    "weight 'scale' of layer 'faulty', entry [0]: backward gives nan. A weight's gradient must be "
     "written whole": {"learn": adds},
     "weight 'scale' of layer 'faulty', entry [0]: backward gives nan": {
         "learn": lambda self, terms: None
@@ -139,7 +139,7 @@ def test_a_gradient_that_changes_from_step_to_step_is_named():
             self.steps += 1
             return super().backward(gradient) * self.steps
 
-    with pytest.raises(GradientError, match="when the step is taken again"):
+    with pytest.raises(GradientError, match="when the step is repeated"):
         check_layer(Restless(), X)
 
 

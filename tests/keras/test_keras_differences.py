@@ -347,7 +347,7 @@ def test_batch_size_beside_batches():
     def run(k):
         return net(k).evaluate(((X, Y) for _ in range(1)), batch_size=2, steps=1, verbose=0)
 
-    with pytest.raises(ValueError, match="gives batches of its own: give no batch_size"):
+    with pytest.raises(ValueError, match="gives its own batches: do not pass batch_size"):
         run(nnlite)
     assert run(keras) == 26.5
 
@@ -681,6 +681,8 @@ def test_rectifiers_at_kinks(given, x, ours, theirs):
         ("Dense", {"units": 2, "lora_rank": 1}),
         ("Dense", {"units": 2, "quantization_config": "int8"}),
         ("InputLayer", {"shape": (2,), "sparse": True}),
+        ("MultiHeadAttention", {"num_heads": 1, "key_dim": 2, "sliding_window": 3}),
+        ("MultiHeadAttention", {"num_heads": 1, "key_dim": 2, "use_gate": True}),
     ],
 )
 def test_arguments_of_what_is_not_there(name, given):
@@ -778,6 +780,179 @@ def test_add_weight_takes_the_name_first():
     assert (ours.name, ours.shape) == (theirs.name, theirs.shape) == ("scale", (2,))
     with pytest.raises(TypeError, match="name"):
         layers.Layer().add_weight((2,), name="scale")
+
+
+def test_masks_of_the_first_axes():
+    x, mask = np.arange(6.0).reshape(1, 3, 2, 1), np.array([[True, True, False]])
+    ours, theirs = (k.layers.BatchNormalization(momentum=0.0) for k in BOTH)
+    ours(x, training=True, mask=mask)
+    assert ours.moving_mean.numpy() == 1.5
+    with pytest.raises(ValueError, match="one dimension less"):
+        theirs(x, training=True, mask=mask)
+
+
+def test_softmax_has_no_mask():
+    x = np.array([[[1.0, 1.0], [0.0, 0.0]]] * 2, "float32")  # as many samples as steps and classes
+    ours, theirs = (k.layers.Softmax()(k.layers.Masking()(x)) for k in BOTH)
+    np.testing.assert_array_equal(ours, 0.5)
+    np.testing.assert_array_equal(theirs, [[[1, 0], [1, 0]]] * 2)
+
+
+def test_means_of_no_steps():
+    mask = np.array([[False, False]])
+    ours, theirs = (k.layers.GlobalAveragePooling1D()(X[None], mask=mask) for k in BOTH)
+    np.testing.assert_array_equal(ours, 0)
+    assert np.isnan(theirs).all()
+
+
+def test_averages_of_two():
+    for rank in (1, 2, 3):
+        assert getattr(layers, f"AveragePooling{rank}D")().pool_size == (2,) * rank
+        with pytest.raises(TypeError, match="missing 1 required"):
+            getattr(keras.layers, f"AveragePooling{rank}D")()
+    assert keras.layers.MaxPooling2D().pool_size == (2, 2)
+
+
+def test_transposed_convolutions_are_alike():
+    ours, theirs = (k.layers.Conv2DTranspose(1, 2, 2, "valid", 1) for k in BOTH)
+    assert ours.output_padding == theirs.output_padding == (1, 1)
+    assert layers.Conv3DTranspose(1, 2, 2, "valid", 1).output_padding == (1, 1, 1)
+    with pytest.raises(ValueError, match="data_format"):
+        keras.layers.Conv3DTranspose(1, 2, 2, "valid", 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda k, name: k.layers.UpSampling2D(interpolation=name), "bicubic"),
+        (lambda k, name: k.layers.Resizing(2, 2, interpolation=name), "lanczos3"),
+    ],
+)
+def test_nearest_and_bilinear(make, name):
+    for known in ("nearest", "bilinear"):
+        assert make(nnlite, known).interpolation == make(keras, known).interpolation
+    with pytest.raises(ValueError, match="interpolation must be"):
+        make(nnlite, name)
+    assert make(keras, name).interpolation == name
+
+
+def test_resized_images_are_floats():
+    image = np.array([0, 3, 0, 3], "int32").reshape(1, 1, 4, 1)
+    ours, theirs = (np.asarray(k.layers.Resizing(1, 2)(image)) for k in BOTH)
+    assert (ours.dtype, theirs.dtype) == ("float32", "int32")
+    np.testing.assert_array_equal(ours.ravel(), 1.5)
+    np.testing.assert_array_equal(theirs.ravel(), 2)
+
+
+def scores(k, **options):
+    """Return what each step of X reads of each, by attention whose weights are all 1."""
+    layer = k.layers.MultiHeadAttention(1, 1, kernel_initializer="ones")
+    return np.asarray(layer(X[None], X[None], return_attention_scores=True, **options)[1])[0, 0]
+
+
+def test_masks_given_to_attention():
+    plain, mask = scores(nnlite), np.array([[True, False]])
+    ours, theirs = (scores(k, query_mask=mask) for k in BOTH)
+    np.testing.assert_allclose(ours, [plain[0], [0.5, 0.5]])
+    np.testing.assert_allclose(theirs, plain, rtol=1e-4)
+
+
+def test_queries_that_read_nothing():
+    nothing = np.zeros((1, 2, 2), bool)
+    ours, theirs = (scores(k, attention_mask=nothing) for k in BOTH)
+    np.testing.assert_array_equal(ours, 0.5)
+    np.testing.assert_array_equal(theirs, 0)
+
+
+def test_lambdas_have_derivatives():
+    def model(k, **options):
+        square = k.layers.Lambda(lambda x: x**2, **options)
+        dense = k.layers.Dense(1, kernel_initializer="ones")
+        made = k.Sequential([k.Input((2,)), dense, square])
+        made.compile("sgd", "mse")
+        return made
+
+    with pytest.raises(ValueError, match=r"has no derivative.* Give derivative="):
+        model(nnlite).train_on_batch(X, Y)
+    ours, theirs = model(nnlite, derivative=lambda x, y, dy: 2 * x * dy), model(keras)
+    for each in (ours, theirs):
+        each.train_on_batch(X, Y)
+    np.testing.assert_allclose(ours.get_weights()[0], values(theirs.weights)[0], rtol=1e-5)
+
+
+def test_one_way_to_compute_gates():
+    for implementation in (1, 2):
+        keras.layers.LSTM(2, implementation=implementation)
+        assert "implementation" not in layers.LSTM(2, implementation=implementation).get_config()
+    ours, theirs = (k.layers.LSTM(2, dropout=0.5, implementation=1) for k in BOTH)
+    assert theirs.cell.dropout_mask_count == 4
+    ours(np.ones((1, 3, 2)), training=True)
+
+
+def test_weights_of_a_bidirectional():
+    weights = [np.full((2, 1), 7.0), np.ones((1, 1)), np.ones(1)] * 2
+
+    def kernel(k):
+        layer = k.layers.Bidirectional(k.layers.SimpleRNN(1), weights=weights)
+        layer.build((None, 2, 2))
+        return values(layer.weights)[0]
+
+    np.testing.assert_array_equal(kernel(nnlite), 7)
+    assert (kernel(keras) < 7).all()
+
+
+def test_seeds_in_configurations():
+    ours, theirs = (k.layers.SimpleRNN(1, seed=3).get_config() for k in BOTH)
+    assert ours["seed"] == 3
+    assert "seed" not in theirs
+
+
+def test_moments_of_every_step():
+    ours, theirs = (
+        k.layers.TimeDistributed(k.layers.BatchNormalization(momentum=0.0)) for k in BOTH
+    )
+    for layer in (ours, theirs):
+        layer(X[None], training=True)
+    np.testing.assert_array_equal(ours.layer.moving_mean.numpy(), X.mean(axis=0))
+    np.testing.assert_array_equal(values(theirs.layer.weights)[2], X[1])  # of the last step
+
+
+def test_time_comes_second():
+    assert layers.LSTM(2, time_major=False).get_config() == layers.LSTM(2, name="lstm").get_config()
+    with pytest.raises(ValueError, match="time_major"):
+        layers.LSTM(2, time_major=True)
+    with pytest.raises(ValueError, match="Unrecognized keyword"):
+        keras.layers.LSTM(2, time_major=False)
+
+
+def test_cells_of_your_own():
+    class Step(layers.Layer):
+        state_size = 2
+
+        def forward(self, x, training=False):
+            return x
+
+        def backward(self, gradient):
+            return gradient
+
+    class TheirStep(keras.layers.Layer):
+        state_size = 2
+
+        def call(self, inputs, states):
+            return inputs, states
+
+    with pytest.raises(ValueError, match="your own cells do not have a derivative"):
+        layers.RNN(Step())
+    assert keras.layers.RNN(TheirStep())(X[None], initial_state=[X[:1]]).shape == (1, 2)
+
+
+def test_stacked_states_are_flat():
+    def states(k):
+        cells = [k.layers.LSTMCell(1), k.layers.LSTMCell(2)]
+        return k.layers.RNN(cells, return_state=True)(k.Input((2, 2)))[1:]
+
+    assert [state.shape for state in states(nnlite)] == [(None, 1)] * 2 + [(None, 2)] * 2
+    assert [len(of_cell) for of_cell in states(keras)] == [2, 2]
 
 
 # ---- losses ------------------------------------------------------------------------------------
@@ -1264,6 +1439,18 @@ def test_log_files_are_closed(tmp_path):
     theirs.on_train_end()
 
 
+def test_tensorboard_has_numbers_only(tmp_path):
+    ours, theirs = (net(k) for k in BOTH)
+    ours.fit(X, Y, verbose=0, callbacks=[nnlite.callbacks.TensorBoard(tmp_path / "logs")])
+    assert os.listdir(tmp_path / "logs") == ["train"]
+    with pytest.raises(ImportError, match="tensorflow"):
+        theirs.fit(X, Y, verbose=0, callbacks=[keras.callbacks.TensorBoard(tmp_path / "theirs")])
+    for unknown in ("histogram_freq", "write_images", "embeddings_freq"):
+        with pytest.raises(ValueError, match=f"needs {unknown}=0"):
+            nnlite.callbacks.TensorBoard(**{unknown: 1})
+        keras.callbacks.TensorBoard(**{unknown: 1})
+
+
 # ---- files -------------------------------------------------------------------------------------
 
 
@@ -1417,6 +1604,45 @@ def test_archives_within_limits(tmp_path):
     assert theirs.layers[0].activation is keras.activations.relu
 
 
+def chain(k, *names):
+    return k.Sequential([k.Input((2,)), *(k.layers.Dense(2, name=name) for name in names)])
+
+
+def test_layers_that_only_the_file_has(tmp_path):
+    path = str(tmp_path / "more.weights.h5")
+    chain(keras, "first", "second").save_weights(path)
+    with pytest.raises(ValueError, match="not in the model"):
+        chain(nnlite, "first").load_weights(path)
+    chain(keras, "first").load_weights(path)
+
+
+def test_by_name_needs_a_common_name(tmp_path):
+    path = saved(chain(nnlite, "first"), tmp_path / "names.h5")
+    with pytest.raises(ValueError, match="no layer with weights of the same name"):
+        chain(nnlite, "other").load_weights(path, by_name=True)
+    theirs = chain(keras, "other")
+    before = values(theirs.weights)
+    theirs.load_weights(path, by_name=True)
+    np.testing.assert_array_equal(values(theirs.weights)[0], before[0])
+
+
+def test_hard_sigmoid_of_its_time(tmp_path):
+    path = saved(net(nnlite, "hard_sigmoid"), tmp_path / "old.h5")
+    with h5py.File(path, "a") as file:
+        file.attrs["keras_version"] = "2.4.0"
+    x = np.array([[0.5, 0.5]], "float32")
+    assert load_model(path, compile=False).predict(x) == pytest.approx(0.2 + 0.5)
+    theirs = keras.saving.load_model(path, compile=False).predict(x, verbose=0)
+    assert theirs == pytest.approx(1 / 6 + 0.5)
+
+
+def test_exports_are_onnx(tmp_path, capsys):
+    net(nnlite).export(tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").stat().st_size > 100
+    with pytest.raises(ImportError, match="tensorflow"):  # for its default, "tf_saved_model"
+        net(keras).export(tmp_path / "model")
+
+
 # ---- utilities ---------------------------------------------------------------------------------
 
 
@@ -1455,3 +1681,59 @@ def test_one_way_to_write_data(module):
         assert hasattr(getattr(keras, module), name)
     zeros = nnlite.saving.serialize_keras_object(nnlite.initializers.Zeros())
     assert zeros["class_name"] == "Zeros"
+
+
+def test_drawings_are_svg(tmp_path):
+    drawing = nnlite.utils.plot_model(net(nnlite), tmp_path / "model.svg")
+    assert str(drawing).startswith("<svg")
+    with pytest.raises(ValueError, match=r"to_file must end in \.svg"):
+        nnlite.utils.plot_model(net(nnlite), "model.png")
+    with pytest.raises(ImportError, match="pydot"):
+        keras.utils.plot_model(net(keras), tmp_path / "model.png")
+
+
+# ---- tables and text ---------------------------------------------------------------------------
+
+
+def test_tables_need_no_tensorflow():
+    lookup = layers.StringLookup(vocabulary=["a", "b"])
+    np.testing.assert_array_equal(lookup(np.array([["b"], ["c"]])), [[2], [0]])
+    with pytest.raises(RuntimeError, match=r"no vocabulary yet: call adapt\(data\)"):
+        layers.StringLookup()(np.array([["a"]]))
+    with pytest.raises(TypeError, match=r"must hold text.*None"):
+        lookup(np.array([["a"], [None]], object))
+    with pytest.raises(ValueError, match="supports ragged=False only"):
+        layers.TextVectorization(ragged=True)
+    with pytest.raises(ValueError, match="needs an output_sequence_length in a model"):
+        layers.TextVectorization(vocabulary=["a"])(nnlite.Input((1,), dtype="string"))
+    for name in ("StringLookup", "IntegerLookup", "TextVectorization"):
+        with pytest.raises(ImportError, match="requires TensorFlow"):
+            getattr(keras.layers, name)()
+
+
+def test_categories_in_range():
+    ours, theirs = (k.layers.CategoryEncoding(num_tokens=3, output_mode="one_hot") for k in BOTH)
+    with pytest.raises(ValueError, match="takes integers from 0 to 2"):
+        ours(np.array([5]))
+    np.testing.assert_array_equal(theirs(np.array([5])), 0)
+
+
+def test_several_categories_of_a_sample():
+    ours, theirs = (k.layers.CategoryEncoding(num_tokens=3, output_mode="multi_hot") for k in BOTH)
+    with pytest.raises(ValueError, match=r"of shape \(samples, entries\)"):
+        ours(np.array([[[1, 2]]]))
+    assert theirs(np.array([[[1, 2]]])).shape == (1, 2, 3)
+
+
+# ---- several processes -------------------------------------------------------------------------
+
+
+def test_devices_are_processes():
+    ours, theirs = nnlite.distribution, keras.distribution
+    assert ours.list_devices() == ["cpu:0"]
+    for argument in ({"device_mesh": 1}, {"auto_shard_dataset": False}):
+        with pytest.raises(ValueError, match=next(iter(argument))):
+            ours.DataParallel(**argument)
+    assert theirs.DataParallel(auto_shard_dataset=False).device_mesh.shape == (1,)
+    assert not hasattr(ours, "ModelParallel")
+    assert theirs.ModelParallel

@@ -233,3 +233,18 @@ def test_clones_are_those_of_keras():
         assert named == {"shared", "before", "one", "two", "wide", "sum", "narrow", "drop", "join"}
         with pytest.raises(ValueError, match="same structure"):
             k.models.clone_model(model, [k.Input((4,)), k.Input((2,))])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore:You are saving:UserWarning")
+def test_keras_reads_a_model_with_a_seed(kind, tmp_path):
+    x = nnlite.Input((3,), name="x")
+    layers = nnlite.layers
+    functional = nnlite.Model(x, layers.Dense(2, name="y")(layers.Dropout(0.5)(x)), seed=7)
+    chain = nnlite.Sequential([nnlite.Input((3,)), layers.Dense(2)], seed=7)
+    x = np.ones((2, 3), "float32")
+    for model in (functional, chain, nnlite.Sequential([nnlite.Input((3,)), functional])):
+        path = str(tmp_path / f"{model.name}.{kind}")
+        model.save(path)
+        read = keras.models.load_model(path, compile=False)
+        np.testing.assert_allclose(read.predict(x, verbose=0), model.predict(x), rtol=1e-5)

@@ -244,12 +244,12 @@ def test_a_transformer_block_learns_and_is_read_again(tmp_path):
     ("call", "message"),
     [
         (lambda: layers.Attention()([X]), r"must be called on \[query, value\]"),
-        (lambda: layers.Attention()([X, draw(2, 5, 3)]), "must have as many features"),
-        (lambda: layers.Attention()([X, OTHER, X]), "must have as many steps"),
+        (lambda: layers.Attention()([X, draw(2, 5, 3)]), "must have equally many features"),
+        (lambda: layers.Attention()([X, OTHER, X]), "must have equally many steps"),
         (lambda: layers.Attention()([X, X], mask=3), r"mask must be \[query_mask, value_mask\]"),
         (lambda: layers.Attention(score_mode="sum"), "score_mode must be 'dot' or 'concat'"),
         (lambda: layers.MultiHeadAttention(0, 1), "num_heads must be"),
-        (lambda: layers.MultiHeadAttention(1, 1)(X, X[0]), "must have as many axes"),
+        (lambda: layers.MultiHeadAttention(1, 1)(X, X[0]), "must have equally many axes"),
         (lambda: layers.MultiHeadAttention(1, 1, attention_axes=2)(X, X), "attends along axes"),
         (
             lambda: layers.MultiHeadAttention(1, 1)(
@@ -407,7 +407,7 @@ def test_without_a_derivative_nothing_before_it_learns():
     model = Model(x, scaled(name="square")(layers.Dense(1)(x)))
     model.compile("sgd", "mse")
     before = model.get_weights()
-    with pytest.raises(ValueError, match=r"^Layer 'square' has no derivative, and something"):
+    with pytest.raises(ValueError, match=r"^Layer 'square' has no derivative, but a layer"):
         model.fit(draw(4, 2), draw(4, 1), verbose=0)
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
     model.layers[1].trainable = False

@@ -222,7 +222,9 @@ def test_a_batch_of_another_size_is_refused_and_changes_nothing():
     layer = GRU(2, stateful=True)
     layer(X)
     before = layer.states[0].copy()
-    with pytest.raises(ValueError, match=r"states are of a batch of 3 sequences\. .* batch of 2\."):
+    with pytest.raises(
+        ValueError, match=r"states belong to a batch of 3 sequences\. .* batch of 2\."
+    ):
         layer(X[:2])
     np.testing.assert_array_equal(layer.states[0], before)
     layer.reset_states()
@@ -333,6 +335,9 @@ def test_the_moments_at_every_step_are_those_of_all():
     layer = TimeDistributed(BatchNormalization(momentum=0.0))
     layer(X, training=True)
     np.testing.assert_allclose(layer.layer.moving_mean.numpy(), X.mean((0, 1)), rtol=1e-5)
+    mask = np.arange(5) < np.arange(1, len(X) + 1)[:, None]
+    layer(X, training=True, mask=mask)
+    np.testing.assert_allclose(layer.layer.moving_mean.numpy(), X[mask].mean(0), rtol=1e-5)
     dropped = TimeDistributed(Dropout(0.5, seed=1))(np.ones((4, 50, 6)), training=True)
     assert {*np.unique(dropped)} == {0, 2}
     assert (dropped[:, 0] != dropped[:, 1]).any()
@@ -397,6 +402,17 @@ def test_the_gradient_of_shared_layers():
     x, other = Input((5, 2)), Input((5, 2))
     model = Model([x, other], both(every(x)) + 2 * both(every(other)))
     gradcheck.check_model(model, [X, MASKED], Y[:, :1])
+
+
+def test_a_mask_of_further_axes_is_that_of_the_layer_at_every_step():
+    words = np.random.default_rng(1).integers(0, 3, (2, 4, 3))
+    x, mask = np.eye(3)[words], words > 0
+    layer, inner = TimeDistributed(LSTM(2)), Sequential([LSTM(2)])
+    y = layer(x, mask=mask)
+    for t in range(4):
+        np.testing.assert_allclose(y[:, t], layer.layer(x[:, t], mask=mask[:, t]), rtol=1e-5)
+    with pytest.raises(ValueError, match=r"of shape \(2, 4, 3\) to a model. Make the mask inside"):
+        TimeDistributed(inner)(x, mask=mask)
 
 
 # ---- in models ----------------------------------------------------------------------------------
@@ -520,7 +536,7 @@ def test_an_activation_and_a_subclass_of_a_users():
         (lambda: StackedRNNCells(LSTMCell(2)), ValueError, "cells must be a list of cells"),
         (lambda: LSTM(2)(np.ones((2, 3))), ValueError, r"shape \(batch, steps, features\)"),
         (lambda: LSTMCell(2)(np.ones((2, 3, 4))), ValueError, r"shape \(batch, features\)"),
-        (lambda: LSTMCell(2)(Input((3,))), TypeError, r"Within a model, use RNN\(cell\)"),
+        (lambda: LSTMCell(2)(Input((3,))), TypeError, r"In a model, use RNN\(cell\)"),
         (lambda: LSTM(2)(X, initial_state=[Y]), ValueError, r"shapes \[\(3, 2\), \(3, 2\)\]"),
         (lambda: GRU(2)(X, initial_state=[Y[:2]]), ValueError, r"Received: \[\(2, 2\)\]"),
         (lambda: GRU(3)(Input((5, 2)), initial_state=Input((2,))), ValueError, "initial_state of"),

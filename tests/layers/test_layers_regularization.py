@@ -157,7 +157,7 @@ def test_a_mask_of_the_batch_s_size_fits_no_other_batch():
         (lambda: GaussianDropout(None), TypeError, "rate must be a number. Received: rate=None"),
         (lambda: AlphaDropout(1.5), ValueError, r"rate must lie in \[0, 1\]. Received: rate=1.5"),
         (lambda: AlphaDropout(1), ValueError, r"rate must lie in \[0, 1\), .*Received: rate=1"),
-        (lambda: AlphaDropout(0.999999), ValueError, "of inputs that are all dropped"),
+        (lambda: AlphaDropout(0.999999), ValueError, "as inputs that are all dropped"),
         (lambda: AlphaDropout(0.5, (2, 3))(ONES), ValueError, r"noise_shape.*\(2, 3\)"),
         (lambda: SpatialDropout1D(-1), ValueError, r"rate must lie in \[0, 1\]"),
         (lambda: SpatialDropout2D(0.1, "last"), ValueError, "data_format must be .*'last'"),

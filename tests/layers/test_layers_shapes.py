@@ -124,7 +124,7 @@ def test_an_activation_with_weights_binds_its_layer():
         (layers.Reshape((5,)), r"cannot give a sample of shape \(2, 3\)"),
         (layers.Permute((1,)), "permutes 1 axes"),
         (layers.RepeatVector(2), r"expects an input of shape \(batch, features\)"),
-        (Softmax(3), r"has axis=3, its input the shape \(None, 2, 3\)"),
+        (Softmax(3), r"has axis=3, but its input has shape \(None, 2, 3\)"),
         (layers.Rescaling([1.0, 2.0]), r"scale of shape \(2,\)"),
         (layers.UnitNormalization(3), "axis=3"),
         (Activation("glu"), "must have an even size"),

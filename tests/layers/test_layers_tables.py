@@ -268,7 +268,7 @@ def test_adapt_weighs_tokens_by_the_samples_that_have_them():
         (lambda: CategoryEncoding(3)([[3]]), ValueError, "from 0 to 2 .*Received: 3"),
         (lambda: CategoryEncoding(3)(np.zeros((2, 2, 2))), ValueError, r"\(samples, entries\)"),
         (lambda: Discretization(), ValueError, "Give bin_boundaries, or num_bins"),
-        (lambda: Discretization([1.0, 0.0]), ValueError, "numbers that ascend"),
+        (lambda: Discretization([1.0, 0.0]), ValueError, "numbers in ascending order"),
         (lambda: Discretization([1.0]).adapt([2.0]), ValueError, "nothing to adapt"),
         (lambda: Discretization([1.0])([np.nan]), ValueError, "must be finite"),
         (lambda: TextVectorization(standardize="upper"), ValueError, "standardize must be one"),
@@ -351,7 +351,7 @@ def test_a_length_is_needed_in_a_model_only():
 def test_text_reaches_only_layers_that_take_it():
     with pytest.raises(TypeError, match=r"'dense' computes with numbers. Received: text"):
         Dense(1)(Input((1,), dtype="string"))
-    with pytest.raises(ValueError, match=r"takes inputs of shape \(samples, entries\)"):
+    with pytest.raises(ValueError, match=r"expects inputs of shape \(samples, entries\)"):
         CategoryEncoding(3)(Input((), dtype="int32"))
     with pytest.raises(TypeError, match=r"computes with numbers. Received: text"):
         layers.Concatenate()([Input((1,), dtype="string")] * 2)
@@ -370,7 +370,7 @@ def test_nothing_before_a_lookup_may_learn(mode):
         bins = layers.Flatten()(layers.Embedding(2, 1)(bins))
     model = Model(x, Dense(1)(bins))
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="'discretization' has no gradient, and something before"):
+    with pytest.raises(ValueError, match="'discretization' has no gradient, but layers before"):
         model.fit(np.ones((4, 1)), np.ones(4), verbose=0)
     before.trainable = False
     model.compile("sgd", "mse")

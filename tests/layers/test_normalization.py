@@ -98,8 +98,8 @@ def test_only_gamma_and_beta_learn():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"axis": 2}, ValueError, "axis=2, which is no axis of features"),
-        ({"axis": 0}, ValueError, "axis=0, which is no axis of features"),
+        ({"axis": 2}, ValueError, "axis=2, which is not an axis of features"),
+        ({"axis": 0}, ValueError, "axis=0, which is not an axis of features"),
         ({"axis": 1.5}, TypeError, "axis must be an integer. Received: axis=1.5"),
         ({"momentum": 2}, ValueError, r"momentum must lie in \[0, 1\]. Received: momentum=2"),
         ({"epsilon": -1}, ValueError, "epsilon must be a finite number >= 0"),

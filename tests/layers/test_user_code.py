@@ -502,7 +502,7 @@ def test_build_by_hand_makes_the_weights_once(tmp_path):
     layer.build((None, 3))
     assert layer.built
     assert len(layer.weights) == 2
-    with pytest.raises(ValueError, match=r"'dense' is built already, for .*\(None, 3\)"):
+    with pytest.raises(ValueError, match=r"'dense' is already built, for .*\(None, 3\)"):
         layer.build((None, 3))
     model = Sequential([layer, Dense(1)])
     model.compile("sgd", "mse")
@@ -768,7 +768,7 @@ def test_optimizer_and_loss_can_be_assigned():
         def on_train_batch_end(self, batch, logs=None):
             self.model.loss = "mse"
 
-    with pytest.raises(RuntimeError, match="loss has to wait for the end of the fit"):
+    with pytest.raises(RuntimeError, match="loss has to wait for the end of the current fit"):
         model.fit(X, Y, verbose=0, callbacks=Meddling())
 
 

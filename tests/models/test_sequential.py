@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from chains import X, Y, assert_same, differ, rng, small
 
-from nnlite import Input, Sequential, config, optimizers, set_random_seed
+from nnlite import Input, Model, Sequential, config, optimizers, set_random_seed
 from nnlite.layers import (
     Activation,
+    Concatenate,
     Dense,
     Dropout,
     Flatten,
@@ -440,6 +441,15 @@ def test_the_summary_fits_the_terminal(monkeypatch, capsys, columns):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= int(columns)
     assert any("…" in line for line in lines)
+
+
+def test_many_inputs_of_a_layer_leave_room_for_the_names(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    inputs = [Input((1,), name=f"a_column_{i}") for i in range(9)]
+    Model(inputs, Concatenate(name="all")(inputs)).summary()
+    printed = capsys.readouterr().out
+    assert "| a_column_8 (InputLayer) |" in printed
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_the_summary_shows_nested_layers_and_what_is_trained(capsys):

@@ -26,6 +26,20 @@ MUTANTS = {
         ("-1.90587255374614062e-6", "1.90587255374614062e-6"),
         ("-0.003668972125", "-0.003678972125"),
     ],
+    "layers/random_layer.py": [
+        ("layer._seed.root is not root", "False"),
+        ("if not layer.built else ()", "if layer.built else ()"),
+        ("(*layer.sublayers(), *layer.aside)", "layer.sublayers()"),
+        ("and layer._seed_root is not None", "and False"),
+    ],
+    "random.py": [
+        ("_waiting.pop(id(self), None)", "pass"),
+        ("if own is not None and not self._settled:", "if own is not None:"),
+        ("        self._drawn()  # a copy has the same seed\n", ""),
+        ("_own.reset(token)", "pass"),
+        ("_own.get() if root is None else root", "root"),
+        ("    _draw_waiting()\n    python_random", "    python_random"),
+    ],
     "regularizers.py": [
         ("return self.l1 * float(np.abs(x).sum())", "return self.l1 * float(x.sum())"),
         ("gradient = np.sign(x)", "gradient = -np.sign(x)"),

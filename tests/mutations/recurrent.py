@@ -32,6 +32,8 @@ MUTANTS = {
         ("return [d * 0.5] * 2", "return [d] * 2"),
         ("parts[1] = self._in_time(parts[1])", "pass"),
         ("part.cache = cache", "pass"),
+        ("mask.ndim > 2 or isinstance", "isinstance"),
+        ("or isinstance(layer, BatchNormalization)", ""),
     ],
     "training/nan_diagnosis.py": [("layer.states = before", "pass")],
 }

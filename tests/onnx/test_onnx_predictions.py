@@ -134,6 +134,28 @@ WITHIN = {
         lambda: layers.SimpleRNN(4, return_sequences=True, activation="relu"),
     ],
 }
+#: The layers for tables: arguments, the type of the entries, and their array.
+TEXTS = np.array([["red", ""], ["blue", "red"], ["pink", "blue"], ["[UNK]", "grey"]], object)
+WHOLE = np.array([[5, 0], [9, 5], [7, 9], [-1, 3]])
+FLOATS = np.array([[-1, 0], [0.5, 0.49], [2, 3], [0, 1e-9]], "float32")
+MODES = [{"output_mode": mode} for mode in ("one_hot", "multi_hot", "count")]
+
+
+def lookups(known, mask):
+    """Return the arguments of lookups in every mode, with and without a mask_token."""
+    for mode, pad, masked in itertools.product([{}, *MODES], (False, True), (None, mask)):
+        padded = {"max_tokens": 7, "pad_to_max_tokens": pad}
+        yield {"vocabulary": known, "mask_token": masked, **mode, **padded}
+    yield {"vocabulary": known, "output_mode": "tf_idf", "idf_weights": [0.5, 2.0]}
+    yield {"vocabulary": known, "mask_token": mask, "invert": True}
+
+
+OF_TABLES = {
+    layers.StringLookup: [*lookups(["red", "blue"], "")],
+    layers.IntegerLookup: [*lookups([5, 9], 0)],
+    layers.CategoryEncoding: [{"num_tokens": 10, **mode} for mode in MODES],
+    layers.Discretization: [{"bin_boundaries": [0.0, 0.5, 2.0], **mode} for mode in [{}, *MODES]],
+}
 PARTS = {layers.SimpleRNNCell, layers.LSTMCell, layers.GRUCell, layers.StackedRNNCells}
 
 
@@ -190,10 +212,45 @@ def test_a_layer_around_another(cls):
 def test_every_public_layer_is_tried():
     public = {vars(layers)[name] for name in layers.__all__}
     classes = {thing for thing in public if inspect.isclass(thing)}
-    tried = {*LAYERS, *MORE, *RECURRENT, *WITHIN}
-    tables = "StringLookup IntegerLookup CategoryEncoding Discretization Hashing TextVectorization"
-    refused = {layers.Lambda, *(vars(layers)[name] for name in tables.split())}
+    tried = {*LAYERS, *MORE, *RECURRENT, *WITHIN, *OF_TABLES}
+    refused = {layers.Lambda, layers.Hashing, layers.TextVectorization}
     assert classes - tried - PARTS - {Layer, layers.ActivationLayer} == refused
+
+
+@pytest.mark.parametrize("cls", OF_TABLES, ids=lambda cls: cls.__name__)
+def test_a_layer_for_tables(cls):
+    for arguments in OF_TABLES[cls]:
+        layer = cls(**arguments)
+        entries = {layers.StringLookup: TEXTS, layers.Discretization: FLOATS}.get(cls, WHOLE)
+        if cls is layers.CategoryEncoding or arguments.get("invert"):
+            entries = np.abs(WHOLE)
+        for columns, samples in itertools.product((2, 1), (4, 1)):
+            x = entries[:samples, :columns]
+            dtype = layer.default_input_dtype or "float32"
+            tensor = Input((columns,), dtype=dtype)
+            model = Model(tensor, layer(tensor))
+            session = onnx_of(model)
+            x = x if dtype == "string" else x.astype(dtype)
+            (y,) = session.run(None, {session.get_inputs()[0].name: x})
+            want = model.predict(x, verbose=0)
+            assert (y.shape, y.dtype) == (want.shape, want.dtype)
+            np.testing.assert_array_equal(y, want)
+
+
+def test_weights_of_counted_entries():
+    x, weights = Input((2,), dtype="int32"), Input((2,))
+    y = layers.CategoryEncoding(10, output_mode="count")(x, count_weights=weights)
+    generator = np.random.default_rng(3)
+    agrees(Model([x, weights], y), lambda n: [generator.integers(0, 10, (n, 2)), np.ones((n, 2))])
+
+
+def test_a_table_with_text_goes_from_the_columns_to_the_prediction():
+    colour, seats = Input((1,), dtype="string", name="colour"), Input((1,), name="seats")
+    words = layers.StringLookup(vocabulary=["red", "blue"], output_mode="one_hot")(colour)
+    model = Model([colour, seats], layers.Dense(1)(layers.Concatenate()([words, seats])))
+    x = {"colour": TEXTS[:, :1], "seats": np.ones((4, 1), "float32")}
+    (y,) = onnx_of(model).run(None, x)
+    np.testing.assert_allclose(y, model.predict(x, verbose=0), TOLERANCE)
 
 
 @pytest.mark.parametrize("cls", MORE, ids=lambda cls: cls.__name__)
@@ -344,7 +401,9 @@ def rows_of_the_page():
 
 def test_the_page_has_every_layer():
     named = [name.strip("`") for names in rows_of_the_page() for name in names.split(", ")]
-    assert sorted(named) == sorted(cls.__name__ for cls in {*LAYERS, *MORE, *RECURRENT, *WITHIN})
+    assert sorted(named) == sorted(
+        cls.__name__ for cls in {*LAYERS, *MORE, *RECURRENT, *WITHIN, *OF_TABLES}
+    )
 
 
 def test_the_page_tells_the_differences():

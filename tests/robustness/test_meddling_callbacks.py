@@ -45,7 +45,9 @@ FIT = {"batch_size": 4, "verbose": 0, "shuffle": False}
 def test_compile_waits_for_the_end_of_a_fit():
     model = net()
     optimizer = model.optimizer
-    with pytest.raises(RuntimeError, match=r"compile\(\) has to wait for the end of the fit"):
+    with pytest.raises(
+        RuntimeError, match=r"compile\(\) has to wait for the end of the current fit"
+    ):
         model.fit(X, Y, callbacks=after_batch(2, lambda: model.compile("sgd", "mae")), **FIT)
     assert model.optimizer is optimizer
     assert weights(model) == stepped(net(), 3)

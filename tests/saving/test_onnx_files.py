@@ -10,6 +10,7 @@ import pytest
 from nnlite import Input, Model, Sequential, layers
 from nnlite.layers import ActivationLayer, Dense
 from nnlite.saving.onnx import protobuf
+from nnlite.utils.protobuf import message
 
 
 def fields(content):
@@ -103,7 +104,7 @@ def test_attributes_are_integers_floats_words_and_lists(tmp_path):
 
 def test_integers_of_all_sizes_and_signs():
     for number in (0, 1, 127, 128, 300, 2**40, 2**63 - 1, -1, -(2**63)):
-        assert fields(protobuf._field(7, number)) == {7: [number]}
+        assert fields(message(_7=number)) == {7: [number]}
 
 
 def test_weights_that_calls_share_are_written_once(tmp_path):
@@ -162,10 +163,10 @@ def test_all_that_has_no_form_is_named_and_the_old_file_stays(tmp_path):
     assert str(refused.value).splitlines()[1:] == [
         "  'smaller' (Resizing): it depends on unknown sizes of its input: give them in "
         "input_signature",
-        "  'of_cubes' (Dense): there is none for its class Cube",
-        "  'drops' (Dropout): there is none for a call with training=True",
-        "  'mine' (Mine): there is none for its class Mine",
-        "  'normal' (BatchNormalization): there is none for a call with training=True",
+        "  'of_cubes' (Dense): class Cube is not supported",
+        "  'drops' (Dropout): a call with training=True is not supported",
+        "  'mine' (Mine): class Mine is not supported",
+        "  'normal' (BatchNormalization): a call with training=True is not supported",
     ]
     assert (tmp_path / "m.onnx").read_text() == "old"
     assert os.listdir(tmp_path) == ["m.onnx"]
@@ -186,7 +187,7 @@ def test_masks_are_refused_where_they_count_and_only_there(tmp_path):
         (layers.LSTM(2, stateful=True), "it is stateful"),
         (layers.GRU(2, activation="gelu"), "activation=GELU"),
         (layers.SimpleRNN(2, activation=layers.ReLU(max_value=1)), "activation=ReLU"),
-        (layers.TimeDistributed(Mine(2, name="mine")), r"'mine' \(Mine\): there is none for its "),
+        (layers.TimeDistributed(Mine(2, name="mine")), r"'mine' \(Mine\): class Mine is not "),
     ],
 )
 def test_what_a_recurrent_layer_cannot_be_is_named(layer, reason, tmp_path):
@@ -195,12 +196,37 @@ def test_what_a_recurrent_layer_cannot_be_is_named(layer, reason, tmp_path):
         exported(model, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (layers.Hashing(3), "class Hashing is not supported"),
+        (
+            layers.TextVectorization(vocabulary=["a"], output_mode="count"),
+            "class TextVectorization is",
+        ),
+        (layers.StringLookup(vocabulary=["a"], num_oov_indices=2), "num_oov_indices must be 1"),
+        (layers.StringLookup(vocabulary=["a"], num_oov_indices=0), "num_oov_indices must be 1"),
+        (layers.IntegerLookup(vocabulary=[1], invert=True, oov_token=None), "no oov_token"),
+        (layers.Discretization(num_bins=2), "no boundaries yet"),
+    ],
+)
+def test_what_a_layer_for_tables_cannot_be_is_named(layer, reason, tmp_path):
+    model = Sequential([Input((1,), dtype=layer.default_input_dtype), layer])
+    with pytest.raises(ValueError, match=rf"(?s){layer.name}' .*{reason}"):
+        exported(model, tmp_path)
+
+
+def test_operators_for_tables_are_named_only_where_they_are(tmp_path):
+    entries = {"count": layers.CategoryEncoding(4), "words": layers.StringLookup(vocabulary=["a"])}
+    for name, layer in entries.items():
+        Sequential([Input((1,), dtype=layer.default_input_dtype), layer]).export(tmp_path / name)
+    assert b"ai.onnx.ml" not in (tmp_path / "count").read_bytes()
+    assert b"ai.onnx.ml" in (tmp_path / "words").read_bytes()
+
+
 def test_a_lambda_is_refused(tmp_path):
-    table = layers.CategoryEncoding(4, "count", name="codes")
-    with pytest.raises(ValueError, match=r"'codes' \(CategoryEncoding\): there is none"):
-        Sequential([Input((1,)), table, layers.Dense(1)]).export(tmp_path / "t.onnx")
     model = Sequential([Input((2,)), layers.Lambda(lambda x: x * 2, name="twice")])
-    with pytest.raises(ValueError, match=r"'twice' \(Lambda\): there is none for its class Lambda"):
+    with pytest.raises(ValueError, match=r"'twice' \(Lambda\): class Lambda is not supported"):
         exported(model, tmp_path)
 
 

@@ -113,8 +113,9 @@ def test_what_cannot_be_used_is_refused():
 
     with pytest.raises(RuntimeError, match="compiled"):
         SKLearnClassifier(bare).fit(X, Y)
-    with pytest.raises(TypeError, match="a function that returns one"):
-        SKLearnClassifier(lambda X, y: None).fit(X, Y)
+    for made in (lambda X, y: None, None, "network"):
+        with pytest.raises(TypeError, match="a function that returns one"):
+            SKLearnClassifier(made).fit(X, Y)
     with pytest.raises(ValueError, match="Only binary and multiclass"):
         SKLearnClassifier(network).fit(X, np.eye(3, dtype=int)[Y] | [1, 0, 0])
     with pytest.raises(ValueError, match="only one class"):

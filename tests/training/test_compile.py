@@ -88,8 +88,8 @@ BCE, CCE = losses.BinaryCrossEntropy, losses.CategoricalCrossEntropy
 @pytest.mark.parametrize(
     ("activation", "loss", "y", "message"),
     [
-        ("sigmoid", BCE(True), BINARY, "ends in a sigmoid, .* takes the output for logits. Leave"),
-        ("softmax", CCE(True), np.eye(3)[CLASSES], "ends in a softmax, .*Leave out from_logits"),
+        ("sigmoid", BCE(True), BINARY, "ends in a sigmoid, .* expects logits. Remove"),
+        ("softmax", CCE(True), np.eye(3)[CLASSES], "ends in a softmax, .*Remove from_logits"),
         ("softmax", BCE(), BINARY, "softmax over a single output, which is always 1. Use activ"),
         ("softmax", "mse", BINARY, "softmax over a single output"),
     ],

@@ -79,7 +79,7 @@ def test_losses_that_do_not_fit_the_outputs_are_refused(loss, message):
 
 def test_no_loss_at_all_is_refused():
     with pytest.raises(
-        ValueError, match=r"a loss for one output at least\. Received: None for 'a'"
+        ValueError, match=r"a loss for at least one output\. Received: None for 'a'"
     ):
         Heads(["a"], [None], [1.0])
 

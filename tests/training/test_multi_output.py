@@ -271,7 +271,7 @@ def test_compile_refuses_what_does_not_fit_the_outputs(arguments, message):
         (X, {**Y, "c": Y["z"]}, {}, r"y\['c'\] to hold class indices"),
         (X, Y, {"sample_weight": {"z": WEIGHT["z"]}}, "sample_weight must have .* lacks 'c'"),
         (X, Y, {"sample_weight": {**WEIGHT, "z": np.ones(3)}}, r"sample_weight\['z'\] must have"),
-        (X, Y, {"class_weight": {0: 1.0}}, "class_weight is for models of a single output"),
+        (X, Y, {"class_weight": {0: 1.0}}, "class_weight is for models with one output"),
         (X, Y, {"validation_data": (X, Y["z"])}, "validation y must have one part"),
         (X, Y, {"validation_data": ({"a": X["a"]}, Y)}, "validation x must have one part"),
     ],

@@ -105,7 +105,7 @@ def test_bad_x(bad, way, state):
             return  # each row is good, as a batch of one feature
         error, message = ValueError, "Batch 0 of generator: x must have an axis of samples"
     elif bad == "a generator" and way in ("fit", "evaluate"):
-        error, message = ValueError, "x is a generator, which gives .x, y.: give no y"
+        error, message = ValueError, "x is a generator, which gives .x, y.: do not pass y"
     refuses(lambda: call(model, spoil(X), X[:, :1]), error, message.format("x"), model)
 
 

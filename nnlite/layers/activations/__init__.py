@@ -1,6 +1,6 @@
-"""Activations: one class each, the function beside its derivative.
+"""Activations: a class for each, with the function and its derivative.
 
-An activation is a layer. `Dense` holds one for its ``activation`` argument; standing alone in a
+An activation is a layer. `Dense` holds one for its ``activation`` argument; as a layer of a
 model it computes the same, to the last bit.
 """
 
@@ -80,9 +80,9 @@ __all__ = [
 ]
 
 _OF_YOUR_OWN = (
-    " A function of your own needs its derivative: subclass nnlite.layers.ActivationLayer, define "
+    " Your own function needs its derivative: subclass nnlite.layers.ActivationLayer, define "
     "apply(x, out), which writes f(x) into out and returns it, and chain(gradient, x, y, out), "
-    "which does so with gradient * f'(x), and give the class."
+    "which writes gradient * f'(x) into out and returns it, and give the class."
 )
 
 #: The functions of ``nnlite.activations``, each with the name of its layer.
@@ -90,16 +90,16 @@ functions: dict[Callable[..., Any], str] = {}
 
 
 def get(identifier: Any, dtype: str) -> Layer:
-    """Return an activation layer of its own for whatever says which; None is the identity.
+    """Return a new activation layer; None is the identity.
 
     Args:
         identifier: A name such as ``"relu"``, a function of ``nnlite.activations``, a layer class,
-            a layer, of which a copy is made, or one of these as data, in Keras's form.
+            a layer, which is copied, or a configuration.
         dtype: The float type that it computes in.
 
     Raises:
         ValueError: If the name is unknown, or the layer computes in another type.
-        TypeError: If it is nothing of the kind.
+        TypeError: If ``identifier`` is none of these.
     """
     if isinstance(identifier, Mapping) and identifier.get("class_name") == "function":
         identifier = identifier.get("config")
@@ -113,7 +113,7 @@ def get(identifier: Any, dtype: str) -> Layer:
         layer = _made(identifier, dtype)
     if layer.dtype != dtype:
         raise ValueError(
-            f"activation {layer!r} computes in {layer.dtype}, its layer in {dtype}. "
+            f"activation {layer!r} computes in {layer.dtype}, but its layer in {dtype}. "
             "One model has one dtype."
         )
     return layer
@@ -146,14 +146,14 @@ def _made(identifier: Any, dtype: str) -> Layer:
 
 
 def serialize(layer: Layer) -> Any:
-    """Return what Keras's configurations call an activation: its function's name if it has one.
+    """Return an activation as Keras's configurations do: by its function's name if possible.
 
     Args:
         layer: The activation.
 
     Returns:
-        The name, or the serialized layer where it is no function of Keras's by its defaults, or
-        was given a name of its own.
+        The name, or the serialized layer if its arguments are not those of Keras's function, or if
+        it was given a name.
 
     >>> serialize(ReLU()), serialize(ReLU(max_value=6)), serialize(LeakyReLU(0.2))
     ('relu', 'relu6', 'leaky_relu')
@@ -165,7 +165,7 @@ def serialize(layer: Layer) -> Any:
 
 
 def function_name(layer: Layer) -> str | None:
-    """Return the name of Keras's function that an activation equals, or None.
+    """Return the name of the Keras function that an activation equals, or None.
 
     >>> function_name(GELU()), function_name(GELU(approximate=True))
     ('gelu', None)

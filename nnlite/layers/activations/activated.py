@@ -1,4 +1,4 @@
-"""Activated: a layer that computes z of its input, and puts out an activation of that."""
+"""Activated: a layer that ends with an activation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Activated"]
 
 
 class Activated(Layer):
-    """Base class of layers of an activation: their own mathematics gives z, their output is g(z).
+    """Base class of layers with an activation: they compute z and return g(z).
 
-    A subclass defines `_z_shape`, and assigns ``activation`` once it can be called.
+    A subclass defines `_z_shape`, and then assigns ``activation``.
     """
 
     @property
@@ -23,8 +23,8 @@ class Activated(Layer):
         """The layer that computes g; a name, a layer or a function can be assigned.
 
         Raises:
-            ValueError: On assigning an unknown name, or a layer that changes the shape.
-            TypeError: On assigning anything else.
+            ValueError: If the name is unknown, or the layer changes the shape.
+            TypeError: If anything else is assigned.
         """
         return self._activation
 
@@ -35,7 +35,7 @@ class Activated(Layer):
         if layer.compute_output_shape(shape) != shape and not isinstance(layer, activations.GLU):
             shown = ", ".join("..." if size is None else str(size) for size in shape[1:])
             raise ValueError(
-                f"activation must keep the shape of what it takes, (batch, {shown}). "
+                f"activation must keep the shape of its input, (batch, {shown}). "
                 f"Received: activation={layer!r}"
             )
         if self.built and self.input_shape is not None:
@@ -44,15 +44,15 @@ class Activated(Layer):
         invalidate()
 
     def _z_shape(self, input_shape: Shape | None) -> Shape:
-        """Return the shape of z for an input of ``input_shape``, or for any input, by None."""
+        """Return the shape of z for an input of ``input_shape``; None is any shape."""
         raise NotImplementedError
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return the layer, which computes z, and what computes g(z)."""
+        """Return the layer itself, which computes z, and the stages of g."""
         return (self, *self._activation.in_stages(training))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of g(z): that of z, by a `GLU` half of its last size."""
+        """Return the shape of g(z), which is that of z unless g is a `GLU`."""
         return self.activation.compute_output_shape(self._z_shape(input_shape))
 
     def sublayers(self) -> Sequence[Layer]:
@@ -60,7 +60,7 @@ class Activated(Layer):
         return (self.activation,)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data, the activation by its name where it has one."""
+        """Return the arguments as plain data, the activation by its name if it has one."""
         return {**super().get_config(), "activation": activations.serialize(self.activation)}
 
     def _shown(self) -> dict[str, Any]:

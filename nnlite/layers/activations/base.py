@@ -1,4 +1,4 @@
-"""What an activation is, and the names by which one is asked for."""
+"""Base class of activations, and the registry of their names."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ C = TypeVar("C", bound="type[Any]")
 
 
 class ActivationLayer(Layer):
-    """A function of each input: ``apply`` computes it, ``chain`` its derivative.
+    """Base class of activations: ``apply`` computes the function, ``chain`` its derivative.
 
-    An activation of your own defines these two, and can then be a layer of a model or the
-    ``activation`` of another layer. Where the derivative is written with x, and not with
-    y = f(x) alone, it says so by ``needs_input = True``: else f(x) may take the place of x.
-    ``nnlite.gradcheck.check_layer`` tells whether the two fit.
+    Your own activation defines these two, and can then be a layer of a model or the
+    ``activation`` of another layer. If the derivative needs x, and not only y = f(x), set
+    ``needs_input = True``; otherwise f(x) may be written over x.
+    ``nnlite.gradcheck.check_layer`` checks that the two agree.
 
     Args:
         **kwargs: As for `Layer`.
@@ -55,7 +55,7 @@ class ActivationLayer(Layer):
     #: Whether `chain` reads x.
     needs_input = False
 
-    #: Keras's name of the function.
+    #: The name of the function in Keras.
     function_name: ClassVar[str | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -67,7 +67,7 @@ class ActivationLayer(Layer):
         raise NotImplementedError(f"{type(self).__name__} does not define apply(x, out)")
 
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
-        """Write ``gradient`` times f'(x) into ``out``, no other array, and return it; y is f(x)."""
+        """Write ``gradient`` times f'(x) into ``out`` and return it; y is f(x)."""
         raise NotImplementedError(
             f"{type(self).__name__} does not define chain(gradient, x, y, out)"
         )
@@ -75,7 +75,7 @@ class ActivationLayer(Layer):
     def forward_into(self, x: Array, y: Array) -> None:
         """Write f(x) into ``y``."""
         made = self.apply(x, y)
-        if made is not y:  # by a class of a user's
+        if made is not y:  # by a user's class
             y[...] = as_returned(f"{type(self).__name__}.apply", made, y.shape, self.dtype)
 
     def backward_into(self, dy: Array, x: Array, y: Array, dx: Array) -> None:
@@ -85,11 +85,11 @@ class ActivationLayer(Layer):
             dx[...] = as_returned(f"{type(self).__name__}.chain", made, dx.shape, self.dtype)
 
     def reads(self, name: str) -> bool:
-        """Return whether `chain` looks at ``"x"``; at ``"y"`` it always may."""
+        """Return whether `chain` reads ``"x"``; it may always read ``"y"``."""
         return name == "y" or self.needs_input
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``: an activation keeps it."""
+        """Return ``input_shape``."""
         return input_shape
 
 
@@ -97,12 +97,12 @@ registry: Registry[Layer] = Registry("activation", Layer)
 
 
 def activation(name: str, *aliases: str, **arguments: Any) -> Callable[[C], C]:
-    """Return a class decorator that registers an activation, as such and as a layer.
+    """Return a class decorator that registers an activation, also as a layer.
 
     Args:
-        name: Keras's name of the function.
-        *aliases: Its other names.
-        **arguments: What makes the class that function, where its own defaults do not.
+        name: The name of the function in Keras.
+        *aliases: Further names.
+        **arguments: The class's arguments for that function, if not its defaults.
     """
 
     def add(cls: C) -> C:

@@ -1,4 +1,4 @@
-"""The input times a gate that depends on it: SiLU, GELU, Mish, GLU."""
+"""Activations that multiply the input by a gate: SiLU, GELU, Mish, GLU."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ class SiLU(ActivationLayer):
 
 @activation("gelu")
 class GELU(ActivationLayer):
-    """Gaussian error linear unit: a(z) = z P(z), P being the standard normal distribution.
+    """Gaussian error linear unit: a(z) = z P(z), with the standard normal distribution P.
 
-    Its derivative is P(z) + z p(z), with the density p(z) = exp(-z^2 / 2) / sqrt(2 pi). Where
+    Its derivative is P(z) + z p(z), with the density p(z) = exp(-z^2 / 2) / sqrt(2 pi). If
     ``approximate``, P(z) is s(2 u) for the sigmoid s and u = sqrt(2 / pi) (z + 0.044715 z^3), which
-    is (1 + tanh(u)) / 2; then the derivative is s + 2 a(z) (1 - s) u'.
+    is (1 + tanh(u)) / 2, and the derivative is s + 2 a(z) (1 - s) u'.
 
     Source: Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, section 2.
 
     Args:
-        approximate: Whether to take the approximation.
+        approximate: Whether to use the approximation.
         **kwargs: As for `Layer`.
 
     Raises:
@@ -93,9 +93,9 @@ class GELU(ActivationLayer):
             out *= 1 - gate
             out *= y
         else:
-            gate = np.full_like(x, 0.5)  # what a / z tends to at 0
+            gate = np.full_like(x, 0.5)  # the limit of a / z at 0
             np.divide(y, x, out=gate, where=np.abs(x) > 1e-20)
-            np.clip(x, -40, 40, out=out)  # where the density has long been 0
+            np.clip(x, -40, 40, out=out)  # far beyond where the density is 0
             z = out * out
             z *= -0.5
             out *= np.exp(z, out=z)
@@ -105,7 +105,7 @@ class GELU(ActivationLayer):
 
     @staticmethod
     def _twice_u(x: Array) -> Array:
-        z = np.clip(x, -1e3, 1e3)  # where s(2 u) has long been 0 or 1
+        z = np.clip(x, -1e3, 1e3)  # far beyond where s(2 u) is 0 or 1
         cube = z * z
         cube *= z
         cube *= 0.044715
@@ -160,8 +160,8 @@ class Mish(ActivationLayer):
 class GLU(Layer):
     """Gated linear unit: a = u s(v), where z is split into halves u and v, and s is the sigmoid.
 
-    The output has half as many entries along ``axis``. The derivatives are s(v) by u, and
-    a (1 - s(v)) by v.
+    The output has half as many entries along ``axis``. The derivatives are s(v) with respect
+    to u, and a (1 - s(v)) with respect to v.
 
     Source: Dauphin et al., "Language Modeling with Gated Convolutional Networks", 2017, equation 1.
 
@@ -170,8 +170,8 @@ class GLU(Layer):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
-        ValueError: When built, if the input has no such axis, or its size is unknown or odd.
+        TypeError: If ``axis`` is not an integer.
+        ValueError: On a call, if the input lacks the axis, or its size is unknown or odd.
 
     >>> GLU()(np.array([[1.0, 2.0, 0.0, 1000.0]]))
     array([[0.5, 2. ]], dtype=float32)
@@ -196,11 +196,11 @@ class GLU(Layer):
         return (*input_shape[:place], size // 2, *input_shape[place + 1 :])
 
     def output_shape_for(self, x: Array) -> Shape:
-        """Return the shape for an array, which may be split along its first axis too."""
+        """Return the output's shape; an array may also be split along its first axis."""
         return self.compute_output_shape(x.shape)
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return that of s(v)."""
+        """Return the array of s(v)."""
         return {"s": (self.compute_output_shape(shape), self.dtype)}
 
     def forward_into(self, x: Array, y: Array, s: Array) -> None:
@@ -209,7 +209,7 @@ class GLU(Layer):
         np.multiply(u, sigmoid(v, s), out=y)
 
     def backward_into(self, dy: Array, y: Array, dx: Array, s: Array) -> None:
-        """Write the gradients with respect to u and v, beside each other, into ``dx``."""
+        """Write the gradients with respect to u and v side by side into ``dx``."""
         by_u, by_v = np.split(dx, 2, self.axis)
         np.multiply(dy, s, out=by_u)
         np.subtract(1, s, out=by_v)

@@ -1,4 +1,4 @@
-"""Functions in straight pieces: the hard ones, the shrinkages, and the sparse ones."""
+"""Piecewise activations: hard, shrinking and sparse ones."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Array = NDArray[Any]
 
 
 def _clip(x: Array, low: float, high: float, out: Array) -> Array:
-    """Write ``x``, kept from low to high, into ``out``: quicker than np.clip on small arrays."""
+    """Clip ``x`` into ``out``; faster than np.clip on small arrays."""
     np.maximum(x, low, out=out)
     return np.minimum(out, high, out=out)
 
 
 def _hard_sigmoid(x: Array, out: Array, end: float = 3) -> Array:
-    """Write the line from 0 at -end to 1 at end, and 0 and 1 beyond, into ``out``."""
+    """Write the hard sigmoid of ``x`` into ``out``: 0 at -end, 1 at end, linear between."""
     np.add(x, end, out=out)
     _clip(out, 0, 2 * end, out)
     return np.divide(out, 2 * end, out=out)
@@ -40,7 +40,7 @@ def _hard_sigmoid(x: Array, out: Array, end: float = 3) -> Array:
 
 @activation("hard_sigmoid")
 class HardSigmoid(ActivationLayer):
-    """Hard sigmoid: a(z) = z / (2 end) + 1/2, kept from 0 to 1.
+    """Hard sigmoid: a(z) = z / (2 end) + 1/2, clipped to [0, 1].
 
     Its derivative is 1 / (2 end) where 0 < a(z) < 1, else 0.
 
@@ -49,11 +49,11 @@ class HardSigmoid(ActivationLayer):
     does not have the layer, and does not open a file in which ``end`` is not 3.
 
     Args:
-        end: From which input on the output is 1; from -end down it is 0.
+        end: The input where the output reaches 1; it reaches 0 at -end.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``end`` is no number.
+        TypeError: If ``end`` is not a number.
         ValueError: If it is not positive and finite.
 
     >>> HardSigmoid()(np.array([[-4.0, 0.0, 1.5, 4.0]]))
@@ -103,7 +103,7 @@ class HardSiLU(ActivationLayer):
 
 @activation("hard_tanh")
 class HardTanh(ActivationLayer):
-    """Hard tanh: a(z) = z, kept from -1 to 1, with a'(z) = 1 where -1 <= z <= 1, else 0.
+    """Hard tanh: a(z) = z, clipped to [-1, 1], with a'(z) = 1 where -1 <= z <= 1, else 0.
 
     Source: Collobert, "Large Scale Machine Learning", 2004.
 
@@ -114,7 +114,7 @@ class HardTanh(ActivationLayer):
     needs_input = True
 
     def apply(self, x: Array, out: Array) -> Array:
-        """Write ``x``, kept from -1 to 1, into ``out``."""
+        """Write ``x``, clipped to [-1, 1], into ``out``."""
         return _clip(x, -1, 1, out)
 
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
@@ -123,14 +123,14 @@ class HardTanh(ActivationLayer):
 
 
 class _Shrinkage(ActivationLayer):
-    """0 where |z| is up to ``threshold``; elsewhere z or z moved, of slope 1 either way."""
+    """Base class: 0 where |z| <= ``threshold``, and slope 1 elsewhere."""
 
     def __init__(self, threshold: float = 0.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.threshold = check_number("threshold", threshold)
 
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
-        """Write the gradient into ``out``, or 0 where the output is."""
+        """Write the gradient into ``out``, or 0 where the output is 0."""
         return np.multiply(gradient, y != 0, out=out)
 
 
@@ -141,11 +141,11 @@ class HardShrink(_Shrinkage):
     Source: Donoho and Johnstone, "Ideal Spatial Adaptation by Wavelet Shrinkage", 1994.
 
     Args:
-        threshold: Up to where inputs are taken as 0.
+        threshold: The largest absolute input whose output is 0.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``threshold`` is no number.
+        TypeError: If ``threshold`` is not a number.
         ValueError: If it is negative or not finite.
 
     >>> HardShrink()(np.array([[-1.0, 0.25, 2.0]]))
@@ -164,11 +164,11 @@ class SoftShrink(_Shrinkage):
     Source: Donoho and Johnstone, "Ideal Spatial Adaptation by Wavelet Shrinkage", 1994.
 
     Args:
-        threshold: By how much inputs are moved towards 0.
+        threshold: How far inputs are moved towards 0.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``threshold`` is no number.
+        TypeError: If ``threshold`` is not a number.
         ValueError: If it is negative or not finite.
 
     >>> SoftShrink()(np.array([[-1.0, 0.25, 2.0]]))
@@ -186,13 +186,13 @@ class Threshold(ActivationLayer):
     """Threshold: a(z) = z where z > threshold, else default_value, with a'(z) = 1, else 0.
 
     Args:
-        threshold: Above which inputs are kept.
-        default_value: What takes the place of others.
+        threshold: Inputs above it are kept.
+        default_value: Replaces the other inputs.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an argument is no number.
-        ValueError: If one is not finite.
+        TypeError: If an argument is not a number.
+        ValueError: If an argument is not finite.
 
     >>> Threshold(0.5, -1.0)(np.array([[-1.0, 0.5, 2.0]]))
     array([[-1., -1.,  2.]], dtype=float32)
@@ -217,9 +217,9 @@ class Threshold(ActivationLayer):
 
 @activation("sparse_plus")
 class SparsePlus(ActivationLayer):
-    """Sparse softplus: a(z) = 0 up to -1, (z + 1)^2 / 4 up to 1, and z from there.
+    """Sparse softplus: a(z) = 0 up to -1, (z + 1)^2 / 4 up to 1, then z.
 
-    Its derivative is (z + 1) / 2, kept from 0 to 1: the sparse sigmoid.
+    Its derivative is (z + 1) / 2, clipped to [0, 1]: the sparse sigmoid.
 
     Source: Blondel, Martins and Niculae, "Learning Classifiers with Fenchel-Young Losses:
     Generalized Entropies, Margins, and Algorithms", 2019.
@@ -244,9 +244,9 @@ class SparsePlus(ActivationLayer):
 
 @activation("sparse_sigmoid")
 class SparseSigmoid(ActivationLayer):
-    """Sparse sigmoid: a(z) = (z + 1) / 2, kept from 0 to 1, with a'(z) = 1/2 where |z| < 1, else 0.
+    """Sparse sigmoid: a(z) = (z + 1) / 2 in [0, 1], with a'(z) = 1/2 where |z| < 1, else 0.
 
-    At -1 and 1, where two slopes meet, it is the mean of the two, 1/4.
+    At -1 and 1 the derivative is the mean of the slopes at either side, 1/4.
 
     Source: Blondel, Martins and Niculae, "Learning Classifiers with Fenchel-Young Losses:
     Generalized Entropies, Margins, and Algorithms", 2019.

@@ -1,4 +1,4 @@
-"""PReLU: the rectified linear unit whose slope below 0 is learned."""
+"""PReLU: a rectified linear unit that learns its slope below 0."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class PReLU(Layer):
     Source: He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015, equations 1, 8 and 9.
 
     Args:
-        alpha_initializer: How alpha, of the shape of a sample, begins.
-        alpha_regularizer: A penalty on alpha that is added to the loss.
+        alpha_initializer: Initializer of alpha, which has the shape of a sample.
+        alpha_regularizer: A penalty on alpha, added to the loss.
         alpha_constraint: A projection of alpha after each update.
-        shared_axes: The axes, counted from 1 (0 is the batch), along which one alpha serves all;
-            alpha's size along them is 1.
+        shared_axes: The axes, counted from 1 (0 is the batch), along which alpha is shared and has
+            size 1.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a shared axis is no integer.
-        ValueError: On building, if the input lacks one, or a size that alpha needs is unknown.
+        TypeError: If a shared axis is not an integer.
+        ValueError: When built, if the input lacks an axis, or a size of alpha is unknown.
 
     >>> PReLU(alpha_initializer="ones")(np.array([[-1.0, 2.0]]))
     array([[-1.,  2.]], dtype=float32)
@@ -61,7 +61,7 @@ class PReLU(Layer):
         self.shared_axes = None if shared_axes is None else [*map(check_axis, shared_axes)]
 
     def build(self, input_shape: Shape) -> None:
-        """Make alpha."""
+        """Add alpha."""
         shape = list(input_shape[1:])
         for axis in self.shared_axes or ():
             if not 1 <= axis <= len(shape):
@@ -79,7 +79,7 @@ class PReLU(Layer):
         )
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return those of min(x, 0), of its products, and of where x > 0."""
+        """Return the arrays of min(x, 0), of its products, and of x > 0."""
         floats = (shape, self.dtype)
         return {"negative": floats, "product": floats, "positive": (shape, bool)}
 
@@ -107,7 +107,7 @@ class PReLU(Layer):
             self.alpha.gradient[...] = total
         if dx is not None:
             np.greater(x, 0, out=positive)
-            np.multiply(positive, 1 - self.alpha.value, out=dx)  # quicker than a masked copy
+            np.multiply(positive, 1 - self.alpha.value, out=dx)  # faster than a masked copy
             dx += self.alpha.value
             dx *= dy
 

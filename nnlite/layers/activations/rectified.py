@@ -1,4 +1,4 @@
-"""Linear where the input is positive: ReLU and its kin."""
+"""ReLU and its variants: linear where the input is positive."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class ReLU(ActivationLayer):
 
     In full, a(z) = max_value for z >= max_value, z for threshold < z < max_value, and
     negative_slope (z - threshold) up to the threshold. At max_value the derivative is 0; at the
-    threshold it is 1 if there is a negative_slope, as that of `LeakyReLU`, and else 0.
+    threshold it is 1 with a negative_slope, as in `LeakyReLU`, and 0 without.
 
     Source: Nair and Hinton, "Rectified Linear Units Improve Restricted Boltzmann Machines", 2010.
 
     Args:
         max_value: The value at which the output saturates, or None.
         negative_slope: The slope below the threshold.
-        threshold: Where the linear part begins.
+        threshold: The input where the linear part begins.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an argument is no number.
-        ValueError: If one is negative or not finite.
+        TypeError: If an argument is not a number.
+        ValueError: If an argument is negative or not finite.
 
     >>> ReLU()(np.array([[-1.0, 0.0, 2.0]]))
     array([[0., 0., 2.]], dtype=float32)
@@ -52,7 +52,7 @@ class ReLU(ActivationLayer):
         self.negative_slope = check_number("negative_slope", negative_slope)
         self.threshold = check_number("threshold", threshold)
         self.needs_input = bool(max_value is not None or negative_slope or threshold)
-        self._zero = np.zeros((), self.dtype)  # a 0-d array: a ufunc takes it quicker than a float
+        self._zero = np.zeros((), self.dtype)  # a 0-d array, which ufuncs take faster than a float
 
     def apply(self, x: Array, out: Array) -> Array:
         """Write the rectified ``x`` into ``out``."""
@@ -75,20 +75,20 @@ class ReLU(ActivationLayer):
         return np.multiply(gradient, slope, out=out)
 
     def forward_into(self, x: Array, y: Array) -> None:
-        """Do what `apply` does; that of a user is checked."""
+        """Call `apply`; its result is checked if it is a user's."""
         if self.of_user:
             super().forward_into(x, y)
         else:
             self.apply(x, y)
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return that of where the unit is active."""
+        """Return the array of active units."""
         return {"active": (shape, bool)}
 
     def backward_into(
         self, dy: Array, x: Array, y: Array, dx: Array, active: Array | None = None
     ) -> None:
-        """Do what `chain` does, for the plain rectifier in an array that is there already."""
+        """Call `chain`; the plain rectifier needs no new array."""
         if self.needs_input or self.of_user:
             super().backward_into(dy, x, y, dx)
         else:
@@ -102,7 +102,7 @@ registry.add("relu6", functools.partial(ReLU, max_value=6.0))
 class LeakyReLU(ActivationLayer):
     """Leaky rectified linear unit: a(z) = z where z >= 0, else negative_slope z.
 
-    By the name ``"leaky_relu"`` the slope is 0.2, as in Keras.
+    The name ``"leaky_relu"`` stands for a slope of 0.2, as in Keras.
 
     Source: Maas et al., "Rectifier Nonlinearities Improve Neural Network Acoustic Models", 2013.
 
@@ -111,7 +111,7 @@ class LeakyReLU(ActivationLayer):
         **kwargs: As for `Layer`; also ``alpha``, the older name of ``negative_slope``.
 
     Raises:
-        TypeError: If ``negative_slope`` is no number.
+        TypeError: If ``negative_slope`` is not a number.
         ValueError: If it is negative or not finite.
 
     >>> LeakyReLU(0.5)(np.array([[-1.0, 0.0, 2.0]]))
@@ -126,7 +126,7 @@ class LeakyReLU(ActivationLayer):
         self.negative_slope = check_number("negative_slope", negative_slope)
 
     def apply(self, x: Array, out: Array) -> Array:
-        """Write ``x``, its negative entries scaled, into ``out``."""
+        """Write ``x`` with its negative entries scaled into ``out``."""
         return np.multiply(x, self._slope(x), out=out)
 
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
@@ -139,7 +139,7 @@ class LeakyReLU(ActivationLayer):
 
 
 class _ExponentialBelow(ActivationLayer):
-    """a(z) = scale z where z > 0, else scale alpha (exp(z) - 1), whose slope is a + scale alpha."""
+    """Base class: scale z where z > 0, else a = scale alpha (exp(z) - 1), slope a + scale alpha."""
 
     _alpha: float
     _scale = 1.0
@@ -150,7 +150,7 @@ class _ExponentialBelow(ActivationLayer):
         np.expm1(below, out=below)
         below *= self._scale * self._alpha
         np.maximum(x, 0, out=out)
-        if self._scale > 1:  # then the largest inputs have no finite output
+        if self._scale > 1:  # the largest outputs overflow
             np.minimum(out, np.finfo(x.dtype).max / x.dtype.type(self._scale), out=out)
             out *= self._scale
         return np.add(out, below, out=out)
@@ -175,11 +175,11 @@ class ELU(_ExponentialBelow):
     Exponential Linear Units (ELUs)", 2016, equation 12.
 
     Args:
-        alpha: Minus the value towards which negative inputs tend.
+        alpha: Minus the limit for large negative inputs.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``alpha`` is no number.
+        TypeError: If ``alpha`` is not a number.
         ValueError: If it is negative or not finite.
 
     >>> ELU()(np.array([[-100.0, 0.0, 2.0]]))
@@ -195,8 +195,8 @@ class ELU(_ExponentialBelow):
 class SELU(_ExponentialBelow):
     """Scaled exponential linear unit: a(z) = s z where z > 0, else s alpha (exp(z) - 1).
 
-    With s = 1.0507 and alpha = 1.6733, mean 0 and variance 1 of the inputs are kept from layer
-    to layer. Its derivative is s where z > 0, else s alpha exp(z) = a(z) + s alpha.
+    With s = 1.0507 and alpha = 1.6733, layers keep the mean 0 and variance 1 of their
+    inputs. The derivative is s where z > 0, else s alpha exp(z) = a(z) + s alpha.
 
     Source: Klambauer et al., "Self-Normalizing Neural Networks", 2017, equations 2 and 14.
 
@@ -217,12 +217,12 @@ class CELU(ActivationLayer):
     Source: Barron, "Continuously Differentiable Exponential Linear Units", 2017.
 
     Args:
-        alpha: Minus the value towards which negative inputs tend.
+        alpha: Minus the limit for large negative inputs.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``alpha`` is no number.
-        ValueError: If it is not above 0, or not finite.
+        TypeError: If ``alpha`` is not a number.
+        ValueError: If it is not positive or not finite.
 
     >>> CELU(0.5)(np.array([[-100.0, 0.0, 2.0]]))
     array([[-0.5,  0. ,  2. ]], dtype=float32)

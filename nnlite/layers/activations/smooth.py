@@ -1,4 +1,4 @@
-"""Smooth functions of one number: the sigmoid, the hyperbolic tangent, softplus and others."""
+"""Smooth activations: the sigmoid, the hyperbolic tangent, softplus and others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 @activation("linear")
 class Identity(Layer):
-    """The identity, a(z) = z, with a'(z) = 1: Keras's ``"linear"``.
+    """The identity, a(z) = z, with a'(z) = 1; ``"linear"`` in Keras.
 
     >>> Identity()(np.array([[-1.0, 2.0]]))
     array([[-1.,  2.]], dtype=float32)
@@ -39,7 +39,7 @@ class Identity(Layer):
     supports_masking = True
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return none: the output is the input."""
+        """Return no stages: the output is the input."""
         return ()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -61,7 +61,7 @@ class Sigmoid(ActivationLayer):
         self._limit = np.array(exp_limit(self.dtype), self.dtype)
 
     def apply(self, x: Array, out: Array) -> Array:
-        """Write 1 / (1 + exp(-x)) into ``out``, the exponent kept within the type's range."""
+        """Write 1 / (1 + exp(-x)) into ``out``, with the exponent in the type's range."""
         np.negative(x, out=out)
         np.minimum(out, self._limit, out=out)
         np.maximum(out, -self._limit, out=out)
@@ -97,7 +97,7 @@ class Tanh(ActivationLayer):
 
 @activation("tanh_shrink")
 class TanhShrink(ActivationLayer):
-    """What the hyperbolic tangent leaves: a(z) = z - tanh(z), with a'(z) = tanh(z)^2.
+    """Tanh shrinkage: a(z) = z - tanh(z), with a'(z) = tanh(z)^2.
 
     >>> TanhShrink()(np.array([[-1.0, 0.0, 1.0]])).round(3)
     array([[-0.238,  0.   ,  0.238]], dtype=float32)
@@ -188,16 +188,16 @@ class Softsign(ActivationLayer):
 class Squareplus(ActivationLayer):
     """Squareplus: a(z) = (z + r) / 2 for r = sqrt(z^2 + b), with a'(z) = a(z) / r.
 
-    It is computed as max(z, 0) + b / (|z| + r) / 2, in which nothing cancels.
+    It is computed as max(z, 0) + b / (|z| + r) / 2, which avoids cancellation.
 
     Source: Barron, "Squareplus: A Softplus-Like Algebraic Rectifier", 2021, equation 1.
 
     Args:
-        b: How smooth the bend at 0 is; 0 gives the rectified linear unit.
+        b: The smoothness of the bend at 0; 0 gives the rectified linear unit.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``b`` is no number.
+        TypeError: If ``b`` is not a number.
         ValueError: If it is negative or not finite.
 
     >>> Squareplus()(np.array([[-1.5, 0.0, 1.5]]))
@@ -211,7 +211,7 @@ class Squareplus(ActivationLayer):
         self.b = check_number("b", b)
 
     def _root(self, x: Array) -> Array:
-        """Return r; where z^2 might overflow it is |z|."""
+        """Return r, which is |z| where z^2 might overflow."""
         a = np.abs(x)
         root = np.minimum(a, np.finfo(x.dtype).max ** 0.5 / 4)
         root *= root
@@ -236,8 +236,8 @@ class Squareplus(ActivationLayer):
 class Exponential(ActivationLayer):
     """Exponential: a(z) = exp(z) = a'(z).
 
-    Where exp(z) exceeds the type's largest number, which it does beyond 88.7 in float32 and 709.8
-    in float64, it is that number to a few digits, not infinity.
+    Beyond z = 88.7 in float32 and 709.8 in float64, the output is about the type's largest number
+    instead of infinity.
 
     >>> Exponential()(np.array([[-1000.0, 0.0, 1.0]])).round(3)
     array([[0.   , 1.   , 2.718]], dtype=float32)

@@ -1,4 +1,4 @@
-"""Functions of all entries along an axis together: softmax, its logarithm, sparsemax."""
+"""Activations along an axis: softmax, its logarithm, sparsemax."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 class _AlongAxes(ActivationLayer):
-    """A function of all entries along ``axis``, which `_of_rows` computes along the first axis."""
+    """Base class of functions along ``axis``, which `_of_rows` computes along the first axis."""
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -34,11 +34,11 @@ class _AlongAxes(ActivationLayer):
         """Return ``input_shape``.
 
         Raises:
-            ValueError: If it lacks an axis.
+            ValueError: If the input lacks an axis.
         """
         if any(not -len(input_shape) <= axis < len(input_shape) for axis in self._axes):
             raise ValueError(
-                f"Layer {self.name!r} has axis={self.axis}, its input the shape {input_shape}."
+                f"Layer {self.name!r} has axis={self.axis}, but its input has shape {input_shape}."
             )
         return input_shape
 
@@ -74,7 +74,7 @@ class Softmax(_AlongAxes):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``axis`` holds something else than integers.
+        TypeError: If ``axis`` is not an integer or a list of integers.
         ValueError: If the input has no such axis.
 
     >>> Softmax()(np.array([[0.0, 0.0, 1000.0]])).round(3)
@@ -105,7 +105,7 @@ class LogSoftmax(_AlongAxes):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``axis`` holds something else than integers.
+        TypeError: If ``axis`` is not an integer or a list of integers.
         ValueError: If the input has no such axis.
 
     >>> LogSoftmax()(np.array([[0.0, 0.0, 1000.0]])).round(3)
@@ -128,7 +128,7 @@ class LogSoftmax(_AlongAxes):
 class Sparsemax(_AlongAxes):
     """Sparsemax: a_i = max(z_i - t, 0), with t such that the outputs sum to 1.
 
-    It is the distribution nearest to z. With S the set of the outputs above 0, da_i/dz_j is
+    It is the distribution nearest to z. For the set S of positive outputs, da_i/dz_j is
     [i = j] - 1 / |S| for i and j in S, and else 0.
 
     Source: Martins and Astudillo, "From Softmax to Sparsemax: A Sparse Model of Attention and
@@ -139,7 +139,7 @@ class Sparsemax(_AlongAxes):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
         ValueError: If the input has no such axis.
 
     >>> Sparsemax()(np.array([[0.0, 0.5, 1.0]]))
@@ -153,7 +153,7 @@ class Sparsemax(_AlongAxes):
 
     def _of_rows(self, z: Array) -> Array:
         z -= z.max(axis=0)
-        np.maximum(z, -1, out=z)  # t is at least that: what lies lower counts for nothing
+        np.maximum(z, -1, out=z)  # t is at least that: lower entries do not matter
         falling = -np.sort(-z, axis=0)
         sums = np.cumsum(falling, axis=0)
         counts = np.arange(1, len(z) + 1, dtype=z.dtype).reshape(-1, *[1] * (z.ndim - 1))
@@ -162,7 +162,7 @@ class Sparsemax(_AlongAxes):
         return np.maximum(z, 0, out=z)
 
     def chain(self, gradient: Array, x: Array, y: Array, out: Array) -> Array:
-        """Write the gradient, less its mean over S, into ``out``, or 0 outside of S."""
+        """Write the gradient minus its mean over S into ``out``, and 0 outside of S."""
         support = y > 0
         np.multiply(gradient, support, out=out)
         total = out.sum(axis=self._axes, keepdims=True)

@@ -1,4 +1,4 @@
-"""Attention and AdditiveAttention: means of values, weighted by how keys and queries agree."""
+"""Attention and AdditiveAttention: means of values, weighted by keys and queries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, registry
-from nnlite.random import new_generator
+from nnlite.layers.random_layer import RandomLayer
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import flatten
 from nnlite.utils.validation import check_flag, check_fraction
@@ -18,15 +18,15 @@ __all__ = ["AdditiveAttention", "Attending", "Attention", "AttentionLayer"]
 
 Array = NDArray[Any]
 
-_NEVER = -1e9  # the score of what is not to be read: exp of it is 0 beside any other
+_NEVER = -1e9  # the score of masked keys, whose exp is 0 beside any other
 
 
-class AttentionLayer(Layer):
+class AttentionLayer(RandomLayer):
     """Base class of layers that weight values by softmax(scores).
 
     Args:
         dropout: The probability with which a weight is 0 in training.
-        seed: Makes the draws of ``dropout`` repeat.
+        seed: Seed of the draws of ``dropout``.
         **kwargs: As for `Layer`.
     """
 
@@ -37,8 +37,7 @@ class AttentionLayer(Layer):
     def __init__(self, dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dropout = check_fraction("dropout", dropout)
-        self.seed = seed
-        self.generator = new_generator(seed)
+        self.seed_with(seed)
         self._ways: dict[tuple[bool, ...], Attending] = {}
 
     def stages(
@@ -47,7 +46,7 @@ class AttentionLayer(Layer):
         return_attention_scores: bool = False,
         use_causal_mask: bool = False,
     ) -> Sequence[Layer]:
-        """Return the layer as it is called: with dropout, with scores put out, causal, or not."""
+        """Return the stages of a call: with dropout, with scores as an output, or causal."""
         way = (training and self.dropout > 0, return_attention_scores, use_causal_mask)
         if way not in self._ways:
             self._ways[way] = self.attending(*way)
@@ -55,7 +54,7 @@ class AttentionLayer(Layer):
         return (self._ways[way],)
 
     def attending(self, dropping: bool, scores: bool, causal: bool) -> Attending:
-        """Return the primitive layer that computes what a call with those options asks for."""
+        """Return the primitive layer of a call with those options."""
         raise NotImplementedError
 
     def _call(self, arguments: Sequence[Any], training: bool | None, **options: Any) -> Any:
@@ -79,17 +78,17 @@ class AttentionLayer(Layer):
 
 
 class Attending(Layer):
-    """A call of an attention layer, with certain options.
+    """Base class of calls of an attention layer, with their options.
 
-    With P = softmax(S) along the keys and D = P, or what dropout leaves of it, the output is D V.
-    Backward, dJ/dV = D^T d and dJ/dD = d V^T for d = dJ/d(D V), and
+    With P = softmax(S) along the keys and D = P after dropout, the output is D V.
+    In the backward pass, dJ/dV = D^T d and dJ/dD = d V^T for d = dJ/d(D V), and
     dJ/dS = P (dJ/dP - sum of P dJ/dP along the keys).
 
     Args:
         layer: The layer, whose weights it uses.
-        dropping: Whether weights are dropped.
+        dropping: Whether to apply dropout.
         scores: Whether the attention weights are a second output.
-        causal: Whether a query reads no values of later steps.
+        causal: Whether a query ignores values of later steps.
     """
 
     takes_several = True
@@ -106,7 +105,7 @@ class Attending(Layer):
         return self.layer.compute_output_shape(input_shape, self.scores)
 
     def softmax(self, scores: Array, readable: Array | None) -> None:
-        """Turn scores of shape (..., queries, keys) into weights, in their place."""
+        """Turn scores of shape (..., queries, keys) into weights, in place."""
         if readable is not None:
             np.copyto(scores, _NEVER, where=~readable)
         scores -= scores.max(axis=-1, keepdims=True)
@@ -114,14 +113,14 @@ class Attending(Layer):
         scores /= scores.sum(axis=-1, keepdims=True)
 
     def softmax_back(self, p: Array, ds: Array, readable: Array | None) -> None:
-        """Turn dJ/dP into dJ/dS, in its place."""
+        """Turn dJ/dP into dJ/dS, in place."""
         ds -= np.einsum("...s,...s->...", p, ds)[..., np.newaxis]
         ds *= p
         if readable is not None:
             ds *= readable
 
     def weight_arrays(self, shape: tuple[int, ...]) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return those of P and dJ/dS, of the factors of dropout and of D, given P's shape."""
+        """Return the arrays of P and dJ/dS, of dropout's factors and of D, given P's shape."""
         dropped = shape if self.dropping else ()
         shapes = {"p": shape, "ds": shape, "kept": dropped, "dropped": dropped}
         return {name: (one, self.dtype) for name, one in shapes.items()}
@@ -136,7 +135,7 @@ class Attending(Layer):
         return np.multiply(p, kept, out=dropped)
 
     def readable(self, query_keys: tuple[int, int], masks: Sequence[Any]) -> Array | None:
-        """Return which keys each query reads: what all masks and causality allow."""
+        """Return which keys each query reads, given all masks and causality."""
         if self.causal:
             masks = [*masks, np.tri(*query_keys, dtype=bool)]
         whole: Array | None = None
@@ -156,19 +155,19 @@ class Attention(AttentionLayer):
     Source: Luong, Pham and Manning, "Effective Approaches to Attention-based Neural Machine
     Translation", 2015, section 3.1.
 
-    It is called on ``[query, value]`` or ``[query, value, key]``; without keys the values are the
-    keys. The masks of query and value count: a value that is masked is not read, the output of a
-    query that is masked is 0.
+    It is called on ``[query, value]`` or ``[query, value, key]``; without keys, the values are the
+    keys. The masks of query and value are used: a masked value is not read, and the output of a
+    masked query is 0.
 
     Args:
-        use_scale: Whether there is a scale, a weight that begins at 1.
+        use_scale: Whether to learn a scale, initially 1.
         score_mode: ``"dot"`` for the first form of S, ``"concat"`` for the second.
         dropout: The probability with which a weight of softmax(S) is 0 in training.
-        seed: Makes the draws of ``dropout`` repeat.
+        seed: Seed of the draws of ``dropout``.
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: If ``score_mode`` or ``dropout`` is another, or on a call, if the inputs are
+        ValueError: If ``score_mode`` or ``dropout`` is invalid, or on a call, if the inputs are
             not two or three arrays that fit.
 
     >>> query, value = np.zeros((1, 1, 2)), np.array([[[1.0, 2.0], [3.0, 4.0]]])
@@ -202,18 +201,18 @@ class Attention(AttentionLayer):
         return_attention_scores: bool = False,
         use_causal_mask: bool = False,
     ) -> Any:
-        """Return the output, a new array or tensor; with the weights if they are asked for.
+        """Return the output, a new array or tensor; with the weights if requested.
 
         Args:
             inputs: ``[query, value]`` or ``[query, value, key]``.
             mask: Their masks, ``[query_mask, value_mask]``, each None or of shape (batch, steps);
-                None takes those that come along with the tensors.
+                None takes those of the tensors.
             training: As for `Layer`.
-            return_attention_scores: Whether softmax(S) is returned as well.
-            use_causal_mask: Whether a query reads no values of later steps.
+            return_attention_scores: Whether to return softmax(S) as well.
+            use_causal_mask: Whether a query ignores values of later steps.
 
         Raises:
-            ValueError: If the inputs or masks are others.
+            ValueError: If the inputs or masks do not fit.
         """
         if mask is not None and (not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3)):
             raise ValueError(f"mask must be [query_mask, value_mask]. Received: mask={mask!r:.200}")
@@ -238,18 +237,18 @@ class Attention(AttentionLayer):
         query, value, key = (*shapes, shapes[1])[:3]
         if None not in (query[2], key[2]) and query[2] != key[2]:
             raise ValueError(
-                f"The query and the key of layer {self.name!r} must have as many features. "
+                f"Query and key of layer {self.name!r} must have equally many features. "
                 f"Received: shapes {shapes}"
             )
         if None not in (value[1], key[1]) and value[1] != key[1]:
             raise ValueError(
-                f"The value and the key of layer {self.name!r} must have as many steps. "
+                f"Value and key of layer {self.name!r} must have equally many steps. "
                 f"Received: shapes {shapes}"
             )
         return [query, value, key]
 
     def build(self, input_shape: Any) -> None:
-        """Make the scale and the weight of the scores, those that there are."""
+        """Add the scale and the weight of the scores, if used."""
         self._shapes(input_shape)
         self.scale = self.add_weight("scale", (), "ones") if self.use_scale else None
         self.concat_score_weight = None
@@ -257,7 +256,7 @@ class Attention(AttentionLayer):
             self.concat_score_weight = self.add_weight("concat_score_weight", (), "ones")
 
     def takes(self, input_shape: Any) -> bool:
-        """Return True: `compute_output_shape` says what does not fit."""
+        """Return True: `compute_output_shape` checks the shape."""
         self._shapes(input_shape)
         return True
 
@@ -281,7 +280,7 @@ class _Reading(Attending):
     """A call of `Attention` or `AdditiveAttention`."""
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return those of P and of dropout; for sums of tanh those of it and of its gradient."""
+        """Return the arrays of P and dropout, and of tanh and its gradient for sums of tanh."""
         query, value, _ = self.layer._shapes(shape)
         p = (*query[:2], value[1])
         each = () if self.layer.score_mode == "dot" else (*p, query[2])
@@ -348,7 +347,7 @@ class _Reading(Attending):
                 out[...] = 0  # a mask given as numbers
 
     def _factors(self) -> tuple[Any, Any]:
-        """Return the scale within tanh, and the factor of the tanh of each feature."""
+        """Return the scale inside tanh, and the factor of each feature's tanh."""
         layer = self.layer
         scale = 1 if layer.scale is None else layer.scale.value
         if isinstance(layer, AdditiveAttention):
@@ -401,15 +400,15 @@ class _Reading(Attending):
 
 @registry.register()
 class AdditiveAttention(Attention):
-    """Attention with S = the sum over n of scale tanh(q + k), a scale for each feature.
+    """Attention with S = the sum over n of scale tanh(q + k), with a scale for each feature.
 
     Source: Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly Learning to Align and
     Translate", 2015, appendix A.1.2.
 
-    It is called as `Attention` is.
+    It is called like `Attention`.
 
     Args:
-        use_scale: Whether there is a scale, a weight of shape (n,), instead of ones.
+        use_scale: Whether to learn the scale, of shape (n,), instead of using ones.
         dropout: The probability with which a weight of softmax(S) is 0 in training.
         **kwargs: As for `Layer`, and ``seed``.
 
@@ -427,12 +426,12 @@ class AdditiveAttention(Attention):
         super().__init__(use_scale, "concat", dropout, seed, **kwargs)
 
     def build(self, input_shape: Any) -> None:
-        """Make the scale, if there is one."""
+        """Add the scale, if used."""
         query, _, _ = self._shapes(input_shape)
         self.scale = self.add_weight("scale", query[2:]) if self.use_scale else None
 
     def takes(self, input_shape: Any) -> bool:
-        """Return whether the features are as many as the scale is built for."""
+        """Return whether the scale is built for that number of features."""
         query, _, _ = self._shapes(input_shape)
         built = self._shapes(self.input_shape)[0] if self.input_shape else query
         return None in (query[2], built[2]) or query[2] == built[2]

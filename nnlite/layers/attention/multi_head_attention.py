@@ -1,4 +1,4 @@
-"""MultiHeadAttention: several attentions side by side, each on projections of its own."""
+"""MultiHeadAttention: several attentions side by side, each with its own projections."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class MultiHeadAttention(AttentionLayer):
 
     Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.2.
 
-    It is called as ``layer(query, value)``; without a key the value is the key. Their masks count:
-    a value or key that is masked is not read.
+    It is called as ``layer(query, value)``; without a key, the value is the key. A masked value or
+    key is not read.
 
     Args:
         num_heads: The number of heads.
@@ -40,20 +40,20 @@ class MultiHeadAttention(AttentionLayer):
         dropout: The probability with which a weight of the softmax is 0 in training.
         use_bias: Whether the projections have biases.
         output_shape: The features of the output, one size or several; None for those of the query.
-        attention_axes: The axes of steps; None for all between those of batch and features.
-        kernel_initializer: How the kernels begin.
-        bias_initializer: How the biases begin.
-        kernel_regularizer: A penalty on each kernel that is added to the loss.
+        attention_axes: The axes of steps; None for all between batch and features.
+        kernel_initializer: Initializer of the kernels.
+        bias_initializer: Initializer of the biases.
+        kernel_regularizer: A penalty on each kernel, added to the loss.
         bias_regularizer: A penalty on each bias.
         kernel_constraint: A projection of each kernel after each update.
         bias_constraint: A projection of each bias after each update.
-        seed: Makes the draws of ``dropout`` repeat.
+        seed: Seed of the draws of ``dropout``.
         **kwargs: As for `Layer`, but no ``activity_regularizer``.
 
     Raises:
-        TypeError: If a number is no integer.
-        ValueError: If it is below 1; or on a call, if the inputs do not fit, or there is a mask
-            and more than one axis between batch and features.
+        TypeError: If a number is not an integer.
+        ValueError: If a number is below 1; or on a call, if the inputs do not fit, or if there is
+            a mask and more than one axis between batch and features.
 
     >>> x = np.array([[[1.0, 2.0], [3.0, 4.0]]])
     >>> MultiHeadAttention(2, 3, kernel_initializer="ones")(x, x).shape
@@ -116,22 +116,22 @@ class MultiHeadAttention(AttentionLayer):
         training: bool | None = None,
         use_causal_mask: bool = False,
     ) -> Any:
-        """Return the output, a new array or tensor; with the weights if they are asked for.
+        """Return the output, a new array or tensor; with the weights if requested.
 
         Args:
-            query: What reads, of shape (batch, T, n).
-            value: What is read, of shape (batch, S, m).
-            key: What the query is compared with, of shape (batch, S, k); None for ``value``.
-            query_mask: Which steps of the query count, of shape (batch, T); None takes the mask
-                that comes along with the tensor.
+            query: The queries, of shape (batch, T, n).
+            value: The values, of shape (batch, S, m).
+            key: The keys, of shape (batch, S, k); None for ``value``.
+            query_mask: Which steps of the query count, of shape (batch, T); None takes that
+                of the tensor.
             value_mask: Which steps of the value count, of shape (batch, S); None as above.
             key_mask: Which steps of the key count, of shape (batch, S); None as above.
             attention_mask: Which values each query reads, of shape (batch, T, S) or
                 (batch, num_heads, T, S).
-            return_attention_scores: Whether the softmax, of shape (batch, num_heads, T, S), is
-                returned as well.
+            return_attention_scores: Whether to return the softmax, of shape
+                (batch, num_heads, T, S), as well.
             training: As for `Layer`.
-            use_causal_mask: Whether a query reads no values of later steps.
+            use_causal_mask: Whether a query ignores values of later steps.
 
         Raises:
             ValueError: If the inputs or masks do not fit.
@@ -150,7 +150,7 @@ class MultiHeadAttention(AttentionLayer):
         """Return the shapes of query, value and key.
 
         Raises:
-            ValueError: If they do not fit, or there are masks that cannot be used.
+            ValueError: If the shapes or the masks do not fit.
         """
         listed = isinstance(input_shape, (list, tuple)) and len(input_shape) > 1
         if not listed or not all(isinstance(shape, tuple) for shape in input_shape):
@@ -163,8 +163,8 @@ class MultiHeadAttention(AttentionLayer):
         rank = len(query)
         if rank < 3 or len(value) != rank or value[1:-1] != key[1:-1]:
             raise ValueError(
-                f"The inputs of layer {self.name!r} must have as many axes, three or more, and "
-                "value and key as many steps. "
+                f"Inputs of layer {self.name!r} must have equally many axes, three or more, and "
+                "value and key equally many steps. "
                 f"Received: query, value and key of shapes {query}, {value} and {key}"
             )
         axes = self._axes(rank)
@@ -173,7 +173,7 @@ class MultiHeadAttention(AttentionLayer):
             for axis in {*range(1, rank - 1)} - {*axes}
         ):
             raise ValueError(
-                f"Layer {self.name!r} attends along axes {axes}: query and value must have those, "
+                f"Layer {self.name!r} attends along axes {axes}: query and value must have these, "
                 "between batch and features, and equal sizes along all others. "
                 f"Received: query and value of shapes {query} and {value}"
             )
@@ -231,7 +231,7 @@ class MultiHeadAttention(AttentionLayer):
         return_attention_scores: bool = False,
         use_causal_mask: bool = False,
     ) -> Any:
-        """Return the query's shape with the output's features; and that of the weights."""
+        """Return the shape of the output, and that of the weights if requested."""
         query, value, _ = self._shapes(input_shape)
         output = (*query[:-1], *(self.output_shape or query[-1:]))
         if not return_attention_scores:
@@ -255,7 +255,7 @@ class MultiHeadAttention(AttentionLayer):
         self._parts = []
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """Return what `build_from_config` takes, or None before the build."""
+        """Return the argument of `build_from_config`, or None before the build."""
         if not self.built or self.input_shape is None:
             return None
         query, value, key = self._shapes(self.input_shape)
@@ -263,7 +263,7 @@ class MultiHeadAttention(AttentionLayer):
         return {"shapes_dict": shapes | ({} if key == value else {"key_shape": key})}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Build the layer as the one that ``config`` is from was built."""
+        """Build the layer from the result of another one's `get_build_config`."""
         shapes = config["shapes_dict"]
         names = ("query_shape", "value_shape", "key_shape")
         self.ensure_built(as_shapes("shapes_dict", [shapes[n] for n in names if shapes.get(n)]))
@@ -273,7 +273,7 @@ class _Heads(Attending):
     """A call of `MultiHeadAttention`."""
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return those of the projections, of P and of what each head reads."""
+        """Return the arrays of the projections, of P and of each head's D V."""
         layer = self.layer
         query, value, key = layer._shapes(shape)
         n = layer.num_heads
@@ -290,7 +290,7 @@ class _Heads(Attending):
         }
 
     def _moved(self, a: Array) -> Array:
-        """Return a projection with the axes of steps behind that of the heads."""
+        """Return a projection with the heads' axis before the axes of steps."""
         axes = self.layer._axes(a.ndim - 1)
         return np.moveaxis(a, axes, range(-1 - len(axes), -1))
 
@@ -301,7 +301,7 @@ class _Heads(Attending):
         return moved.reshape(*moved.shape[: -1 - steps], -1, a.shape[-1])
 
     def _spread(self, matrices: Array, like: Array) -> Array:
-        """Return ``matrices`` in the order of the axes of a projection ``like`` it."""
+        """Return ``matrices`` with the axes in the order of the projection ``like``."""
         a = np.empty_like(like)
         moved = self._moved(a)
         moved[...] = matrices.reshape(moved.shape)
@@ -345,7 +345,7 @@ class _Heads(Attending):
         dropped: Array,
         mask: Any,
     ) -> None:
-        """Write the output, D V of each head projected, into ``y``."""
+        """Write the output, the projected D V of all heads, into ``y``."""
         layer = self.layer
         (query, value, key), readable = self._inputs(x, mask)
         layer.query_dense.forward_into(query, q)

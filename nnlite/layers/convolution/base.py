@@ -1,4 +1,4 @@
-"""What all convolutions have: sizes, strides, padding, an order of axes, a bias, an activation."""
+"""Base class of convolutions: sizes, strides, padding, order of axes, bias, activation."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Convolving(Windowed, Activated):
         self.use_bias = bool(use_bias)
 
     def _refuse_strides_with_dilation(self) -> None:
-        """Raise ValueError if both are above 1."""
+        """Raise a ValueError if both are above 1."""
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
-                f"{type(self).__name__} takes strides or a dilation_rate above 1, not both. "
+                f"{type(self).__name__} supports strides or dilation_rate above 1, not both. "
                 f"Received: strides={self.strides}, dilation_rate={self.dilation_rate}"
             )
 
@@ -52,7 +52,7 @@ class Convolving(Windowed, Activated):
         return self.kernel_size
 
     def takes(self, input_shape: Shape) -> bool:
-        """Return whether the channels are as many as the layer is built for, and g takes them."""
+        """Return whether the layer and g are built for that number of channels."""
         if self.input_shape is None:
             return True
         if len(input_shape) != self.rank + 2:
@@ -61,7 +61,7 @@ class Convolving(Windowed, Activated):
         return channels in (None, built) and self.activation.takes(self._z_shape(input_shape))
 
     def _filters_for(self, channels: int | None) -> int | None:
-        """Return how many channels the output has."""
+        """Return the number of output channels."""
         raise NotImplementedError
 
     def _z_shape(self, input_shape: Shape | None) -> Shape:
@@ -74,7 +74,7 @@ class Convolving(Windowed, Activated):
         return self._z_shape(x.shape)
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return those of a part of the batch: the columns, and the padded image if it is one."""
+        """Return the arrays of a part of the batch: columns, and padded images if needed."""
         found, channels = self._windows(shape), self._image_channels(shape)
         step, rows = self._step(found, shape[0], channels), self._rows(found, channels)
         columns = step * math.prod((rows, *found.counts[1:], *found.kernel, channels))
@@ -103,24 +103,24 @@ class Convolving(Windowed, Activated):
             )
 
     def _image_channels(self, shape: Shape) -> int:
-        """Return the number of channels of what the windows lie on, for an input of ``shape``."""
+        """Return the number of channels of a window, for an input of ``shape``."""
         return int(self._split(shape)[1])
 
     def _add_bias(self, input_shape: Shape) -> None:
-        """Make the bias, if there is one, and build the activation."""
+        """Add the bias, if used, and build the activation."""
         z_shape = self._z_shape(input_shape)
         filters = self._split(z_shape)[1]
         self.bias: Any = self._add_named("bias", (filters,), "bias") if self.use_bias else None
         self.activation.ensure_built(z_shape)
 
     def _adopt(self, kernel: Variable, bias: Variable | None) -> None:
-        """Take up the weights of another layer, which this one is a stage of."""
+        """Use the weights of another layer, of which this one is a stage."""
         self.kernel, self.bias = kernel, bias
         self._variables = [kernel] if bias is None else [kernel, bias]
         self.built = True
 
     def _bias_gradient(self, dy: Array) -> None:
-        """Fill dJ/db, the sums of ``dy`` over all but the channels, if there is a bias."""
+        """Fill dJ/db, the sums of ``dy`` over all axes but the channels."""
         if self.bias is None:
             return
         if dy.flags.c_contiguous:

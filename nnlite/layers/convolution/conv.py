@@ -20,28 +20,29 @@ Array = NDArray[Any]
 class Conv(Convolving):
     """A convolution: each output is a window of the input times the kernel, a = g(x * W + b).
 
-    For a window at p, z[p] = sum_k x[p s + k d - padding] W[k] + b with strides s and dilation d; x
-    is 0 outside of itself. With D = dJ/dz, dJ/dW[k] = sum_p x[p s + k d - padding]^T D[p], dJ/db is
-    the sum of D over samples and p, and dJ/dx adds D[p] W[k]^T up where window p has entry k (LeCun
-    et al., "Backpropagation Applied to Handwritten Zip Code Recognition", 1989).
+    For a window at p, z[p] = sum_k x[p s + k d - padding] W[k] + b with strides s and dilation d,
+    and x = 0 outside of the input. With D = dJ/dz, dJ/dW[k] = sum_p x[p s + k d - padding]^T D[p],
+    dJ/db is the sum of D over samples and p, and dJ/dx sums D[p] W[k]^T over all p and k that
+    read the entry (LeCun et al., "Backpropagation Applied to Handwritten Zip Code Recognition",
+    1989).
 
     Args:
         filters: The number of output channels.
         kernel_size: The sizes of a window: one integer, or one for each axis.
-        strides: How far the next window is.
+        strides: The step from one window to the next.
         padding: ``"valid"`` for windows inside the input only; ``"same"`` for zeros around it, so
-            that there is a window for each stride; for sequences also ``"causal"``, zeros before
-            the first step, so that no output looks ahead.
+            that there is a window for each stride; ``"causal"``, for sequences only, for zeros
+            before the first step, so that no output depends on later steps.
         data_format: ``"channels_last"`` (or None), or ``"channels_first"`` for an input of shape
             (batch, channels, ...).
-        dilation_rate: How far the next entry within a window is.
-        groups: Into how many groups channels and filters are split, each computed by itself.
+        dilation_rate: The step from one entry of a window to the next.
+        groups: The number of groups of channels and filters, which are computed separately.
         activation: g, as a name, a layer, or a function of `nnlite.activations`; None for the
             identity.
-        use_bias: Whether there is a b.
-        kernel_initializer: How W, of shape (*kernel_size, channels / groups, filters), begins.
-        bias_initializer: How b, of shape (filters,), begins.
-        kernel_regularizer: A penalty on W that is added to the loss.
+        use_bias: Whether to add b.
+        kernel_initializer: Initializer of W, of shape (*kernel_size, channels / groups, filters).
+        bias_initializer: Initializer of b, of shape (filters,).
+        kernel_regularizer: A penalty on W, added to the loss.
         bias_regularizer: A penalty on b.
         activity_regularizer: A penalty on the output, averaged over the batch.
         kernel_constraint: A projection of W after each update.
@@ -49,9 +50,9 @@ class Conv(Convolving):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
-        ValueError: If a size is out of its range, ``groups`` does not divide ``filters`` or the
-            channels, or strides and dilation_rate are both above 1; or if the input has another
+        TypeError: If a size is not an integer, or a keyword is unknown.
+        ValueError: If a size is out of range, ``groups`` does not divide ``filters`` or the
+            channels, or strides and dilation_rate are both above 1; or if the input has the wrong
             number of axes, or is smaller than a window.
     """
 
@@ -90,7 +91,7 @@ class Conv(Convolving):
         self.activation = activation
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernel and the bias."""
+        """Add the kernel and the bias."""
         channels = self._split(input_shape)[1]
         if channels is not None and channels % self.groups:
             raise ValueError(
@@ -143,7 +144,7 @@ class Conv(Convolving):
             self._bias_gradient(dy)
 
     def _groups(self, channels: int) -> Iterator[tuple[slice, slice]]:
-        """Yield the channels of the input and those of the output that each group has."""
+        """Yield the input and output channels of each group."""
         taken, made = channels // self.groups, self.filters // self.groups
         for i in range(self.groups):
             yield slice(i * taken, (i + 1) * taken), slice(i * made, (i + 1) * made)

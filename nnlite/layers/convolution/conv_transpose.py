@@ -1,4 +1,4 @@
-"""Conv1DTranspose, Conv2DTranspose and Conv3DTranspose: a convolution's way back as a layer."""
+"""Conv1DTranspose, Conv2DTranspose and Conv3DTranspose: transposed convolutions."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ Array = NDArray[Any]
 
 
 class ConvTranspose(Convolving):
-    """A transposed convolution: each input adds itself times the kernel to a window of the output.
+    """A transposed convolution: each input times the kernel is added to a window of the output.
 
-    With strides s and dilation d, z adds up x[p] W[k]^T at p s + k d - padding, and b: what is
-    dJ/dx of a `Conv`. With D = dJ/dz, dJ/dx[p] = sum_k D[p s + k d - padding] W[k], and dJ/dW[k] =
+    With strides s and dilation d, z sums x[p] W[k]^T at p s + k d - padding, plus b, like dJ/dx of
+    a `Conv`. With D = dJ/dz, dJ/dx[p] = sum_k D[p s + k d - padding] W[k], and dJ/dW[k] =
     sum_p D[p s + k d - padding]^T x[p] (Zeiler et al., "Deconvolutional Networks", 2010).
 
     Args:
         filters: The number of output channels.
         kernel_size: The sizes of a window: one integer, or one for each axis.
-        strides: How far the next window is.
-        padding: ``"valid"`` for an output that holds every window; ``"same"`` for one that is
+        strides: The step from one window to the next.
+        padding: ``"valid"`` for an output that contains every window; ``"same"`` for one that is
             ``strides`` times as large as the input.
-        output_padding: How much larger the output is than the least that has an entry of every
-            window's middle; less than ``strides``. None for what ``padding`` says.
-        kernel_initializer: How W, of shape (*kernel_size, filters, channels), begins.
+        output_padding: How much the output exceeds the smallest size that contains the middle of
+            every window; less than ``strides``. None follows ``padding``.
+        kernel_initializer: Initializer of W, of shape (*kernel_size, filters, channels).
         **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
-        ValueError: If a size is out of its range, or strides and dilation_rate are both above 1; or
-            if the input has another number of axes.
+        TypeError: If a size is not an integer, or a keyword is unknown.
+        ValueError: If a size is out of range, or strides and dilation_rate are both above 1; or
+            if the input has the wrong number of axes.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ConvTranspose(Convolving):
         self.activation = activation
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernel and the bias."""
+        """Add the kernel and the bias."""
         shape = (*self.kernel_size, self.filters, self._split(input_shape)[1])
         self.kernel = self._add_named("kernel", shape, "kernel")
         self._add_bias(input_shape)
@@ -107,7 +107,7 @@ class ConvTranspose(Convolving):
         return self.filters
 
     def forward_into(self, x: Array, y: Array, columns: Array) -> None:
-        """Write z, the sums of x W^T where the windows lie, into ``y``."""
+        """Write z, the sums of x W^T over windows, into ``y``."""
         found, kernel = self._windows(x.shape), self.kernel.value
         x, y = self._channels_last(x), self._channels_last(y)
         for part in parts(len(x), self._step(found, len(x), self.filters)):
@@ -154,7 +154,7 @@ class Conv1DTranspose(ConvTranspose):
 
 @registry.register("Convolution2DTranspose")
 class Conv2DTranspose(ConvTranspose):
-    """A transposed convolution over images, such as one that makes them larger.
+    """A transposed convolution over images, often used to enlarge them.
 
     See `ConvTranspose` for the arguments and the formula.
 

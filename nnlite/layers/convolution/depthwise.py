@@ -1,4 +1,4 @@
-"""DepthwiseConv and SeparableConv: each channel has kernels of its own."""
+"""DepthwiseConv and SeparableConv: each channel has its own kernels."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Array = NDArray[Any]
 
 
 class DepthwiseConv(Convolving):
-    """A convolution of each channel by itself, by ``depth_multiplier`` kernels of its own.
+    """A convolution of each channel with its own ``depth_multiplier`` kernels.
 
     z[p, c, i] = sum_k x[p s + k d - padding, c] W[k, c, i] + b[c, i]; output channel c n + i is the
-    i-th of channel c, of n. The way back is that of a `Conv` with as many groups as channels.
+    i-th of channel c, of n. The gradients are those of a `Conv` with a group for each channel.
 
     Args:
         depth_multiplier: The number of kernels of each channel.
-        depthwise_initializer: How W, of shape (*kernel_size, channels, depth_multiplier), begins.
-        bias_initializer: How b, of shape (channels * depth_multiplier,), begins.
-        depthwise_regularizer: A penalty on W that is added to the loss.
+        depthwise_initializer: Initializer of W, shape (*kernel_size, channels, depth_multiplier).
+        bias_initializer: Initializer of b, of shape (channels * depth_multiplier,).
+        depthwise_regularizer: A penalty on W, added to the loss.
         depthwise_constraint: A projection of W after each update.
         **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
-        ValueError: If a size is out of its range; or if the input has another number of axes, or is
-            smaller than a window.
+        TypeError: If a size is not an integer, or a keyword is unknown.
+        ValueError: If a size is out of range; or if the input has the wrong number of axes or
+            is smaller than a window.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class DepthwiseConv(Convolving):
         self.activation = activation
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernel and the bias."""
+        """Add the kernel and the bias."""
         shape = (*self.kernel_size, self._split(input_shape)[1], self.depth_multiplier)
         self.kernel = self._add_named("kernel", shape, "depthwise")
         self._add_bias(input_shape)
@@ -77,7 +77,7 @@ class DepthwiseConv(Convolving):
         return 0  # entries are multiplied one by one
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return the one that holds products of a part of the batch."""
+        """Return the array of products of a part of the batch."""
         found, channels = self._windows(shape), self._image_channels(shape)
         part = (self._step(found, shape[0], channels), *found.counts, channels)
         return {"partial": (part, self.dtype)}
@@ -111,7 +111,7 @@ class DepthwiseConv(Convolving):
 
 @registry.register()
 class DepthwiseConv1D(DepthwiseConv):
-    """A convolution along the steps of sequences, each channel by itself.
+    """A convolution along the steps of sequences, channel by channel.
 
     See `DepthwiseConv` for the arguments and the formula.
 
@@ -126,7 +126,7 @@ class DepthwiseConv1D(DepthwiseConv):
 
 @registry.register()
 class DepthwiseConv2D(DepthwiseConv):
-    """A convolution over images, each channel by itself.
+    """A convolution over images, channel by channel.
 
     See `DepthwiseConv` for the arguments and the formula.
 
@@ -139,27 +139,27 @@ class DepthwiseConv2D(DepthwiseConv):
 
 
 class SeparableConv(Convolving):
-    """A `DepthwiseConv` without a bias, and a `Conv` of windows of one entry over what it gives.
+    """A `DepthwiseConv` without a bias, then a `Conv` with windows of one entry.
 
     Args:
         depth_multiplier: The number of kernels of each channel.
-        depthwise_initializer: How the first W, of shape (*kernel_size, channels,
-            depth_multiplier), begins.
-        pointwise_initializer: How the second, of shape (1..., channels * depth_multiplier,
-            filters), begins.
-        depthwise_regularizer: A penalty on the first W that is added to the loss.
+        depthwise_initializer: Initializer of the first W, of shape (*kernel_size, channels,
+            depth_multiplier).
+        pointwise_initializer: Initializer of the second, of shape (1..., channels *
+            depth_multiplier, filters).
+        depthwise_regularizer: A penalty on the first W, added to the loss.
         pointwise_regularizer: A penalty on the second.
         depthwise_constraint: A projection of the first W after each update.
         pointwise_constraint: A projection of the second.
         **kwargs: As for `Layer`; all other arguments as for `Conv`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
-        ValueError: If a size is out of its range; or if the input has another number of axes, or is
-            smaller than a window.
+        TypeError: If a size is not an integer, or a keyword is unknown.
+        ValueError: If a size is out of range; or if the input has the wrong number of axes or
+            is smaller than a window.
     """
 
-    #: The layers that it is run as.
+    #: The layers that it runs.
     _parts: ClassVar[tuple[type[DepthwiseConv], type[Conv]]]
 
     def __init__(
@@ -205,9 +205,10 @@ class SeparableConv(Convolving):
             **same,
         )
         self._pointwise = second(self.filters, 1, **same)
+        self.aside = (self._depthwise, self._pointwise)
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernels and the bias."""
+        """Add the kernels and the bias."""
         channels = self._split(input_shape)[1]
         first = (*self.kernel_size, channels, self.depth_multiplier)
         made = channels and channels * self.depth_multiplier
@@ -219,7 +220,7 @@ class SeparableConv(Convolving):
         self._pointwise._adopt(self.pointwise_kernel, self.bias)
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return the two convolutions, and what computes g(z)."""
+        """Return the two convolutions and the stages of g."""
         for part in (own := (self._depthwise, self._pointwise)):
             part._trainable, part.dtype = self._trainable, self.dtype
         return (*own, *self._activation.in_stages(training))
@@ -230,7 +231,7 @@ class SeparableConv(Convolving):
 
 @registry.register("SeparableConvolution1D")
 class SeparableConv1D(SeparableConv):
-    """A convolution along steps, each channel by itself, and a mix of channels at each step.
+    """A convolution along steps, channel by channel, then a mix of channels at each step.
 
     See `SeparableConv` for the arguments.
 
@@ -245,7 +246,7 @@ class SeparableConv1D(SeparableConv):
 
 @registry.register("SeparableConvolution2D")
 class SeparableConv2D(SeparableConv):
-    """A convolution over images, each channel by itself, and a mix of channels at each place.
+    """A convolution over images, channel by channel, then a mix of channels at each place.
 
     See `SeparableConv` for the arguments. (Chollet, "Xception: Deep Learning with Depthwise
     Separable Convolutions", 2017.)

@@ -1,4 +1,4 @@
-"""The layers that most networks are made of."""
+"""The layers that most networks need."""
 
 from nnlite.layers.core.activation import Activation
 from nnlite.layers.core.dense import Dense

@@ -1,4 +1,4 @@
-"""Activation: a function of `nnlite.activations` as a layer."""
+"""Activation: an activation function as a layer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 @registry.register()
 class Activation(Layer):
-    """An activation as a layer, by name: ``Activation("relu")`` computes as ``ReLU()`` does.
+    """An activation by name: ``Activation("relu")`` computes the same as ``ReLU()``.
 
     Args:
         activation: A name, an activation layer, or a function of `nnlite.activations`.
@@ -41,11 +41,11 @@ class Activation(Layer):
 
     @property
     def activation(self) -> Layer:
-        """The layer that computes it; a name, a layer or a function can be assigned.
+        """The activation's layer; a name, a layer or a function can be assigned.
 
         Raises:
-            ValueError: On assigning an unknown name.
-            TypeError: On assigning anything else.
+            ValueError: If the name is unknown.
+            TypeError: If anything else is assigned.
         """
         return self._activation
 
@@ -62,11 +62,11 @@ class Activation(Layer):
         self.activation.ensure_built(input_shape)
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return what the activation consists of."""
+        """Return the activation's stages."""
         return self._activation.in_stages(training)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of what the activation puts out: ``input_shape``, but for a `GLU`."""
+        """Return the shape of the output: ``input_shape`` unless the activation is a `GLU`."""
         return self.activation.compute_output_shape(input_shape)
 
     def sublayers(self) -> Sequence[Layer]:
@@ -74,5 +74,5 @@ class Activation(Layer):
         return (self.activation,)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data, the activation by its name where it has one."""
+        """Return the arguments as plain data, the activation by its name if it has one."""
         return {**super().get_config(), "activation": activations.serialize(self.activation)}

@@ -22,19 +22,19 @@ Array = NDArray[Any]
 class Dense(Activated):
     """Every output connected to every input: a = g(x W + b).
 
-    With d = dJ/dz for z = x W + b, of shape (m, units), the way back is dJ/dW = x^T d,
+    With d = dJ/dz for z = x W + b, of shape (m, units), the backward pass is dJ/dW = x^T d,
     dJ/db = the column sums of d, and dJ/dx = d W^T (Rumelhart, Hinton and Williams, "Learning
-    Representations by Back-Propagating Errors", 1986). An input with more axes than (m, n) is
-    taken as so many rows of its last axis.
+    Representations by Back-Propagating Errors", 1986). An input with more than two axes is
+    treated as rows along its last axis.
 
     Args:
         units: The number of outputs.
         activation: g, as a name, a layer, or a function of `nnlite.activations`; None for the
             identity.
-        use_bias: Whether there is a b.
-        kernel_initializer: How W, of shape (inputs, units), begins.
-        bias_initializer: How b, of shape (units,), begins.
-        kernel_regularizer: A penalty on W that is added to the loss.
+        use_bias: Whether to add b.
+        kernel_initializer: Initializer of W, of shape (inputs, units).
+        bias_initializer: Initializer of b, of shape (units,).
+        kernel_regularizer: A penalty on W, added to the loss.
         bias_regularizer: A penalty on b.
         activity_regularizer: A penalty on the output, averaged over the batch.
         kernel_constraint: A projection of W after each update.
@@ -42,7 +42,7 @@ class Dense(Activated):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``units`` is no integer, or a keyword is unknown.
+        TypeError: If ``units`` is not an integer, or a keyword is unknown.
         ValueError: If ``units`` is below 1, or a name is unknown.
 
     >>> import numpy as np
@@ -83,7 +83,7 @@ class Dense(Activated):
         self.bias_constraint = constraints.get(bias_constraint)
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernel and the bias."""
+        """Add the kernel and the bias."""
         if len(input_shape) < 2:
             raise ValueError(
                 f"Layer {self.name!r} expects an input of shape (batch, ..., features). "
@@ -108,7 +108,7 @@ class Dense(Activated):
         self.activation.ensure_built(self._z_shape(input_shape))
 
     def takes(self, input_shape: Shape) -> bool:
-        """Return whether the features are as many as the layer is built for, and g takes them."""
+        """Return whether the layer and g are built for that number of features."""
         return self.input_shape is None or (
             len(input_shape) > 1
             and fits((None, input_shape[-1]), (None, self.input_shape[-1]))
@@ -127,7 +127,7 @@ class Dense(Activated):
         """Write z = x W + b into ``y``."""
         if x.ndim > 2:
             x, y = x.reshape(-1, x.shape[-1]), y.reshape(-1, self.units)
-        x.dot(self.kernel.value, y)  # as a method: np.dot itself takes 0.15 us more
+        x.dot(self.kernel.value, y)  # the method, as np.dot takes 0.15 us more
         if self.use_bias:
             y += self.bias.value
 

@@ -1,4 +1,4 @@
-"""EinsumDense: sums of products of an input and a kernel, along axes that an equation names."""
+"""EinsumDense: a dense layer along the axes that an equation names."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ _FORMS = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA
 class EinsumDense(Activated):
     """a = g(z) for z = einsum(equation, x, W) + b: `Dense` along any axes.
 
-    The gradients are sums of the same kind: with d = dJ/dz and the equation ``"X,W->Z"``,
+    The gradients are also such sums: with d = dJ/dz and the equation ``"X,W->Z"``,
     dJ/dW = einsum("X,Z->W", x, d), dJ/dx = einsum("Z,W->X", d, W), and dJ/db is the sum of d along
     the axes that b lacks.
 
     Args:
-        equation: ``"X,W->Z"``, a letter for each axis of the input, the kernel and the output,
-            such as ``"abc,cd->abd"``; ``"...X,W->...Z"`` and ``"X...,W->Z..."`` leave out axes
-            that stay as they are.
-        output_shape: The sizes of the output without the batch axis and what ``...`` stands for;
-            None where the input has the axis.
+        equation: ``"X,W->Z"``, with a letter for each axis of input, kernel and output,
+            such as ``"abc,cd->abd"``; in ``"...X,W->...Z"`` and ``"X...,W->Z..."`` the dots
+            stand for axes that stay as they are.
+        output_shape: The sizes of the output without the batch axis and those of ``...``;
+            None for an axis of the input.
         activation: g, as for `Dense`.
-        bias_axes: The letters of the output's axes that b has; None for no b.
-        kernel_initializer: How W begins.
-        bias_initializer: How b begins.
-        kernel_regularizer: A penalty on W that is added to the loss.
+        bias_axes: The letters of b's axes, from those of the output; None for no b.
+        kernel_initializer: Initializer of W.
+        bias_initializer: Initializer of b.
+        kernel_regularizer: A penalty on W, added to the loss.
         bias_regularizer: A penalty on b.
         kernel_constraint: A projection of W after each update.
         bias_constraint: A projection of b after each update.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``equation`` is no string, or a size is no integer.
-        ValueError: If the equation has another form, names an axis twice in one array, or does
-            not fit ``output_shape``, ``bias_axes`` or, on a call, the input.
+        TypeError: If ``equation`` is not a string, or a size is not an integer.
+        ValueError: If the equation has another form, names an axis of an array twice, or does not
+            fit ``output_shape``, ``bias_axes`` or, on a call, the input.
 
     >>> layer = EinsumDense("abc,cd->abd", (None, 2), kernel_initializer="ones")
     >>> layer(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
@@ -107,7 +107,7 @@ class EinsumDense(Activated):
         self.activation = activation
 
     def _axes(self, rank: int) -> tuple[str, str, str]:
-        """Return the letters of input, kernel and output, with those that ``...`` stands for."""
+        """Return the letters of input, kernel and output, with letters for ``...``."""
         x, kernel, y = self._letters
         free = [a for a in string.ascii_letters if a not in x + kernel + y]
         more = "".join(free[: rank - len(x)])
@@ -116,7 +116,7 @@ class EinsumDense(Activated):
         return x + more, kernel, y + more
 
     def _sizes(self, input_shape: Shape) -> dict[str, int | None]:
-        """Return the size of each axis by its letter.
+        """Return the size of each axis by letter.
 
         Raises:
             ValueError: If the input does not fit.
@@ -139,7 +139,7 @@ class EinsumDense(Activated):
         return sizes | {a: size for a, size in told.items() if size is not None or a not in sizes}
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernel and the bias."""
+        """Add the kernel and the bias."""
         sizes = self._sizes(input_shape)
         _, kernel, y = self._axes(len(input_shape))
         draw: Any = vars(self)["kernel_initializer"]
@@ -158,7 +158,7 @@ class EinsumDense(Activated):
         self.activation.ensure_built(tuple(sizes[a] for a in y))
 
     def takes(self, input_shape: Shape) -> bool:
-        """Return whether the kernel that has been built fits such an input."""
+        """Return whether the kernel fits such an input."""
         if self.input_shape is None:
             return True
         if len(input_shape) != len(self.input_shape):
@@ -184,7 +184,7 @@ class EinsumDense(Activated):
         return tuple(sizes[a] for a in self._axes(len(input_shape))[2])
 
     def _rows(self, rank: int) -> int:
-        """Return how many of the last axes of x one matrix product sums away; 0 if none does."""
+        """Return how many last axes of x a matrix product can sum over; 0 if it cannot."""
         x, kernel, y = self._axes(rank)
         count = sum(a not in y for a in kernel)
         kept, made = x[: rank - count], kernel[count:]
@@ -221,7 +221,7 @@ class EinsumDense(Activated):
         if self._trainable:
             np.einsum(f"{of_x},{y}->{of_kernel}", x, dy, out=slope, optimize=True)
         if dx is not None:
-            summed = [a for a in of_x if a not in y + of_kernel]  # each entry has the same slope
+            summed = [a for a in of_x if a not in y + of_kernel]  # equal derivatives
             ones = [np.ones(x.shape[of_x.index(a)], x.dtype) for a in summed]
             equation = f"{','.join([y, of_kernel, *summed])}->{of_x}"
             np.einsum(equation, dy, kernel, *ones, out=dx, optimize=True)

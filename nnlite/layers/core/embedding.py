@@ -1,4 +1,4 @@
-"""Embedding: a vector for each of a number of words."""
+"""Embedding: a learned vector for each index."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ Array = NDArray[Any]
 
 @registry.register()
 class Embedding(Layer):
-    """A vector that is learned for each index: y = E[x], the rows of E that ``x`` names.
+    """A learned vector for each index: y = E[x], the rows of E that ``x`` selects.
 
     ``x`` holds integers from 0 to ``input_dim - 1``, in any shape; the output has one more axis,
-    of ``output_dim`` numbers. Backward, dJ/dE[i] is the sum of dJ/dy over all places where x is i,
-    and 0 for an index that does not occur (Bengio et al., "A Neural Probabilistic Language
-    Model", 2003).
+    of size ``output_dim``. In the backward pass, dJ/dE[i] is the sum of dJ/dy over all places where
+    x is i, and 0 if there are none (Bengio et al., "A Neural Probabilistic Language Model", 2003).
 
     Args:
         input_dim: The number of indices.
         output_dim: The length of each vector.
-        embeddings_initializer: How E, of shape (input_dim, output_dim), begins.
-        embeddings_regularizer: A penalty on E that is added to the loss.
+        embeddings_initializer: Initializer of E, of shape (input_dim, output_dim).
+        embeddings_regularizer: A penalty on E, added to the loss.
         embeddings_constraint: A projection of E after each update.
-        mask_zero: Whether 0 stands for no word: `compute_mask` then tells where x is not 0.
-        weights: What E begins as, if known: an array, or a list of it.
+        mask_zero: Whether 0 is padding; the mask is then x != 0.
+        weights: The initial E, an array or a list with one array, instead of the initializer.
         **kwargs: As for `Layer`. ``input_length`` is accepted with a warning and ignored.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If a size is below 1, ``weights`` has another shape, or a name is unknown; or
-            on a call, if an index is outside of the range or not a whole number.
+            on a call, if an index is out of range or not a whole number.
 
     >>> layer = Embedding(3, 2, weights=np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]]))
     >>> layer(np.array([[2, 0, 2]]))
@@ -87,11 +86,11 @@ class Embedding(Layer):
     @classmethod
     def _parameters(cls) -> dict[str, Any]:
         known = super()._parameters()
-        known.pop("weights", None)  # how E began is no part of what the layer is
+        known.pop("weights", None)  # the initial E does not define the layer
         return known
 
     def build(self, input_shape: Shape) -> None:
-        """Make the embeddings."""
+        """Add the embeddings."""
         self._make_embeddings()
 
     def _make_embeddings(self) -> None:
@@ -104,20 +103,20 @@ class Embedding(Layer):
         )
 
     def takes(self, input_shape: Shape) -> bool:
-        """Return True: the embeddings are the same for inputs of any shape."""
+        """Return True: inputs can have any shape."""
         return True
 
     def _as_array(self, x: Any) -> Array:
         return self._indices(as_samples("x", x))
 
     def _indices(self, x: Array) -> Array:
-        """Return ``x`` as what NumPy takes for indices.
+        """Return ``x`` as indices that NumPy accepts.
 
         Raises:
-            ValueError: If one is outside of the range, or not a whole number.
+            ValueError: If an index is out of range or not a whole number.
         """
         floats = x.dtype.kind == "f"
-        exact = 2 / np.finfo(x.dtype).eps if floats else np.inf  # whole numbers up to here
+        exact = 2 / np.finfo(x.dtype).eps if floats else np.inf  # whole numbers below it are exact
         if not (x.min() >= 0 and x.max() < min(self.input_dim, exact)):
             wrong = x[~((x >= 0) & (x < min(self.input_dim, exact)))][0]
             if 0 <= wrong < self.input_dim:
@@ -141,17 +140,17 @@ class Embedding(Layer):
 
     def forward_into(self, x: Array, y: Array) -> None:
         """Write E[x] into ``y``."""
-        # NumPy would take the output through a buffer to raise; the range is known to be right.
+        # The indices are checked; with mode="raise" NumPy would buffer the output.
         np.take(self.embeddings.value, self._indices(x), axis=0, out=y, mode="clip")
 
     def backward_into(self, dy: Array, x: Array, dx: Array | None = None) -> None:
-        """Fill dJ/dE: for each index the sum of ``dy`` where it stands. Indices have no slope."""
+        """Fill dJ/dE: for each index, the sum of ``dy`` over its places; x has no gradient."""
         if dx is not None:
             dx.fill(0)
         if not self._trainable:
             return
-        # Sorted, equal indices are neighbours, and reduceat sums them four times as quickly as
-        # np.add.at does.
+        # Equal indices are neighbours after sorting; reduceat sums them four times as fast as
+        # np.add.at.
         indices = self._indices(x).ravel()
         order = indices.argsort(kind="stable")
         indices = indices[order]
@@ -161,9 +160,9 @@ class Embedding(Layer):
         self.embeddings.gradient[indices[starts]] = np.add.reduceat(rows, starts, axis=0)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` with ``output_dim`` behind it."""
+        """Return ``input_shape`` with ``output_dim`` appended."""
         return (*input_shape, self.output_dim)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Return where ``inputs`` is not 0; None without ``mask_zero``."""
+        """Return ``inputs != 0``, or None without ``mask_zero``."""
         return np.not_equal(inputs, 0) if self.mask_zero else None

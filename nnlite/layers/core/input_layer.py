@@ -1,4 +1,4 @@
-"""Input: the shape and type of what a model takes."""
+"""Input: the shape and type of a model's input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnlite.utils.validation import check_count
 
 __all__ = ["Input", "InputLayer"]
 
-# The types of data that an Input may state beside the float types.
+# The types of data that an Input accepts besides the float types.
 _COUNTS = [
     np.dtype(bool),
     *(np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)),
@@ -26,16 +26,16 @@ class InputLayer(Layer):
 
     Args:
         shape: The shape of one sample, such as ``(4,)``.
-        batch_size: The number of samples of every batch, where it is fixed.
-        dtype: The type of the data: ``"float32"``, ``"float64"``, one of integers or booleans, or
-            ``"string"`` for text, which `StringLookup`, `Hashing` and `TextVectorization` take.
-        batch_shape: In the place of the first two: the shape with the batch axis first.
+        batch_size: The number of samples of every batch, if it is fixed.
+        dtype: The type of the data: ``"float32"``, ``"float64"``, an integer or boolean type, or
+            ``"string"`` for text, for `StringLookup`, `Hashing` or `TextVectorization`.
+        batch_shape: The shape with the batch axis first, instead of the first two.
         name: Its name.
         **kwargs: ``sparse``, ``ragged`` and ``optional``, which are False.
 
     Raises:
         TypeError: If a keyword is unknown.
-        ValueError: If no shape is given, or it is no shape, or ``dtype`` is another type.
+        ValueError: If no shape is given, or it is not a shape, or ``dtype`` is not known.
 
     >>> InputLayer((4,))
     InputLayer(shape=(4,))
@@ -82,7 +82,7 @@ class InputLayer(Layer):
         return self.nodes[0].outputs[0]
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return none: the output is the input."""
+        """Return no stages: the output is the input."""
         return ()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -111,20 +111,20 @@ def Input(  # noqa: N802  the name that Keras users look for
 ) -> KerasTensor:
     """Return a tensor that stands for a model's input.
 
-    Layers called on it give further tensors, and `nnlite.Model` makes a model of them; as the
-    first element of a `Sequential` it states the input's shape.
+    Layers called on it return further tensors, and `nnlite.Model` makes a model of them; as the
+    first element of a `Sequential` it declares the input's shape.
 
     Args:
         shape: The shape of one sample, such as ``(4,)``.
-        batch_size: The number of samples of every batch, where it is fixed.
+        batch_size: The number of samples of every batch, if it is fixed.
         dtype: The type of the data; see `InputLayer`.
         name: The input's name.
-        batch_shape: In the place of the first two: the shape with the batch axis first.
+        batch_shape: The shape with the batch axis first, instead of the first two.
         **kwargs: As for `InputLayer`.
 
     Raises:
         TypeError: If a keyword is unknown.
-        ValueError: If no shape is given, or it is no shape, or ``dtype`` is another type.
+        ValueError: If no shape is given, or it is not a shape, or ``dtype`` is not known.
 
     >>> Input((4,), name="age")
     <KerasTensor shape=(None, 4), dtype=float32, name=age>

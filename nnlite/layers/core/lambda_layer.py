@@ -22,19 +22,19 @@ Array = NDArray[Any]
 class Lambda(Layer):
     """A function of arrays as a layer: y = f(x).
 
-    A function is no data: a model with one can be trained and used, and is not saved.
+    A model with a Lambda can be trained and used but not saved, as a function is not data.
 
     Args:
-        function: f, which is called as ``function(x, **arguments)`` and returns a new array; x is
-            an array of floats, or a list of them.
-        derivative: What the way back is: ``derivative(x, y, dy)`` returns dJ/dx, of the shape of x,
-            given dy = dJ/dy; of several inputs a list. Without it nothing before the layer can
+        function: f, called as ``function(x, **arguments)``; returns a new array. x is an array of
+            floats, or a list of them.
+        derivative: The backward pass: ``derivative(x, y, dy)`` returns dJ/dx, of the shape of x,
+            given dy = dJ/dy; for several inputs a list. Without it, nothing before the layer can
             learn.
-        output_shape: The shape of a sample of y, or a function of the input's shape, batch axis
-            first, that returns that of the output; None tries f on one sample of zeros.
+        output_shape: The shape of a sample of y, or a function of the input's shape (batch axis
+            first) that returns the output's; None runs f on one sample of zeros.
         mask: The mask of the output, or a function of ``(inputs, mask)`` that returns it; None for
             none.
-        arguments: Further keywords for f, the same in each call.
+        arguments: Keyword arguments of f in each call.
         **kwargs: As for `Layer`.
 
     Raises:
@@ -65,7 +65,7 @@ class Lambda(Layer):
         self.arguments = dict(arguments or {})
         try:
             parameters = {*inspect.signature(function).parameters} - {*self.arguments}
-        except ValueError:  # of NumPy's own functions nothing is known
+        except ValueError:  # some NumPy functions have no signature
             parameters = set()
         if unknown := parameters & {"mask", "training"}:
             raise ArgumentError(
@@ -86,12 +86,12 @@ class Lambda(Layer):
             return self.function(map_structure(read_only, x), **self.arguments)
 
     def backward_into(self, dy: Array, x: Any, y: Array, dx: Any) -> None:
-        """Write what ``derivative`` returns into ``dx``."""
+        """Write the result of ``derivative`` into ``dx``."""
         if self.derivative is None:
             raise ValueError(
-                f"Layer {self.name!r} has no derivative, and something before it learns: give it "
-                "derivative=, a function of (x, y, dy) that returns dJ/dx, or freeze what comes "
-                "before it, by trainable = False."
+                f"Layer {self.name!r} has no derivative, but a layer before it learns. Give "
+                "derivative=, a function of (x, y, dy) that returns dJ/dx, or freeze the layers "
+                "before it by trainable = False."
             )
         what = f"derivative of layer {self.name!r}"
         with lent(what):
@@ -108,7 +108,7 @@ class Lambda(Layer):
                 out[...] = slope
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return what ``output_shape`` says, or the shape of f of one sample of zeros."""
+        """Return the shape from ``output_shape``, or from f of one sample of zeros."""
         if callable(self.output_shape):
             return tuple(self.output_shape(input_shape))
         batch = (input_shape[0] if isinstance(input_shape, list) else input_shape)[0]
@@ -122,12 +122,12 @@ class Lambda(Layer):
         return (batch, *np.shape(self._of(zeros))[1:])
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Return what ``mask`` says."""
+        """Return the mask from ``mask``."""
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
 
     def get_config(self) -> dict[str, Any]:
-        """Raise a TypeError: a function is no data."""
+        """Raise a TypeError."""
         raise TypeError(
             f"Layer {self.name!r} is a Lambda, whose function cannot be saved or copied as data. "
-            "Save the weights alone, by save_weights, or write a subclass of Layer instead."
+            "Save only the weights, by save_weights, or write a subclass of Layer."
         )

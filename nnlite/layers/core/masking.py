@@ -17,17 +17,17 @@ Array = NDArray[Any]
 
 @registry.register()
 class Masking(Layer):
-    """Marks the steps of a sequence whose features all equal ``mask_value`` as not being there.
+    """Masks the steps of a sequence whose features all equal ``mask_value``.
 
-    With k = 1 for a step that has another value and 0 for one that has none, y = k x and
-    dJ/dx = k dJ/dy; k, as booleans, is the mask that the layers behind it get.
+    With k = 0 for such a step and 1 for any other, y = k x and dJ/dx = k dJ/dy; the layers that
+    follow get k, as booleans, as their mask.
 
     Args:
-        mask_value: The value.
+        mask_value: The value of masked steps.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``mask_value`` is no number.
+        TypeError: If ``mask_value`` is not a number.
         ValueError: If it is not finite; or on a call, if the input has no features.
 
     >>> x = np.array([[[1.0, -1.0], [-1.0, -1.0]]])
@@ -46,7 +46,7 @@ class Masking(Layer):
         self.mask_value = check_number("mask_value", mask_value, minimum=-np.inf)
 
     def arrays(self, shape: tuple[int, ...]) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return the one that tells which steps count."""
+        """Return the array of the steps that count."""
         return {"kept": ((*shape[:-1], 1), bool)}
 
     def forward_into(self, x: Array, y: Array, kept: Array) -> None:
@@ -69,6 +69,6 @@ class Masking(Layer):
         return input_shape
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Array:
-        """Return which steps count, without the last axis of ``inputs``."""
+        """Return which steps count, as booleans of shape (batch, steps)."""
         mask: Array = np.any(np.not_equal(inputs, self.mask_value), axis=-1)
         return mask

@@ -1,4 +1,4 @@
-"""Layers that make one array of several."""
+"""Layers that merge several arrays into one."""
 
 from nnlite.layers.merging.concatenate import Concatenate, concatenate
 from nnlite.layers.merging.dot import Dot, dot

@@ -1,4 +1,4 @@
-"""Concatenate: the inputs side by side."""
+"""Concatenate: inputs joined along an axis."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Array = NDArray[Any]
 
 @registry.register()
 class Concatenate(Merge):
-    """The inputs side by side along an axis: y = [x_1, x_2, ...]; dJ/dy is cut likewise.
+    """The inputs joined along an axis: y = [x_1, x_2, ...]; dJ/dx_i is a part of dJ/dy.
 
     Args:
-        axis: The axis, counted with that of the batch, along which the sizes may differ.
+        axis: The axis, counted from the batch axis, along which the sizes may differ.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
-        ValueError: If it is 0, the axis of the batch; or on a call, if the input is no list, lacks
-            the axis, or shapes differ in another one.
+        TypeError: If ``axis`` is not an integer.
+        ValueError: If it is 0, the batch axis; or on a call, if the input is not a list, lacks
+            the axis, or shapes differ along other axes.
 
     >>> Concatenate()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[ 1.,  2., 10.]], dtype=float32)
@@ -48,7 +48,7 @@ class Concatenate(Merge):
         np.concatenate(x, self.axis, out=y, casting="same_kind")
 
     def backward_into(self, dy: Array, x: list[Array], dx: list[Array | None]) -> None:
-        """Write into dJ/dx_i its part of dJ/dy."""
+        """Write the parts of dJ/dy into dJ/dx_i."""
         ends = np.cumsum([array.shape[self.axis] for array in x])
         for part, slope in zip(np.split(dy, ends[:-1], self.axis), dx, strict=True):
             if slope is not None:
@@ -63,7 +63,7 @@ class Concatenate(Merge):
         ranks = {len(shape) for shape in shapes}
         if not 0 < axis < rank or len(ranks) > 1 or not all(fits(r, rests[0]) for r in rests):
             raise ValueError(
-                f"The inputs of layer {self.name!r} must have axis {self.axis} beside that of the "
+                f"The inputs of layer {self.name!r} must have axis {self.axis} besides that of the "
                 f"batch, and equal sizes along all others. Received: shapes {shapes}"
             )
         sizes = [shape[axis] for shape in shapes]
@@ -71,16 +71,16 @@ class Concatenate(Merge):
         return (*shapes[0][:axis], whole, *shapes[0][axis + 1 :])
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Return the masks side by side, an input without one counting all over; None without any.
+        """Return the joined masks, all True for an input without one; None if there are none.
 
-        Along the last axis the steps are the same: those count that do in any of the inputs.
+        Along the last axis, a step counts if it counts in any of the inputs.
 
         Args:
             inputs: The list of inputs.
             previous_mask: The list of their masks, each None or booleans of shape (batch, steps).
 
         Raises:
-            ValueError: If there is not a mask, or None, for each input.
+            ValueError: If the number of masks is not that of the inputs.
         """
         masks = self.checked_masks(inputs, previous_mask)
         if all(mask is None for mask in masks):
@@ -95,7 +95,7 @@ class Concatenate(Merge):
 
 
 def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
-    """Return ``Concatenate(axis, **kwargs)(inputs)``: arrays or tensors side by side.
+    """Return ``Concatenate(axis, **kwargs)(inputs)``: joined arrays or tensors.
 
     >>> concatenate([np.ones((1, 2)), np.zeros((1, 1))])
     array([[1., 1., 0.]], dtype=float32)

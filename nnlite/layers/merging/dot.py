@@ -22,19 +22,19 @@ Array = NDArray[Any]
 class Dot(Merge):
     """Products of two inputs, sample by sample, summed over one axis of each.
 
-    With the sample A of shape (p, n) of the one input and B of shape (q, n) of the other, n being
-    the axes that are summed over, y = A B^T, dJ/dA = dJ/dy B and dJ/dB = (dJ/dy)^T A. The output
-    has the other axes of the first input, then those of the second; (batch, 1) if there are none.
+    For a sample A of shape (p, n) of one input and B of shape (q, n) of the other, where n stands
+    for the summed axes, y = A B^T, dJ/dA = dJ/dy B and dJ/dB = (dJ/dy)^T A. The output has the
+    other axes of the first input, then those of the second; (batch, 1) if there are none.
 
     Args:
-        axes: The axis of both, counted with that of the batch, or a pair: one of each.
-        normalize: Whether vectors along the axes are divided by their length first, a length
-            below ``nnlite.config.epsilon()`` counting as that: y is the cosine of their angle then.
+        axes: The axis of both, counted from the batch axis, or a pair with one for each.
+        normalize: Whether to divide vectors along the axes by their length (at least
+            ``nnlite.config.epsilon()``) first, so that y is the cosine of their angle.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``axes`` is no integer and no pair of integers.
-        ValueError: If it holds 0, the axis of the batch; or on a call, if there are not two
+        TypeError: If ``axes`` is not an integer or a pair of integers.
+        ValueError: If it contains 0, the batch axis; or on a call, if there are not two
             inputs, one lacks its axis, or the sizes along them differ.
 
     >>> Dot(axes=1)([np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])])
@@ -49,9 +49,9 @@ class Dot(Merge):
         if len(pair) != 2 or not all(
             isinstance(axis, (int, np.integer)) and not isinstance(axis, bool) for axis in pair
         ):
-            raise ArgumentError(f"axes must be an integer or two. Received: axes={axes!r}")
+            raise ArgumentError(f"axes must be an integer or a pair. Received: axes={axes!r}")
         if 0 in pair:
-            raise ValueError(f"axes must not be 0, the axis of the batch. Received: axes={axes!r}")
+            raise ValueError(f"axes must not be 0, the batch axis. Received: axes={axes!r}")
         self.axes = axes
         self._pair = tuple(pair)
         self.normalize = check_flag("normalize", normalize)
@@ -64,7 +64,7 @@ class Dot(Merge):
     def backward_into(self, dy: Array, x: list[Array], dx: list[Array | None]) -> None:
         """Write dJ/dA = dJ/dy B and dJ/dB = (dJ/dy)^T A.
 
-        For A = x / |x| then dJ/dx = (dJ/dA - A (A . dJ/dA)) / |x|.
+        If A = x / |x|, dJ/dx = (dJ/dA - A (A . dJ/dA)) / |x|.
         """
         one, other = self._matrices(x)
         d = dy.reshape(len(dy), one[0].shape[1], other[0].shape[1])
@@ -81,7 +81,7 @@ class Dot(Merge):
             moved[...] = da.reshape(moved.shape)
 
     def _matrices(self, x: list[Array]) -> list[tuple[Array, Array]]:
-        """Return each input as matrices with the axis in question last, and its rows' lengths."""
+        """Return each input as matrices with the summed axis last, and their rows' lengths."""
         pairs = []
         for axis, array in zip(self._pair, x, strict=True):
             a = np.moveaxis(array, axis, -1).reshape(len(array), -1, array.shape[axis])
@@ -101,7 +101,7 @@ class Dot(Merge):
             at = axis + len(shape) if axis < 0 else axis
             if not 0 < at < len(shape):
                 raise ValueError(
-                    f"The inputs of layer {self.name!r} must have the axes {self.axes} beside that "
+                    f"Inputs of layer {self.name!r} must have the axes {self.axes} besides that "
                     f"of the batch. Received: shapes {shapes}"
                 )
             rests.append((*shape[1:at], *shape[at + 1 :]))
@@ -114,7 +114,7 @@ class Dot(Merge):
         return (shapes[0][0], *(rests[0] + rests[1] or (1,)))
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """Return None: a sum over steps has none left."""
+        """Return None: the output has no steps."""
 
 
 def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Layers that merge their inputs entry by entry: sum, difference, product, mean, extremes."""
+"""Layers that merge inputs entry by entry: sum, difference, product, mean, extremes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Masks = list[Array | None]
 
 
 def _counting(x: Arrays, masks: Masks) -> tuple[Masks, Array | None]:
-    """Return where each input counts, None for all over; and where any does, likewise."""
+    """Return where each input counts, and where any does; None stands for everywhere."""
     counts = [
         None if mask is None else mask.reshape(*mask.shape, *(1,) * (array.ndim - mask.ndim))
         for array, mask in zip(x, masks, strict=True)
@@ -55,14 +55,14 @@ def _replaced(x: Arrays, counts: Masks, value: float) -> Arrays:
 class Add(Merge):
     """The sum of the inputs: y = x_1 + x_2 + ..., dJ/dx_i = dJ/dy.
 
-    The inputs are arrays of the same number of samples, whose other sizes are equal or 1. The
+    The inputs have the same number of samples, and other sizes that are equal or 1. The
     gradient of an input that is broadcast is summed over the axes that it is broadcast along.
 
     Args:
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: On a call, if the input is no list, or shapes cannot be broadcast.
+        ValueError: On a call, if the input is not a list or shapes cannot be broadcast.
 
     >>> Add()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[11., 12.]], dtype=float32)
@@ -114,14 +114,14 @@ class Subtract(Merge):
 class Multiply(Merge):
     """The product of the inputs: y = x_1 x_2 ..., dJ/dx_i = dJ/dy times the other inputs.
 
-    A step that the mask of an input leaves out is a factor of 1. Where all inputs leave it out, the
-    product is 0.
+    A step that is masked in an input is a factor of 1. If it is masked in all inputs, the product
+    is 0.
 
     Args:
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: On a call, if the input is no list, or shapes cannot be broadcast as by `Add`.
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Multiply()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[10., 20.]], dtype=float32)
@@ -135,7 +135,7 @@ class Multiply(Merge):
             y *= somewhere
 
     def backward_into(self, dy: Array, x: Arrays, dx: Slopes, mask: Masks) -> None:
-        """Write dJ/dx_i = dJ/dy times the other inputs, without a division: they may be 0."""
+        """Write dJ/dx_i = dJ/dy times the other inputs, without a division, as they may be 0."""
         counts, _ = _counting(x, mask)
         x = _replaced(x, counts, 1.0)
         for i, (slope, own) in enumerate(zip(dx, counts, strict=True)):
@@ -152,7 +152,7 @@ class Average(Merge):
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: On a call, if the input is no list, or shapes cannot be broadcast as by `Add`.
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Average()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[5.5, 6. ]], dtype=float32)
@@ -174,17 +174,17 @@ class Average(Merge):
 class Extreme(Merge):
     """Base class of `Maximum` and `Minimum`.
 
-    A step that the mask of an input leaves out is none of this input's; where all inputs leave it
-    out, it is that of the first.
+    A masked step of an input is ignored. If a step is masked in all inputs, the output is that of
+    the first.
     """
 
     operation: ClassVar[np.ufunc]
 
-    #: What is never chosen.
+    #: A value that is never chosen.
     worst: ClassVar[float]
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return the one that tells which entries of the gradient have not been handed on."""
+        """Return the array of the entries whose gradient is not assigned yet."""
         return {"free": (self.told_shape(shape), bool)}
 
     def _counted(self, x: Arrays, mask: Masks) -> Arrays:
@@ -215,14 +215,14 @@ class Extreme(Merge):
 class Maximum(Extreme):
     """The largest of the inputs, entry by entry: y = max(x_1, x_2, ...).
 
-    The gradient goes to the input that is the largest. Where several are, the first of them gets
-    it all: that is a subgradient, as is Keras's, which divides it among them.
+    The gradient goes to the largest input. If several are equal, the first of them gets all of it,
+    which is a subgradient; Keras divides it among them.
 
     Args:
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: On a call, if the input is no list, or shapes cannot be broadcast as by `Add`.
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Maximum()([np.array([[1.0, 20.0]]), np.array([[10.0]])])
     array([[10., 20.]], dtype=float32)
@@ -236,13 +236,13 @@ class Maximum(Extreme):
 class Minimum(Extreme):
     """The smallest of the inputs, entry by entry: y = min(x_1, x_2, ...).
 
-    The gradient goes to the input that is the smallest, to the first of them where several are.
+    The gradient goes to the smallest input, and to the first of several equal ones.
 
     Args:
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: On a call, if the input is no list, or shapes cannot be broadcast as by `Add`.
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Minimum()([np.array([[1.0, 20.0]]), np.array([[10.0]])])
     array([[ 1., 10.]], dtype=float32)

@@ -1,4 +1,4 @@
-"""Merge: what the layers of several inputs have in common."""
+"""Merge: base class of layers that merge several inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 class Merge(Layer):
-    """Base class of layers that make one array of a list of arrays, entry by entry.
+    """Base class of layers that merge a list of arrays into one, entry by entry.
 
     The inputs have the same number of samples. Their other axes are broadcast: sizes are equal or
     1, and an input with fewer axes gets axes of size 1 behind that of the batch.
@@ -26,14 +26,14 @@ class Merge(Layer):
     takes_several = True
     supports_masking = True
 
-    #: How many inputs the layer takes; None for one or more.
+    #: The number of inputs; None for one or more.
     count: ClassVar[int | None] = None
 
     def checked_shapes(self, input_shape: Any) -> list[Shape]:
         """Return the inputs' shapes as a list of tuples.
 
         Raises:
-            ValueError: If it is no list of shapes, or their number or batch sizes do not fit.
+            ValueError: If it is not a list of shapes, or the number or batch sizes do not fit.
         """
         expected = "inputs" if self.count is None else f"{self.count} inputs"
         listed = isinstance(input_shape, (list, tuple)) and len(input_shape) > 0
@@ -56,7 +56,7 @@ class Merge(Layer):
         return shapes
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
-        """Return the shape that the inputs' shapes are broadcast to."""
+        """Return the broadcast shape of the inputs."""
         shapes = self.checked_shapes(input_shape)
         rank = max(map(len, shapes))
         padded = [(*shape[:1], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes]
@@ -75,14 +75,14 @@ class Merge(Layer):
         return tuple(output)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Return where any of the inputs counts; None if one of them has no mask.
+        """Return where any of the inputs counts; None if an input does not have a mask.
 
         Args:
             inputs: The list of inputs.
             previous_mask: The list of their masks, each None or booleans of shape (batch, steps).
 
         Raises:
-            ValueError: If there is not a mask, or None, for each input.
+            ValueError: If the number of masks is not that of the inputs.
         """
         masks = self.checked_masks(inputs, previous_mask)
         if any(mask is None for mask in masks):
@@ -93,7 +93,7 @@ class Merge(Layer):
         """Return the masks as a list with an entry for each of ``inputs``.
 
         Raises:
-            ValueError: If they are not a list of that length.
+            ValueError: If ``mask`` is not a list of that length.
         """
         if masks is None:
             return [None] * len(inputs)
@@ -107,20 +107,20 @@ class Merge(Layer):
 
 
 def aligned(array: Array, rank: int) -> Array:
-    """Return ``array`` with axes of size 1 behind the first one, so that it has ``rank`` axes."""
+    """Return ``array`` with axes of size 1 after the first, so that it has ``rank`` axes."""
     if array.ndim == rank:
         return array
     return array.reshape(len(array), *(1,) * (rank - array.ndim), *array.shape[1:])
 
 
 def fold(operation: Callable[..., Any], arrays: Sequence[Array], out: Array) -> None:
-    """Write a ∘ b ∘ c ... into ``out``; summed over what has been broadcast, if it is smaller.
+    """Write a ∘ b ∘ c ... into ``out``; sum over broadcast axes if it is smaller.
 
     Args:
         operation: The ufunc ∘.
-        arrays: Arrays that broadcast together. If ``out`` is a gradient, the first of them has
+        arrays: Arrays that broadcast together. If ``out`` is a gradient, the first has
             the whole shape.
-        out: Where to write: an output, or the gradient of an input.
+        out: The output, or the gradient of an input.
     """
     rank = max(out.ndim, arrays[0].ndim)
     out = aligned(out, rank)

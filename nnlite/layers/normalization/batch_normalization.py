@@ -1,4 +1,4 @@
-"""Normalization over the batch: BatchNormalization gives each feature mean 0 and variance 1."""
+"""BatchNormalization: normalization of each feature over the batch."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ class BatchNormalization(Layer):
     """Each feature normalized over the batch, then scaled and shifted: y = gamma n + beta.
 
     In training n = (x - mean) / sqrt(variance + epsilon), with mean and (biased) variance of the
-    batch, and both are remembered in moving averages, v <- momentum v + (1 - momentum) new, which
-    take their place outside of training, and in a frozen layer.
+    batch. Both are remembered in moving averages, v <- momentum v + (1 - momentum) new, which
+    replace them outside of training and in a frozen layer.
 
     With g = dJ/dy and sums over the m rows of the batch, dJ/dbeta = sum g, dJ/dgamma = sum g n,
     and dJ/dx = gamma / sqrt(variance + epsilon) (g - dJ/dbeta / m - n dJ/dgamma / m).
 
-    With a mask, mean and variance are those of the steps that count, and m is their number. The
-    other steps are normalized like them, so that g of all steps is in the sums, but m is infinite
-    in their dJ/dx.
+    With a mask, mean and variance are those of the unmasked steps, and m is their number. The
+    masked steps are normalized like them, so the sums include their g, but m is infinite in their
+    dJ/dx.
 
     Source: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
     Internal Covariate Shift", 2015, algorithms 1 and 2 and the derivatives of section 3.
 
     Args:
-        axis: The axis of the features, an integer or a list of one; all others count as the batch.
-        momentum: The share that the moving averages keep of themselves, in [0, 1].
-        epsilon: Keeps the divisor off 0.
-        center: Whether there is a beta.
-        scale: Whether there is a gamma.
-        beta_initializer: How beta, of shape (features,), begins.
-        gamma_initializer: How gamma begins.
-        moving_mean_initializer: How the moving mean begins.
-        moving_variance_initializer: How the moving variance begins.
-        beta_regularizer: A penalty on beta that is added to the loss.
+        axis: The axis of the features, an integer or a list of one; all others belong to the batch.
+        momentum: The weight of the old value in the moving averages, in [0, 1].
+        epsilon: Keeps the divisor above 0.
+        center: Whether to add beta.
+        scale: Whether to multiply by gamma.
+        beta_initializer: Initializer of beta, of shape (features,).
+        gamma_initializer: Initializer of gamma.
+        moving_mean_initializer: Initializer of the moving mean.
+        moving_variance_initializer: Initializer of the moving variance.
+        beta_regularizer: A penalty on beta, added to the loss.
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
-        synchronized: Whether mean and variance are those of the whole batch where several
-            processes take shares of it; False takes each its own, as in Keras.
+        synchronized: Whether mean and variance are those of the whole batch if several processes
+            share it; False uses those of each process's part, as in Keras.
         **kwargs: As for `Layer`; and ``renorm``, which is False.
 
     Raises:
-        TypeError: If ``axis`` is no integer.
+        TypeError: If ``axis`` is not an integer.
         ValueError: If ``momentum`` is outside [0, 1], ``epsilon`` not positive, or the input lacks
             the axis.
 
@@ -95,10 +95,10 @@ class BatchNormalization(Layer):
     ) -> None:
         super().__init__(**kwargs)
         if isinstance(axis, (list, tuple)) and len(axis) == 1:
-            (axis,) = axis  # as old files have it
+            (axis,) = axis  # the form of old files
         self.axis = check_axis(axis)
         self.momentum = check_fraction("momentum", momentum, including_one=True)
-        self.epsilon = check_positive("epsilon", epsilon)  # a batch may hold one value only
+        self.epsilon = check_positive("epsilon", epsilon)  # a batch may have a single value
         self.center = bool(center)
         self.scale = bool(scale)
         self.synchronized = bool(synchronized)
@@ -115,11 +115,11 @@ class BatchNormalization(Layer):
         self._by_averages = _ByMovingAverages(self)
 
     def build(self, input_shape: Shape) -> None:
-        """Make gamma, beta and the moving averages."""
+        """Add gamma, beta and the moving averages."""
         if not -len(input_shape) <= self.axis < len(input_shape) or self.axis == 0:
             raise ValueError(
-                f"Layer {self.name!r} normalizes axis={self.axis}, which is no axis of features in "
-                f"an input of shape {input_shape}."
+                f"Layer {self.name!r} normalizes axis={self.axis}, which is not an axis of "
+                f"features in an input of shape {input_shape}."
             )
         shape = (input_shape[self.axis],)
         if self.scale:
@@ -146,11 +146,11 @@ class BatchNormalization(Layer):
         )
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return the layer in training; outside of it, or frozen, one that uses the averages."""
+        """Return the layer in training; otherwise, or if frozen, a layer with the averages."""
         return (self,) if training and self._trainable else (self._by_averages,)
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return those of x - mean, features last, and of what each feature has one number of."""
+        """Return the arrays of x - mean, features last, and of numbers per feature."""
         axis = self.axis % len(shape)
         features = (shape[axis],)
         centered = (*shape[:axis], *shape[axis + 1 :], *features)
@@ -215,16 +215,16 @@ class BatchNormalization(Layer):
             np.multiply(d, factor, out=self._features_last(dx))
 
     def _of_all(self, mean: Array, part: Array | None = None) -> Array:
-        """Return the mean over this process's rows, or if synchronized that over all rows.
+        """Return the mean over this process's rows, or over all rows if synchronized.
 
-        Where only a part of the rows counts, the mean is of them.
+        The mean is over the rows that count, if not all do.
         """
         if self.synchronized:
             current().average(mean, f"average the moments of {self.name!r}")
         return mean if part is None else np.divide(mean, part, out=mean)
 
     def _counted(self, mask: Array | None, x: Array) -> tuple[Array | None, Array | None]:
-        """Return 1 for each entry of ``x`` that counts, features last, and each feature's part."""
+        """Return 1 for each entry of ``x`` that counts, features last, and their fraction."""
         if mask is None:
             return None, None
         shown = np.broadcast_to(mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim)), x.shape)
@@ -234,7 +234,7 @@ class BatchNormalization(Layer):
         return counts, part
 
     def settle_from(self, arrays: Mapping[str, Any]) -> None:
-        """Move the averages on, by the moments of the batch."""
+        """Update the moving averages with the moments of the batch."""
         averages = {"mean": self.moving_mean, "variance": self.moving_variance}
         for name, moving in averages.items():
             moving.value *= self.momentum
@@ -254,13 +254,13 @@ class BatchNormalization(Layer):
 
 
 class _ByMovingAverages(Layer):
-    """What a `BatchNormalization` computes outside of training: y = gamma n + beta.
+    """The primitive layer of a `BatchNormalization` outside of training: y = gamma n + beta.
 
     Here n = (x - moving mean) / s, with s = sqrt(moving variance + epsilon), which do not depend on
     x. So dJ/dx = gamma / s dJ/dy; dJ/dbeta and dJ/dgamma are as in training.
 
     Args:
-        owner: The layer, whose weights these are.
+        owner: The layer that has the weights.
     """
 
     elementwise = True
@@ -273,12 +273,12 @@ class _ByMovingAverages(Layer):
         self._variables = owner._variables
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return those of what each feature has one number of."""
+        """Return the arrays of numbers per feature."""
         features = (shape[self._owner.axis],)
         return dict.fromkeys(("spread", "factor"), (features, self._owner.dtype))
 
     def reads(self, name: str) -> bool:
-        """Return whether the way back looks at ``"x"``, as it does for dJ/dgamma."""
+        """Return whether the backward pass reads ``"x"``, as for dJ/dgamma."""
         return name == "x" and self._owner._trainable
 
     def forward_into(self, x: Array, y: Array, spread: Array, factor: Array) -> None:
@@ -309,7 +309,7 @@ class _ByMovingAverages(Layer):
         return input_shape
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
-        """Return that of the layer's weights."""
+        """Return the memory of the layer's weights."""
         return self._owner.dtype
 
 
@@ -320,5 +320,5 @@ def _sum(x: Array) -> Array:
 
 
 def _mean(x: Array, out: Array | None = None) -> Array:
-    """Return the mean of ``x`` over all axes but the last, written into ``out`` if there is one."""
+    """Return the mean of ``x`` over all axes but the last, written into ``out`` if given."""
     return np.divide(_sum(x), x.size // x.shape[-1], out=out)

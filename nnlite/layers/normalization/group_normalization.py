@@ -1,4 +1,4 @@
-"""GroupNormalization: normalization of each sample's channels, some of them at a time."""
+"""GroupNormalization: normalization of each sample's channels in groups."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ class GroupNormalization(Layer):
     """Each group of a sample's channels with mean 0 and variance 1, then scaled and shifted.
 
     y = gamma v + beta with v = (x - mean) / s, s = sqrt(variance + epsilon), mean and (biased)
-    variance being those of all numbers of the group. Backward, with h = gamma dJ/dy,
+    variance of all numbers of the group. In the backward pass, with h = gamma dJ/dy,
     dJ/dx = (h - mean(h) - v mean(h v)) / s.
 
     Source: Wu and He, "Group Normalization", 2018, section 3.1.
 
     Args:
-        groups: The number of groups; -1 for one a channel (instance normalization).
+        groups: The number of groups; -1 for one per channel (instance normalization).
         axis: The axis of the channels.
-        epsilon: Keeps the divisor off 0.
-        center: Whether there is a beta, one for each channel.
-        scale: Whether there is a gamma, one for each channel.
-        beta_initializer: How beta begins.
-        gamma_initializer: How gamma begins.
-        beta_regularizer: A penalty on beta that is added to the loss.
+        epsilon: Keeps the divisor above 0.
+        center: Whether to add beta, one for each channel.
+        scale: Whether to multiply by gamma, one for each channel.
+        beta_initializer: Initializer of beta.
+        gamma_initializer: Initializer of gamma.
+        beta_regularizer: A penalty on beta, added to the loss.
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``groups`` or ``axis`` is no integer.
+        TypeError: If ``groups`` or ``axis`` is not an integer.
         ValueError: If ``groups`` is neither positive nor -1, or does not divide the channels; if
             ``epsilon`` is not positive; or if the input lacks the axis.
 
@@ -78,7 +78,7 @@ class GroupNormalization(Layer):
     def _channels(self, shape: Shape) -> Any:
         if not -len(shape) < self.axis < len(shape) or self.axis == 0:
             raise ValueError(
-                f"Layer {self.name!r} normalizes along axis={self.axis}, which is no axis of a "
+                f"Layer {self.name!r} normalizes along axis={self.axis}, which is not an axis of a "
                 f"sample in an input of shape {shape}."
             )
         channels = shape[self.axis]
@@ -90,13 +90,13 @@ class GroupNormalization(Layer):
         return channels
 
     def build(self, input_shape: Shape) -> None:
-        """Make gamma and beta."""
+        """Add gamma and beta."""
         shape = (self._channels(input_shape),)
         self.gamma: Any = self._add_named("gamma", shape, "gamma") if self.scale else None
         self.beta: Any = self._add_named("beta", shape, "beta") if self.center else None
 
     def takes(self, input_shape: Shape) -> bool:
-        """Return whether there are as many axes and channels as the layer is built for."""
+        """Return whether the numbers of axes and channels are those of the build."""
         built = self.input_shape
         return built is None or (
             len(built) == len(input_shape) and self._channels(built) == self._channels(input_shape)
@@ -108,14 +108,14 @@ class GroupNormalization(Layer):
         return input_shape
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return those of v and of what is computed from it, a group a row, and of s."""
+        """Return the arrays of v and its products, with a row per group, and of s."""
         count = self._channels(shape) if self.groups == -1 else self.groups
         rows = shape[0] * count
         matrix = ((rows, math.prod(shape[1:]) // count), self.dtype)
         return {"v": matrix, "along": matrix, "s": ((rows, 1), self.dtype)}
 
     def _by_channel(self, x: Array) -> Array:
-        """Return ``x`` with the axis of the channels behind that of the batch."""
+        """Return ``x`` with the axis of the channels after that of the batch."""
         return np.moveaxis(x, self.axis, 1)
 
     def forward_into(self, x: Array, y: Array, v: Array, along: Array, s: Array) -> None:

@@ -1,4 +1,4 @@
-"""Normalization of each sample by itself, along its axes: by variance, mean square or norm."""
+"""Normalization of each sample along its axes: by variance, mean square or norm."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _LEAST_NORM = 1e-12
 
 
 class SampleNormalization(Layer):
-    """Numbers of one sample divided by how far they spread, then scaled and shifted.
+    """Base class of layers that divide a sample's numbers by their spread.
 
-    With c = x, or x - mean(x) where the spread is taken ``about_mean``, over the n numbers along
+    With c = x, or x - mean(x) if the spread is ``about_mean``, over the n numbers along
     ``axis``, y = gain v + shift for v = c / s, or v = x / s unless the layer is ``centered``, where
-    s follows from the sum of c^2. For g = dJ/dy, dJ/dgain = sum g v and dJ/dshift = sum g over all
+    s depends on the sum of c^2. For g = dJ/dy, dJ/dgain = sum g v and dJ/dshift = sum g over all
     samples; and with h = gain g,
 
         dJ/dx = (h - mean(h) - share c / s sum(h v)) / s,
 
-    where mean(h) is left out unless ``centered``, and share = s ds/d(sum c^2) 2 is 1 / n for the
+    where mean(h) is omitted unless ``centered``, and share = s ds/d(sum c^2) 2 is 1 / n for the
     root of the mean square, and 1 for the norm.
 
     Args:
-        axis: The axis, or the axes, along which a sample's numbers count as one set.
+        axis: The axis, or the axes, that form one set of numbers.
         **kwargs: As for `Layer`.
     """
 
     elementwise = True
 
-    #: Whether s measures the spread about the mean, and whether what is divided by it is centered.
+    #: Whether s measures the spread about the mean, and whether x is centered.
     about_mean: ClassVar[bool] = False
     centered = False
 
@@ -61,11 +61,11 @@ class SampleNormalization(Layer):
         raise NotImplementedError
 
     def _share(self, s: Array, n: int) -> Any:
-        """Return the share that each of n squares has in the growth of s."""
+        """Return the share of n squares: see the class."""
         return 1 / n
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return those of v and of what is computed from it, a set of numbers a row, and of s."""
+        """Return the arrays of v and its products, with a row per set of numbers, and of s."""
         n = math.prod([shape[axis] for axis in self._axes])
         rows = math.prod(shape) // n
         matrix = ((rows, n), self.dtype)
@@ -119,7 +119,7 @@ class SampleNormalization(Layer):
         """Return ``input_shape``.
 
         Raises:
-            ValueError: If it lacks an axis.
+            ValueError: If the input lacks an axis.
         """
         ndim = len(input_shape)
         known = {axis % ndim for axis in self._axes if -ndim <= axis < ndim}
@@ -131,7 +131,7 @@ class SampleNormalization(Layer):
         return input_shape
 
     def takes(self, input_shape: Shape) -> bool:
-        """Return whether the sizes along the axes are those that the layer is built for."""
+        """Return whether the sizes along the axes are those of the build."""
         return self.input_shape is None or fits(
             (None, *self.weight_shape(input_shape)), (None, *self.weight_shape(self.input_shape))
         )
@@ -139,7 +139,7 @@ class SampleNormalization(Layer):
     def weight_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the gain and the shift; raises as `compute_output_shape`."""
         self.compute_output_shape(input_shape)
-        # Keras sorts the axes as they are given. As the weights lie in memory, it is all the same.
+        # Keras sorts the axes as they are given. The weights have the same order in memory.
         return tuple(input_shape[axis] for axis in sorted(self._axes))
 
     def _sums(self, rows: Array) -> Array:
@@ -157,7 +157,7 @@ class SampleNormalization(Layer):
 
 @functools.lru_cache(maxsize=64)
 def _places(axes: tuple[int, ...], ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the axes of an array of ``ndim`` axes, in order, and so many of its last ones."""
+    """Return the sorted axes of an array of ``ndim`` axes, and as many of its last ones."""
     return tuple(sorted(axis % ndim for axis in axes)), tuple(range(ndim - len(axes), ndim))
 
 
@@ -166,28 +166,28 @@ class LayerNormalization(SampleNormalization):
     """Each sample's numbers with mean 0 and variance 1, then scaled and shifted.
 
     y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with the mean and (biased) variance of
-    the sample, the same in training and outside of it.
+    the sample, in training and outside of training.
 
     Source: Ba, Kiros and Hinton, "Layer Normalization", 2016, section 3.
 
     Args:
         axis: The axis, or a list of axes, along which a sample's numbers are normalized.
-        epsilon: Keeps the divisor off 0.
-        center: Whether there is a beta.
-        scale: Whether there is a gamma.
-        beta_initializer: How beta, of the sizes along ``axis``, begins.
-        gamma_initializer: How gamma, of the same shape, begins.
-        beta_regularizer: A penalty on beta that is added to the loss.
+        epsilon: Keeps the divisor above 0.
+        center: Whether to add beta.
+        scale: Whether to multiply by gamma.
+        beta_initializer: Initializer of beta, of the sizes along ``axis``.
+        gamma_initializer: Initializer of gamma, of the same shape.
+        beta_regularizer: A penalty on beta, added to the loss.
         gamma_regularizer: A penalty on gamma.
         beta_constraint: A projection of beta after each update.
         gamma_constraint: A projection of gamma after each update.
-        rms_scaling: True for y = gamma x / sqrt(variance + epsilon), where nothing is subtracted
-            or added, whatever ``center`` and ``scale`` are. Keras deprecates it: the root mean
-            square is what `RMSNormalization` divides by.
+        rms_scaling: True for y = gamma x / sqrt(variance + epsilon), without subtracting the
+            mean or adding beta, whatever ``center`` and ``scale`` are. Keras deprecates it; for the
+            root mean square see `RMSNormalization`.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If ``epsilon`` is not positive, or the input lacks an axis.
 
     >>> LayerNormalization()(np.array([[1.0, 3.0], [5.0, 15.0]])).round(2)
@@ -228,7 +228,7 @@ class LayerNormalization(SampleNormalization):
         self.gamma_constraint = constraints.get(gamma_constraint)
 
     def build(self, input_shape: Shape) -> None:
-        """Make gamma and beta."""
+        """Add gamma and beta."""
         shape = self.weight_shape(input_shape)
         if self.scale or self.rms_scaling:
             self._gain = self.add_weight(
@@ -249,12 +249,12 @@ class LayerNormalization(SampleNormalization):
 
     @property
     def gamma(self) -> Variable | None:
-        """The factor of the normalized numbers, if there is one."""
+        """The factor of the normalized numbers, or None."""
         return self._gain
 
     @property
     def beta(self) -> Variable | None:
-        """What is added to them, if anything is."""
+        """The shift of the normalized numbers, or None."""
         return self._shift
 
     def _spread(self, squares: Array, n: int, s: Array) -> None:
@@ -266,17 +266,17 @@ class LayerNormalization(SampleNormalization):
 class RMSNormalization(SampleNormalization):
     """Each sample's numbers divided by their root mean square, then scaled.
 
-    y = scale x / sqrt(mean(x^2) + epsilon), the same in training and outside of it.
+    y = scale x / sqrt(mean(x^2) + epsilon), in training and outside of training.
 
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019, equation 4.
 
     Args:
         axis: The axis, or a list of axes, along which a sample's numbers are normalized.
-        epsilon: Keeps the divisor off 0.
+        epsilon: Keeps the divisor above 0.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If ``epsilon`` is not positive, or the input lacks an axis.
 
     >>> RMSNormalization()(np.array([[3.0, -3.0, 3.0]])).round(2)
@@ -290,7 +290,7 @@ class RMSNormalization(SampleNormalization):
         self.epsilon = check_positive("epsilon", epsilon)
 
     def build(self, input_shape: Shape) -> None:
-        """Make the scale, of ones."""
+        """Add the scale, of ones."""
         self._gain = self.add_weight("scale", self.weight_shape(input_shape), "ones")
 
     @property
@@ -312,7 +312,7 @@ class UnitNormalization(SampleNormalization):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer.
+        TypeError: If an axis is not an integer.
         ValueError: If the input lacks an axis.
 
     >>> UnitNormalization()(np.array([[3.0, 4.0]])).round(2)
@@ -325,9 +325,9 @@ class UnitNormalization(SampleNormalization):
         super().__init__(axis, **kwargs)
 
     def _spread(self, squares: Array, n: int, s: Array) -> None:
-        """Write the norm, but at least 1e-12."""
+        """Write the norm, at least 1e-12."""
         np.maximum(np.sqrt(squares), _LEAST_NORM, out=s)
 
     def _share(self, s: Array, n: int) -> Any:
-        """Return 1, or 0 where s is 1e-12 whatever the squares are."""
+        """Return 1, or 0 where s is the constant 1e-12."""
         return s > _LEAST_NORM

@@ -1,4 +1,4 @@
-"""Pooling: one number of each window of an image or a sequence, or of all of it."""
+"""Pooling: one number for each window of an image or a sequence, or for all of it."""
 
 from nnlite.layers.pooling.global_pooling import (
     GlobalAveragePooling1D,

@@ -1,4 +1,4 @@
-"""GlobalMaxPooling and GlobalAveragePooling: one number of each channel of a whole image."""
+"""GlobalMaxPooling and GlobalAveragePooling: one number for each channel of an image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array = NDArray[Any]
 
 
 class GlobalPooling(Spatial):
-    """Base class of poolings over all of an image: (m, sizes..., channels) to (m, channels).
+    """Base class of poolings over a whole image: (m, sizes..., channels) to (m, channels).
 
     Args:
         data_format: ``"channels_last"`` (or None), or ``"channels_first"`` for an input of shape
@@ -35,7 +35,7 @@ class GlobalPooling(Spatial):
 
     Raises:
         TypeError: If a keyword is unknown.
-        ValueError: If ``data_format`` is unknown; or if the input has another number of axes.
+        ValueError: If ``data_format`` is unknown; or if the input has the wrong number of axes.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class GlobalPooling(Spatial):
         self.keepdims = bool(keepdims)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, channels), with ``keepdims`` the image's sizes as 1."""
+        """Return (batch, channels), and sizes of 1 with ``keepdims``."""
         channels = self._split(input_shape)[1]
         return self._joined(input_shape[0], (1,) * self.rank * self.keepdims, channels)
 
@@ -56,7 +56,7 @@ class GlobalPooling(Spatial):
         return tuple(range(first, first + self.rank))
 
     def _kept(self, y: Array, x: Array) -> Array:
-        """Return an array of the output with the axes of the image ``x``."""
+        """Return an output array with all axes of the image ``x``."""
         return y.reshape([1 if i in self._axes else size for i, size in enumerate(x.shape)])
 
 
@@ -64,7 +64,7 @@ class GlobalMaxPooling(GlobalPooling):
     """Base class of poolings that take the largest entry; equal ones share dJ/dy."""
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return the one that tells where the largest entries are."""
+        """Return the array of the places of the largest entries."""
         return {"hit": (shape, bool)}
 
     def forward_into(self, x: Array, y: Array) -> None:
@@ -72,7 +72,7 @@ class GlobalMaxPooling(GlobalPooling):
         np.maximum.reduce(x, axis=self._axes, keepdims=self.keepdims, out=y)
 
     def backward_into(self, dy: Array, x: Array, y: Array, hit: Array, dx: Array) -> None:
-        """Write the share of ``dy`` that each of the largest entries has into ``dx``."""
+        """Write ``dy``, divided among the largest entries, into ``dx``."""
         np.equal(x, self._kept(y, x), out=hit)
         number = np.add.reduce(hit, axis=self._axes, keepdims=True, dtype=self.dtype)
         np.multiply(hit, self._kept(dy, x) / number, out=dx)
@@ -87,7 +87,7 @@ class GlobalAveragePooling(GlobalPooling):
         y /= math.prod(x.shape[axis] for axis in self._axes)
 
     def backward_into(self, dy: Array, dx: Array) -> None:
-        """Write dJ/dy, divided by the number of entries, to each of them."""
+        """Write dJ/dy, divided by the number of entries, into all of them."""
         number = math.prod(dx.shape[axis] for axis in self._axes)
         np.divide(self._kept(dy, dx), number, out=dx)
 
@@ -133,9 +133,9 @@ class GlobalMaxPooling3D(GlobalMaxPooling):
 
 @registry.register("GlobalAvgPool1D")
 class GlobalAveragePooling1D(GlobalAveragePooling):
-    """The mean of each channel of a sequence, over the steps that count if there is a mask.
+    """The mean of each channel of a sequence, over the unmasked steps.
 
-    See `GlobalPooling` for the arguments. The mean of no steps at all is 0.
+    See `GlobalPooling` for the arguments. The mean of no steps is 0.
 
     >>> GlobalAveragePooling1D()(np.array([[[1.0, 5.0], [3.0, 2.0]]]))
     array([[2. , 3.5]], dtype=float32)
@@ -154,7 +154,7 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
             y /= number.reshape(len(y), *(1,) * (y.ndim - 1))
 
     def backward_into(self, dy: Array, dx: Array, mask: Array | None = None) -> None:
-        """Write dJ/dy, divided by the number of entries, to each of those that count."""
+        """Write dJ/dy, divided by the number of unmasked steps, into those."""
         if mask is None:
             super().backward_into(dy, dx)
         else:
@@ -162,13 +162,13 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
             np.multiply(counts, self._kept(dy, dx) / number, out=dx)
 
     def _counted(self, mask: Array) -> tuple[Array, Array]:
-        """Return a mask with an axis for channels, and how many steps count, but 1 for none."""
+        """Return a mask with an axis for channels, and the number of its steps, at least 1."""
         counts = np.expand_dims(mask, -1 if self._is_last else 1)
         number = np.add.reduce(counts, axis=self._axes, keepdims=True, dtype=self.dtype)
         return counts, np.maximum(number, 1)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """Return None: there are no steps any more."""
+        """Return None: the output has no steps."""
 
 
 @registry.register("GlobalAvgPool2D")

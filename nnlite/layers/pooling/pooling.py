@@ -1,4 +1,4 @@
-"""MaxPooling and AveragePooling: one number of each window."""
+"""MaxPooling and AveragePooling: one number for each window."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ Array = NDArray[Any]
 
 
 class Pooling(Windowed):
-    """Base class of poolings: one number of each window and channel.
+    """Base class of poolings: one number for each window and channel.
 
     Args:
         pool_size: The sizes of a window: one integer, or one for each axis.
-        strides: How far the next window is; None for ``pool_size``.
+        strides: The step from one window to the next; None for ``pool_size``.
         padding: ``"valid"`` for windows inside the input only; ``"same"`` for a window for each
-            stride, of which only what lies inside the input counts.
+            stride, where only the part inside the input counts.
         data_format: ``"channels_last"`` (or None), or ``"channels_first"`` for an input of shape
             (batch, channels, ...).
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
+        TypeError: If a size is not an integer, or a keyword is unknown.
         ValueError: If a size is below 1, or ``padding`` or ``data_format`` is unknown; or if the
-            input has another number of axes, or is smaller than a window.
+            input has the wrong number of axes, or is smaller than a window.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class Pooling(Windowed):
         return self.pool_size
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape with the number of windows in the place of each size."""
+        """Return the shape with the number of windows on each axis."""
         channels = self._split(input_shape)[1]
         return self._joined(input_shape[0], self._counts(input_shape), channels)
 
 
 class MaxPooling(Pooling):
-    """Base class of poolings that take the largest entry, and give its first place dJ/dy."""
+    """Base class of poolings that take the largest entry; the first one gets dJ/dy."""
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return those of a part of the batch: which windows' maximum is found, and what of dy."""
+        """Return the arrays of a part of the batch: windows done, dy assigned and dy left."""
         found, (_, channels) = self._windows(shape), self._split(shape)
         part = (self._step(found, shape[0], channels), *found.counts, channels)
         given = (part, self.dtype)
@@ -91,13 +91,13 @@ class MaxPooling(Pooling):
     def backward_into(
         self, dy: Array, x: Array, y: Array, hit: Array, given: Array, left: Array, dx: Array
     ) -> None:
-        """Write ``dy`` to the place of each window's first largest entry, and add it up there."""
+        """Add ``dy`` at the first largest entry of each window."""
         found = self._windows(x.shape)
         x, y, dy, dx = (self._channels_last(array) for array in (x, y, dy, dx))
         for part in parts(len(x), self._step(found, len(x), x.shape[-1])):
             image, largest, gradient = x[part], y[part], dx[part]
             hit, given, left = (array[: len(image)] for array in (hit, given, left))
-            np.copyto(left, dy[part])  # what no entry has got yet
+            np.copyto(left, dy[part])  # not assigned to an entry yet
             if not found.tile:
                 gradient.fill(0)
             for entry, own in found.taps:
@@ -111,7 +111,7 @@ class MaxPooling(Pooling):
 
 
 class AveragePooling(Pooling):
-    """Base class of poolings that take the mean, of what of a window lies inside the input."""
+    """Base class of poolings that take the mean over the part of a window inside the input."""
 
     def forward_into(self, x: Array, y: Array) -> None:
         """Write the mean of each window into ``y``."""
@@ -125,13 +125,13 @@ class AveragePooling(Pooling):
             mean /= found.inside.astype(self.dtype)
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return the one of the shares of a part of the batch."""
+        """Return the array of shares of a part of the batch."""
         found, (_, channels) = self._windows(shape), self._split(shape)
         part = (self._step(found, shape[0], channels), *found.counts, channels)
         return {"shares": (part, self.dtype)}
 
     def backward_into(self, dy: Array, shares: Array, dx: Array) -> None:
-        """Write the sum of the shares that an entry has of the means of its windows."""
+        """Write the sum of each entry's shares of its windows' gradients."""
         found = self._windows(dx.shape)
         dy, dx = self._channels_last(dy), self._channels_last(dx)
         dx.fill(0)

@@ -1,1 +1,1 @@
-"""Layers that scale the data."""
+"""Layers that prepare data."""

@@ -1,4 +1,4 @@
-"""Layers that turn entries into indices, and indices into one column for each of their values."""
+"""Layers that turn entries into indices, and indices into columns."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Array = NDArray[Any]
 
 
 class Encoder(Layer):
-    """Base of the layers that put out indices, or a column for each index.
+    """Base class of layers that return indices, or a column for each index.
 
-    Those have no gradient: nothing before them may learn.
+    They do not have a gradient: nothing before them may learn.
     """
 
     fixed_config: ClassVar[Mapping[str, Any]] = {"sparse": False}
@@ -41,19 +41,19 @@ class Encoder(Layer):
 
     differentiable = False
 
-    #: What ``output_mode`` may be.
+    #: The output modes.
     modes: ClassVar[tuple[str, ...]] = ("int", "one_hot", "multi_hot", "count")
 
-    #: The type of the indices that are put out.
+    #: The type of the returned indices.
     index_type = "int64"
 
     output_mode: str
 
     def set_mode(self, mode: Any) -> None:
-        """Keep how the layer puts indices out.
+        """Set the output mode.
 
         Raises:
-            ValueError: If ``mode`` is none of `modes`.
+            ValueError: If ``mode`` is not one of `modes`.
         """
         mode = {"binary": "multi_hot", "tf-idf": "tf_idf"}.get(mode, mode)  # Keras's older names
         if mode not in self.modes:
@@ -68,11 +68,11 @@ class Encoder(Layer):
         raise NotImplementedError
 
     def indices(self, x: Array) -> Array:
-        """Return the index of each entry, -1 for one that has no column."""
+        """Return the index of each entry, or -1 for an entry without a column."""
         raise NotImplementedError
 
     def forward_into(self, x: Any, y: Array) -> None:
-        """Write the indices of ``x``, or where they stand in the columns, into ``y``."""
+        """Write the indices of ``x``, or their columns, into ``y``."""
         x, weights = x if isinstance(x, list) else (x, None)
         indices = self.indices(x)
         if self.output_mode == "int":
@@ -99,10 +99,10 @@ class Encoder(Layer):
         raise TypeError(f"Layer {self.name!r} has no gradient.")
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return ``input_shape``, or with columns for its last axis, or behind it.
+        """Return ``input_shape``, with an axis of columns added or instead of the last.
 
         Raises:
-            ValueError: If several entries are to make one row, and there are more than two axes.
+            ValueError: If a row stands for several entries of an input with more than two axes.
         """
         shape, weights = input_shape if isinstance(input_shape, list) else (input_shape, None)
         if weights not in (None, shape):
@@ -113,7 +113,7 @@ class Encoder(Layer):
             return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), self.depth())
         if len(shape) > 2:
             raise ValueError(
-                f"Layer {self.name!r} with output_mode={self.output_mode!r} takes inputs of shape "
+                f"Layer {self.name!r}, output_mode={self.output_mode!r}, expects inputs of shape "
                 f"(samples, entries). Received: shape {shape}"
             )
         return (*shape[:-1], self.depth())
@@ -124,12 +124,12 @@ class Encoder(Layer):
         """As `Layer.on_tensors`.
 
         Raises:
-            ValueError: If the entries of all samples would make one row.
+            ValueError: If the shape does not have an axis of entries.
         """
         outputs = super().on_tensors(arguments, training, **options)
         if self.output_mode != "int" and outputs.ndim < 2:
             raise ValueError(
-                f"Layer {self.name!r} with output_mode={self.output_mode!r} takes inputs of shape "
+                f"Layer {self.name!r}, output_mode={self.output_mode!r}, expects inputs of shape "
                 f"(samples, entries). Received: shape {arguments[0].shape}"
             )
         return outputs
@@ -149,10 +149,11 @@ class Encoder(Layer):
         """Return whole numbers as int64.
 
         Raises:
-            TypeError: If there is text.
-            ValueError: If one is not whole.
+            TypeError: If ``x`` is text.
+            ValueError: If a number is not whole.
         """
         x = as_numeric(f"the input of layer {self.name!r}", x)
+        check_finite(f"the input of layer {self.name!r}", x, x.dtype)
         with np.errstate(invalid="ignore"):
             whole = x.astype(np.int64)
         if x.dtype.kind == "f" and not np.array_equal(whole, x):
@@ -168,13 +169,13 @@ class CategoryEncoding(Encoder):
 
     Args:
         num_tokens: The number of columns.
-        output_mode: ``"one_hot"`` for a row for each entry (an axis of size 1 at the end makes
-            room), ``"multi_hot"`` for a row for each sample, with a 1 for every integer that it
-            has, or ``"count"`` for how often it has it.
+        output_mode: ``"one_hot"`` for a row for each entry (instead of a last axis of size 1),
+            ``"multi_hot"`` for a row for each sample, with a 1 for every integer in it, or
+            ``"count"`` for the number of times that each integer occurs.
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: If there is no ``num_tokens``, or the mode is unknown; on calling, if an entry
+        ValueError: If ``num_tokens`` is None, or the mode is unknown; on a call, if an entry
             is not whole or out of range.
 
     >>> CategoryEncoding(4, output_mode="one_hot")(np.array([3, 2]))
@@ -197,7 +198,7 @@ class CategoryEncoding(Encoder):
         super().__init__(**kwargs)
         if num_tokens is None:
             raise ValueError(
-                "num_tokens must be the number of columns. Where it is not known, use "
+                "num_tokens must be the number of columns. If it is not known, use "
                 "IntegerLookup. Received: num_tokens=None"
             )
         self.num_tokens = check_count("num_tokens", num_tokens, 1)
@@ -212,7 +213,7 @@ class CategoryEncoding(Encoder):
             x: Integers of shape (samples, entries).
             training: As for `Layer`.
             mask: As for `Layer`.
-            count_weights: For ``"count"``: what each entry counts, of the same shape.
+            count_weights: For ``"count"``, the weight of each entry, of the same shape.
 
         Raises:
             ValueError: If there are weights and the mode is not ``"count"``.
@@ -230,7 +231,7 @@ class CategoryEncoding(Encoder):
         return self.num_tokens
 
     def indices(self, x: Array) -> Array:
-        """Return ``x`` as integers, each of which has a column."""
+        """Return ``x`` as integers with a column each."""
         whole = self._whole(x)
         wrong = (whole < 0) | (whole >= self.num_tokens)
         if wrong.any():
@@ -249,15 +250,15 @@ class CategoryEncoding(Encoder):
 
 @registry.register()
 class Discretization(Encoder):
-    """The number of the bin that each entry lies in: how many boundaries are at most as large.
+    """The index of the bin of each entry: the number of boundaries that do not exceed it.
 
-    The boundaries are given, or `adapt` puts them where data that it is shown have equally many
-    entries in each bin, up to an error of ``epsilon``.
+    The boundaries are given, or `adapt` chooses them so that all bins have equally many entries,
+    up to an error of ``epsilon``.
 
     Args:
         bin_boundaries: The boundaries, in ascending order: ``[0.0, 1.0]`` makes the three bins
             below 0, from 0 to below 1, and from 1 on.
-        num_bins: How many bins `adapt` is to make.
+        num_bins: The number of bins for `adapt`.
         epsilon: The error of the quantiles; smaller ones take more memory.
         output_mode: ``"int"`` for the bins' numbers, or as for `CategoryEncoding`.
         **kwargs: As for `Layer`.
@@ -272,7 +273,7 @@ class Discretization(Encoder):
 
     index_type = "int32"
 
-    _summary: Array  # values, and how many entries each stands for
+    _summary: Array  # values, and the number of entries that each stands for
 
     def __init__(
         self,
@@ -296,7 +297,7 @@ class Discretization(Encoder):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Discretization:
-        """Make a layer of what `get_config` returned, with the boundaries that were measured."""
+        """Create a layer from the result of `get_config`, with the measured boundaries."""
         rest = dict(config)
         adapted = rest.pop("bin_boundaries", None) if rest.get("num_bins") is not None else None
         layer = super().from_config(rest)
@@ -305,14 +306,14 @@ class Discretization(Encoder):
         return layer
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
-        """Put the boundaries where ``data`` have equally many entries between them.
+        """Choose boundaries with equally many entries of ``data`` between them.
 
         Args:
             data: An array, or an iterable or a list of arrays.
-            steps: How many of the iterable's to take; None takes all.
+            steps: The number of arrays to take from an iterable; None takes all.
 
         Raises:
-            ValueError: If the boundaries were given, or there is no data.
+            ValueError: If boundaries were given, or there is no data.
         """
         self.reset_state()
         for batch in batches_of(data, steps):
@@ -320,10 +321,10 @@ class Discretization(Encoder):
         self.finalize_state()
 
     def update_state(self, data: Any) -> None:
-        """Take the entries of one more array into the summary, from which boundaries follow."""
+        """Add the entries of an array to the summary."""
         if self.num_bins is None:
             raise ValueError(
-                f"Layer {self.name!r} has its bin_boundaries given: there is nothing to adapt. "
+                f"Layer {self.name!r} was given bin_boundaries: there is nothing to adapt. "
                 "Give num_bins instead."
             )
         entries = as_samples("data", data)
@@ -336,14 +337,14 @@ class Discretization(Encoder):
         self._summary = _compressed(merged[:, np.argsort(merged[0])], self.epsilon)
 
     def finalize_state(self) -> None:
-        """Set the boundaries by what `update_state` was given."""
+        """Set the boundaries from the summary."""
         if self.num_bins is not None and self._summary.size:
             summary = _compressed(self._summary, 1 / max(1, self.num_bins))
             self.bin_boundaries = summary[0, :-1].tolist()
             invalidate()
 
     def reset_state(self) -> None:
-        """Forget what `update_state` was given."""
+        """Clear the summary."""
         self._summary = np.zeros((2, 0), np.float32)
 
     def depth(self) -> int:
@@ -354,7 +355,7 @@ class Discretization(Encoder):
         return self.num_bins
 
     def indices(self, x: Array) -> Array:
-        """Return the number of each entry's bin."""
+        """Return the index of each entry's bin."""
         if self.bin_boundaries is None:
             raise ValueError(
                 f"Layer {self.name!r} has no boundaries yet: call adapt(data), or give "
@@ -369,13 +370,13 @@ def _boundaries(given: Any) -> list[float]:
     array = as_numeric("bin_boundaries", given)
     if array.ndim != 1 or not (array[1:] >= array[:-1]).all() or not np.isfinite(array).all():
         raise ValueError(
-            f"bin_boundaries must be finite numbers that ascend. Received: {given!r:.200}"
+            f"bin_boundaries must be finite numbers in ascending order. Received: {given!r:.200}"
         )
     return array.astype(float).tolist()
 
 
 def _compressed(summary: Array, epsilon: float) -> Array:
-    """Return a summary, values and how many entries each stands for, of some 1 / epsilon values."""
+    """Return a summary of about 1 / epsilon values and the number of entries of each."""
     if summary.shape[1] * epsilon < 1:
         return summary
     shares = epsilon + np.arange(0.0, 1.0, epsilon)

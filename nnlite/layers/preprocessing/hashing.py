@@ -76,7 +76,7 @@ def _mixed(u: int, v: int, mul: int) -> int:
 
 
 def _long_fingerprint(data: bytes) -> int:
-    """Return the fingerprint of more than 64 bytes: 64 of them at a time, the last ones again."""
+    """Return the fingerprint of more than 64 bytes, in blocks of 64."""
 
     def at(place: int) -> int:
         return int.from_bytes(data[place : place + 8], "little")
@@ -137,7 +137,7 @@ def siphash(data: bytes, key: Sequence[int]) -> int:
 
 
 def hash_bins(entries: Array, bins: int, salt: Sequence[int] | None) -> Array:
-    """Return which of ``bins`` bins each entry falls into, text or an integer's digits."""
+    """Return the bin of each entry, hashed as text or as an integer's digits."""
     known: dict[Any, int] = {}
     flat = entries.ravel().tolist()
     for entry in set(flat):
@@ -147,7 +147,7 @@ def hash_bins(entries: Array, bins: int, salt: Sequence[int] | None) -> Array:
 
 
 def as_salt(salt: Any) -> list[int] | None:
-    """Return ``salt``, None, an integer or two of them, as a key of two.
+    """Return ``salt``, which is None or one or two integers, as a key of two.
 
     Raises:
         ValueError: If it is anything else.
@@ -166,22 +166,22 @@ def as_salt(salt: Any) -> list[int] | None:
 
 @registry.register()
 class Hashing(Encoder):
-    """The bin, out of ``num_bins``, that the hash of each entry falls into.
+    """The bin of each entry, out of ``num_bins``, by a hash.
 
     The hash is FarmHash's Fingerprint64 of the text, or of an integer's digits; with a ``salt`` it
     is SipHash. The bins are those of Keras.
 
     Args:
-        num_bins: The number of bins, that of ``mask_value`` included.
-        mask_value: An entry that goes to bin 0, which nothing else goes to then.
+        num_bins: The number of bins, including that of ``mask_value``.
+        mask_value: An entry that gets bin 0 for itself.
         salt: A key of one or two unsigned integers.
-        output_mode: ``"int"`` for the bins' numbers, or as for `CategoryEncoding`.
-        dtype: ``"int32"`` or ``"int64"`` (the default) for the numbers of bins; for another mode a
+        output_mode: ``"int"`` for the bins' indices, or as for `CategoryEncoding`.
+        dtype: ``"int32"`` or ``"int64"`` (the default) for indices of bins; in another mode a
             float type.
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: If ``num_bins`` is less than 1, or another argument is none of these.
+        ValueError: If ``num_bins`` is less than 1, or another argument is invalid.
 
     >>> Hashing(num_bins=3)(np.array([["A"], ["B"], ["C"], ["D"], ["E"]])).ravel()
     array([1, 0, 1, 1, 2])
@@ -207,7 +207,7 @@ class Hashing(Encoder):
             named = dtype["config"]["name"] if isinstance(dtype, dict) else dtype
             if named not in ("int32", "int64"):
                 raise ValueError(
-                    "dtype must be 'int32' or 'int64' where output_mode='int'. "
+                    "dtype must be 'int32' or 'int64' if output_mode='int'. "
                     f"Received: dtype={dtype!r}"
                 )
             self.index_type, dtype = str(named), None
@@ -229,14 +229,14 @@ class Hashing(Encoder):
         return as_text("x", x) if array.dtype.kind not in "iubf" else as_numeric("x", array)
 
     def indices(self, x: Array) -> Array:
-        """Return the number of each entry's bin."""
+        """Return the index of each entry's bin."""
         if x.dtype != object:
             x = self._whole(x)
         if self.mask_value is None or self.num_bins == 1:
             return hash_bins(x, self.num_bins, self.salt)
         if isinstance(self.mask_value, str) != (x.dtype == object):
             raise ArgumentError(
-                f"mask_value of layer {self.name!r} must be of the kind of the entries. "
+                f"mask_value of layer {self.name!r} must have the type of the entries. "
                 f"Received: mask_value={self.mask_value!r}, entries such as {x.flat[0]!r}"
             )
         return np.where(x == self.mask_value, 0, 1 + hash_bins(x, self.num_bins - 1, self.salt))

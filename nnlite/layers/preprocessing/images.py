@@ -1,4 +1,4 @@
-"""Images of another size: Resizing and CenterCrop."""
+"""Resizing and CenterCrop: images of another size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 class _Resized(Spatial):
     """Base class of layers whose output is R X C^T + fill (1 - R 1 C^T) for each channel.
 
-    X is the part of an image that counts, R and C are the weights of its rows and columns.
+    X is the used part of an image, and R and C are the weights of its rows and columns.
     """
 
     rank = 2
@@ -36,7 +36,7 @@ class _Resized(Spatial):
         self.data_format = check_data_format(data_format)
 
     def _counts(self, height: int, width: int) -> tuple[int, int]:
-        """Return how many rows and columns become those of the output, cropped or padded."""
+        """Return the numbers of rows and columns that become the output."""
         raise NotImplementedError
 
     def _cropped_to_ratio(self, height: int, width: int) -> tuple[int, int]:
@@ -47,13 +47,13 @@ class _Resized(Spatial):
         """Return ``input_shape`` with the new height and width.
 
         Raises:
-            ValueError: If it is not that of a batch of images.
+            ValueError: If it is not the shape of a batch of images.
         """
         _, channels = self._split(input_shape)
         return self._joined(input_shape[0], (self.height, self.width), channels)
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return that of images with new rows and old columns."""
+        """Return the array of images with new rows and old columns."""
         number, *sizes, channels = self._images(shape)
         _, columns = self._window(*sizes)
         return {
@@ -61,13 +61,13 @@ class _Resized(Spatial):
         }
 
     def _window(self, height: int, width: int) -> list[slice]:
-        """Return which rows and columns of an image count."""
+        """Return the slices of an image's used rows and columns."""
         pairs = zip((height, width), self._counts(height, width), strict=True)
         starts = [(max(size - count, 0) // 2, min(size, count)) for size, count in pairs]
         return [slice(start, start + count) for start, count in starts]
 
     def _parts(self, x: Array) -> tuple[Array, list[Array]]:
-        """Return a view of the parts of images that count, and R and C; none to copy them."""
+        """Return a view of the used parts of images, and R and C, or None to copy them."""
         images = x.reshape(self._images(x.shape))
         _, height, width, _ = images.shape
         rows, columns = self._window(height, width)
@@ -80,7 +80,7 @@ class _Resized(Spatial):
         return part, [line_weights(size, count, *how, whole) for size, count, whole in sizes]
 
     def forward_into(self, x: Array, y: Array, between: Array) -> None:
-        """Write R X C^T, and the value that fills, into ``y``."""
+        """Write R X C^T and the fill value into ``y``."""
         part, weights = self._parts(x)
         y = y.reshape(self._images(y.shape))
         if not weights:
@@ -109,25 +109,25 @@ class _Resized(Spatial):
 class Resizing(_Resized):
     """Images of another size.
 
-    ``"nearest"`` takes for each new pixel the old one at its centre, ``"bilinear"`` the mean of
-    the four next to that, weighted by how near they are. Integers come as floats, unrounded.
+    ``"nearest"`` takes the old pixel at the centre of each new one, ``"bilinear"`` the mean of the
+    four nearest, weighted by distance. Integers become floats, unrounded.
 
     Args:
         height: The new height.
         width: The new width.
         interpolation: ``"bilinear"`` or ``"nearest"``.
-        crop_to_aspect_ratio: Whether an image of another shape is cropped rather than distorted.
-        pad_to_aspect_ratio: Whether it is padded instead.
-        fill_mode: ``"constant"``, the one way of padding.
-        fill_value: What it is padded with.
-        antialias: Whether a smaller image is made of means over all that a new pixel covers.
+        crop_to_aspect_ratio: Whether to crop an image of another ratio instead of distorting it.
+        pad_to_aspect_ratio: Whether to pad such an image.
+        fill_mode: ``"constant"``, the only one supported.
+        fill_value: The value of padding.
+        antialias: Whether to average all old pixels under a new one, in smaller images.
         data_format: ``"channels_last"`` (or None) or ``"channels_first"``.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a size is no integer.
-        ValueError: If a size is below 1; if ``interpolation`` or ``fill_mode`` is another; if both
-            ratios are asked for; or on a call, if the input is no batch of images.
+        TypeError: If a size is not an integer.
+        ValueError: If a size is below 1; if ``interpolation`` or ``fill_mode`` is unknown; if both
+            ratios are asked for; or on a call, if the input is not a batch of images.
 
     >>> Resizing(1, 2)(np.arange(8.0).reshape(1, 2, 4, 1)).ravel()
     array([2.5, 4.5], dtype=float32)
@@ -170,7 +170,7 @@ class Resizing(_Resized):
         if self.crop_to_aspect_ratio:
             return self._cropped_to_ratio(height, width)
         rows, columns = height, width
-        if self.pad_to_aspect_ratio:  # as much on both sides
+        if self.pad_to_aspect_ratio:  # equally on both sides
             rows += max(int(width * self.height / self.width) - height, 0) // 2 * 2
             columns += max(int(height * self.width / self.height) - width, 0) // 2 * 2
         return rows, columns
@@ -178,7 +178,7 @@ class Resizing(_Resized):
 
 @registry.register()
 class CenterCrop(_Resized):
-    """The middle of images; of images that are smaller, what `Resizing` crops to the ratio.
+    """The centre of images; smaller images are resized and cropped, as by `Resizing`.
 
     Args:
         height: The new height.
@@ -187,8 +187,8 @@ class CenterCrop(_Resized):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a size is no integer.
-        ValueError: If a size is below 1, or on a call, if the input is no batch of images.
+        TypeError: If a size is not an integer.
+        ValueError: If a size is below 1, or on a call, if the input is not a batch of images.
 
     >>> CenterCrop(1, 2)(np.arange(12.0).reshape(1, 3, 4, 1)).ravel()
     array([5., 6.], dtype=float32)

@@ -1,4 +1,4 @@
-"""Vocabularies: tokens, text or integers, and the index of each."""
+"""Vocabularies: the index of each token, text or an integer."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Array = NDArray[Any]
 
 
 class Vocabulary(Encoder):
-    """Base of the layers whose configuration may hold a vocabulary."""
+    """Base class of layers whose configuration may contain a vocabulary."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
-        """Make a new layer from what `get_config` returned.
+        """Create a layer from the result of `get_config`.
 
         Raises:
-            ValueError: If the vocabulary is the name of a file: a configuration opens none.
+            ValueError: If the vocabulary is the name of a file, which is not opened.
         """
         if not isinstance(config.get("vocabulary"), (list, tuple, NoneType)):
             raise ValueError(  # noqa: TRY004  of a file
@@ -51,10 +51,10 @@ class Vocabulary(Encoder):
 
 
 class IndexLookup(Vocabulary):
-    """Base of `StringLookup` and `IntegerLookup`, which differ in what a token is.
+    """Base class of `StringLookup` and `IntegerLookup`.
 
-    The first index is that of the ``mask_token``, where there is one and the mode is ``"int"``;
-    then come those of what is not in the vocabulary, then the vocabulary.
+    The first index belongs to the ``mask_token``, if there is one and the mode is ``"int"``; then
+    come the indices for unknown tokens, then the vocabulary.
     """
 
     modes = ("int", "one_hot", "multi_hot", "count", "tf_idf")
@@ -97,7 +97,7 @@ class IndexLookup(Vocabulary):
             ),
             (
                 self.output_mode == "tf_idf" and vocabulary is not None and idf_weights is None,
-                "output_mode='tf_idf' needs idf_weights beside a vocabulary",
+                "output_mode='tf_idf' needs idf_weights with a vocabulary",
             ),
             (
                 self._whole_salt and self.salt is not None and oov_method != "farmhash",
@@ -147,27 +147,27 @@ class IndexLookup(Vocabulary):
         return [self.mask_token] * self._oov_start() + [self.oov_token] * self.num_oov_indices
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[Any]:
-        """Return the tokens, each at its index; without the special ones, if so wished."""
+        """Return the tokens, each at its index; optionally without the special ones."""
         special = self._special_tokens() if include_special_tokens else []
         return [*special, *(self._tokens or [])]
 
     def vocabulary_size(self) -> int:
-        """Return the number of tokens, with the special ones."""
+        """Return the number of tokens, including the special ones."""
         return len(self.get_vocabulary())
 
     def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
-        """Take a vocabulary, in the place of `adapt`.
+        """Set the vocabulary, instead of `adapt`.
 
         Args:
-            vocabulary: The tokens, with the special ones before them or without; or the name of a
-                file of text with a token in each line.
-            idf_weights: For ``output_mode="tf_idf"``: a weight for each of them.
+            vocabulary: The tokens, with or without the special ones in front; or the name of a
+                text file with a token in each line.
+            idf_weights: For ``output_mode="tf_idf"``, the weight of each token.
 
         Raises:
-            TypeError: If a token is of another type.
-            ValueError: If it is empty, larger than ``max_tokens``, or a token is there twice, or a
-                special one stands elsewhere than before the others.
-            RuntimeError: If the mode has a column for each token, and there was another number.
+            TypeError: If a token has another type.
+            ValueError: If the vocabulary is empty, larger than ``max_tokens``, has a token twice,
+                or has a special token that is not in front.
+            RuntimeError: If each token has a column, and the number of tokens changes.
         """
         if (idf_weights is None) == (self.output_mode == "tf_idf"):
             raise ValueError(
@@ -190,7 +190,7 @@ class IndexLookup(Vocabulary):
         for name in ("mask_token", *(["oov_token"] if self.invert else [])):
             if getattr(self, name) in counts:
                 raise ValueError(
-                    f"vocabulary must begin with the special tokens {special}, or have none of "
+                    f"vocabulary must begin with the special tokens {special}, or contain none of "
                     f"them. Received: {name}={getattr(self, name)!r} at index "
                     f"{given.index(getattr(self, name), len(special) if whole else 0)}"
                 )
@@ -208,19 +208,19 @@ class IndexLookup(Vocabulary):
         self._hold(tokens, weights)
 
     def _hold(self, tokens: list[Any], weights: Array | None) -> None:
-        """Take tokens without the special ones, and the weights of all."""
+        """Set the tokens without the special ones, and the weights of all."""
         size = len(self._special_tokens()) + len(tokens)
         if self.max_tokens is not None and size > self.max_tokens:
             raise ValueError(
-                f"vocabulary must have at most max_tokens={self.max_tokens} tokens, with the "
+                f"vocabulary must have at most max_tokens={self.max_tokens} tokens, including the "
                 f"special ones. Received: {size}"
             )
         columns = self.output_mode != "int" and not self.pad_to_max_tokens
         if columns and self._frozen_size not in (None, size):
             raise RuntimeError(
                 f"Layer {self.name!r} has a column for each of its {self._frozen_size} tokens, "
-                f"which others may rely on. Received: a vocabulary of {size}. Make a new layer, or "
-                "give max_tokens and pad_to_max_tokens=True."
+                f"which later layers rely on. Received: a vocabulary of {size}. Make a new layer, "
+                "or give max_tokens and pad_to_max_tokens=True."
             )
         if weights is not None and self.pad_to_max_tokens:
             weights = np.pad(weights, (0, (self.max_tokens or size) - size))
@@ -232,17 +232,17 @@ class IndexLookup(Vocabulary):
     # ---- measuring ------------------------------------------------------------------------
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
-        """Make the vocabulary of the tokens in ``data``: the most frequent ones come first.
+        """Make the vocabulary from the tokens in ``data``, the most frequent ones first.
 
-        Of equally frequent ones the largest comes first, as in Keras. For ``"tf_idf"`` a token's
-        weight is log(1 + samples / (1 + samples that have it)).
+        Of equally frequent tokens, the largest comes first, as in Keras. For ``"tf_idf"``, the
+        weight of a token is log(1 + samples / (1 + samples that contain it)).
 
         Args:
-            data: A list, an array or a frame's column, or an iterable of such.
-            steps: How many of the iterable's to take; None takes all.
+            data: A list, an array or a frame's column, or an iterable of these.
+            steps: The number of arrays to take from an iterable; None takes all.
 
         Raises:
-            TypeError: If an entry is missing or no token.
+            TypeError: If an entry is missing or not a token.
             ValueError: If the vocabulary was given to the constructor.
         """
         self.reset_state()
@@ -252,10 +252,10 @@ class IndexLookup(Vocabulary):
         self.finalize_state()
 
     def update_state(self, data: Any) -> None:
-        """Count the tokens of one more array; for ``"tf_idf"`` a vector is one sample."""
+        """Count the tokens of an array; for ``"tf_idf"`` a vector is one sample."""
         if self._given:
             raise ValueError(
-                f"Layer {self.name!r} has its vocabulary given: there is nothing to adapt."
+                f"Layer {self.name!r} was given a vocabulary: there is nothing to adapt."
             )
         array = self._as_tokens("data", data)
         self.count_tokens((array[None] if array.ndim == 1 else array).tolist())
@@ -269,7 +269,7 @@ class IndexLookup(Vocabulary):
         self._samples += len(samples)
 
     def finalize_state(self) -> None:
-        """Make the vocabulary of what has been counted."""
+        """Make the vocabulary from the counts."""
         if not self._counts:
             return
         for token in (self.mask_token, self.oov_token):
@@ -287,7 +287,7 @@ class IndexLookup(Vocabulary):
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forget what has been counted; the vocabulary stays."""
+        """Clear the counts, but not the vocabulary."""
         self._counts: Counter[Any] = Counter()
         self._documents: Counter[Any] = Counter()
         self._samples = 0
@@ -309,20 +309,20 @@ class IndexLookup(Vocabulary):
             )
 
     def forward_into(self, x: Array, y: Array) -> None:
-        """Write the indices of ``x``, their columns, or the tokens of indices, into ``y``."""
+        """Write the indices of ``x``, their columns, or the tokens of indices into ``y``."""
         self._require_vocabulary()
         super().forward_into(x, y)
         if self._idf is not None:
             y *= self._idf
 
     def indices(self, x: Array) -> Array:
-        """Return the index of each entry; of indices, where ``invert`` is True, the tokens."""
+        """Return the index of each entry, or the tokens of indices if ``invert``."""
         if self.invert:
             tokens = dict(enumerate(self.get_vocabulary()))
             named = [tokens.get(index, self.oov_token) for index in self._whole(x).flat]
             if None in named:
                 raise ValueError(
-                    f"Layer {self.name!r} has no oov_token for what is not in its vocabulary."
+                    f"Layer {self.name!r} has no oov_token for indices outside of its vocabulary."
                 )
             return np.array(named, object).reshape(x.shape)
         x = self._as_tokens(f"the input of layer {self.name!r}", x)
@@ -336,7 +336,7 @@ class IndexLookup(Vocabulary):
             return found
         if not self.num_oov_indices:
             raise ValueError(
-                f"Layer {self.name!r} has num_oov_indices=0, so that each entry must be in its "
+                f"Layer {self.name!r} has num_oov_indices=0, so each entry must be in its "
                 f"vocabulary. Received: {x[unknown][:5].tolist()}. Give num_oov_indices=1."
             )
         rest = x[unknown]
@@ -351,10 +351,10 @@ class IndexLookup(Vocabulary):
     def _as_array(self, x: Any) -> Array:
         return as_samples("x", x) if self.invert else self._as_tokens("x", x)
 
-    # ---- as data --------------------------------------------------------------------------
+    # ---- configuration and files -------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name; a vocabulary only if it was given to it."""
+        """Return the constructor's arguments by name; a vocabulary only if it was an argument."""
         own = {
             key: serialize_keras_object(getattr(self, key))
             for key in self._parameters()
@@ -372,7 +372,7 @@ class IndexLookup(Vocabulary):
             store["idf_weights"] = self._idf
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Take up the weights of ``"tf_idf"``; they count from `take_vocabulary_text` on."""
+        """Load the weights of ``"tf_idf"``, which `take_vocabulary_text` then uses."""
         if self.output_mode == "tf_idf" and "idf_weights" in store:
             self._idf = np.asarray(store["idf_weights"], self.dtype)
             if self._tokens is not None:
@@ -387,10 +387,10 @@ class IndexLookup(Vocabulary):
             )
 
     def vocabulary_text(self) -> str | None:
-        """Return what a file is to keep of a vocabulary that the configuration has not.
+        """Return the text of a vocabulary that is not in the configuration, for a file.
 
         Raises:
-            ValueError: If a token has a line's end in it, so that it could not be read again.
+            ValueError: If a token contains a line break, so that it could not be read.
         """
         if self.vocabulary is not None:
             return None
@@ -398,19 +398,19 @@ class IndexLookup(Vocabulary):
         text = "\n".join(map(str, tokens))
         if self._tokens and self._from_lines(text) != tokens:
             raise ValueError(
-                f"Layer {self.name!r} has a token that is empty or has several lines, for which "
-                "Keras's files have no place. Give the layer its vocabulary at the start, "
+                f"Layer {self.name!r} has a token that is empty or has several lines, which "
+                "Keras's files cannot hold. Give the layer its vocabulary at the start, "
                 "vocabulary=layer.get_vocabulary()."
             )
         return text
 
     def take_vocabulary_text(self, text: str) -> None:
-        """Take the vocabulary that `vocabulary_text` has put into a file."""
+        """Load the vocabulary that `vocabulary_text` returned."""
         if self.vocabulary is not None:
             return
         tokens = self._as_tokens("vocabulary", self._from_lines(text) or ["-1"]).tolist()
         special = self._special_tokens()
-        if tokens == special or not text:  # of a layer that has none yet
+        if tokens == special or not text:  # of a layer without a vocabulary
             return
         if tokens[: len(special)] != special or self._frozen_size not in (None, len(tokens)):
             raise ValueError(
@@ -423,7 +423,7 @@ class IndexLookup(Vocabulary):
             return
         self._check_idf(len(tokens))
         weights = self._idf
-        assert weights is not None  # it has been checked
+        assert weights is not None  # already checked
         self.set_vocabulary(tokens, weights[: len(tokens)])
 
     def _from_lines(self, text: str) -> list[Any]:
@@ -441,24 +441,24 @@ class StringLookup(IndexLookup):
 
     Args:
         max_tokens: The largest size of the vocabulary, with the special tokens.
-        num_oov_indices: How many indices there are for what is not in the vocabulary. With none,
-            such entries are an error; among several they are spread by FarmHash.
-        mask_token: A text that stands for a missing one: index 0, or no column.
-        oov_token: The text for what is not in the vocabulary, where ``invert`` is True.
+        num_oov_indices: The number of indices for texts that are not in the vocabulary. If 0,
+            such texts are an error; if several, FarmHash chooses one.
+        mask_token: The text for missing values, with index 0 or no column.
+        oov_token: The text for indices outside of the vocabulary if ``invert``.
         vocabulary: The texts, or the name of a file with one in each line; None for `adapt`.
-        idf_weights: For ``"tf_idf"``: the weight of each text.
+        idf_weights: For ``"tf_idf"``, the weight of each text.
         invert: Whether to return the texts for indices.
         output_mode: ``"int"`` for the indices; ``"one_hot"``, ``"multi_hot"`` or ``"count"`` for a
             column for each index, as in `CategoryEncoding`; ``"tf_idf"`` for counts times weights.
-        pad_to_max_tokens: Whether there are ``max_tokens`` columns in any case.
-        salt: A key of one or two integers, for SipHash in the place of FarmHash.
+        pad_to_max_tokens: Whether there are always ``max_tokens`` columns.
+        salt: A key of one or two integers, for SipHash instead of FarmHash.
         oov_method: For `IntegerLookup`.
-        vocabulary_size: What a configuration tells of a vocabulary that is not in it.
+        vocabulary_size: Set by configurations without a vocabulary.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an argument is of a wrong type, or a token is no text.
-        ValueError: If an argument has no such value, or those given do not go together.
+        TypeError: If an argument has the wrong type, or a token is not text.
+        ValueError: If an argument has an unknown value, or arguments do not fit together.
 
     >>> layer = StringLookup(vocabulary=["a", "b", "c", "d"])
     >>> layer(np.array([["a", "c", "d"], ["d", "z", "b"]]))
@@ -477,7 +477,7 @@ class StringLookup(IndexLookup):
     fixed_config: ClassVar[Mapping[str, Any]] = {"sparse": False, "encoding": "utf-8"}
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
-        """Return the type of text where ``invert`` is True."""
+        """Return the type of text if ``invert``."""
         return "string" if self.invert else super().compute_output_dtype(*input_dtypes)
 
     def _as_tokens(self, name: str, value: Any) -> Array:
@@ -489,16 +489,16 @@ class IntegerLookup(IndexLookup):
     """The index of each integer in a vocabulary, or the integer of each index.
 
     Args:
-        max_tokens: As for `StringLookup`, as are the arguments that are not named here.
-        num_oov_indices: How many indices there are for what is not in the vocabulary.
-        mask_token: An integer that stands for a missing one: index 0, or no column.
-        oov_token: The integer for what is not in the vocabulary, where ``invert`` is True.
-        **kwargs: Among them ``oov_method``: how several indices are shared out, ``"floormod"``,
-            by the remainder, or ``"farmhash"``, by the hash of the digits.
+        max_tokens: As for `StringLookup`, like the arguments that are not listed here.
+        num_oov_indices: The number of indices for integers not in the vocabulary.
+        mask_token: The integer for missing values, with index 0 or no column.
+        oov_token: The integer for indices outside of the vocabulary if ``invert``.
+        **kwargs: Among them ``oov_method``, which chooses one of several indices: ``"floormod"``
+            by the remainder, ``"farmhash"`` by the hash of the digits.
 
     Raises:
-        TypeError: If an argument is of a wrong type, or a token is no integer.
-        ValueError: If an argument has no such value, or those given do not go together.
+        TypeError: If an argument has the wrong type, or a token is not an integer.
+        ValueError: If an argument has an unknown value, or arguments do not fit together.
 
     >>> layer = IntegerLookup(vocabulary=[12, 36, 1138, 42], output_mode="count")
     >>> layer(np.array([[12, 1138, 42, 42], [42, 7, 36, 7]]))

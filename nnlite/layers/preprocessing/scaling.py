@@ -1,4 +1,4 @@
-"""Layers that scale data on its way in, by given numbers or by measured ones."""
+"""Layers that scale inputs, by given or by measured numbers."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ Array = NDArray[Any]
 # The number of values along each kept index, their mean, and their squared distances from it.
 Moments = tuple[int, Any, Any]
 
-_ENTRIES = 262_144  # adapt looks at about so many numbers of an array at once
+_ENTRIES = 262_144  # adapt reads about so many numbers of an array at once
 
 
 @registry.register()
 class Rescaling(Layer):
-    """y = scale x + offset, in training and outside of it: ``Rescaling(1 / 255)`` for images.
+    """y = scale x + offset, such as ``Rescaling(1 / 255)`` for images.
 
     Args:
         scale: A number, or an array that fits a sample (its shape, or 1 along an axis).
-        offset: The same.
+        offset: A number or an array, like ``scale``.
         **kwargs: As for `Layer`.
 
     Raises:
         TypeError: If ``scale`` or ``offset`` is not numeric.
-        ValueError: If one is not finite, or its shape does not fit a sample.
+        ValueError: If an entry is not finite, or a shape does not fit a sample.
 
     >>> Rescaling(1 / 127.5, offset=-1)(np.array([[0, 255]], "uint8"))
     array([[-1.,  1.]], dtype=float32)
@@ -98,25 +98,25 @@ class Rescaling(Layer):
 
 @registry.register()
 class Normalization(Layer):
-    """y = (x - mean) / max(sqrt(variance), 1e-7), by the mean and variance of data seen before.
+    """y = (x - mean) / max(sqrt(variance), 1e-7), with the mean and variance of given data.
 
-    `adapt` measures them, for each index along ``axis``, or they are given. What the weights
-    ``mean`` and ``variance`` hold counts from the next batch on, in a model too. Training does not
-    change them. With ``axis=None`` the layer takes inputs of any shape.
+    `adapt` measures them for each index along ``axis``, unless they are given. A change of the
+    weights ``mean`` and ``variance`` takes effect in the next batch, also in a model. Training does
+    not change them. With ``axis=None`` the layer accepts inputs of any shape.
 
     Args:
-        axis: The axis, or axes, whose indices each have a mean and a variance of their own; None
-            for one mean and one variance of all numbers.
-        mean: The mean, where it is known: a number, or an array of the sizes along ``axis``, or
-            along the last of them.
+        axis: The axis, or axes, with a mean and a variance for each index; None
+            for one mean and variance of all numbers.
+        mean: The mean, if known: a number, or an array of the sizes along ``axis``, or
+            along its last axes.
         variance: The variance, of the same shape.
-        invert: Whether to compute the way back, y = mean + x max(sqrt(variance), 1e-7).
+        invert: Whether to compute the inverse, y = mean + x max(sqrt(variance), 1e-7).
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an axis is no integer, or ``mean`` or ``variance`` not numeric.
+        TypeError: If an axis is not an integer, or ``mean`` or ``variance`` not numeric.
         ValueError: If only one of the two is given, or their shapes differ or have more axes than
-            ``axis``; if an entry is not finite, or a variance negative; on building, if the input
+            ``axis``; if an entry is not finite, or a variance negative; when built, if the input
             lacks an axis, or its size is unknown.
 
     >>> layer = Normalization()
@@ -178,16 +178,16 @@ class Normalization(Layer):
         return np.broadcast_to(given.astype(self.dtype), shape)  # one number takes no more memory
 
     def build(self, input_shape: Shape) -> None:
-        """Make the weights mean, variance and count, unless mean and variance are given."""
+        """Add the weights mean, variance and count, unless mean and variance are given."""
         ndim = len(input_shape)
         kept = sorted(axis % ndim for axis in self.axis if -ndim <= axis < ndim)
         if len(set(kept) - {0}) < len(self.axis) or any(input_shape[axis] is None for axis in kept):
             raise ValueError(
-                f"Layer {self.name!r} keeps a mean for each index along axis={self.axis}, which "
+                f"Layer {self.name!r} needs a mean for each index along axis={self.axis}, which "
                 f"are not all different axes of known size in a sample of shape {input_shape}."
             )
         self._kept = kept
-        #: The shape of a mean that is spread over a batch.
+        #: The shape of a mean that broadcasts over a batch.
         self._broadcast = [(axis in kept and size) or 1 for axis, size in enumerate(input_shape)]
         shape = [self._broadcast[axis] for axis in kept]
         if self.input_mean is not None:
@@ -196,16 +196,16 @@ class Normalization(Layer):
             return
         self.adapt_mean = self.add_weight("mean", shape, "zeros", trainable=False)
         self.adapt_variance = self.add_weight("variance", shape, "ones", trainable=False)
-        # The one array of a model that holds no float: Keras's files have an integer here.
+        # The only weight with integers, as in Keras's files.
         self.count = Variable(np.zeros((), np.int64), "count", trainable=False)
         self._variables.append(self.count)
 
     def takes(self, input_shape: Shape) -> bool:
-        """Return whether it fits what the layer is built for; with ``axis=None`` any does."""
+        """Return whether the shape fits the layer; with ``axis=None`` any does."""
         return not self.axis or super().takes(input_shape)
 
     def forward_into(self, x: Array, y: Array) -> None:
-        """Write (x - mean) / max(sqrt(variance), 1e-7), or the way back from it, into ``y``."""
+        """Write (x - mean) / max(sqrt(variance), 1e-7), or its inverse, into ``y``."""
         mean, deviation = self._in_use()
         if self.invert:
             np.multiply(x, deviation, out=y)
@@ -224,7 +224,7 @@ class Normalization(Layer):
         return input_shape
 
     def _in_use(self) -> tuple[Array, Array]:
-        """Return the mean and the divisor, each of a shape that spreads over a batch."""
+        """Return the mean and the divisor, in shapes that broadcast over a batch."""
         mean = self._mean if self.input_mean is not None else self.adapt_mean.value
         deviation = np.maximum(np.sqrt(self._variance_in_use()), epsilon())
         shape = self._broadcast if self.axis else ()
@@ -233,29 +233,29 @@ class Normalization(Layer):
     def _variance_in_use(self) -> Array:
         return self._variance if self.input_mean is not None else self.adapt_variance.value
 
-    # ---- measuring ------------------------------------------------------------------------
+    # ---- adapting -------------------------------------------------------------------------
 
     def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
-        """Measure mean and variance anew, over all of ``data``.
+        """Measure mean and variance of all of ``data``.
 
-        They are put together from those of batches, in float64, so that streams of any length
-        can be measured, and no sum of many squares loses its digits.
+        They are combined from those of batches, in float64, so streams of any length can be
+        measured without a loss of digits in long sums.
 
         Source: Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing
         Sample Variances", 1979, equations 2.1.
 
         Args:
             data: An array of samples (one feature of many samples may be a vector), or a dataset
-                in a file or an `nnlite.data.HDF5`, which are read a part at a time, or an iterable
+                in a file or an `nnlite.data.HDF5`, which are read in parts, or an iterable
                 or a sequence of such arrays, or of tuples whose first element is one.
-            batch_size: How many samples of an array to take at once; 32 with ``steps``, else as
-                many as suit the cache. The result does not depend on it.
-            steps: How many batches to take; None takes all.
+            batch_size: The number of samples of an array to read at once, which does not affect the
+                result; by default 32 with ``steps``, else as many as suit the cache.
+            steps: The number of batches to take; None takes all.
 
         Raises:
             TypeError: If ``data`` is none of these, or not numeric.
             ValueError: If there is no data, a shape does not fit the layer, an entry is not finite,
-                or mean and variance were given to the layer. Nothing is changed then.
+                or the layer was given mean and variance. Nothing is changed then.
 
         >>> layer = Normalization(axis=None)
         >>> layer.adapt([np.array([[1.0], [3.0]]), np.array([[5.0], [7.0]])])
@@ -276,28 +276,28 @@ class Normalization(Layer):
             raise
 
     def update_state(self, data: Any) -> None:
-        """Take the samples of one more array into mean and variance; as `adapt` otherwise."""
+        """Add the samples of an array to mean and variance; see `adapt`."""
         new = self._measured(data)
         mean, variance, count = (weight.astype(np.float64) for weight in self.get_weights())
         self._hold(_merged((int(count), mean, variance * count), new))
 
     def reset_state(self) -> None:
-        """Forget what was measured: mean 0 and variance 1, as after the build."""
+        """Reset mean to 0 and variance to 1, as after the build."""
         if self.built and self.input_mean is None:
             shape = self.adapt_mean.shape
             self.set_weights([np.zeros(shape), np.ones(shape), 0])
 
     def finalize_state(self) -> None:
-        """Do nothing: what `update_state` or `set_weights` changes counts from the next batch on.
+        """Do nothing: changes of the weights take effect in the next batch.
 
-        In Keras the weights count from this call on.
+        In Keras, changes take effect with this call.
         """
 
     def _measured(self, data: Any) -> Moments:
-        """Return the moments of an array of samples, for which the layer is built if need be."""
+        """Return the moments of an array of samples, and build the layer for them if needed."""
         if self.input_mean is not None:
             raise ValueError(
-                f"Layer {self.name!r} has its mean and variance given: there is nothing to adapt."
+                f"Layer {self.name!r} was given mean and variance: there is nothing to adapt."
             )
         array = as_samples("data", data)
         if array.ndim == 1:
@@ -321,7 +321,7 @@ class Normalization(Layer):
     def _hold(self, moments: Moments) -> None:
         count, mean, squares = moments
         if not count:
-            raise ValueError("data must hold samples. Received: no batch at all")
+            raise ValueError("data must hold samples. Received: no batches")
         deviation = np.ravel(np.sqrt(squares / count))
         step = np.spacing(np.ravel(np.abs(mean)).astype(self.dtype))
         coarse = (step > 0.01 * deviation) & (deviation > 0)
@@ -330,41 +330,41 @@ class Normalization(Layer):
             warnings.warn(
                 f"Layer {self.name!r} measured a mean of {np.ravel(mean)[at]:.10g} and a standard "
                 f"deviation of {deviation[at]:.3g}, where {self.dtype} has steps of {step[at]:.3g}:"
-                " what is normalized keeps less than two digits. Subtract a number near the mean "
+                " normalized values keep less than two digits. Subtract a number near the mean "
                 "from the data first"
                 + (", or make the model float64." if self.dtype == "float32" else "."),
                 stacklevel=3,
             )
         self.set_weights([mean, squares / count, count])
 
-    # ---- as data --------------------------------------------------------------------------
+    # ---- configuration and files -------------------------------------------------------
 
     @property
     def mean(self) -> Array | None:
-        """The mean in use, of a shape that spreads over a batch; None before the build."""
+        """The mean in use, in a shape that broadcasts over a batch; None before the build."""
         return self._in_use()[0].reshape(self._broadcast).copy() if self.built else None
 
     @property
     def variance(self) -> Array | None:
-        """The variance in use, as `mean`."""
+        """The variance in use; see `mean`."""
         return self._variance_in_use().reshape(self._broadcast).copy() if self.built else None
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name; ``mean`` and ``variance`` if given to it."""
+        """Return the constructor's arguments by name; ``mean`` and ``variance`` only if given."""
         given = {"mean": self.input_mean, "variance": self.input_variance}
         lists = {name: None if v is None else v.tolist() for name, v in given.items()}
         return {**super().get_config(), **lists}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Build the layer as the one that ``config`` is from was built, whatever its batch size.
+        """Build the layer from the result of another one's `get_build_config`.
 
-        Keras writes the shape of the data that a layer was adapted to, samples included.
+        Keras includes the number of samples that a layer was adapted to.
         """
         super().build_from_config({"input_shape": (None, *config["input_shape"][1:])})
 
 
 def _merged(one: Moments, other: Moments) -> Moments:
-    """Return the moments of both sets of numbers together."""
+    """Return the moments of two sets of numbers together."""
     count, mean, squares = one
     more, other_mean, other_squares = other
     total = count + more
@@ -384,7 +384,7 @@ def _batches(data: Any, size: int | None) -> Iterator[Any]:
             yield from _batches(columns[0], size)
         return
     if is_sparse(data):
-        as_numeric("data", data)  # which says what to do
+        as_numeric("data", data)  # whose error says what to do
     if hasattr(data, "shape"):
         if not data.shape:
             yield data

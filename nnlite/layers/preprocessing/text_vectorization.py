@@ -1,4 +1,4 @@
-"""TextVectorization: text into the indices, or the counts, of its words."""
+"""TextVectorization: the indices or the counts of the words of texts."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ _SPLITS: dict[str, Callable[[str], list[str]]] = {
 
 @registry.register()
 class TextVectorization(Vocabulary):
-    """Text, one for each sample, as the indices or the counts of its words in a vocabulary.
+    """The indices or the counts of the words in each text, by a vocabulary.
 
-    Index 0 fills up what is too short (mode ``"int"`` only), the next one is for words that are
-    not in the vocabulary. Capital letters from A to Z alone become small ones, as in Keras.
+    Index 0 pads short texts (only in mode ``"int"``), and the next index stands for words that are
+    not in the vocabulary. Only the letters A to Z are lowercased, as in Keras.
 
     Args:
-        max_tokens: The largest size of the vocabulary, with those two.
+        max_tokens: The largest size of the vocabulary, including those two.
         standardize: ``"lower_and_strip_punctuation"``, ``"lower"``, ``"strip_punctuation"``, None,
-            or a function of an array of texts that returns one.
+            or a function from an array of texts to another.
         split: ``"whitespace"``, ``"character"``, None for samples that are words, or a function
-            of a vector of texts that returns the words of each.
-        ngrams: Up to how many words make a token, or a tuple of the numbers of words that do.
+            from a vector of texts to the words of each.
+        ngrams: The largest number of words in a token, or a tuple of the numbers to use.
         output_mode: ``"int"``, ``"multi_hot"``, ``"count"`` or ``"tf_idf"``, see `StringLookup`.
-        output_sequence_length: For ``"int"``: how many indices a sample has; more are cut off.
-            A layer that is called by itself can do without, a model cannot.
-        pad_to_max_tokens: Whether there are ``max_tokens`` columns in any case.
+        output_sequence_length: For ``"int"``, the number of indices per sample; more are cut off.
+            Required in a model.
+        pad_to_max_tokens: Whether there are always ``max_tokens`` columns.
         vocabulary: The words, or the name of a file with one in each line; None for `adapt`.
-        idf_weights: For ``"tf_idf"``: the weight of each word.
-        vocabulary_size: What a configuration tells of a vocabulary that is not in it.
+        idf_weights: For ``"tf_idf"``, the weight of each word.
+        vocabulary_size: Set by configurations without a vocabulary.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If an argument is of a wrong type.
-        ValueError: If an argument has no such value, or those given do not go together.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument has an unknown value, or arguments do not fit together.
 
     >>> layer = TextVectorization(output_sequence_length=4)
     >>> layer.adapt(["foo bar", "bar baz", "baz bada boom"])
@@ -138,27 +138,27 @@ class TextVectorization(Vocabulary):
         return self._lookup_layer
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[str]:
-        """Return the words, each at its index; without the special ones, if so wished."""
+        """Return the words, each at its index; optionally without the special ones."""
         return self._lookup_layer.get_vocabulary(include_special_tokens)
 
     def vocabulary_size(self) -> int:
-        """Return the number of words, with the special ones."""
+        """Return the number of words, including the special ones."""
         return self._lookup_layer.vocabulary_size()
 
     def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
-        """Take a vocabulary, as `StringLookup.set_vocabulary`."""
+        """Set the vocabulary; see `StringLookup`."""
         self._lookup_layer.set_vocabulary(vocabulary, idf_weights)
 
     def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
-        """Make the vocabulary of the words in ``data``: the most frequent ones come first.
+        """Make the vocabulary from the words in ``data``, the most frequent ones first.
 
         Args:
-            data: Texts in a list, an array or a frame's column, or an iterable of such.
-            batch_size: Taken for Keras's sake; it changes nothing.
-            steps: How many of the iterable's to take; None takes all.
+            data: Texts in a list, an array or a frame's column, or an iterable of these.
+            batch_size: Accepted for compatibility with Keras and ignored.
+            steps: The number of arrays to take from an iterable; None takes all.
 
         Raises:
-            TypeError: If an entry is missing or no text.
+            TypeError: If an entry is missing or not text.
             ValueError: If the vocabulary was given to the constructor.
         """
         self.reset_state()
@@ -167,17 +167,17 @@ class TextVectorization(Vocabulary):
         self.finalize_state()
 
     def update_state(self, data: Any) -> None:
-        """Count the words of one more array of texts."""
+        """Count the words of an array of texts."""
         if self._lookup_layer._given:
-            self._lookup_layer.update_state(data)  # which raises an error
+            self._lookup_layer.update_state(data)  # raises an error
         self._lookup_layer.count_tokens(self._words(as_text("data", data)))
 
     def finalize_state(self) -> None:
-        """Make the vocabulary of what has been counted."""
+        """Make the vocabulary from the counts."""
         self._lookup_layer.finalize_state()
 
     def reset_state(self) -> None:
-        """Forget what has been counted; the vocabulary stays."""
+        """Clear the counts, but not the vocabulary."""
         self._lookup_layer.reset_state()
 
     def _words(self, x: Array) -> list[list[str]]:
@@ -194,7 +194,7 @@ class TextVectorization(Vocabulary):
         if self.split is not None:
             if any(len(row) != 1 for row in rows):
                 raise ValueError(
-                    f"Layer {self.name!r} takes one text a sample, of shape (samples, 1). Give "
+                    f"Layer {self.name!r} expects one text per sample, of shape (samples, 1). Give "
                     f"split=None for words. Received: shape {x.shape}"
                 )
             texts = [row[0] for row in rows]
@@ -211,7 +211,7 @@ class TextVectorization(Vocabulary):
         ]
 
     def indices(self, x: Array) -> Array:
-        """Return the indices of the words of each sample, filled up with 0, or -1 for columns."""
+        """Return the indices of the words of each sample, padded with 0, or -1 for columns."""
         rows = self._words(as_text(f"the input of layer {self.name!r}", x))
         length = self.output_sequence_length or max([1, *map(len, rows)])
         filled = np.full((len(rows), length), "", object)
@@ -220,7 +220,7 @@ class TextVectorization(Vocabulary):
         return self._lookup_layer.indices(filled)
 
     def forward_into(self, x: Array, y: Array) -> None:
-        """Write the indices of the words of each sample, or their columns, into ``y``."""
+        """Write the indices or the columns of the words of each sample into ``y``."""
         self._lookup_layer._require_vocabulary()
         super().forward_into(x, y)
         if self._lookup_layer._idf is not None:
@@ -247,7 +247,7 @@ class TextVectorization(Vocabulary):
         """As `Layer.on_tensors`.
 
         Raises:
-            ValueError: If the length of the output is open.
+            ValueError: If the length of the output is unknown.
         """
         if self.output_mode == "int" and self.output_sequence_length is None:
             raise ValueError(
@@ -259,10 +259,10 @@ class TextVectorization(Vocabulary):
     def _as_array(self, x: Any) -> Array:
         return as_text("x", x)
 
-    # ---- as data --------------------------------------------------------------------------
+    # ---- configuration and files -------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name; a vocabulary only if it was given to it."""
+        """Return the constructor's arguments by name; a vocabulary only if it was an argument."""
         within = self._lookup_layer.get_config()
         shared = ("max_tokens", "pad_to_max_tokens", "vocabulary", "idf_weights", "vocabulary_size")
         own = ("name", "trainable", "ngrams", "output_mode", "output_sequence_length")
@@ -282,5 +282,5 @@ class TextVectorization(Vocabulary):
         self._lookup_layer.save_own_variables(store)
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Take up the weights of ``"tf_idf"``."""
+        """Load the weights of ``"tf_idf"``."""
         self._lookup_layer.load_own_variables(store)

@@ -1,4 +1,4 @@
-"""Layers for sequences: recurrent ones, and what wraps layers over steps."""
+"""Recurrent layers, and wrappers of layers for sequences."""
 
 from nnlite.layers.recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from nnlite.layers.recurrent.rnn import GRU, LSTM, RNN, SimpleRNN

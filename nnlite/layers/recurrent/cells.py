@@ -1,7 +1,7 @@
-"""Recurrent cells: what happens to the states of a sequence from one step to the next.
+"""Recurrent cells: the computation of one step of a sequence.
 
 The arrays of a step have the batch in their last axis, so that a block of rows, such as a gate, is
-contiguous. With the column (x_t, 1, h) above each other, all products of a step are one,
+contiguous. With x_t, 1 and h stacked in one column, a step needs a single product,
 z = M (x_t, 1, h); M is made of the kernel W, the bias b and the recurrent kernel U.
 """
 
@@ -17,7 +17,7 @@ from nnlite import constraints, initializers, regularizers
 from nnlite.layers import activations
 from nnlite.layers.activations import ActivationLayer, Identity, Sigmoid, Tanh
 from nnlite.layers.layer import Layer, Shape, registry
-from nnlite.random import new_generator
+from nnlite.layers.random_layer import RandomLayer
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.overrides import overridden
 from nnlite.utils.structures import flatten
@@ -31,10 +31,10 @@ Array = NDArray[Any]
 Row = tuple[int, bool, bool]
 
 
-class RecurrentCell(Layer):
-    """A cell whose states have ``units`` entries each; the first of them is its output.
+class RecurrentCell(RandomLayer):
+    """Base class of cells whose states have ``units`` entries; the first is the output.
 
-    `SimpleRNNCell` tells the arguments.
+    See `SimpleRNNCell` for the arguments.
     """
 
     #: The number of blocks of columns in the kernels, of states, and of arrays that `step` keeps.
@@ -79,8 +79,7 @@ class RecurrentCell(Layer):
         self.bias_constraint = constraints.get(bias_constraint)
         self.dropout = check_fraction("dropout", dropout)
         self.recurrent_dropout = check_fraction("recurrent_dropout", recurrent_dropout)
-        self.seed = seed
-        self.generator = new_generator(seed)
+        self.seed_with(seed)
 
     def _activation(self, name: str, value: Any) -> Layer:
         layer = activations.get(value, self.dtype)
@@ -96,7 +95,7 @@ class RecurrentCell(Layer):
 
     @property
     def state_size(self) -> int | list[int]:
-        """The size of the state, or a list of sizes where there are several."""
+        """The size of the state, or a list of sizes for several states."""
         return self.units if self.states == 1 else [self.units] * self.states
 
     @property
@@ -109,7 +108,7 @@ class RecurrentCell(Layer):
         return (self.activation,)
 
     def build(self, input_shape: Shape) -> None:
-        """Make the kernels and the bias."""
+        """Add the kernels and the bias."""
         if len(input_shape) != 2:
             raise ValueError(
                 f"Cell {self.name!r} expects an input of shape (batch, features). Received: "
@@ -151,15 +150,15 @@ class RecurrentCell(Layer):
         return (input_shape[0], self.units)
 
     def __call__(self, x: Any, states: Any = None, training: bool | None = None) -> Any:  # type: ignore[override]
-        """Return the output for one step of a batch, and the states after it in a list.
+        """Return the output for one step of a batch, and the list of new states.
 
         Args:
-            x: Inputs of shape (batch, features), an array; within a model, take `RNN`.
+            x: Inputs of shape (batch, features), an array; in a model, use `RNN`.
             states: The states before the step, of shape (batch, units) each; 0 by default.
-            training: Whether dropout draws.
+            training: Whether to apply dropout.
         """
         if any_symbolic([x, states]):
-            raise TypeError(f"Cell {self.name!r} takes arrays. Within a model, use RNN(cell).")
+            raise TypeError(f"Cell {self.name!r} takes arrays. In a model, use RNN(cell).")
         x = self._as_array(x)
         self.ensure_built((None, *x.shape[1:]))
         u, batch, features = self.units, len(x), x.shape[1]
@@ -181,7 +180,7 @@ class RecurrentCell(Layer):
         return made[0], made
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data, activations by their names where they have one."""
+        """Return the arguments as plain data, activations by name if they have one."""
         config = super().get_config()
         for name in ("activation", "recurrent_activation"):
             if name in config:
@@ -191,7 +190,7 @@ class RecurrentCell(Layer):
     # ---- the matrix of a step -------------------------------------------------------------
 
     def fill(self, matrix: Array) -> None:
-        """Write M for the weights as they are."""
+        """Write M for the current weights."""
         features = len(self.kernel.value)
         for block, at, x, h in self._blocks():
             rows = matrix[block]
@@ -212,7 +211,7 @@ class RecurrentCell(Layer):
                 bias[at] = rows[:, features]
 
     def _blocks(self) -> list[tuple[slice, slice, bool, bool]]:
-        """Return for each block of rows its place in M and in the kernels."""
+        """Return the slices of each block of rows in M and in the kernels."""
         u = self.units
         return [
             (slice(at * u, (at + 1) * u), slice(column * u, (column + 1) * u), x, h)
@@ -220,11 +219,11 @@ class RecurrentCell(Layer):
         ]
 
     def _biases(self, of: str, x: bool, h: bool) -> list[Array]:
-        """Return the vectors that are added to a block."""
+        """Return the vectors added to a block."""
         return [getattr(self.bias, of)] if self.use_bias and x else []
 
     def draw(self, dropped: Array, features: int) -> None:
-        """Draw what dropout multiplies the columns (x_t, 1, h) of a batch by: 0 or 1 / kept."""
+        """Draw the factors of dropout for the columns (x_t, 1, h) of a batch: 0 or 1 / kept."""
         dropped.fill(1)
         parts = (dropped[:features], dropped[features + 1 :])
         for part, rate in zip(parts, (self.dropout, self.recurrent_dropout), strict=True):
@@ -237,29 +236,29 @@ class RecurrentCell(Layer):
         """Write the states after a step.
 
         Args:
-            *arrays: ``z``, which is M (x_t, 1, h) and may be written over; ``a``, where to keep so
-                many blocks for the way back as ``kept`` says; ``h`` and ``c``, the states before;
-                ``new_h`` and ``new_c``, where those after go, ``c`` being of no rows in a cell
-                that has one state; and ``dropped_h``, h as M was multiplied by.
+            *arrays: ``z``, which is M (x_t, 1, h) and may be written over; ``a``, whose ``kept``
+                blocks are for the backward pass; ``h`` and ``c``, the states before; ``new_h`` and
+                ``new_c``, for those after (``c`` has no rows in a cell with one state); and
+                ``dropped_h``, the h that M was multiplied by.
         """
         raise NotImplementedError
 
     def step_back(self, *arrays: Array) -> Array | None:
-        """Go back over `step`: write dJ/dz over ``z``, and over ``dh`` and ``dc`` those of h and c.
+        """Run the backward pass of `step`: write dJ/dz, dJ/dh and dJ/dc over ``z``, ``dh``, ``dc``.
 
-        The part of dJ/dh that comes by M is not in ``dh``. A further part that comes by
+        The part of dJ/dh that comes through M is not in ``dh``. A further part through
         ``dropped_h`` is returned, if there is one.
 
         Args:
-            *arrays: ``dh`` and ``dc``, those of `step`, and memory as large as ``a``.
+            *arrays: ``dh`` and ``dc``, the arrays of `step`, and memory as large as ``a``.
         """
         raise NotImplementedError
 
     def take_further_gradient(self, z: Array, a: Array) -> None:
-        """Add to the weights' gradients what does not come by M, given the arrays of all steps."""
+        """Add the gradients that do not come through M, given the arrays of all steps."""
 
     def _apply(self, function: Any, z: Array, a: Array) -> None:
-        """Write an activation of blocks of ``z`` into ``a``, each by itself, features last."""
+        """Write an activation of each block of ``z`` into ``a``, features last."""
         if isinstance(function, Identity):
             np.copyto(a, z)
             return
@@ -268,7 +267,7 @@ class RecurrentCell(Layer):
             function.forward_into(z[block].T, a[block].T)
 
     def _chain(self, function: Any, d: Array, z: Array, a: Array, out: Array) -> None:
-        """Write the way back over `_apply` into ``out``, which may be ``z``."""
+        """Write the backward pass of `_apply` into ``out``, which may be ``z``."""
         if isinstance(function, Identity):
             np.copyto(out, d)
             return
@@ -288,19 +287,19 @@ class SimpleRNNCell(RecurrentCell):
     Args:
         units: The number of outputs.
         activation: g, as a name or a layer.
-        use_bias: Whether there is a b.
-        kernel_initializer: How W, of shape (inputs, units), begins.
-        recurrent_initializer: How U, of shape (units, units), begins.
-        bias_initializer: How b, of shape (units,), begins.
-        kernel_regularizer: A penalty on W that is added to the loss.
+        use_bias: Whether to add b.
+        kernel_initializer: Initializer of W, of shape (inputs, units).
+        recurrent_initializer: Initializer of U, of shape (units, units).
+        bias_initializer: Initializer of b, of shape (units,).
+        kernel_regularizer: A penalty on W, added to the loss.
         recurrent_regularizer: A penalty on U.
         bias_regularizer: A penalty on b.
         kernel_constraint: A projection of W after each update.
         recurrent_constraint: A projection of U after each update.
         bias_constraint: A projection of b after each update.
-        dropout: The part of the inputs that is dropped in training, the same in all steps.
-        recurrent_dropout: The part of h_{t-1} that is.
-        seed: Makes the draws repeat.
+        dropout: The fraction of the inputs dropped in training, the same in all steps.
+        recurrent_dropout: The same for h_{t-1}.
+        seed: Seed of the draws.
         **kwargs: As for `Layer`.
 
     >>> cell = SimpleRNNCell(1, kernel_initializer="ones", recurrent_initializer="ones")
@@ -324,7 +323,7 @@ class SimpleRNNCell(RecurrentCell):
 
 
 class _GatedCell(RecurrentCell):
-    """A cell with gates: blocks whose activation lies between 0 and 1."""
+    """Base class of cells with gates: blocks whose activation is between 0 and 1."""
 
     def __init__(
         self,
@@ -357,7 +356,7 @@ class _GatedCell(RecurrentCell):
         a += 0.5
 
     def _chain_gates(self, d: Array, z: Array, a: Array) -> None:
-        """Write ``d`` times the slope of the gates over ``z``; that of the sigmoid is a (1 - a)."""
+        """Write ``d`` times the gates' derivative over ``z``; for the sigmoid it is a (1 - a)."""
         if not self._by_tanh:
             self._chain(self.recurrent_activation, d, z, a, z)
             return
@@ -366,7 +365,7 @@ class _GatedCell(RecurrentCell):
         z *= d
 
     def _chain_tanh(self, d: Array, z: Array, a: Array, out: Array) -> None:
-        """Write ``d`` times the slope of the activation into ``out``; that of tanh is 1 - a^2."""
+        """Write ``d`` times the activation's derivative into ``out``; for tanh it is 1 - a^2."""
         if not self._by_tanh:
             self._chain(self.activation, d, z, a, out)
             return
@@ -380,7 +379,7 @@ class LSTMCell(_GatedCell):
     """The cell of an `LSTM`: long short-term memory.
 
     With s the recurrent activation and g the activation, i, f and o = s(x_t W + h_{t-1} U + b),
-    each of its own columns, c_t = f c_{t-1} + i g(x_t W + h_{t-1} U + b), and h_t = o g(c_t). The
+    each with its own columns, c_t = f c_{t-1} + i g(x_t W + h_{t-1} U + b), and h_t = o g(c_t). The
     columns of W, U and b are in the order i, f, c, o.
 
     Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; Gers et al., "Learning to
@@ -389,12 +388,12 @@ class LSTMCell(_GatedCell):
     Args:
         units: The number of outputs.
         activation: g, as a name or a layer.
-        recurrent_activation: s, likewise.
-        use_bias: As for `SimpleRNNCell`, as the initializers; W, U and b have 4 units columns.
-        kernel_initializer: See there.
-        recurrent_initializer: See there.
-        bias_initializer: See there.
-        unit_forget_bias: Whether b begins with 1 for the gate f.
+        recurrent_activation: s, as a name or a layer.
+        use_bias: As for `SimpleRNNCell`, like the initializers; W, U and b have 4 units columns.
+        kernel_initializer: As for `SimpleRNNCell`.
+        recurrent_initializer: As for `SimpleRNNCell`.
+        bias_initializer: As for `SimpleRNNCell`.
+        unit_forget_bias: Whether b of the gate f is initialized with 1.
         *args: The arguments that follow in `SimpleRNNCell`, in that order.
         **kwargs: As for `SimpleRNNCell`.
 
@@ -478,7 +477,7 @@ class GRUCell(_GatedCell):
     """The cell of a `GRU`: gated recurrent unit.
 
     With s the recurrent activation and g the activation, z and r = s(x_t W + h_{t-1} U + b), each
-    of its own columns; n = g(x_t W + r (h_{t-1} U + b_r) + b), or before 2015's variant,
+    with its own columns; n = g(x_t W + r (h_{t-1} U + b_r) + b), or in the original variant,
     ``reset_after=False``, n = g(x_t W + (r h_{t-1}) U + b); and h_t = z h_{t-1} + (1 - z) n. The
     columns of W, U and b are in the order z, r, n.
 
@@ -487,11 +486,11 @@ class GRUCell(_GatedCell):
     Args:
         units: The number of outputs.
         activation: g, as a name or a layer.
-        recurrent_activation: s, likewise.
+        recurrent_activation: s, as a name or a layer.
         *args: The arguments from ``use_bias`` on, as for `SimpleRNNCell`. W, U and b have 3 units
             columns; b is of shape (2, 3 units), for x_t W and for h U, or with
             ``reset_after=False`` of shape (3 units,).
-        reset_after: Whether r multiplies h U, and not h.
+        reset_after: Whether r multiplies h U instead of h.
         **kwargs: As for `SimpleRNNCell`.
 
     >>> GRUCell(2)(np.ones((3, 4)), np.zeros((3, 2)))[0].shape
@@ -544,7 +543,7 @@ class GRUCell(_GatedCell):
         new_h += n
 
     def step_back(self, *arrays: Array) -> Array | None:
-        """Write dJ/dz, and dJ/dh_t z as the part of dJ/dh_{t-1} that passes the unit by."""
+        """Write dJ/dz, and dJ/dh_t z the direct part of dJ/dh_{t-1}."""
         dh, _, z, a, h, _, _, _, dropped_h, work = arrays
         u = self.units
         update, reset, n, _ = a.reshape(4, u, -1)
@@ -568,7 +567,7 @@ class GRUCell(_GatedCell):
         return further
 
     def take_further_gradient(self, z: Array, a: Array) -> None:
-        """Fill dJ/dU of n with the sum of (r h) dJ/dn, where r multiplies h."""
+        """Fill dJ/dU of n with the sum of (r h) dJ/dn, if r multiplies h."""
         if not self.reset_after:
             u, over = self.units, ((0, 2), (0, 2))
             gradient = np.tensordot(a[:, 3 * u :], z[:, 2 * u :], over)
@@ -577,14 +576,14 @@ class GRUCell(_GatedCell):
 
 @registry.register()
 class StackedRNNCells(Layer):
-    """Cells on top of each other: each takes the output of the one before.
+    """A stack of cells: each takes the output of the one before.
 
     Args:
         cells: The cells.
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: If there is none, or one is not a cell of this package.
+        ValueError: If there are no cells, or one is not a cell of this package.
 
     >>> cells = StackedRNNCells([GRUCell(3), LSTMCell(2)])
     >>> cells.state_size, cells.output_size
@@ -600,7 +599,7 @@ class StackedRNNCells(Layer):
 
     @property
     def state_size(self) -> list[Any]:
-        """The size of each cell's state, or a list where it has several."""
+        """The size of each cell's state, or a list if it has several."""
         return [cell.state_size for cell in self.cells]
 
     @property
@@ -624,7 +623,7 @@ class StackedRNNCells(Layer):
 
 
 def check_cell(cell: Any) -> Any:
-    """Return a cell of this package, which can be given as plain data.
+    """Return a cell of this package, given as such or as plain data.
 
     Raises:
         ValueError: If it is anything else.
@@ -633,6 +632,6 @@ def check_cell(cell: Any) -> Any:
     if isinstance(cell, RecurrentCell) and type(cell).__module__.startswith("nnlite."):
         return cell
     raise ValueError(
-        "cell must be a SimpleRNNCell, an LSTMCell, a GRUCell or a list of them: a cell of your "
-        f"own has no derivative here. Received: {cell!r} (of type {type(cell).__name__})"
+        "cell must be a SimpleRNNCell, an LSTMCell, a GRUCell or a list of them: your own cells "
+        f"do not have a derivative here. Received: {cell!r} (of type {type(cell).__name__})"
     )

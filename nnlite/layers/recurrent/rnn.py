@@ -1,4 +1,4 @@
-"""Recurrent layers: a cell run over the steps of a sequence, and back through time."""
+"""Recurrent layers: a cell run over the steps of a sequence."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ Array = NDArray[Any]
 class RNN(Layer):
     """A cell run over the steps of a sequence.
 
-    A step that a mask leaves out keeps the states, and its output is that of the step before. The
-    way back goes through all steps: "Back-Propagation Through Time: What It Does and How to Do It",
-    Werbos, 1990.
+    A masked step keeps the states, and repeats the output of the step before. The backward pass
+    goes through all steps (Werbos, "Back-Propagation Through Time: What It Does and How to Do It",
+    1990).
 
     Args:
-        cell: A `SimpleRNNCell`, an `LSTMCell`, a `GRUCell`, or a list of them that are stacked.
-        return_sequences: Whether the output is that of every step, of shape (batch, steps, units),
-            or that of the last one.
-        return_state: Whether the last states are put out beside it.
-        go_backwards: Whether the steps are taken from the last to the first, and so put out.
-        stateful: Whether a batch begins with the states that the one before has left, predictions
-            included; `reset_state` makes them 0.
-        unroll: Accepted for Keras's sake; changes no result.
-        zero_output_for_mask: Whether the output of a step that is left out is 0.
+        cell: A `SimpleRNNCell`, an `LSTMCell`, a `GRUCell`, or a list of them, which are stacked.
+        return_sequences: Whether to return the output of every step, of shape (batch, steps,
+            units), instead of the last one.
+        return_state: Whether to return the last states as well.
+        go_backwards: Whether to process, and to return, the steps from the last to the first.
+        stateful: Whether a batch begins with the last states of the one before, also in
+            predictions; `reset_state` sets them to 0.
+        unroll: Accepted for compatibility with Keras and ignored.
+        zero_output_for_mask: Whether the output of a masked step is 0.
         **kwargs: As for `Layer`.
 
     Raises:
@@ -60,7 +60,7 @@ class RNN(Layer):
 
     supports_masking = True
     takes_several = True
-    masks_one = True  # as in Keras: beside states to begin with, sequences are taken whole
+    masks_one = True  # as in Keras: with initial states, masks are ignored
     call_options = ("sequences", "initial_state")
 
     def __init__(
@@ -76,7 +76,7 @@ class RNN(Layer):
     ) -> None:
         if kwargs.pop("time_major", False):  # files of Keras 2 have it
             raise ValueError(
-                f"{type(self).__name__} takes sequences of shape (batch, steps, features). "
+                f"{type(self).__name__} expects sequences of shape (batch, steps, features). "
                 "Received: time_major=True"
             )
         super().__init__(**kwargs)
@@ -89,12 +89,12 @@ class RNN(Layer):
         self.stateful = bool(stateful)
         self.unroll = bool(unroll)
         self.zero_output_for_mask = bool(zero_output_for_mask)
-        #: The states that the last batch has left, one after the other, where they are kept.
+        #: The last states of the last batch, in order, if the layer is stateful.
         self.states: list[Array] | None = None
         self._runs = {training: _Run(self, training) for training in (False, True)}
 
     def _cells(self) -> list[RecurrentCell]:
-        """Return the cells, in the order in which each takes the output of the one before."""
+        """Return the cells from the first to the last."""
         return self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
 
     @property
@@ -108,7 +108,7 @@ class RNN(Layer):
         return (self.cell,)
 
     def ensure_built(self, input_shape: Shapes) -> None:
-        """Build the layer for the sequences, whatever states stand beside them."""
+        """Build the layer for sequences, with or without initial states."""
         super().ensure_built(_of_sequence(self, input_shape))
 
     def build(self, input_shape: Shape) -> None:
@@ -118,14 +118,14 @@ class RNN(Layer):
             run._variables = self.cell.all_variables()
 
     def takes(self, input_shape: Shapes) -> bool:
-        """Return whether there are steps of so many features as the cell is built for."""
+        """Return whether the cell is built for that number of features."""
         if not self.built:
             return True  # `build` refuses what does not fit
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         return len(shape) == 3 and self.cell.takes((shape[0], shape[2]))
 
     def compute_output_shape(self, input_shape: Shapes) -> Shapes:
-        """Return (batch, units) or (batch, steps, units), and with states a list."""
+        """Return (batch, units) or (batch, steps, units), or a list with the states' shapes."""
         batch, steps, _ = _of_sequence(self, input_shape)
         units = self.cell.output_size
         output: Shape = (batch, steps, units) if self.return_sequences else (batch, units)
@@ -134,31 +134,31 @@ class RNN(Layer):
         return [output, *((batch, size) for size in flatten(self.state_size))]
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Return the mask of the input for a sequence, else None; with states a list."""
+        """Return the mask if the output is a sequence, else None; with states a list."""
         mask = flatten(previous_mask)[0] if self.return_sequences else None
         return [mask, *[None] * len(flatten(self.state_size))] if self.return_state else mask
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return what runs the cells."""
+        """Return the primitive layer that runs the cells."""
         return (self._runs[training],)
 
     def reset_state(self) -> None:
-        """Make the states 0 that the next batch begins with."""
+        """Set the states with which the next batch begins to 0."""
         self.states = None
 
     reset_states = reset_state
 
     def _kept_states(self, batch: int) -> list[Array]:
-        """Return the states that the last batch has left; an empty list for 0.
+        """Return the states of the last batch; an empty list for 0.
 
         Raises:
-            ValueError: If they are of a batch of another size.
+            ValueError: If the batch size has changed.
         """
         if self.states is not None and len(self.states[0]) != batch:
             raise ValueError(
-                f"Layer {self.name!r} is stateful: its states are of a batch of "
+                f"Layer {self.name!r} is stateful: its states belong to a batch of "
                 f"{len(self.states[0])} sequences. Received: a batch of {batch}. Call "
-                "reset_state() first, and give batches of one size."
+                "reset_state() first, and give batches of equal size."
             )
         return list(self.states or ())
 
@@ -175,10 +175,10 @@ class RNN(Layer):
             x: A batch of shape (batch, steps, features), or a tensor.
             training: As for `Layer`.
             mask: Which steps count, of shape (batch, steps).
-            initial_state: The states to begin with, of shape (batch, units) each; 0 by default.
+            initial_state: The first states, of shape (batch, units) each; 0 by default.
 
         Raises:
-            ValueError: If the number of states is another, or a shape does not fit.
+            ValueError: If the number of states or a shape does not fit.
         """
         x, states = states_beside(self, x, initial_state, flatten(self.state_size))
         if states and any_symbolic([x, *states]):
@@ -192,10 +192,10 @@ class RNN(Layer):
 def states_beside(
     layer: Layer, x: Any, initial_state: Any, sizes: Sequence[int]
 ) -> tuple[Any, list[Any]]:
-    """Return sequences and the states that a call begins with, which may stand beside them.
+    """Return the sequences and the initial states of a call, if any.
 
     Raises:
-        ValueError: If the states are not as many as ``sizes``, or of other shapes.
+        ValueError: If the states do not have the given ``sizes``.
     """
     states = [] if initial_state is None else flatten(initial_state)
     if isinstance(x, (list, tuple)) and not states:
@@ -216,10 +216,10 @@ def states_beside(
 
 
 def _of_sequence(layer: Layer, input_shape: Any) -> Any:
-    """Return the shape of the sequence, which initial states may follow.
+    """Return the shape of the sequences among the shapes of inputs.
 
     Raises:
-        ValueError: If it is none of (batch, steps, features).
+        ValueError: If it is not (batch, steps, features).
     """
     shape = input_shape[0] if isinstance(input_shape, list) else input_shape
     if len(shape) != 3:
@@ -234,24 +234,24 @@ class _Steps(NamedTuple):
     """The arrays of one cell for all steps, the batch in the last axis."""
 
     xh: Array  # the columns (x_t, 1, h_{t-1}), of shape (steps + 1, rows, batch)
-    h: Array  # the outputs, that before the first step in front
-    c: Array  # the second state, likewise; of no rows where a cell has none
-    z: Array  # M times the columns; on the way back dJ/dz
+    h: Array  # the initial state, then the outputs
+    c: Array  # the second state, also from the initial one; no rows if a cell has none
+    z: Array  # M times the columns; in the backward pass dJ/dz
     a: Array  # what the cell keeps of each step
     matrix: Array  # M
-    dropped: Array  # what dropout multiplies the columns by, in training
-    d: Array  # on the way back dJ/dx_t of all steps
+    dropped: Array  # the factors of dropout for the columns, in training
+    d: Array  # dJ/dx_t of all steps, in the backward pass
 
 
 class _Run(Layer):
-    """The cells of a layer, run over all steps, one cell after the other.
+    """Runs the cells of a layer over all steps, one cell after the other.
 
-    A step is one product with the cell's matrix M, and going back one with M^T; the gradient of M
-    is one product over all steps.
+    A forward step is one product with the cell's matrix M, a backward step one with M^T; the
+    gradient of M is one product over all steps.
 
     Args:
         owner: The layer.
-        training: Whether dropout draws.
+        training: Whether to apply dropout.
     """
 
     supports_masking = True
@@ -263,11 +263,11 @@ class _Run(Layer):
         self.mask_outputs = int(owner.return_sequences)
 
     def compute_output_shape(self, input_shape: Shapes) -> Shapes:
-        """Return that of the layer."""
+        """Return the layer's `takes`."""
         return self._owner.compute_output_shape(input_shape)
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
-        """Return that of the layer."""
+        """Return the layer's output shape."""
         return self._owner.dtype
 
     def output_shape_for(self, x: Any) -> Shapes:
@@ -275,7 +275,7 @@ class _Run(Layer):
         return self.compute_output_shape(map_structure(np.shape, x))
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return one for the arrays of all cells."""
+        """Return one array for the memory of all cells."""
         sizes = [math.prod(one) for shapes in self._shapes(shape) for one in shapes]
         return {"work": ((sum(sizes),), self._owner.dtype)}
 
@@ -303,7 +303,7 @@ class _Run(Layer):
         return found
 
     def _steps(self, work: Array, shape: Any) -> list[_Steps]:
-        """Return the arrays of each cell, which stand in ``work`` one after the other."""
+        """Return the arrays of each cell as views of ``work``."""
         cells, at = [], 0
         for cell, shapes in zip(self._owner._cells(), self._shapes(shape), strict=True):
             arrays = []
@@ -312,7 +312,7 @@ class _Run(Layer):
                 arrays.append(work[at : at + size].reshape(one))
                 at += size
             steps = _Steps(*arrays)
-            if not steps.dropped.size:  # the outputs stand where the next step reads them
+            if not steps.dropped.size:  # outputs are written where the next step reads them
                 steps = steps._replace(h=steps.xh[:, -cell.units :])
             cells.append(steps)
         return cells
@@ -320,7 +320,7 @@ class _Run(Layer):
     # ---- forward --------------------------------------------------------------------------
 
     def forward_into(self, x: Any, y: Any, mask: Any, work: Array) -> None:
-        """Write the outputs, and the last states behind them, into ``y``."""
+        """Write the outputs and the last states into ``y``."""
         owner = self._owner
         x, *states = x if isinstance(x, list) else [x]
         off = self._left_out(mask)
@@ -370,18 +370,18 @@ class _Run(Layer):
             y[off.T] = 0
 
     def _in_order(self, steps: Array) -> Array:
-        """Return steps, in the second axis, in the order in which they are taken."""
+        """Return the steps, in the second axis, in the order of processing."""
         return steps[:, ::-1] if self._owner.go_backwards else steps
 
     def _left_out(self, mask: Any) -> Any:
-        """Return which samples each step leaves out, of shape (steps, batch); None for none."""
+        """Return the masked samples of each step, of shape (steps, batch), or None."""
         mask = mask[0] if isinstance(mask, list) else mask
         return None if mask is None else ~self._in_order(mask).T
 
     # ---- back through time ----------------------------------------------------------------
 
     def backward_into(self, dy: Any, x: Any, mask: Any, work: Array, dx: Any = None) -> None:
-        """Go back from the last step to the first."""
+        """Run the steps backwards, from the last to the first."""
         owner, off = self._owner, self._left_out(mask)
         x, *given = x if isinstance(x, list) else [x]
         dx, *dstates = dx if isinstance(dx, list) else [dx, *[None] * len(given)]
@@ -413,15 +413,15 @@ class _Run(Layer):
         off: Any,
         asked: bool,
     ) -> tuple[Array, Array]:
-        """Go back over `_run`, and return the gradients of the states that it began with.
+        """Run the backward pass of `_run`, and return the gradients of the initial states.
 
         Args:
             cell: The cell.
-            run: Its arrays; dJ/dx_t is written there, if it is ``asked`` for.
-            d: The derivative by the output of each step.
-            last: Those by the last states, if they are put out.
-            off: As `_left_out` returns it.
-            asked: Whether dJ/dx_t is.
+            run: Its arrays; dJ/dx_t is written there, if ``asked`` for.
+            d: The derivatives with respect to the output of each step.
+            last: Those with respect to the last states, if they are outputs.
+            off: The result of `_left_out`.
+            asked: Whether to compute dJ/dx_t.
         """
         xh, h, c, z, a, matrix, dropped, dx = run
         features = dx.shape[1]
@@ -434,7 +434,7 @@ class _Run(Layer):
             dh += d[t]
             stays = None
             if off is not None:
-                stays = dh * off[t], dc * off[t]  # what goes straight to the step before
+                stays = dh * off[t], dc * off[t]  # the part that skips M
                 dh[:, off[t]] = 0
                 dc[:, off[t]] = 0
             before = xh[t, features + 1 :]
@@ -461,7 +461,7 @@ class _Run(Layer):
             cell.take_further_gradient(z, a)
         return dh, dc
 
-    # ---- states that stay -----------------------------------------------------------------
+    # ---- stateful layers ------------------------------------------------------------------
 
     def settle_from(self, arrays: Mapping[str, Any]) -> None:
         """Keep the last states for the next batch, if the layer is stateful."""
@@ -480,11 +480,11 @@ def _last_states(runs: Sequence[_Steps], cells: Sequence[RecurrentCell]) -> list
     return [state for run, cell in both for state in (run.h[-1], run.c[-1])[: cell.states]]
 
 
-# ---- the layers of one cell ---------------------------------------------------------------
+# ---- layers with one cell -----------------------------------------------------------------
 
 
 class _OneCell(RNN):
-    """A layer that makes its cell of arguments that it takes beside its own."""
+    """Base class of layers that create their cell from their own arguments."""
 
     cell_class: ClassVar[type[RecurrentCell]]
     left_out_if_none = ()
@@ -502,7 +502,7 @@ class _OneCell(RNN):
         return [name for name in cls.cell_class._parameters() if name not in known]
 
     def _begin(self, arguments: dict[str, Any], kwargs: dict[str, Any]) -> None:
-        """Make the cell, and the layer, of the constructor's arguments."""
+        """Create the cell and the layer from the constructor's arguments."""
         kwargs.pop("implementation", None)
         if self.cell_class is not SimpleRNNCell:
             kwargs.pop("use_cudnn", None)
@@ -515,11 +515,11 @@ class _OneCell(RNN):
 
     @classmethod
     def _parameters(cls) -> dict[str, Any]:
-        """Return the constructor's arguments, without the cell that is made of them."""
+        """Return the constructor's arguments without the cell."""
         return {name: value for name, value in super()._parameters().items() if name != "cell"}
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data, those of the cell among them."""
+        """Return the arguments as plain data, including those of the cell."""
         return super().get_config() | {
             name: activations.serialize(getattr(self, name))
             for name in ("activation", "recurrent_activation")
@@ -574,11 +574,11 @@ class SimpleRNN(_OneCell):
 
 @registry.register()
 class LSTM(_OneCell):
-    """Long short-term memory; the formulas stand in `LSTMCell`.
+    """Long short-term memory; see `LSTMCell` for the formulas.
 
     The arguments up to ``seed`` are those of `LSTMCell`, the others those of `RNN`;
     ``activity_regularizer`` is a penalty on the output, averaged over the batch. ``use_cudnn`` and
-    ``implementation`` are accepted for Keras's sake; they change no result.
+    ``implementation`` are accepted for compatibility with Keras and ignored.
 
     >>> LSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
     (2, 5, 4)
@@ -618,7 +618,7 @@ class LSTM(_OneCell):
 
 @registry.register()
 class GRU(_OneCell):
-    """Gated recurrent unit; the formulas stand in `GRUCell`.
+    """Gated recurrent unit; see `GRUCell` for the formulas.
 
     The arguments up to ``seed`` and ``reset_after`` are those of `GRUCell`, the others those of
     `RNN`; ``activity_regularizer``, ``use_cudnn`` and ``implementation`` are as for `LSTM`.

@@ -1,4 +1,4 @@
-"""Layers around other layers: both directions of a sequence, and one layer at every step."""
+"""Wrappers: a layer in both directions of a sequence, or at every step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 class _Wrapper(Layer):
-    """A layer that runs others by hand."""
+    """Base class of layers that run inner layers themselves."""
 
     supports_masking = True
 
@@ -29,15 +29,15 @@ class _Wrapper(Layer):
         self._runs = {training: _Run(self, training) for training in (False, True)}
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return what runs the layers."""
+        """Return the primitive layer that runs the inner layers."""
         return (self._runs[training],)
 
     def run_within(self, x: Any, y: Any, mask: Any, training: bool) -> Any:
-        """Write the output for ``x`` into ``y``, and return what else the way back needs."""
+        """Write the output for ``x`` into ``y``, and return what the backward pass needs."""
         raise NotImplementedError
 
     def run_back_within(self, dy: Any, dx: Any, also: Any) -> None:
-        """Write the gradient of the input into ``dx``, whatever of it is not None."""
+        """Write the gradient of the input into those parts of ``dx`` that are not None."""
         raise NotImplementedError
 
     def ensure_built(self, input_shape: Shapes) -> None:
@@ -48,7 +48,7 @@ class _Wrapper(Layer):
 
 
 class _Run(Layer):
-    """What a wrapper does in a model: see `_Wrapper`."""
+    """The primitive layer of a `_Wrapper`."""
 
     supports_masking = True
 
@@ -58,11 +58,11 @@ class _Run(Layer):
         self._training = training
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return that of what the layers within keep for the way back."""
+        """Return the array of what the inner layers keep for the backward pass."""
         return {"kept": ((1,), object)}
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
-        """Return that of the layer."""
+        """Return the layer's `takes`."""
         return self._owner.dtype
 
     def output_shape_for(self, x: Any) -> Shapes:
@@ -70,41 +70,41 @@ class _Run(Layer):
         return self._owner.compute_output_shape(map_structure(np.shape, x))
 
     def compute_output_shape(self, input_shape: Shapes) -> Shapes:
-        """Return that of the layer."""
+        """Return the layer's output shape."""
         return self._owner.compute_output_shape(input_shape)
 
     def forward_into(self, x: Any, y: Any, mask: Any, kept: Array) -> None:
-        """Write the output of the layers within into ``y``."""
+        """Write the output of the inner layers into ``y``."""
         also = self._owner.run_within(x, y, mask, self._training)
-        if self._training:  # another call of the layer would forget what this one has kept
+        if self._training:  # another call of the layer would overwrite what this one keeps
             parts = [(part, vars(part).get("cache")) for part in self._owner.all_layers()]
             kept[0] = (parts, also)
 
     def backward_into(self, dy: Any, dx: Any, kept: Array) -> None:
-        """Go back over the layers within."""
+        """Run the backward pass of the inner layers."""
         parts, also = kept[0]
         for part, cache in parts:
             part.cache = cache
         self._owner.run_back_within(dy, dx, also)
 
     def settle_from(self, arrays: Mapping[str, Any]) -> None:
-        """Let the layers within write down what they have gathered."""
+        """Update the inner layers with what they have gathered."""
         for layer in self._owner.sublayers():
             layer.settle()
 
 
 @registry.register()
 class TimeDistributed(_Wrapper):
-    """A layer applied to every step of a sequence by itself, with the same weights.
+    """A layer applied to every step of a sequence, with the same weights.
 
     Args:
-        layer: The layer. All steps of a batch go through it at once, as so many samples: the
-            moments of a `BatchNormalization` are those of all steps that count. A mask of more
-            axes than (batch, steps) is the layer's, step by step.
+        layer: The layer. All steps of a batch are its samples: a `BatchNormalization` takes its
+            moments over all steps that count. A mask with more axes than (batch, steps) is passed
+            to the layer, step by step.
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: If ``layer`` is no layer; or on a call, if the input has no steps.
+        ValueError: If ``layer`` is not a layer; or on a call, if the input has no steps.
 
     >>> from nnlite.layers import Dense
     >>> TimeDistributed(Dense(2))(np.ones((3, 5, 4))).shape
@@ -132,13 +132,13 @@ class TimeDistributed(_Wrapper):
         return (input_shape[0], *input_shape[2:])
 
     def takes(self, input_shape: Shape) -> bool:
-        """Return whether the layer takes the steps."""
+        """Return whether the layer accepts the steps."""
         return not self.built or (
             len(input_shape) > 2 and self.layer.takes((input_shape[0], *input_shape[2:]))
         )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, steps, ...) with what the layer makes of a step."""
+        """Return (batch, steps, ...), with the layer's output shape of a step."""
         batch, *rest = self.layer.told_shape(self._of_step(input_shape))
         return (batch, input_shape[1], *rest)
 
@@ -157,7 +157,7 @@ class TimeDistributed(_Wrapper):
         y[...] = layer.run_forward(samples, training).reshape(y.shape)
 
     def run_back_within(self, dy: Array, dx: Any, also: None) -> None:
-        """Go back over the layer."""
+        """Run the backward pass of the layer."""
         back = self.layer.run_backward(_as_samples(dy))
         if dx is not None:
             dx[...] = back.reshape(dx.shape)
@@ -168,7 +168,7 @@ def _as_samples(steps: Array) -> Array:
 
 
 def _inner(name: str, layer: Any) -> Layer:
-    """Return a layer, which can be given as plain data."""
+    """Return a layer, given as such or as plain data."""
     layer = registry.deserialize(layer) if isinstance(layer, Mapping) else layer
     if not isinstance(layer, Layer):
         raise ValueError(  # noqa: TRY004  as in Keras
@@ -182,21 +182,21 @@ _MERGES = ("concat", "sum", "mul", "ave", None)
 
 @registry.register()
 class Bidirectional(_Wrapper):
-    """A recurrent layer and one that takes the steps backwards, their outputs put together.
+    """A recurrent layer and one that runs backwards, with their outputs merged.
 
     Source: Schuster and Paliwal, "Bidirectional Recurrent Neural Networks", 1997.
 
     Args:
-        layer: The recurrent layer, of which a copy with fresh weights is made.
-        merge_mode: ``"concat"`` puts both outputs side by side, ``"sum"``, ``"mul"`` and ``"ave"``
-            add, multiply or average them; None puts out both.
-        weights: Where both layers begin, as `get_weights` returns them.
-        backward_layer: The one that goes backwards; by default another copy that does.
+        layer: The recurrent layer; a copy with new weights is used.
+        merge_mode: ``"concat"`` joins the outputs side by side, ``"sum"``, ``"mul"`` and ``"ave"``
+            add, multiply or average them; None returns both.
+        weights: The initial weights of both layers, as `get_weights` returns them.
+        backward_layer: The layer that runs backwards; by default another copy.
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: If a layer is no recurrent one, both go the same way or differ in what they put
-            out, or ``merge_mode`` is unknown.
+        ValueError: If a layer is not recurrent, both run in the same direction or have different
+            outputs, or ``merge_mode`` is unknown.
 
     >>> from nnlite.layers import LSTM
     >>> Bidirectional(LSTM(4, return_sequences=True))(np.ones((2, 5, 3))).shape
@@ -223,6 +223,7 @@ class Bidirectional(_Wrapper):
             )
         self.merge_mode = merge_mode
         given = _recurrent("layer", layer)
+        self.aside = (given,)
         self.forward_layer = _copied(given, "forward_", given.go_backwards)
         if backward_layer is None:
             self.backward_layer = _copied(given, "backward_", True)
@@ -247,7 +248,7 @@ class Bidirectional(_Wrapper):
 
     @property
     def layer(self) -> RNN:
-        """The layer that goes forwards."""
+        """The layer that runs forwards."""
         return self.forward_layer
 
     def sublayers(self) -> Sequence[RNN]:
@@ -268,22 +269,22 @@ class Bidirectional(_Wrapper):
 
     @classmethod
     def _parameters(cls) -> dict[str, Any]:
-        """Return the constructor's arguments, without the weights, which no configuration holds."""
+        """Return the constructor's arguments, without the weights."""
         return {name: value for name, value in super()._parameters().items() if name != "weights"}
 
     def reset_state(self) -> None:
-        """Make the states 0 that the next batch begins with; see `RNN`."""
+        """Set the states with which the next batch begins to 0; see `RNN`."""
         for layer in self.sublayers():
             layer.reset_state()
 
     reset_states = reset_state
 
     def takes(self, input_shape: Shapes) -> bool:
-        """Return whether the layers take such sequences."""
+        """Return whether the layers accept such sequences."""
         return self.forward_layer.takes(input_shape)
 
     def compute_output_shape(self, input_shape: Shapes) -> Shapes:
-        """Return the shape of the output, and behind it, where they are put out, of the states."""
+        """Return the shape of the output, followed by those of the states if returned."""
         told: Any = self.forward_layer.compute_output_shape(input_shape)
         output, *states = told if self.return_state else [told]
         if self.merge_mode == "concat":
@@ -296,7 +297,7 @@ class Bidirectional(_Wrapper):
         return 2 * flatten(self.forward_layer.state_size)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Return the mask of each output: that of the input for a sequence, else None."""
+        """Return the mask of each output: the input's mask for a sequence, else None."""
         mask = flatten(previous_mask)[0] if self.return_sequences else None
         masks = [mask] * (2 if self.merge_mode is None else 1)
         masks += [None] * (len(self._sizes()) * self.return_state)
@@ -315,10 +316,10 @@ class Bidirectional(_Wrapper):
             x: A batch of shape (batch, steps, features), or a tensor.
             training: As for `Layer`.
             mask: Which steps count, of shape (batch, steps).
-            initial_state: The states that both layers begin with; 0 by default.
+            initial_state: The initial states of both layers; 0 by default.
 
         Raises:
-            ValueError: If the number of states is another, or a shape does not fit.
+            ValueError: If the number of states or a shape does not fit.
         """
         x, states = states_beside(self, x, initial_state, self._sizes())
         if states and any_symbolic([x, *states]):
@@ -326,7 +327,7 @@ class Bidirectional(_Wrapper):
         return super().__call__([x, *states] if states else x, training, mask)
 
     def run_within(self, x: Any, y: Any, mask: Any, training: bool) -> tuple[Array, Array]:
-        """Run both layers, and put their outputs together."""
+        """Run both layers, and merge their outputs."""
         x, *states = x if isinstance(x, list) else [x]
         mask = mask[0] if isinstance(mask, list) else mask
         half = len(states) // 2
@@ -347,7 +348,7 @@ class Bidirectional(_Wrapper):
         return both
 
     def _in_time(self, output: Array) -> Array:
-        """Return the output of the layer that goes backwards, its steps put in order."""
+        """Return the output of the backward layer, with its steps in order."""
         return output[:, ::-1] if self.return_sequences else output
 
     def _merge(self, a: Array, b: Array, y: Array) -> None:
@@ -361,7 +362,7 @@ class Bidirectional(_Wrapper):
                 y *= 0.5
 
     def run_back_within(self, dy: Any, dx: Any, also: tuple[Array, Array]) -> None:
-        """Go back over both layers; the gradient of the input is the sum of theirs."""
+        """Run the backward pass of both layers; the input's gradient is the sum of theirs."""
         dy = dy if isinstance(dy, list) else [dy]
         outputs = 2 if self.merge_mode is None else 1
         parts = self._apart(dy[:outputs], *also)
@@ -381,7 +382,7 @@ class Bidirectional(_Wrapper):
                 array[...] = gradient
 
     def _apart(self, dy: Sequence[Array], a: Array, b: Array) -> list[Array]:
-        """Return the derivatives by both layers' outputs."""
+        """Return the derivatives with respect to both layers' outputs."""
         if self.merge_mode is None:
             return list(dy)
         (d,) = dy
@@ -400,7 +401,7 @@ def _recurrent(name: str, layer: Any) -> RNN:
 
 
 def _copied(layer: RNN, prefix: str, go_backwards: bool) -> RNN:
-    """Return a layer of the same configuration, with fresh weights and a name of its own."""
+    """Return a layer of the same configuration, with new weights and a new name."""
     config = layer.get_config() | {"go_backwards": go_backwards}
     config["name"] = prefix + layer.name.removeprefix(prefix)
     return type(layer).from_config(config)

@@ -1,4 +1,4 @@
-"""Layers against overfitting: noise in training, Dropout's and others', and a penalty on output."""
+"""Layers against overfitting: dropout, noise in training, and a penalty."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nnlite import regularizers
 from nnlite.backend.structure_cache import invalidate
 from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.layers.random_layer import RandomLayer
 from nnlite.layers.reshaping.reshaping import check_data_format, check_integers
-from nnlite.random import new_generator
 from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = [
@@ -29,14 +29,15 @@ __all__ = [
 
 Array = NDArray[Any]
 
-_DRAWS = 65_536  # what one draw of sixteen bits can be
+_DRAWS = 65_536  # the values of sixteen bits
 
 
-class NoiseLayer(Layer):
-    """A layer that puts noise on its input in training, and else returns it as it is.
+class NoiseLayer(RandomLayer):
+    """Base class of layers that add noise in training, and else return their input.
 
     Args:
-        seed: Makes the layer's draws repeat; None takes a seed from ``set_random_seed``'s root.
+        seed: Seed of the layer's draws. None draws one from a model that has a ``seed``, otherwise
+            from the root of `set_random_seed`.
         **kwargs: As for `Layer`.
     """
 
@@ -49,15 +50,14 @@ class NoiseLayer(Layer):
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.seed = seed
-        self.generator = new_generator(seed)
+        self.seed_with(seed)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``."""
         return input_shape
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return the layer in training, else none: the output is the input."""
+        """Return the layer in training, and no stages otherwise."""
         return (self,) if training else ()
 
     def _draw_normal(self, noise: Array) -> None:
@@ -66,12 +66,12 @@ class NoiseLayer(Layer):
 
 
 class MaskLayer(NoiseLayer):
-    """A layer that keeps each input or, with probability ``rate``, does not.
+    """Base class of layers that drop each input with probability ``rate``.
 
     Args:
-        rate: The probability, taken to the nearest 1 / 65,536.
-        noise_shape: The shape of the random mask, which is spread over the input: axes of size 1
-            share one draw, and those given as None have the input's size.
+        rate: The probability, rounded to a multiple of 1 / 65,536.
+        noise_shape: The shape of the random mask, which is broadcast over the input: axes of size
+            1 share one draw, and None stands for the input's size.
         seed: As for `NoiseLayer`.
         **kwargs: As for `Layer`.
     """
@@ -98,11 +98,11 @@ class MaskLayer(NoiseLayer):
 
     @property
     def rate(self) -> float:
-        """The probability; another one can be assigned, and holds from the next call on.
+        """The probability; a new value takes effect in the next call.
 
         Raises:
-            TypeError: On assigning what is no number.
-            ValueError: On assigning a number outside [0, 1].
+            TypeError: If a value that is not a number is assigned.
+            ValueError: If a number outside [0, 1] is assigned.
         """
         return self._rate
 
@@ -114,14 +114,14 @@ class MaskLayer(NoiseLayer):
         invalidate()
 
     def _derive(self, rate: float) -> None:
-        """Compute what follows from the rate."""
+        """Compute the constants that depend on the rate."""
         self._threshold = round(rate * _DRAWS)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape``.
 
         Raises:
-            ValueError: If the mask cannot be spread over such an input.
+            ValueError: If the mask cannot be broadcast over such an input.
         """
         self._mask_shape(input_shape)
         return input_shape
@@ -144,12 +144,12 @@ class MaskLayer(NoiseLayer):
         return sizes
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return the random mask's, ``kept``."""
+        """Return the array of the random mask, ``kept``."""
         return {"kept": (self._mask_shape(shape), bool)}
 
     def _draw_mask(self, kept: Array) -> None:
         """Fill ``kept``, True for each input that is kept."""
-        # Sixteen random bits an entry, straight from the generator: five times quicker than floats.
+        # Sixteen random bits per entry, straight from the generator: five times faster than floats.
         bits = self.generator.bit_generator.random_raw(-(-kept.size // 4)).view(np.uint16)
         np.greater_equal(bits[: kept.size].reshape(kept.shape), self._threshold, out=kept)
 
@@ -158,21 +158,20 @@ class MaskLayer(NoiseLayer):
 class Dropout(MaskLayer):
     """In training, each input is 0 with probability ``rate``, and x / (1 - rate) otherwise.
 
-    So the expected output is the input, which is what the layer returns outside of training.
+    So the expected output is the input, which the layer returns outside of training.
 
     Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
     Overfitting", 2014.
 
     Args:
-        rate: The fraction of inputs to drop, in [0, 1], to the nearest 1 / 65,536; at 1 all are.
-        noise_shape: The shape of the random mask, which is spread over the input: axes of size 1
-            share one draw, and those given as None have the input's size. None draws for every
-            entry.
-        seed: Makes the layer's draws repeat; None takes a seed from ``set_random_seed``'s root.
+        rate: The fraction of inputs to drop, in [0, 1], rounded to a multiple of 1 / 65,536.
+        noise_shape: The shape of the random mask, which is broadcast over the input: axes of size
+            1 share one draw, and sizes of None are those of the input. None draws for every entry.
+        seed: As for `NoiseLayer`.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``noise_shape`` holds anything else than integers and None.
+        TypeError: If ``noise_shape`` contains anything but integers and None.
         ValueError: If ``rate`` is outside [0, 1], a size is below 1, or the mask does not fit the
             input.
 
@@ -186,7 +185,7 @@ class Dropout(MaskLayer):
         self._scale = _DRAWS / kept if kept else 0.0
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return the layer in training, and none where nothing is dropped."""
+        """Return the layer in training, and no stages if nothing is dropped."""
         return (self,) if training and self.rate else ()
 
     def forward_into(self, x: Array, y: Array, kept: Array) -> None:
@@ -202,20 +201,20 @@ class Dropout(MaskLayer):
 
 
 class SpatialDropout(Dropout):
-    """Dropout that drops a whole feature of a sample, all along its other axes.
+    """Base class of dropouts that drop whole features of a sample.
 
     Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015,
     section 3.2.
 
     Args:
         rate: The fraction of features to drop.
-        data_format: Whether the features are the last axis or, ``"channels_first"``, the one
-            behind the batch's.
+        data_format: Whether the features are the last axis or, with ``"channels_first"``, the
+            first after the batch.
         **kwargs: The ``seed``, ``name`` and ``dtype``, and in a model's first layer the
             ``input_shape``.
     """
 
-    #: The number of the axes along which a feature is kept or dropped as one.
+    #: The number of axes of a feature.
     axes: ClassVar[int]
 
     def __init__(self, rate: float, data_format: str | None, **kwargs: Any) -> None:
@@ -230,7 +229,7 @@ class SpatialDropout(Dropout):
         """Return ``input_shape``.
 
         Raises:
-            ValueError: If it has another number of axes.
+            ValueError: If it has the wrong number of axes.
         """
         if len(input_shape) != self.axes + 2:
             raise ValueError(
@@ -240,13 +239,13 @@ class SpatialDropout(Dropout):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name, with the float type as Keras has it here."""
+        """Return the constructor's arguments by name, with the float type as in Keras."""
         return {**super().get_config(), "dtype": self.dtype}
 
 
 @registry.register()
 class SpatialDropout1D(SpatialDropout):
-    """Dropout of whole features along the one other axis of (m, steps, features).
+    """Dropout of whole features of (m, steps, features).
 
     Args:
         rate: The fraction of features to drop, in [0, 1].
@@ -255,7 +254,7 @@ class SpatialDropout1D(SpatialDropout):
         dtype: As for `Layer`.
 
     Raises:
-        ValueError: If ``rate`` is outside [0, 1], or the input has other axes.
+        ValueError: If ``rate`` is outside [0, 1], or the input does not fit.
 
     >>> SpatialDropout1D(0.5, seed=1)(np.ones((1, 2, 4)), training=True)
     array([[[0., 0., 2., 2.],
@@ -272,7 +271,7 @@ class SpatialDropout1D(SpatialDropout):
 
 @registry.register()
 class SpatialDropout2D(SpatialDropout):
-    """Dropout of whole features along the two other axes of (m, rows, columns, features).
+    """Dropout of whole features of (m, rows, columns, features).
 
     Args:
         rate: The fraction of features to drop, in [0, 1].
@@ -282,8 +281,8 @@ class SpatialDropout2D(SpatialDropout):
         dtype: As for `Layer`.
 
     Raises:
-        ValueError: If ``rate`` is outside [0, 1], ``data_format`` is another one, or
-            the input has other axes.
+        ValueError: If ``rate`` is outside [0, 1], ``data_format`` is unknown, or
+            the input does not fit.
 
     >>> SpatialDropout2D(0.5, seed=1)(np.ones((1, 5, 5, 4)), training=True)[0, 3, 3]
     array([0., 0., 2., 2.], dtype=float32)
@@ -304,9 +303,9 @@ class SpatialDropout2D(SpatialDropout):
 
 @registry.register()
 class SpatialDropout3D(SpatialDropout2D):
-    """Dropout of whole features along the three other axes of (m, a, b, c, features).
+    """Dropout of whole features of (m, a, b, c, features).
 
-    Its arguments are those of `SpatialDropout2D`.
+    See `SpatialDropout2D` for the arguments.
 
     >>> SpatialDropout3D(0.5, seed=1)(np.ones((1, 5, 5, 5, 4)), training=True)[0, 3, 3, 3]
     array([0., 0., 2., 2.], dtype=float32)
@@ -317,22 +316,22 @@ class SpatialDropout3D(SpatialDropout2D):
 
 @registry.register()
 class AlphaDropout(MaskLayer):
-    """In training, each input is SELU's lower limit with probability ``rate``, then all a x + b.
+    """In training, inputs become SELU's lower limit with probability ``rate``, then a x + b.
 
-    With that limit l = -scale alpha = -1.758, the a = ((1 - rate) (1 + rate l^2))^(-1/2) and
-    b = -a l rate keep an input's mean of 0 and variance of 1.
+    With the limit l = -scale alpha = -1.758, the a = ((1 - rate) (1 + rate l^2))^(-1/2) and
+    b = -a l rate preserve a mean of 0 and a variance of 1.
 
     Source: Klambauer et al., "Self-Normalizing Neural Networks", 2017, section "New Dropout
     Technique".
 
     Args:
-        rate: The fraction of inputs to drop, in [0, 1), to the nearest 1 / 65,536.
+        rate: The fraction of inputs to drop, in [0, 1), rounded to a multiple of 1 / 65,536.
         noise_shape: As for `Dropout`.
         seed: As for `Dropout`.
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: If ``rate`` is outside [0, 1), where no a keeps the variance.
+        ValueError: If ``rate`` is outside [0, 1), where no a preserves the variance.
 
     >>> AlphaDropout(0.5, seed=1)(np.ones((1, 4)), training=True).round(3)
     array([[-0.779, -0.779,  1.666,  1.666]], dtype=float32)
@@ -344,15 +343,15 @@ class AlphaDropout(MaskLayer):
         p = round(rate * _DRAWS) / _DRAWS
         if p == 1:
             raise ValueError(
-                "rate must lie in [0, 1), and below 1 by 1 / 65,536: of inputs that are all "
-                f"dropped none keeps its variance. Received: rate={rate}"
+                "rate must lie in [0, 1), and below 1 by 1 / 65,536, as inputs that are all "
+                f"dropped have no variance to keep. Received: rate={rate}"
             )
         super()._derive(rate)
         self._factor = ((1 - p) * (1 + p * self._LIMIT**2)) ** -0.5
         self._dropped = self._factor * self._LIMIT * (1 - p)  # a l + b
 
     def forward_into(self, x: Array, y: Array, kept: Array) -> None:
-        """Write ``x``, dropped to the limit where it is not kept, times a, plus b, into ``y``."""
+        """Write a x + b into ``y``, where dropped entries of x are the limit."""
         self._draw_mask(kept)
         np.subtract(x, self._LIMIT, out=y)
         y *= kept
@@ -404,7 +403,7 @@ class GaussianDropout(NoiseLayer):
     Overfitting", 2014, section 10.
 
     Args:
-        rate: As of a `Dropout` with that variance, in [0, 1).
+        rate: The rate of a `Dropout` with that variance, in [0, 1).
         seed: As for `Dropout`.
         **kwargs: As for `Layer`.
 
@@ -422,7 +421,7 @@ class GaussianDropout(NoiseLayer):
         self.rate = check_fraction("rate", rate)
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return the noise's."""
+        """Return the array of the noise."""
         return {"noise": (shape, self.dtype)}
 
     def forward_into(self, x: Array, y: Array, noise: Array) -> None:
@@ -466,7 +465,7 @@ class ActivityRegularization(Layer):
         return {k: v for k, v in parameters.items() if k != "activity_regularizer"}
 
     def stages(self, training: bool) -> Sequence[Layer]:
-        """Return none: the output is the input."""
+        """Return no stages: the output is the input."""
         return ()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -1,4 +1,4 @@
-"""ZeroPadding and Cropping: margins put around an image or a sequence, or cut off."""
+"""ZeroPadding and Cropping: margins added to or cut off from images and sequences."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Array = NDArray[Any]
 
 
 class Margins(Spatial):
-    """Base class of layers that put margins on or cut them off."""
+    """Base class of layers that add or cut off margins."""
 
     def _checked(self, name: str, value: Any) -> tuple[Any, ...]:
-        """Return margins: one integer for all, or for each axis an integer or a pair."""
+        """Return the margins of each axis, given by one integer, or an integer or pair per axis."""
         if self.rank == 1:
             return check_sizes(name, value, 2, 0)
         each = [value] * self.rank if isinstance(value, (int, np.integer)) else value
@@ -45,21 +45,21 @@ class Margins(Spatial):
         raise NotImplementedError
 
     def _resized(self, shape: Shape, sign: int) -> Shape:
-        """Return ``shape`` with the margins put on, or for a ``sign`` of -1 cut off."""
+        """Return ``shape`` with the margins added, or cut off if ``sign`` is -1."""
         sizes, channels = self._split(shape)
         pairs = zip(sizes, self._margins, strict=True)
         made = [None if n is None else n + sign * sum(margins) for n, margins in pairs]
         return self._joined(shape[0], made, channels)
 
     def _inner(self, x: Array) -> Array:
-        """Return what is within the margins of ``x``, a view."""
+        """Return a view of ``x`` without the margins."""
         x = self._channels_last(x)
         pairs = zip(x.shape[1:], self._margins, strict=False)
         return x[(slice(None), *(slice(low, n - high) for n, (low, high) in pairs))]
 
 
 class ZeroPadding(Margins):
-    """Base class of layers that put zeros around an image; dJ/dx is dJ/dy without its margins.
+    """Base class of layers that pad an image with zeros; dJ/dx is dJ/dy without margins.
 
     Args:
         padding: The numbers of zeros: an integer for all sides, or for each axis an integer or a
@@ -69,9 +69,9 @@ class ZeroPadding(Margins):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If a number is no integer, or a keyword is unknown.
-        ValueError: If one is negative, or there is another number of them; or if the input has
-            another number of axes.
+        TypeError: If a number is not an integer, or a keyword is unknown.
+        ValueError: If a number is negative, or the numbers do not fit; or if the input has
+            the wrong number of axes.
     """
 
     def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any) -> None:
@@ -106,9 +106,9 @@ class Cropping(Margins):
         **kwargs: As for `Layer`; for images and volumes also ``data_format``.
 
     Raises:
-        TypeError: If a size is no integer, or a keyword is unknown.
-        ValueError: If one is negative, or there is another number of them; or if the input has
-            another number of axes, or nothing is left of it.
+        TypeError: If a size is not an integer, or a keyword is unknown.
+        ValueError: If a size is negative, or the sizes do not fit; or if the input has
+            the wrong number of axes, or nothing is left of it.
     """
 
     def __init__(self, cropping: Any = 1, **kwargs: Any) -> None:
@@ -133,7 +133,7 @@ class Cropping(Margins):
         shape = self._resized(input_shape, -1)
         if any(size is not None and size < 1 for size in self._split(shape)[0]):
             raise ValueError(
-                f"Layer {self.name!r} has a cropping that leaves nothing of its input. "
+                f"Layer {self.name!r} crops all of its input. "
                 f"Received: cropping={self.cropping}, input_shape={input_shape}"
             )
         return shape

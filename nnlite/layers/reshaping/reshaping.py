@@ -1,4 +1,4 @@
-"""Layers that only arrange numbers anew: Flatten, Reshape, Permute, RepeatVector."""
+"""Layers that only rearrange entries: Flatten, Reshape, Permute, RepeatVector."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_data_format(data_format: Any) -> str:
 
 
 class Rearrangement(Layer):
-    """A layer whose output is a view of its input, and dJ/dx one of dJ/dy."""
+    """Base class of layers whose output is a view of the input, and dJ/dx a view of dJ/dy."""
 
     def forward_into(self, x: Array, y: Array) -> None:
         """Copy the view of ``x`` into ``y``."""
@@ -48,13 +48,12 @@ class Flatten(Rearrangement):
     """Each sample as one row of numbers: (m, a, b, ...) becomes (m, a b ...).
 
     Args:
-        data_format: ``"channels_last"`` (or None), the order as it stands, or
-            ``"channels_first"``, which moves the first of a sample's axes behind the others before
-            flattening.
+        data_format: ``"channels_last"`` (or None) keeps the order; ``"channels_first"`` moves the
+            first axis of a sample to the end before flattening.
         **kwargs: As for `Layer`.
 
     Raises:
-        ValueError: If ``data_format`` is another one.
+        ValueError: If ``data_format`` is unknown.
 
     >>> Flatten()(np.zeros((5, 8, 8))).shape
     (5, 64)
@@ -86,17 +85,17 @@ class Flatten(Rearrangement):
 
 @registry.register()
 class Reshape(Rearrangement):
-    """The numbers of each sample, in their order, in another shape.
+    """The numbers of each sample in another shape.
 
     Args:
-        target_shape: The shape of one sample of the output. One size may be -1 or None: what is
-            left for it by the others.
+        target_shape: The shape of one sample of the output. One size may be -1 or None, which is
+            inferred from the others.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``target_shape`` is no sequence of integers.
-        ValueError: If a size is neither positive nor -1, or more than one is open; or if
-            the input has another number of entries.
+        TypeError: If ``target_shape`` is not a sequence of integers.
+        ValueError: If a size is neither positive nor -1, or more than one is inferred; or if
+            the number of entries differs.
 
     >>> Reshape((3, -1))(np.zeros((5, 12))).shape
     (5, 3, 4)
@@ -110,8 +109,8 @@ class Reshape(Rearrangement):
             size is not None and size != -1 and size < 1 for size in self.target_shape
         ):
             raise ValueError(
-                "target_shape must hold positive sizes, and at most one -1 (or None) for the size "
-                f"that is left. Received: target_shape={self.target_shape}"
+                "target_shape must hold positive sizes, and at most one -1 (or None) for a size "
+                f"that is inferred. Received: target_shape={self.target_shape}"
             )
 
     def forward_view(self, x: Array) -> Array:
@@ -123,7 +122,7 @@ class Reshape(Rearrangement):
         return dy.reshape(shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the target shape behind the batch axis, a size left open as a number if known.
+        """Return the batch axis and the target shape, with an inferred size if known.
 
         Raises:
             ValueError: If the input's entries do not fill that shape.
@@ -143,16 +142,16 @@ class Reshape(Rearrangement):
 
 @registry.register()
 class Permute(Rearrangement):
-    """The axes of each sample in another order.
+    """The samples with their axes in another order.
 
     Args:
-        dims: The input's axis, counted from 1 (0 is the batch), that becomes the first of a
-            sample's axes, the second, and so on: ``(2, 1)`` transposes.
+        dims: The new order of the input's axes, counted from 1 (0 is the batch): ``(2, 1)``
+            transposes.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``dims`` is no sequence of integers.
-        ValueError: If they are not the numbers from 1 on, each once; or if the input has
+        TypeError: If ``dims`` is not a sequence of integers.
+        ValueError: If they are not the numbers 1, 2, ..., each once; or if the input has
             another number of axes.
 
     >>> Permute((2, 1))(np.zeros((5, 10, 64))).shape
@@ -180,11 +179,11 @@ class Permute(Rearrangement):
         """Return the sizes in their new order.
 
         Raises:
-            ValueError: If there is another number of them.
+            ValueError: If the number of axes does not fit.
         """
         if len(input_shape) != len(self.dims) + 1:
             raise ValueError(
-                f"Layer {self.name!r} permutes {len(self.dims)} axes beside the batch's. "
+                f"Layer {self.name!r} permutes {len(self.dims)} axes besides the batch axis. "
                 f"Received: input_shape={input_shape}"
             )
         return (input_shape[0], *(input_shape[axis] for axis in self.dims))
@@ -195,12 +194,12 @@ class RepeatVector(Layer):
     """Each sample, a vector, n times: (m, features) becomes (m, n, features).
 
     Args:
-        n: How many times.
+        n: The number of repetitions.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``n`` is no integer.
-        ValueError: If ``n`` is below 1; or if a sample of the input is no vector.
+        TypeError: If ``n`` is not an integer.
+        ValueError: If ``n`` is below 1; or if a sample of the input is not a vector.
 
     >>> RepeatVector(2)(np.array([[1.0, 2.0]]))
     array([[[1., 2.],
@@ -223,7 +222,7 @@ class RepeatVector(Layer):
         """Return (batch, n, features).
 
         Raises:
-            ValueError: If a sample is no vector.
+            ValueError: If a sample is not a vector.
         """
         if len(input_shape) != 2:
             raise ValueError(
@@ -234,7 +233,7 @@ class RepeatVector(Layer):
 
 
 def check_integers(name: str, values: Any, or_none: bool = False) -> tuple[Any, ...]:
-    """Return a sequence of integers, or None where that may be, as a tuple.
+    """Return a sequence of integers, or of None if allowed, as a tuple.
 
     Raises:
         TypeError: If it is anything else.

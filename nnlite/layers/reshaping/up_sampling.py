@@ -1,4 +1,4 @@
-"""UpSampling: images and sequences made larger by whole factors."""
+"""UpSampling: images and sequences enlarged by whole factors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 class UpSampling(Spatial):
-    """Base class of layers that repeat each entry; dJ/dx adds up what its copies get of dJ/dy."""
+    """Base class of layers that repeat each entry; dJ/dx is the sum of dJ/dy over copies."""
 
     size: Any
 
@@ -35,7 +35,7 @@ class UpSampling(Spatial):
         return (self.size,) if self.rank == 1 else self.size
 
     def forward_into(self, x: Array, y: Array) -> None:
-        """Write each entry of ``x`` as often as the factors say into ``y``."""
+        """Write the repeated entries of ``x`` into ``y``."""
         x = self._channels_last(x)
         spread = (slice(None), *(part for _ in self._factors for part in (slice(None), None)))
         self._copies(y, x)[...] = x[spread]
@@ -46,22 +46,22 @@ class UpSampling(Spatial):
         np.add.reduce(self._copies(dy, dx), axis=tuple(range(2, 2 * self.rank + 1, 2)), out=dx)
 
     def _copies(self, y: Array, x: Array) -> Array:
-        """Return a view of ``y`` with an axis for the copies behind each of ``x``."""
+        """Return a view of ``y`` with an axis for the copies after each axis of ``x``."""
         sizes = [part for pair in zip(x.shape[1:], self._factors, strict=False) for part in pair]
         return self._channels_last(y).reshape(len(x), *sizes, x.shape[-1])
 
 
 @registry.register()
 class UpSampling1D(UpSampling):
-    """Each step of a sequence ``size`` times.
+    """The steps of a sequence, each ``size`` times.
 
     Args:
-        size: How often.
+        size: The number of repetitions.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``size`` is no integer, or a keyword is unknown.
-        ValueError: If it is below 1; or if the input has another number of axes.
+        TypeError: If ``size`` is not an integer, or a keyword is unknown.
+        ValueError: If ``size`` is below 1; or if the input has the wrong number of axes.
 
     >>> UpSampling1D(2)(np.array([[[1.0], [3.0]]]))[0, :, 0]
     array([1., 1., 3., 3.], dtype=float32)
@@ -76,21 +76,21 @@ class UpSampling1D(UpSampling):
 
 @registry.register()
 class UpSampling2D(UpSampling):
-    """An image made larger, by copies of its entries or by lines between them.
+    """Enlarged images, by copies of the entries or by linear interpolation.
 
     Args:
         size: The factors of rows and columns: one integer, or a pair.
         data_format: ``"channels_last"`` (or None), or ``"channels_first"`` for an input of shape
             (batch, channels, rows, columns).
-        interpolation: ``"nearest"``, or ``"bilinear"``: an output at p, where the middle of input i
-            is i + 1/2 and an output 1 / size wide, is the mean of the inputs less than 1 away,
-            weighted by 1 - |p - i - 1/2|.
+        interpolation: ``"nearest"``, or ``"bilinear"``: with input i centred at i + 1/2 and outputs
+            of width 1 / size, an output at p is the mean of the inputs less than 1 away, weighted
+            by 1 - |p - i - 1/2|.
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``size`` holds no integers, or a keyword is unknown.
+        TypeError: If a factor is not an integer, or a keyword is unknown.
         ValueError: If one is below 1, or ``interpolation`` or ``data_format`` is unknown; or if the
-            input has another number of axes.
+            input has the wrong number of axes.
 
     >>> UpSampling2D((1, 2), interpolation="bilinear")(np.array([[[[0.0], [4.0]]]]))[0, 0, :, 0]
     array([0., 1., 3., 4.], dtype=float32)
@@ -116,7 +116,7 @@ class UpSampling2D(UpSampling):
             )
 
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Return that of images with new rows and old columns, for lines between entries."""
+        """Return the array of images with new rows and old columns, if bilinear."""
         number, rows, *others = self._images(shape)
         new = 0 if self.interpolation == "nearest" else rows * self.size[0]
         return {"between": ((number, new, *others), self.dtype)}
@@ -129,7 +129,7 @@ class UpSampling2D(UpSampling):
             resample(*self._with_lines(x), between, y.reshape(self._images(y.shape)))
 
     def backward_into(self, dy: Array, dx: Array, between: Array) -> None:  # type: ignore[override]
-        """Write the sums of ``dy``, by the weights in it that an entry has, into ``dx``."""
+        """Write the weighted sums of ``dy`` into ``dx``."""
         if self.interpolation == "nearest":
             super().backward_into(dy, dx)
         else:
@@ -148,7 +148,7 @@ class UpSampling2D(UpSampling):
 
 @registry.register()
 class UpSampling3D(UpSampling):
-    """Each entry of a volume as often as ``size`` says.
+    """Enlarged volumes, by copies of the entries.
 
     Args:
         size: The factors: one integer, or one for each axis.
@@ -157,8 +157,8 @@ class UpSampling3D(UpSampling):
         **kwargs: As for `Layer`.
 
     Raises:
-        TypeError: If ``size`` holds no integers, or a keyword is unknown.
-        ValueError: If one is below 1, or ``data_format`` is unknown; or if the input has another
+        TypeError: If a factor is not an integer, or a keyword is unknown.
+        ValueError: If one is below 1, or ``data_format`` is unknown; or if the input has the wrong
             number of axes.
 
     >>> UpSampling3D((1, 2, 3))(np.zeros((1, 4, 4, 4, 2))).shape

@@ -30,9 +30,9 @@ def parse_json(text: bytes | str, what: str) -> Any:
         what: The text's name in error messages.
 
     Raises:
-        ValueError: If the text is not JSON, is longer than 8 MiB, is nested deeper than 100, or has
-            more than a million brackets, commas and quotes, a key twice in one object, or a number
-            of more than 400 digits.
+        ValueError: If it is not JSON, longer than 8 MiB, nested deeper than 100, or has over a
+            million brackets, commas and quotes, a key twice in an object, or a number of over 400
+            digits.
 
     >>> parse_json(b'{"units": 3, "rate": NaN}', "config.json")
     {'units': 3, 'rate': nan}

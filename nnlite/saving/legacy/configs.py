@@ -128,6 +128,8 @@ def model_config(config: Any, notes: LoadReport, place: str = "") -> Config:
         raise ValueError(f"the model takes more than {_MOST_CALLS} calls of layers")
     if isinstance(inner.get("name"), str):
         result["name"] = inner["name"]
+    if (seed := config.get("seed", inner.get("seed"))) is not None:
+        result["seed"] = seed
     shape = inner.get("build_input_shape")
     if shape is None and isinstance(config.get("build_config"), dict):
         shape = config["build_config"].get("input_shape")
@@ -393,7 +395,7 @@ def fitting(cls: type[Any], config: Config, notes: LoadReport, what: str) -> Con
         what: The object's name in messages.
 
     Raises:
-        ValueError: If an argument that is left out may change the result.
+        ValueError: If leaving out an argument may change the result.
     """
     parameters = cls._parameters()
     takes = {*parameters, *cls.fixed_config, "dtype", "name", "trainable"}

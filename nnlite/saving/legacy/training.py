@@ -25,7 +25,7 @@ _FAULTS = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError)
 
 
 def compile_arguments(config: Any, notes: LoadReport, several: bool = False) -> Config | None:
-    """Return the arguments for `compile` out of a ``compile_config`` or ``training_config``.
+    """Return the arguments for `compile` from a ``compile_config`` or ``training_config``.
 
     Args:
         config: The configuration, with plain values (see `legacy.plain`).

@@ -148,9 +148,9 @@ class Builder:
         if isinstance(owner, _MaskOf):
             owner, reason = owner.layer, "its mask, which a later layer reads, is not exported"
         elif write is None and call.training:
-            reason = "there is none for a call with training=True"
+            reason = "a call with training=True is not supported"
         elif write is None:
-            reason = f"there is none for its class {type(layer).__name__}"
+            reason = f"class {type(layer).__name__} is not supported"
         elif all(slot in values for slot in call.inputs):
             self.scope, self.dtype = owner.name, graph.dtypes[call.outputs[0]]
             x = map_structure(lambda s: values[s] if isinstance(s, Slot) else s, call.x)

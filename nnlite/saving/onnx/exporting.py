@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from nnlite.layers.layer import fits
-from nnlite.saving.onnx import attention, layers, operations, protobuf, recurrent, spatial
+from nnlite.saving.onnx import attention, layers, operations, protobuf, recurrent, spatial, tables
 from nnlite.saving.onnx.builder import Builder, NoFormError, Value
 from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.structures import flatten
@@ -14,7 +14,7 @@ from nnlite.utils.structures import flatten
 __all__ = ["FORMS_IN", "export_model"]
 
 #: The modules that define the layers' forms.
-FORMS_IN = (attention, layers, operations, recurrent, spatial)
+FORMS_IN = (attention, layers, operations, recurrent, spatial, tables)
 
 
 def export_model(model: Any, filepath: str | os.PathLike[str], input_signature: Any = None) -> None:
@@ -46,7 +46,7 @@ def model_bytes(model: Any, input_signature: Any = None) -> bytes:
         made = builder.run(graph, inputs)
     except NoFormError as reasons:
         raise ValueError(
-            f"Model {model.name!r} cannot be exported as ONNX. These layers have no form there:\n"
+            f"Model {model.name!r} cannot be exported as ONNX. These layers have no form in ONNX:\n"
             f"  {reasons}"
         ) from None
     outputs = [Value.of(n, v.shape, v.dtype) for n, v in zip(names, made, strict=True)]

@@ -5,12 +5,12 @@ Source: onnx.proto of ONNX 1.8, and Google, "Protocol Buffers: Encoding".
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
 
+from nnlite.utils.protobuf import message
 from nnlite.version import __version__
 
 __all__ = ["LIMIT", "OPSET", "TYPES", "model", "node", "tensor", "value_info"]
@@ -22,42 +22,14 @@ LIMIT = 2**31 - 1
 #: Unsqueeze and Split have their axes and sizes as inputs.
 OPSET = 13
 
-_NAMES = "float32 uint8 int8 uint16 int16 int32 int64 str bool float16 float64 uint32 uint64"
+#: The set of operators that has LabelEncoder, in version 2, that of ONNX 1.8.
+_TABLES = "ai.onnx.ml"
 
-#: ONNX's number of each type.
+_NAMES = "float32 uint8 int8 uint16 int16 int32 int64 string bool float16 float64 uint32 uint64"
+
+#: ONNX's number of each type; arrays of objects hold text.
 TYPES = {name: number for number, name in enumerate(_NAMES.split(), 1)}
-
-
-def _varint(number: int) -> bytes:
-    """Return an integer in groups of seven bits, the lowest first.
-
-    >>> _varint(300).hex(), len(_varint(-1))
-    ('ac02', 10)
-    """
-    number &= 2**64 - 1
-    groups = bytearray()
-    while number > 127:
-        groups.append(number & 127 | 128)
-        number >>= 7
-    groups.append(number)
-    return bytes(groups)
-
-
-def _field(number: int, value: Any) -> bytes:
-    """Return a field: an integer, float, text or bytes; for a list, a field for each entry."""
-    if isinstance(value, list):
-        return b"".join(_field(number, one) for one in value)
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    if isinstance(value, float):
-        return _varint(number << 3 | 5) + struct.pack("<f", value)
-    content = value.encode() if isinstance(value, str) else value
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _message(**fields: Any) -> bytes:
-    """Return a message of fields; a keyword is ``_`` and the field's number."""
-    return b"".join(_field(int(name[1:]), value) for name, value in fields.items())
+TYPES["object"] = TYPES["string"]
 
 
 def _attribute(name: str, value: Any) -> bytes:
@@ -67,32 +39,35 @@ def _attribute(name: str, value: Any) -> bytes:
     kind = 1 if isinstance(first, float) else 3 if isinstance(first, str) else 2
     kind += 5 * listed
     content = list(value) if listed else value
-    return _message(_1=name, **{f"_{kind + 1}": content}, _20=kind)
+    return message(_1=name, **{f"_{kind + 1}": content}, _20=kind)
 
 
 def node(kind: str, inputs: Any, outputs: Any, attributes: Mapping[str, Any]) -> bytes:
     """Return a NodeProto, one operator on arrays, named after its first output."""
     made = [_attribute(key, value) for key, value in attributes.items()]
-    return _message(_1=inputs, _2=outputs, _3=outputs[0], _4=kind, _5=made)
+    domain = {"_7": _TABLES} if kind == "LabelEncoder" else {}
+    return message(_1=inputs, _2=outputs, _3=outputs[0], _4=kind, _5=made, **domain)
 
 
 def tensor(name: str, array: NDArray[Any]) -> bytes:
     """Return a TensorProto: a constant."""
     content = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    return _message(_1=list(array.shape), _2=TYPES[array.dtype.name], _8=name, _9=content)
+    return message(_1=list(array.shape), _2=TYPES[array.dtype.name], _8=name, _9=content)
 
 
 def value_info(name: str, dtype: str, sizes: Iterable[int | str]) -> bytes:
     """Return a ValueInfoProto: an input or output; a free size is a name."""
-    axes = [_message(_1=n) if isinstance(n, int) else _message(_2=n) for n in sizes]
-    kind = _message(_1=TYPES[dtype], _2=_message(_1=axes))
-    return _message(_1=name, _2=_message(_1=kind))
+    axes = [message(_1=n) if isinstance(n, int) else message(_2=n) for n in sizes]
+    kind = message(_1=TYPES[dtype], _2=message(_1=axes))
+    return message(_1=name, _2=message(_1=kind))
 
 
 def model(
     name: str, nodes: list[bytes], tensors: list[bytes], inputs: list[bytes], outputs: list[bytes]
 ) -> bytes:
     """Return a ModelProto in the version of the format that came with `OPSET`."""
-    graph = _message(_1=nodes, _2=name, _5=tensors, _11=inputs, _12=outputs)
-    operators = _message(_1="", _2=OPSET)
-    return _message(_1=7, _2="nnlite", _3=__version__, _7=graph, _8=operators)
+    graph = message(_1=nodes, _2=name, _5=tensors, _11=inputs, _12=outputs)
+    operators = [message(_1="", _2=OPSET)]
+    if any(_TABLES.encode() in one for one in nodes):
+        operators.append(message(_1=_TABLES, _2=2))
+    return message(_1=7, _2="nnlite", _3=__version__, _7=graph, _8=operators)

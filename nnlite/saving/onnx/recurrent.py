@@ -41,7 +41,7 @@ def _functions(cell: Any) -> dict[str, Any]:
     for one in used:
         other = type(one) is of.ReLU and of.function_name(one) != "relu"
         if other or type(one) not in _ACTIVATIONS:
-            raise NoFormError(f"there is none for activation={one!r} of a recurrent layer")
+            raise NoFormError(f"activation={one!r} is not supported in a recurrent layer")
     names, alphas, betas = zip(*(_ACTIVATIONS[type(one)](one) for one in used), strict=True)
     return {"activations": names, "activation_alpha": alphas, "activation_beta": betas}
 
@@ -49,7 +49,7 @@ def _functions(cell: Any) -> dict[str, Any]:
 def _cell(g: Builder, cell: Any, x: Any, states: list[Any], backwards: bool) -> tuple[Any, ...]:
     """Return the outputs of all steps, first axis, in the order of x, and the last states."""
     if type(cell) not in _CELLS:
-        raise NoFormError(f"there is none for cell {type(cell).__name__}")
+        raise NoFormError(f"cell {type(cell).__name__} is not supported")
     kind, order, more = _CELLS[type(cell)]
 
     def blocks(matrix: Any) -> Any:

@@ -104,8 +104,7 @@ class Node:
             shape: The required shape; None for any.
 
         Raises:
-            ValueError: If there is none of that name, its shape differs, it does not hold numbers,
-                or it is damaged.
+            ValueError: If it is missing, damaged, not of numbers or of another shape.
         """
         found = self.shape(key)
         if shape is not None and found != shape:
