@@ -67,6 +67,12 @@ class Result:
     error: str = ""
 
 
+def environment(contender: str) -> dict[str, str]:
+    """Return the environment of a contender: compiled modules are kept, as users' are."""
+    kept = {key: os.environ[key] for key in os.environ if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **CONTENDERS[contender].environment}
+
+
 class Worker:
     """A process that runs `benchmarks.worker` for one result."""
 
@@ -88,7 +94,7 @@ class Worker:
             text=True,
             bufsize=1,
             cwd=ROOT,
-            env={**os.environ, **CONTENDERS[contender].environment},
+            env=environment(contender),
         )
         ready = self._answer()
         self.result.import_seconds = ready.get("import", 0.0)

@@ -172,7 +172,9 @@ def test_a_model_file_does_not_take_a_foreign_dense_for_keras():
     config = {"class_name": "Sequential", "config": model.get_config()}
     for foreign in ({"module": "mine.layers"}, {"module": None}, {"registered_name": "mine>Dense"}):
         config["config"]["layers"][1].update(DENSE, config={"units": 1, "name": "dense"}, **foreign)
-        with pytest.raises(ValueError, match=r"does not have these.*: layer 'dense' of class Dense"):
+        with pytest.raises(
+            ValueError, match=r"does not have these.*: layer 'dense' of class Dense"
+        ):
             nnlite.models.model_from_config(config)
 
 
