@@ -226,7 +226,7 @@ def test_older_version_is_that_of_a_folder_or_a_commit(tmp_path):
     assert CONTENDERS["older"].path == ""
     with pytest.raises(ValueError, match=r"tag or commit of this.*Received: 'no-such-tag'"):
         add_older("no-such-tag").__enter__()
-    (tmp_path / "nnlite" / "__init__.py").write_text("import no_such_module\n")
+    (tmp_path / "nnlite" / "__init__.py").write_text("import no_such_module_at_all\n")
     with pytest.raises(ValueError, match="cannot be imported: ModuleNotFoundError"):
         add_older(str(tmp_path)).__enter__()
 
