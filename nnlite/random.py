@@ -49,7 +49,8 @@ class Seed:
             if self.root is not None:
                 self.read()
             else:
-                _waiting[id(self)] = self
+                with _lock:  # another thread may be drawing
+                    _waiting[id(self)] = self
 
     def read(self) -> int:
         """Return the seed, from now on always the same."""

@@ -49,7 +49,11 @@ class _Second:
         try:
             own()
         finally:
-            self._finished.acquire()
+            try:
+                self._finished.acquire()
+            except BaseException:  # Ctrl-C: the other thread ends its work all the same
+                self._finished.acquire()
+                raise
         if self._error is not None:
             raise self._error
 

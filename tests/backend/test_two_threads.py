@@ -1,6 +1,7 @@
 """Work shared between two threads: each part once, errors raised, forks and rivals survived."""
 
 import os
+import signal
 import threading
 import time
 
@@ -47,6 +48,31 @@ def test_an_error_of_either_thread_is_raised(failing):
     with pytest.raises(ValueError, match=f"thread {failing}"):
         for_each(take, range(2))
     for_each(lambda part, thread: None, range(2))  # and the next call works
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
+def test_an_interruption_waits_for_the_second_thread():
+    begun, ended = threading.Event(), []
+
+    def take(part, thread):
+        if thread:
+            begun.set()
+            time.sleep(0.2)
+            ended.append(part)
+        else:
+            begun.wait(10)
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            for_each(take, range(2))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(ended) == 1
 
 
 def test_error_handling_of_numpy_is_the_callers():

@@ -207,6 +207,17 @@ def test_a_copy_and_a_pickle_of_an_unbuilt_layer_have_its_seed():
         assert_equal(twin.get_weights(), layer.get_weights())
 
 
+def test_a_seed_is_not_lost_while_another_thread_draws():
+    made = []
+    thread = Thread(target=lambda: made.append(random.Seed()))
+    with random._lock:  # as in _draw_waiting
+        thread.start()
+        thread.join(0.1)
+        assert not made
+    thread.join(10)
+    assert made[0].read() >= 0
+
+
 def test_another_thread_draws_from_the_root_meanwhile():
     drawn = []
     before = random.states()["root"]
