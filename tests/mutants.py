@@ -75,6 +75,7 @@ TESTS = {
     ),
     "training/heads.py": "training/test_heads.py",
     "data/arrays.py": "data/test_data_several.py",
+    "utils/validation.py": "test_wrong_arguments.py",
     "visualize": (
         "visualize/test_film.py visualize/test_gradients.py visualize/test_plot_model.py"
     ),
