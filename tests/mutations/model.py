@@ -39,7 +39,11 @@ MUTANTS = {
         ("and layer._seed_root is not None", "and False"),
     ],
     "random.py": [
-        ("_waiting.pop(id(self), None)", "pass"),
+        ("self._withdraw()", "pass"),
+        ("seed._turn -= seed._turn > self._turn", "pass"),
+        ("            _reserved -= 1\n", ""),
+        ("stream.advance(seed._turn - at)", "pass"),
+        ("stream.advance(_reserved - at)", "pass"),
         ("if own is not None and not self._settled:", "if own is not None:"),
         ("        self._drawn()  # a copy has the same seed\n", ""),
         ("_own.reset(token)", "pass"),
