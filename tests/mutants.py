@@ -49,7 +49,7 @@ TESTS = {
     "metrics": (
         "metrics/test_metrics_values.py metrics/test_metrics.py "
         "metrics/test_metrics_counts.py metrics/test_metrics_own.py "
-        "training/test_compile.py"
+        "training/test_compile.py training/test_masks.py"
     ),
     "ops": "ops/test_ops.py",
     "optimizers": (
