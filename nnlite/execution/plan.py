@@ -105,6 +105,7 @@ class Plan:
         self._views = [
             (slot, view, self._places_of(self.values[slot])) for slot, view in self._dynamic.items()
         ]
+        self._given = self._inputs + [(slot, places) for slot, _, places in self._views]
         #: The target of each output's gradient: an array that it is copied to, or, for an output
         #: without other gradients, the places among the bound arguments.
         self._outputs = [
@@ -387,8 +388,7 @@ class Plan:
 
     def forget_inputs(self) -> None:
         """Drop references to the inputs of the last step."""
-        views = [(slot, places) for slot, _, places in self._views]
-        for slot, places in (*self._inputs, *views):
+        for slot, places in self._given:
             self.values[slot] = None
             for arguments, at in places:
                 arguments[at] = None
