@@ -140,7 +140,7 @@ class MeanLoss(Mean):
 
     def reset_state(self) -> None:
         """Forget all batches."""
-        self._total = self._count = 0.0
+        self.__dict__.update(_total=0.0, _count=0.0)
 
 
 class CompiledMetrics:
