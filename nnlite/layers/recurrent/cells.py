@@ -261,7 +261,8 @@ class RecurrentCell(RandomLayer):
         ``h``, and that through ``dropped_h``. ``dh`` may be written over.
 
         Args:
-            *arrays: ``dh`` and ``dc``, the arrays of `step`, and memory as large as ``a``.
+            *arrays: ``dh`` and ``dc``, the arrays of `step`, memory as large as ``a``, and its
+                blocks.
         """
         raise NotImplementedError
 
@@ -484,9 +485,8 @@ class LSTMCell(_GatedCell):
 
     def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
         """Write dJ/dz, and dJ/dc_{t-1} = (dJ/dc_t + dJ/dh_t o g'(c_t)) f."""
-        dh, dc, z, a, _, c, _, new_c, _, work = arrays
+        dh, dc, z, a, _, c, _, new_c, _, work, di, df, do, dg, through_c = arrays
         i, f, o, g, tanh_c = a
-        di, df, do, dg, through_c = work
         np.multiply(dh, tanh_c, do)
         np.multiply(dh, o, dh)
         if not self._by_tanh:
@@ -578,9 +578,8 @@ class GRUCell(_GatedCell):
 
     def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
         """Write dJ/dz, and return dJ/dh_t z, the direct part of dJ/dh_{t-1}."""
-        dh, _, z, a, _, _, _, _, dropped_h, work = arrays
+        dh, _, z, a, _, _, _, _, dropped_h, work, dupdate, dreset, dn, direct, _ = arrays
         update, reset, _, _, difference = a
-        dupdate, dreset, dn, direct, _ = work
         np.multiply(dh, difference, dupdate)
         np.multiply(dh, update, direct)
         np.subtract(dh, direct, dn)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.backend.blas import threads_for
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, Shape, Shapes, registry
 from nnlite.layers.recurrent.cells import (
@@ -434,11 +435,14 @@ class _Run(Layer):
         dh, dc, work = np.zeros_like(h[0]), np.zeros_like(c[0]), np.empty_like(a[0])
         for state, into in zip(last, (dh, dc), strict=False):
             into[...] = state.T
+        work = (work, *work)
         w, u = cell.columns()
         in_rows = z.reshape(len(z), -1, z.shape[-1])
         cell.prepare_back(z, a)
-        before = xh[:, features + 1 :]
-        for t in reversed(range(len(z))):
+        products, before = in_rows[:, : u.shape[1]], xh[:-1, features + 1 :]
+        arrays = (z, a, h[:-1], c[:-1], h[1:], c[1:], before)
+        backwards = zip(*(one[::-1] for one in (range(len(z)), products, *arrays)), strict=True)
+        for t, product, *of_step in backwards:
             if d[t] is not None:
                 dh += d[t]
             stays = None
@@ -446,10 +450,8 @@ class _Run(Layer):
                 stays = dh * off[t], dc * off[t]  # the part that skips M
                 dh[:, off[t]] = 0
                 dc[:, off[t]] = 0
-            direct, further = cell.step_back(
-                dh, dc, z[t], a[t], h[t], c[t], h[t + 1], c[t + 1], before[t], work
-            )
-            u.dot(in_rows[t, : u.shape[1]], dh)
+            direct, further = cell.step_back(dh, dc, *of_step, *work)
+            u.dot(product, dh)
             if further is not None:
                 dh += further
             if dropped.size:
@@ -468,8 +470,9 @@ class _Run(Layer):
             rows = in_rows.transpose(1, 0, 2).reshape(in_rows.shape[1], -1)
             gradient = np.empty_like(run.matrix)
             n = u.shape[1]
-            rows[:n].dot(columns, gradient[:n])
-            gradient[n:, : features + 1] = rows[n:].dot(columns[:, : features + 1])
+            with threads_for(rows[:n].size * columns.shape[1]):
+                rows[:n].dot(columns, gradient[:n])
+                gradient[n:, : features + 1] = rows[n:].dot(columns[:, : features + 1])
             cell.take_gradient(gradient)
             cell.take_further_gradient(z, a)
         return dh, dc
