@@ -369,8 +369,10 @@ class _GatedCell(RecurrentCell):
         """Write the activations of blocks of ``z`` into ``a``; the first ``gates`` are gates."""
         if self._by_tanh:
             np.tanh(z, a)
-            np.multiply(a[:gates], 0.5, a[:gates])
-            np.add(a[:gates], 0.5, a[:gates])
+            if gates:
+                a = a[:gates]
+                np.multiply(a, 0.5, a)
+                np.add(a, 0.5, a)
         else:
             self._apply(self.recurrent_activation, z[:gates], a[:gates])
             self._apply(self.activation, z[gates:], a[gates:])
@@ -428,7 +430,7 @@ class LSTMCell(_GatedCell):
 
     gates = 4
     states = 2
-    kept = 5  # i, f, o, g of x_t and h, and g(c_t)
+    kept = 6  # i, f, o, g of x_t and h, g(c_t), and what dJ/dh_t is multiplied by for dJ/dc_t
     gated = slice(0, 3)
     rows = ((0, True, True), (1, True, True), (3, True, True), (2, True, True))
 
@@ -468,32 +470,31 @@ class LSTMCell(_GatedCell):
         """Write c_t = f c_{t-1} + i g and h_t = o g(c_t)."""
         z, a, _, c, new_h, new_c, _ = arrays
         self._apply_both(z, a[:4], 3)
-        i, f, o, g, tanh_c = a
+        i, f, o, g, tanh_c, _ = a
         np.multiply(f, c, new_c)
         np.multiply(i, g, tanh_c)
         np.add(new_c, tanh_c, new_c)
-        self._apply_both(new_c[None], a[4:], 0)
+        self._apply_both(new_c[None], a[4:5], 0)
         np.multiply(o, tanh_c, new_h)
 
     def prepare_back(self, z: Array, a: Array) -> None:
-        """Write the derivatives over ``z``, and over o what dJ/dh_t is to be multiplied with."""
+        """Write the derivatives over ``z``, and o g'(c_t) beside them, if they are simple."""
         self._derive(z, a[:, :4], 3)
         if self._by_tanh:
-            slope = np.empty_like(a[:, 4:])
-            self._derive(slope, a[:, 4:], 0)
-            a[:, 2:3] *= slope
+            self._derive(a[:, 5:], a[:, 4:5], 0)
+            np.multiply(a[:, 5], a[:, 2], a[:, 5])
 
     def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
         """Write dJ/dz, and dJ/dc_{t-1} = (dJ/dc_t + dJ/dh_t o g'(c_t)) f."""
-        dh, dc, z, a, _, c, _, new_c, _, work, di, df, do, dg, through_c = arrays
-        i, f, o, g, tanh_c = a
+        dh, dc, z, a, _, c, _, new_c, _, work, di, df, do, dg, *_ = arrays
+        i, f, o, g, tanh_c, through = a
         np.multiply(dh, tanh_c, do)
-        np.multiply(dh, o, dh)
-        if not self._by_tanh:
-            np.copyto(through_c, new_c)
-            self._chain(self.activation, dh[None], work[4:], a[4:])
-            dh = through_c
-        np.add(dc, dh, dc)
+        if self._by_tanh:
+            np.multiply(through, dh, through)
+        else:
+            np.copyto(through, new_c)
+            self._chain(self.activation, (dh * o)[None], a[5:], a[4:5])
+        np.add(dc, through, dc)
         np.multiply(dc, g, di)
         np.multiply(dc, c, df)
         np.multiply(dc, i, dg)
