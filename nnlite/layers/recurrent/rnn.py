@@ -407,6 +407,8 @@ class _Run(Layer):
             begin = end - cell.states
             with _threads_for_steps(run):
                 dh, dc = self._back(cell, run, d, last[begin:end], off, at > 0 or dx is not None)
+            if cell.trainable:
+                self._take_gradient(cell, run)
             for into, state in zip(dstates[begin:end], (dh, dc), strict=False):
                 if into is not None:
                     into[...] = state.T
@@ -468,17 +470,20 @@ class _Run(Layer):
             np.matmul(w, in_rows[:, -w.shape[1] :], dx)
             if dropped.size:
                 dx *= dropped[:features]
-        if cell.trainable:
-            columns = xh[:-1].transpose(0, 2, 1).reshape(-1, xh.shape[1])
-            rows = in_rows.transpose(1, 0, 2).reshape(in_rows.shape[1], -1)
-            gradient = np.empty_like(run.matrix)
-            n = u.shape[1]
-            with threads_for(rows[:n].size * columns.shape[1]):
-                rows[:n].dot(columns, gradient[:n])
-                gradient[n:, : features + 1] = rows[n:].dot(columns[:, : features + 1])
-            cell.take_gradient(gradient)
-            cell.take_further_gradient(z, a)
         return dh, dc
+
+    def _take_gradient(self, cell: RecurrentCell, run: _Steps) -> None:
+        """Fill the gradients of a cell's weights after `_back`."""
+        known, rows = run.d.shape[1] + 1, _rows_of_u(cell)
+        columns = run.xh[:-1].transpose(0, 2, 1).reshape(-1, run.xh.shape[1])
+        dz = run.z.reshape(len(run.z), len(run.matrix), -1).transpose(1, 0, 2)
+        dz = dz.reshape(len(dz), -1)
+        gradient = np.empty_like(run.matrix)
+        with threads_for(gradient.size * len(columns)):
+            dz[:rows].dot(columns, gradient[:rows])
+            gradient[rows:, :known] = dz[rows:].dot(columns[:, :known])
+        cell.take_gradient(gradient)
+        cell.take_further_gradient(run.z, run.a)
 
     # ---- stateful layers ------------------------------------------------------------------
 
