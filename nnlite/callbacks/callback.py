@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
+
+from nnlite.execution.abstract_model import AbstractModel
 
 __all__ = ["Callback", "Logs"]
 
@@ -30,7 +32,7 @@ class Callback:
     EPOCH 1!
     """
 
-    model: Any = None
+    model: AbstractModel = cast(AbstractModel, None)  # replaced before any hook is called
     #: Whether the callback is called after all others.
     comes_last: ClassVar[bool] = False
 
@@ -47,7 +49,7 @@ class Callback:
         """Set the parameters of the run."""
         self.params = params
 
-    def set_model(self, model: Any) -> None:
+    def set_model(self, model: AbstractModel) -> None:
         """Take the model."""
         self.model = model
 

@@ -11,7 +11,8 @@ from nnlite.callbacks.learning_rate_scheduler import LearningRateScheduler
 from nnlite.callbacks.monitor import MonitorCallback
 from nnlite.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from nnlite.distribution.processes import alone, current
-from nnlite.distribution.state import average_moving, hear_first, watch_changes
+from nnlite.execution.abstract_model import AbstractModel
+from nnlite.execution.common_state import average_moving, hear_first, watch_changes
 
 __all__ = ["CallbackList"]
 
@@ -46,7 +47,7 @@ class CallbackList:
             given.append(self.history)
         self.callbacks = sorted(given, key=lambda callback: callback.comes_last)
 
-    def begin(self, model: Any, **params: Any) -> None:
+    def begin(self, model: AbstractModel, **params: Any) -> None:
         """Set the model and the parameters of the callbacks."""
         self._model = model
         for callback in self.callbacks:

@@ -282,13 +282,14 @@ class Graph:
         """Return the call that writes ``slot``; None for an input."""
         return next((call for call in self.calls if slot in call.outputs), None)
 
-    def before(self, activations: Iterable[Call]) -> Graph:
+    def before(self, activations: Iterable[Call | None]) -> Graph:
         """Return the graph without some of the last calls.
 
         Args:
-            activations: Calls with one input and one output, which is an output of the graph only.
+            activations: Calls with one input and one output, which is an output of the graph only;
+                None is passed over.
         """
-        skipped = {call.outputs[0]: call for call in activations}
+        skipped = {call.outputs[0]: call for call in activations if call}
         graph = Graph(self.training)
         graph.calls = [call for call in self.calls if call not in skipped.values()]
         graph.inputs, graph.penalties, graph.dtypes = self.inputs, self.penalties, self.dtypes

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from nnlite.backend.structure_cache import structure_version
 from nnlite.constraints import project
 from nnlite.execution import Call, Graph, Memory, Plan, ReferenceExecutor, infer
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.execution.graph import Slot
-from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.activations import ActivationLayer, Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (

@@ -18,9 +18,10 @@ from nnlite.data.epochs import Epochs
 from nnlite.data.sources import holds_batches, is_stored, unpack_x_y_sample_weight
 from nnlite.distribution.data_parallel import warn_if_apart
 from nnlite.distribution.processes import current
-from nnlite.distribution.state import begin_together
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
+from nnlite.execution.common_state import begin_together
 from nnlite.layers.layer import Layer
+from nnlite.losses import Loss
 from nnlite.metrics import Metric
 from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
 from nnlite.random import drawing_from, new_generator
@@ -111,6 +112,9 @@ class Trainer(AbstractModel):
 
     #: Whether a class outside of nnlite overrides ``metrics``.
     lists_own: ClassVar[bool] = False
+
+    _data: DataAdapter
+    _step: TrainStep
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -236,7 +240,7 @@ class Trainer(AbstractModel):
         )
 
     @property
-    def optimizer(self) -> Any:
+    def optimizer(self) -> optimizers.Optimizer | Any:
         """The optimizer; a name or another optimizer can be assigned between two runs.
 
         Raises:
@@ -254,7 +258,7 @@ class Trainer(AbstractModel):
         self._step.laid_out = -1
 
     @property
-    def loss(self) -> Any:
+    def loss(self) -> Loss | list[Any] | dict[str, Any] | None:
         """The loss; a name or another loss can be assigned between two runs.
 
         Raises:
@@ -312,12 +316,6 @@ class Trainer(AbstractModel):
         elif name in self._tracked:
             del self._tracked[name]
         super().__setattr__(name, value)
-
-    @property
-    def _tracked(self) -> dict[str, Metric]:
-        """The metrics that are attributes of the model, by the attributes' names."""
-        tracked: dict[str, Metric] = self.__dict__.setdefault("tracked_metrics", {})
-        return tracked
 
     @property
     def metrics_names(self) -> list[str]:
