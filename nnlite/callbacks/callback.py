@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from nnlite.execution.abstract_model import AbstractModel
@@ -41,7 +42,7 @@ class Callback:
 
     params: Logs = {}  # noqa: RUF012  replaced, never changed, by set_params
 
-    def _idle_hook(self) -> Any:
+    def _idle_hook(self) -> Callable[..., Any] | None:
         """Return the method that does nothing with the current arguments, or None."""
         return None
 

@@ -140,6 +140,7 @@ class AbstractModel(Layer):
     reset_metrics: Callable[[], None]
     get_compile_config: Callable[[], dict[str, Any]]
     compile_from_config: Callable[[dict[str, Any]], None]
+    _set_aside: Callable[[], dict[str, Any]]
 
     _input_shape: Shapes = None
 
@@ -169,7 +170,7 @@ class AbstractModel(Layer):
         return tracked
 
     @property
-    def metrics(self) -> list[Any]:
+    def metrics(self) -> list[Metric]:
         """All metrics; see `nnlite.Model.metrics`."""
         raise NotImplementedError
 

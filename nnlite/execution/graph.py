@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nnlite.backend.variables import Variable
 from nnlite.config import data_type
 from nnlite.layers.layer import Layer, Shape, refuse_text
+from nnlite.regularizers import Regularizer
 from nnlite.utils.structures import flatten, map_structure, pack_as
 
 __all__ = ["Call", "Graph", "Slot"]
@@ -164,7 +165,7 @@ class Graph:
         self.calls: list[Call] = []
         self.inputs: list[Slot] = []
         self.outputs: list[Slot] = []
-        self.penalties: list[tuple[Slot, Any]] = []
+        self.penalties: list[tuple[Slot, Regularizer]] = []
         self.dtypes: list[str] = []
         self.masks: dict[int, Slot] = {}  # the slot of each array's mask
         self.prepared: dict[str, Any] = {}  # what executors have derived from it

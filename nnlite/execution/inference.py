@@ -59,11 +59,12 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 #: A layer and its call; whether the output replaces the input in memory; whether the layer has only
 #: one input and one output, of the same type; the slots that are not read any more.
 _Step = tuple[Layer, Call, bool, bool, list[Slot]]
+_Prepared = tuple[list[_Step], list[tuple[Layer, bool]]]
 
 
-def _prepared(graph: Graph) -> tuple[list[_Step], list[tuple[Layer, bool]]]:
+def _prepared(graph: Graph) -> _Prepared:
     """Return the steps, and a short form if each is plain and reads the output of the last."""
-    prepared: Any = graph.prepared.get("inference")
+    prepared: _Prepared | None = graph.prepared.get("inference")
     if prepared is None:
         makers: dict[Slot, Call] = {}
         readers, kept = graph.readers(), set(graph.outputs)

@@ -139,7 +139,7 @@ class _Steps:
     def __init__(self) -> None:
         self.inside = False
         self.interrupted = False
-        self._replaced: Any = None
+        self._replaced: Callable[[int, FrameType | None], Any] | int | None = None
 
     def __enter__(self) -> _Steps:
         if (

@@ -127,7 +127,7 @@ class Objective:
         self._plans: dict[Any, Plan] = {}
         self._memory = Memory()
         self._step: Plan | None = None  # the plan of the last step
-        self.loss_in_use: Any = loss  # takes the result of `forward`
+        self.loss_in_use: Loss | Heads = loss  # takes the result of `forward`
         self.settle()
 
     @property
@@ -176,10 +176,11 @@ class Objective:
         self._left_to_loss = [
             own if loss else None for own, loss in zip(self._activations, joined, strict=True)
         ]
-        losses = [own or loss for own, loss in zip(joined, self._losses, strict=True)]
-        self.loss_in_use = (
-            self.loss.with_losses(losses) if isinstance(self.loss, Heads) else losses[0]
-        )
+        if isinstance(self.loss, Heads):
+            losses = [own or loss for own, loss in zip(joined, self._losses, strict=True)]
+            self.loss_in_use = self.loss.with_losses(losses)
+        else:
+            self.loss_in_use = joined[0] or self.loss
         self.joined = any(joined)
         if self.joined:
             graph = graph.before(compress(last, joined))

@@ -142,7 +142,7 @@ class Trainer(AbstractModel):
         weighted_metrics: Any = None,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
-        jit_compile: Any = "auto",
+        jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
     ) -> None:
         """Configure training. A model that is never compiled is trained with plain `SGD`.
@@ -298,7 +298,7 @@ class Trainer(AbstractModel):
         notes.warn("the compile config")
 
     @property
-    def metrics(self) -> list[Any]:
+    def metrics(self) -> list[Metric]:
         """The mean loss, the metrics of `compile`, and those that are attributes of the model.
 
         Metrics whose form follows from the data, such as ``"accuracy"``, are added at the first
@@ -354,7 +354,7 @@ class Trainer(AbstractModel):
         y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
-        verbose: Any = "auto",
+        verbose: int | str = "auto",
         callbacks: Callback | Iterable[Callback] | None = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
@@ -663,7 +663,7 @@ class Trainer(AbstractModel):
         x: Any = None,
         y: Any = None,
         batch_size: int | None = None,
-        verbose: Any = "auto",
+        verbose: int | str = "auto",
         sample_weight: Any = None,
         steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
@@ -740,7 +740,7 @@ class Trainer(AbstractModel):
         self,
         x: Any,
         batch_size: int | None = None,
-        verbose: Any = "auto",
+        verbose: int | str = "auto",
         steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
     ) -> Any:
@@ -768,7 +768,7 @@ class Trainer(AbstractModel):
             x = self._data.validate("x", x)
             if callbacks is None and steps is None and rows_of(x) <= (size or BATCH_SIZE):
                 return predict_batch(self, x)
-            inputs: Any = self._data.samples_of(x)
+            inputs: AnySamples = self._data.samples_of(x)
         else:
             inputs = self._data.inputs(x, size)
         hooks, bar = CallbackList(callbacks), Progress(verbose, 1, delay=0.5)
