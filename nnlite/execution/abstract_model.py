@@ -175,6 +175,11 @@ class AbstractModel(Layer):
         raise NotImplementedError
 
     @property
+    def metrics_names(self) -> list[str]:
+        """The names of the results; see `nnlite.Model.metrics_names`."""
+        raise NotImplementedError
+
+    @property
     def output_shape(self) -> Shapes:
         """The shape of the output; see `nnlite.Model.output_shape`."""
         raise NotImplementedError
