@@ -31,6 +31,7 @@ __all__ = [
     "scale",
     "takes_long_vectors",
     "threads_for",
+    "usable_threads",
 ]
 
 Array = NDArray[Any]
@@ -116,6 +117,13 @@ def idle_threads() -> int:
     """
     with _lock:
         return _threads_before - 1 if _holders else 0
+
+
+def usable_threads() -> int:
+    """Return how many threads products may use outside of `threads_for`; 1 if unknown."""
+    getter = _openblas("openblas_get_num_threads")
+    with _lock:
+        return _threads_before if _holders else int(getter()) if getter else 1
 
 
 @functools.cache

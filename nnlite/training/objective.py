@@ -16,6 +16,7 @@ from nnlite.constraints import project
 from nnlite.execution import Call, Graph, Memory, Plan, ReferenceExecutor, infer
 from nnlite.execution.abstract_model import AbstractModel
 from nnlite.execution.graph import Slot
+from nnlite.execution.halves import in_halves
 from nnlite.layers.activations import ActivationLayer, Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -197,7 +198,8 @@ class Objective:
         if plan is None:
             if len(self._plans) == _PLANS:
                 self._plans.pop(next(iter(self._plans)))
-            plan = Plan(self._graph, self._learning, inputs, self._memory)
+            halves = in_halves(self.model.all_layers(), len(inputs[0]))
+            plan = Plan(self._graph, self._learning, inputs, self._memory, halves)
             self._plans[shapes] = plan
         return plan
 
