@@ -94,7 +94,7 @@ def _hold(change: int) -> None:
         return
     with _lock:
         before, _holders = _holders, _holders + change
-        if before == 0:
+        if before == 0 and change > 0:
             _threads_before = getter()
             setter(1)
         elif _holders == 0:

@@ -27,8 +27,8 @@ from nnlite.backend.variables import Variable
 from nnlite.distribution.processes import weight_in_step
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.execution.halves import Halves, joined, run_on_halves
-from nnlite.layers.layer import Layer
-from nnlite.regularizers import penalty, penalty_gradient
+from nnlite.layers.layer import Layer, Shapes
+from nnlite.regularizers import Regularizer, penalty, penalty_gradient
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
 
 __all__ = ["Memory", "Plan"]
@@ -482,7 +482,7 @@ class _PlainCall:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._kept: list[Any] = []
+        self._kept: list[tuple[Layer, tuple[Any, ...], Shapes]] = []
 
     def forward(self, x: Any, y: Any) -> None:
         call = self._call
@@ -509,7 +509,7 @@ def _add(whole: Array, part: Array) -> None:
     whole += part
 
 
-def _add_penalty(gradient: Array, regularizer: Any, y: Array) -> None:
+def _add_penalty(gradient: Array, regularizer: Regularizer, y: Array) -> None:
     gradient += penalty_gradient(regularizer, y) / len(y) * weight_in_step()
 
 

@@ -182,6 +182,9 @@ class Layer(Configurable):
     #: Whether the layer is a model; a graph takes its layers one by one.
     is_model: ClassVar[bool] = False
 
+    #: The generator of a model with a ``seed``; None for other layers, and for the global root.
+    _seed_root: np.random.Generator | None = None
+
     #: The arrays that `forward_into` and `backward_into` name.
     forward_names: ClassVar[tuple[str, ...]] = ()
     backward_names: ClassVar[tuple[str, ...]] = ()

@@ -120,6 +120,9 @@ class MeanLoss(Mean):
 
     direction = "down"
 
+    _total: float
+    _count: float
+
     def __init__(self, name: str = "loss") -> None:
         Metric.__init__(self, None, name)
         self.reset_state()

@@ -17,8 +17,8 @@ from nnlite.backend.variables import Variable, WeightVector
 from nnlite.data.arrays import rows_of
 from nnlite.data.sources import pack_x_y_sample_weight
 from nnlite.distribution.processes import Processes, Share, current
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.execution.halves import in_halves
-from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.metrics.compiled import MetricsOfOutputs
 from nnlite.training.compiled_loss import AnyLoss, CompiledLoss

@@ -105,10 +105,7 @@ MUTANTS = {
         ("return values * scale\n", "return values\n"),
         ("return float(np.sum(values * scale))", "return float(np.mean(values * scale))"),
         ("gradient *= scale\n", "gradient *= -scale\n"),
-        (
-            "return float(np.add.reduce(values, axis=None)) * scale, gradient",
-            "return float(np.add.reduce(values, axis=None)), gradient",
-        ),
+        ("return total * scale, gradient", "return total, gradient"),
         (
             "gradient *= np.expand_dims(scale, -1 if",
             "gradient *= np.expand_dims(scale**2, -1 if",
