@@ -64,7 +64,9 @@ TESTS = {
         "saving/test_writing.py saving/test_own_layers.py saving/test_archive.py "
         "saving/test_hostile_models.py saving/test_bombs.py"
     ),
-    "serialization/registry.py": "saving/test_bombs.py serialization/test_serialization.py",
+    "serialization/registry.py": (
+        "saving/test_bombs.py serialization/test_serialization.py utils/test_lazy.py"
+    ),
     "serialization/objects.py": (
         "serialization/test_serialization.py saving/test_bombs.py saving/test_published_holes.py"
     ),
@@ -93,6 +95,7 @@ TESTS = {
         "gradients/test_models.py layers/test_user_code.py execution/test_graph.py"
     ),
     "tracing": "test_trace.py",
+    "utils/lazy.py": "utils/test_lazy.py",
     "utils/overrides.py": "layers/test_user_code.py",
     "utils/user_code.py": "layers/test_user_code.py",
     "layers/user_code.py": "layers/test_user_code.py",

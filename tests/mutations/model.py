@@ -177,6 +177,12 @@ MUTANTS = {
         ("names = sorted(structure) if by_key", "names = list(structure) if by_key"),
         ("if lacks or more:", "if lacks:"),
     ],
+    "utils/lazy.py": [
+        ("        setattr(this, name, value)\n", ""),
+        ("        if home not in modules:", "        if False:"),
+        ("{*vars(this), *this.__all__}", "{*vars(this)}"),
+        ("getattr(module, name) if name in homes else module", "getattr(module, name)"),
+    ],
     "utils/overrides.py": [
         ("depth(cls, function) < at <", "depth(cls, function) <= at <"),
         ("at < cls.__mro__.index(base)", "at <= cls.__mro__.index(base)"),
