@@ -49,7 +49,7 @@ TESTS = {
     "metrics": (
         "metrics/test_metrics_values.py metrics/test_metrics.py "
         "metrics/test_metrics_counts.py metrics/test_metrics_own.py "
-        "training/test_compile.py"
+        "training/test_compile.py training/test_masks.py"
     ),
     "ops": "ops/test_ops.py",
     "optimizers": (
@@ -77,6 +77,7 @@ TESTS = {
     ),
     "training/heads.py": "training/test_heads.py",
     "data/arrays.py": "data/test_data_several.py",
+    "utils/validation.py": "test_wrong_arguments.py",
     "visualize": (
         "visualize/test_film.py visualize/test_gradients.py visualize/test_plot_model.py"
     ),

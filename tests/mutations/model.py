@@ -1,6 +1,12 @@
 """One mistake for each formula of the model: the file, the formula, the mistake."""
 
 MUTANTS = {
+    "utils/validation.py": [
+        ("(args or kwargs) and cls.__init__ is object.__init__", "False"),
+        ("kwargs.update(zip(positional, args, strict=False))", "pass"),
+        ("isinstance(default.get(name), bool) and owner", "owner"),
+        (' and owner.__module__[:7] == "nnlite."', ""),
+    ],
     "backend/blas.py": [
         ("    y += x\n", "    y -= x\n"),
         ("if a != 1:", "if a == 1:"),
@@ -33,7 +39,11 @@ MUTANTS = {
         ("layer._seed_root is not None", "False"),
     ],
     "random.py": [
-        ("_waiting.pop(id(self), None)", "pass"),
+        ("self._withdraw()", "pass"),
+        ("seed._turn -= seed._turn > self._turn", "pass"),
+        ("            _reserved -= 1\n", ""),
+        ("stream.advance(seed._turn - at)", "pass"),
+        ("stream.advance(_reserved - at)", "pass"),
         ("if own is not None and not self._settled:", "if own is not None:"),
         ("        self._drawn()  # a copy has the same seed\n", ""),
         ("_own.reset(token)", "pass"),
@@ -133,7 +143,7 @@ MUTANTS = {
         ("or call.shared or", "or"),
         ("if any(id(variable) not in own for variable in layer._variables):", "if False:"),
         ("return kept.isdisjoint(call.outputs) and all(", "return all("),
-        ("if any(isinstance(call.layer, Windowed) for call in run):", "if True:"),
+        ("if any(_convolves(call.layer) for call in run):", "if True:"),
         ("return convolved >= max(others, default=0)", "return True"),
         ("half = (samples + 1) // 2", "half = samples // 2 + 1"),
     ],
