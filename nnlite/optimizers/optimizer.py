@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.backend.blas import add_scaled, idle_threads, scale, takes_long_vectors
+from nnlite.backend.blas import add_scaled, scale, takes_long_vectors
 from nnlite.backend.two_threads import for_each
 from nnlite.backend.variables import Variable, WeightVector
 from nnlite.config import floatx
@@ -481,7 +481,7 @@ class Optimizer(State):
             self._step_by_variable()
             return
         self.begin_step()
-        if self._parts and len(self._parts[0][1]) > 1 and idle_threads():
+        if self._parts and len(self._parts[0][1]) > 1:
             for_each(self._update_part, self._parts)
             return
         for arrays, scratch in self._parts:
