@@ -166,7 +166,9 @@ class AbstractModel(Layer):
     @property
     def _tracked(self) -> dict[str, Metric]:
         """The metrics that are attributes of the model, by the attributes' names."""
-        tracked: dict[str, Metric] = self.__dict__.setdefault("tracked_metrics", {})
+        tracked: dict[str, Metric] | None = self.__dict__.get("tracked_metrics")
+        if tracked is None:
+            tracked = self.__dict__["tracked_metrics"] = {}
         return tracked
 
     @property

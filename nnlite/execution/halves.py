@@ -23,7 +23,6 @@ from nnlite.backend.two_threads import for_each
 from nnlite.backend.variables import Variable
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.layers.layer import Layer
-from nnlite.layers.spatial import Windowed
 from nnlite.utils.structures import flatten, pack_as
 
 __all__ = ["Halves", "in_halves", "joined", "run_on_halves"]
@@ -45,15 +44,19 @@ def in_halves(layers: Iterable[Layer], samples: int) -> bool:
     convolved = sum(layer._convolved(samples) for layer in layers)
     if samples < 2 or convolved < _WORTH_SPLITTING or usable_threads() < 2:
         return False
-    others = [x._largest_product(samples) for x in layers if not isinstance(x, Windowed)]
+    others = [x._largest_product(samples) for x in layers if not _convolves(x)]
     return convolved >= max(others, default=0)
+
+
+def _convolves(layer: Layer) -> bool:
+    return type(layer)._convolved is not Layer._convolved
 
 
 class Halves:
     """The two halves of a batch, and the calls of a graph that run on each of them.
 
     These are the calls of layers that are ``samplewise``, where several in a row contain a
-    convolution or a pooling. The second half's backward pass uses copies of the layers, twins, with
+    convolution. The second half's backward pass uses copies of the layers, twins, with
     gradients of their own.
 
     Args:
@@ -85,7 +88,7 @@ class Halves:
         self._add(run)
 
     def _add(self, run: Sequence[Call]) -> None:
-        if any(isinstance(call.layer, Windowed) for call in run):
+        if any(_convolves(call.layer) for call in run):
             self.calls.update(run)
 
     def of(self, arrays: Any) -> list[Any]:

@@ -116,6 +116,8 @@ class Plan:
         self._views = [
             (slot, view, self._places_of(self.values[slot])) for slot, view in self._dynamic.items()
         ]
+        parts = (*self._views, *self._input_halves)
+        self._given = self._inputs + [(slot, places) for slot, _, places in parts]
         #: The target of each output's gradient: an array that it is copied to, or, for an output
         #: without other gradients, the places among the bound arguments.
         self._outputs = [
@@ -434,9 +436,7 @@ class Plan:
 
     def forget_inputs(self) -> None:
         """Drop references to the inputs of the last step."""
-        views = [(slot, places) for slot, _, places in self._views]
-        halves = [(slot, places) for slot, _, places in self._input_halves]
-        for slot, places in (*self._inputs, *views, *halves):
+        for slot, places in self._given:
             self.values[slot] = None
             for arguments, at in places:
                 arguments[at] = None

@@ -1015,7 +1015,7 @@ class Layer(Configurable):
         return {**kept, "nodes": []}
 
 
-registry: Registry[Layer] = Registry("layer", Layer, "keras.layers")
+registry: Registry[Layer] = Registry("layer", Layer, "keras.layers", "nnlite.layers")
 
 
 def empty_like(array: Any) -> Array:

@@ -596,7 +596,7 @@ class Model(Trainer):
             outputs = executor.forward(flatten(x))
             self.cache = (executor,)
         else:
-            outputs = infer(graph, flatten(x))
+            outputs = infer(graph, [x] if type(x) is np.ndarray else flatten(x))
         return outputs[0] if graph.single else pack_as(self.output_structure(), outputs)
 
     def backward(self, gradient: Any) -> Any:

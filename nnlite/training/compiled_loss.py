@@ -92,7 +92,7 @@ class CompiledLoss:
 
     def single(self) -> losses.Loss | None:
         """Return the loss of a single output, with its weight; None if it follows from data."""
-        if is_structure(self.given):
+        if not isinstance(self.given, losses.Loss) and is_structure(self.given):
             structure = self.model._data.ends()[1] or self.model.output_names
             (given,) = losses_by_output(self.given, structure)
             Heads(self.model.output_names, [given], [1.0])  # refuses None
@@ -190,7 +190,7 @@ def one_loss_weight(given: Any) -> float:
         TypeError: If it is not a number.
         ValueError: If there are several.
     """
-    if is_structure(given):
+    if given is not None and is_structure(given):
         weights = list(given.values()) if isinstance(given, Mapping) else given
         if len(weights) != 1:
             raise ValueError(

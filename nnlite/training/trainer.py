@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nnlite import optimizers
 from nnlite.backend.structure_cache import structure_version
 from nnlite.callbacks import Callback, CallbackList, History
-from nnlite.data.arrays import rows_of
+from nnlite.data.arrays import Samples, rows_of
 from nnlite.data.epochs import Epochs
 from nnlite.data.sources import holds_batches, is_stored, unpack_x_y_sample_weight
 from nnlite.distribution.data_parallel import warn_if_apart
@@ -452,7 +452,8 @@ class Trainer(AbstractModel):
             held_batches = Epochs(held.batches(held_size), validation_steps, "validation_steps")
         hooks = CallbackList(callbacks, add_history=True)
         self._step.prepare(data.shape, loss, training=True)
-        self.column_names = data.names or self.column_names
+        if data.names:
+            self.column_names = data.names
         size = size or default_batch_size(data.rows, steps_per_epoch)
         warn_if_apart()
         begin_together(
@@ -647,11 +648,10 @@ class Trainer(AbstractModel):
         self._step.prepare(data.shape, loss, training=True)
         if laid_out != self._step.laid_out:
             begin_together(self, "train_on_batch", training=True)
-        self.column_names = data.names or self.column_names
+        if data.names:
+            self.column_names = data.names
         self.reset_metrics()
-        batch = self._step.blas_threads(data.rows)
-        with np.errstate(**_ERRORS), batch:
-            logs = self._step.take(*data.whole())
+        logs = _take(self._step, data)
         self._step.forget_batch()
         return _results(self.get_metrics_result() if logs is None else logs, return_dict)
 
@@ -846,6 +846,13 @@ class Trainer(AbstractModel):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "history": None, "fit_loop": None}
+
+
+@np.errstate(**_ERRORS)  # half the cost of a context
+def _take(step: TrainStep, data: Samples) -> dict[str, Any] | None:
+    """Take a step on all of ``data``."""
+    with step.blas_threads(data.rows):
+        return step.take(*data.whole())
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:
