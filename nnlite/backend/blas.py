@@ -31,6 +31,7 @@ __all__ = [
     "scale",
     "takes_long_vectors",
     "threads_for",
+    "usable_threads",
 ]
 
 Array = NDArray[Any]
@@ -93,7 +94,7 @@ def _hold(change: int) -> None:
         return
     with _lock:
         before, _holders = _holders, _holders + change
-        if before == 0:
+        if before == 0 and change > 0:
             _threads_before = getter()
             setter(1)
         elif _holders == 0:
@@ -122,6 +123,13 @@ def idle_threads() -> int:
     """
     with _lock:
         return _threads_before - 1 if _holders else 0
+
+
+def usable_threads() -> int:
+    """Return how many threads products may use outside of `threads_for`; 1 if unknown."""
+    getter = _openblas("openblas_get_num_threads")
+    with _lock:
+        return _threads_before if _holders else int(getter()) if getter else 1
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from nnlite.utils.validation import check_count, check_fraction, check_number, o
 __all__ = ["TINY", "Optimizer", "Rate", "deserialize", "get", "registry", "serialize"]
 
 Array = NDArray[Any]
+_Part = tuple[tuple[Array, ...], tuple[Array, ...]]  # slices of vectors, a scratch per thread
 
 #: The types of a learning rate.
 Rate: TypeAlias = float | LearningRateSchedule | Callable[[], float]
@@ -184,7 +185,7 @@ class Optimizer(State):
         self._no_decay: tuple[list[Variable], re.Pattern[str] | None] = ([], None)
         self._decayed: list[slice] = []
         #: The slices of w, g and the state, each with a scratch for each thread.
-        self._parts: list[tuple[tuple[Array, ...], tuple[Array, ...]]] = []
+        self._parts: list[_Part] = []
         self._averages: list[tuple[Array, Array, Array]] = []
         self._chosen: list[slice] | None = None  # the weights of a partial step
         self._begun: tuple[float, int] | None = None  # rate and count of the last begin_step
@@ -486,7 +487,7 @@ class Optimizer(State):
         for arrays, scratch in self._parts:
             self.rule(*arrays, scratch=scratch[0])
 
-    def _update_part(self, part: Any, thread: int) -> None:
+    def _update_part(self, part: _Part, thread: int) -> None:
         """Apply the rule to one slice, on one of two threads."""
         arrays, scratch = part
         self.rule(*arrays, scratch=scratch[thread])

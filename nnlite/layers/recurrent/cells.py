@@ -202,7 +202,7 @@ class RecurrentCell(RandomLayer):
             rows[:, features] = sum(bias[at] for bias in self._biases("value", x, h))
 
     def columns(self) -> tuple[Array, Array]:
-        """Return the transposed parts of M for x_t and h, without the blocks that are 0."""
+        """Return W^T and U^T of M, without the blocks of zeros: all but the first or last."""
         blocks = self._blocks()
         w = [self.kernel.value[:, at] for _, at, x, _ in blocks if x]
         u = [self.recurrent_kernel.value[:, at] for _, at, _, h in blocks if h]

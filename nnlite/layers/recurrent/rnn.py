@@ -490,8 +490,8 @@ class _Run(Layer):
         """Fill the gradients of a cell's weights after `_back`."""
         known, rows = run.d.shape[1] + 1, _rows_of_u(cell)
         columns = run.xh[:-1].transpose(0, 2, 1).reshape(-1, run.xh.shape[1])
-        by_step = run.z.reshape(len(run.z), len(run.matrix), -1)
-        dz = by_step.transpose(1, 0, 2).reshape(len(run.matrix), -1)
+        of_gates = run.z.reshape(len(run.z), len(run.matrix), -1).transpose(1, 0, 2)
+        dz = of_gates.reshape(len(of_gates), -1)
         gradient = np.empty_like(run.matrix)
         with threads_for(gradient.size * len(columns)):
             dz[:rows].dot(columns, gradient[:rows])
