@@ -331,9 +331,10 @@ class _Run(Layer):
             for cell, run in zip(self._owner._cells(), runs, strict=True):
                 xh, h, c, z, a, matrix, *_ = run
                 products = z.reshape(len(z), len(matrix), -1)[:, : _rows_of_u(cell)]
-                steps = zip(z, a, h, c, h[1:], c[1:], xh[:, -cell.units :], strict=False)
-                views = [cell.parts(*step) for step in steps]
-                run.views.extend(zip(xh, products, views, strict=False))
+                before = xh[:-1, -cell.units :]
+                parts = cell.parts(z, a, h[:-1], c[:-1], h[1:], c[1:], before)
+                views = zip(*parts, strict=True)
+                run.views.extend(zip(xh[:-1], products, views, strict=True))
             kept[0] = (work, runs)
         return kept[0][1]
 
