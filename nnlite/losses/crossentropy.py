@@ -113,7 +113,7 @@ class BinaryCrossEntropy(CrossEntropy):
             one = positive.astype(e.dtype)  # operations on two types are slower
             # log(1 + exp(z)) is z where z >= 0, else 0, plus log(1 + exp(-|z|)).
             values = np.log1p(e) - y_pred * (y - one)
-            d = np.maximum(e, one)  # 1 where z >= 0, else e, which is at most 1
+            d = np.maximum(e, one, out=one)  # 1 where z >= 0, else e, which is at most 1
             e += constant(1, e.dtype)
             d /= e
             d -= y

@@ -44,8 +44,8 @@ MUTANTS = {
         ("np.log1p(e) - y_pred * (y - one)", "np.log1p(e) - y_pred * y"),
         ("d /= e\n            d -= y", "d /= e\n            d += y"),
         (
-            "np.maximum(e, one)",
-            "np.minimum(e, one)",
+            "np.maximum(e, one, out=one)",
+            "np.minimum(e, one, out=one)",
         ),
         ("np.copysign(z, constant(-1, z.dtype))", "np.copysign(z, constant(1, z.dtype))"),
         ("-(y * np.log(p) + (1 - y) * np.log1p(-p))", "-(y * np.log(p) - (1 - y) * np.log1p(-p))"),
