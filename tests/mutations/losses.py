@@ -3,10 +3,10 @@
 MUTANTS = {
     "losses/regression.py": [
         ("np.square(d), axis=-1)", "np.square(d), axis=0)"),
-        ("np.square(d), axis=-1) / y_", "np.square(d), axis=-1) * y_"),
+        ("np.square(d), axis=-1) / const", "np.square(d), axis=-1) * const"),
         ("np.add.reduce(np.square(d", "np.add.reduce(np.abs(d"),
-        ("d *= 2 / y_pred.shape[-1]", "d *= 1 / y_pred.shape[-1]"),
-        ("d *= 2 / y_pred.shape[-1]", "d *= 2 / y_pred.shape[0]"),
+        ("constant(2 / d.shape[-1]", "constant(1 / d.shape[-1]"),
+        ("constant(2 / d.shape[-1]", "constant(2 / d.shape[0]"),
         ("d = y_pred - y_true", "d = y_true - y_pred"),
         ("np.abs(error, out=error), axis=-1)", "np.abs(error, out=error), axis=0)"),
         ("np.abs(error, out=error), axis=-1) / y_", "np.abs(error), axis=-1) * y_"),
