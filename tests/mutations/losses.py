@@ -104,11 +104,10 @@ MUTANTS = {
         ("if array.shape != shape:", "if False:"),
         ("return values * scale\n", "return values\n"),
         ("return float(np.sum(values * scale))", "return float(np.mean(values * scale))"),
-        ("gradient *= scale\n", "gradient *= -scale\n"),
-        (
-            "return float(np.add.reduce(values, axis=None)) * scale, gradient",
-            "return float(np.add.reduce(values, axis=None)), gradient",
-        ),
+        ("gradient *= constant(scale,", "gradient *= constant(-scale,"),
+        ("return total * scale, gradient", "return total, gradient"),
+        ("values.item() if values.size == 1", "values.flat[0] if values.size"),
+        ("if scale != 1:", "if scale == 1:"),
         (
             "gradient *= np.expand_dims(scale, -1 if",
             "gradient *= np.expand_dims(scale**2, -1 if",
