@@ -119,6 +119,8 @@ class MeanLoss(Mean):
     """The mean loss of the batches so far."""
 
     direction = "down"
+    _total: float
+    _count: float
 
     def __init__(self, name: str = "loss") -> None:
         Metric.__init__(self, None, name)

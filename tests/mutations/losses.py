@@ -64,8 +64,8 @@ MUTANTS = {
             "y + self.label_smoothing / len(y)",
         ),
         (
-            "values -= np.add.reduce(y * z, axis=0)",
-            "values += np.add.reduce(y * z, axis=0)",
+            "values -= np.add.reduce(np.multiply(y, z, out=z), axis=0)",
+            "values += np.add.reduce(np.multiply(y, z, out=z), axis=0)",
         ),
         (
             "                values *= mass\n",
