@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import random as python_random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -138,6 +137,8 @@ def set_random_seed(seed: int) -> None:
     True
     """
     global _root, _forks
+    import random as python_random  # slow to import
+
     if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
         raise TypeError(f"seed must be an integer. Received: seed={seed!r}")
     if not 0 <= seed <= 2**32 - 1:
@@ -172,6 +173,8 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 def states() -> dict[str, Any]:
     """Return the states of the global random numbers."""
+    import random as python_random
+
     _draw_waiting()
     return {
         "root": copy.deepcopy(_global_root()),
@@ -182,6 +185,8 @@ def states() -> dict[str, Any]:
 
 def set_states(states: Mapping[str, Any]) -> None:
     """Restore the result of `states`."""
+    import random as python_random
+
     _draw_waiting()
     _global_root().bit_generator.state = states["root"].bit_generator.state
     np.random.set_state(states["numpy"])  # noqa: NPY002

@@ -120,6 +120,9 @@ class MeanLoss(Mean):
 
     direction = "down"
 
+    _total: float
+    _count: float
+
     def __init__(self, name: str = "loss") -> None:
         Metric.__init__(self, None, name)
         self.reset_state()
@@ -140,7 +143,7 @@ class MeanLoss(Mean):
 
     def reset_state(self) -> None:
         """Forget all batches."""
-        self._total = self._count = 0.0
+        self.__dict__.update(_total=0.0, _count=0.0)
 
 
 class CompiledMetrics:
