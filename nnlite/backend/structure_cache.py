@@ -52,7 +52,7 @@ def per_structure(method: Callable[[Any], R]) -> Callable[[Any], R]:
         try:
             version, known = self.__dict__[_MEMO]
             if version == _version:
-                return known[name]  # type: ignore[no-any-return]
+                return known[name]
         except KeyError:
             pass
         memo = self.__dict__.get(_MEMO)

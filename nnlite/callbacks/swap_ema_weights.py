@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.callbacks.callback import Callback, Logs
+from nnlite.optimizers import Optimizer
 
 __all__ = ["SwapEMAWeights"]
 
@@ -77,7 +78,7 @@ class SwapEMAWeights(Callback):
         """Restore the weights."""
         self._put_back()
 
-    def _check_optimizer(self) -> Any:
+    def _check_optimizer(self) -> Optimizer:
         optimizer = self.model.optimizer
         if not getattr(optimizer, "use_ema", False):
             raise ValueError(

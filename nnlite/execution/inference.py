@@ -64,9 +64,10 @@ _Step = tuple[Layer, Call, bool, bool, list[Slot]]
 
 _Chain = list[tuple[Layer, bool]]  # layers, and whether each output replaces the input in memory
 _Links = list[tuple[Any, Any]]  # their `forward_into`, and the shape of each new output, or None
+_Prepared = tuple[list[_Step], _Chain, dict[Any, _Links]]
 
 
-def _prepared(graph: Graph) -> tuple[list[_Step], _Chain, dict[Any, _Links]]:
+def _prepared(graph: Graph) -> _Prepared:
     """Return the steps, and a short form if each is plain and reads the output of the last.
 
     The third part has the links of the short form, by the shapes of the last few inputs.
@@ -97,9 +98,9 @@ def _prepared(graph: Graph) -> tuple[list[_Step], _Chain, dict[Any, _Links]]:
     chained = [*reads, *graph.outputs] == makes and len(graph.inputs) == 1
     chained = chained and all(plain for *_, plain, _ in steps)
     chain = [(layer, in_place) for layer, _, in_place, *_ in steps] if chained else []
-    links: dict[Any, _Links] = {}
-    graph.prepared["inference"] = (steps, chain, links)
-    return steps, chain, links
+    prepared: _Prepared = (steps, chain, {})
+    graph.prepared["inference"] = prepared
+    return prepared
 
 
 def _linked(chain: _Chain, links: dict[Any, _Links], x: Array) -> _Links:

@@ -778,7 +778,7 @@ class Model(Trainer):
         self,
         line_length: int | None = None,
         positions: Sequence[float] | None = None,
-        print_fn: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: tuple[str, str] | None = None,

@@ -6,18 +6,18 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlite.backend.blas import add_scaled, idle_threads, scale, takes_long_vectors
+from nnlite.backend.blas import add_scaled, scale, takes_long_vectors
 from nnlite.backend.two_threads import for_each
 from nnlite.backend.variables import Variable, WeightVector
 from nnlite.config import floatx
 from nnlite.optimizers.bound import Iterations, LearningRate
 from nnlite.optimizers.schedules import LearningRateSchedule
-from nnlite.optimizers.state import State
+from nnlite.optimizers.state import Rate, State
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.serialization.registry import Registry
 from nnlite.utils.overrides import refuse_overrides
@@ -26,9 +26,7 @@ from nnlite.utils.validation import check_count, check_fraction, check_number, o
 __all__ = ["TINY", "Optimizer", "Rate", "deserialize", "get", "registry", "serialize"]
 
 Array = NDArray[Any]
-
-#: The types of a learning rate.
-Rate: TypeAlias = float | LearningRateSchedule | Callable[[], float]
+_Part = tuple[tuple[Array, ...], tuple[Array, ...]]  # slices of vectors, a scratch per thread
 
 # Replaces an epsilon of 0 under a root, so that 0 / 0 becomes 0 and nothing else changes.
 TINY = float(np.finfo(np.float32).tiny)
@@ -184,7 +182,7 @@ class Optimizer(State):
         self._no_decay: tuple[list[Variable], re.Pattern[str] | None] = ([], None)
         self._decayed: list[slice] = []
         #: The slices of w, g and the state, each with a scratch for each thread.
-        self._parts: list[tuple[tuple[Array, ...], tuple[Array, ...]]] = []
+        self._parts: list[_Part] = []
         self._averages: list[tuple[Array, Array, Array]] = []
         self._chosen: list[slice] | None = None  # the weights of a partial step
         self._begun: tuple[float, int] | None = None  # rate and count of the last begin_step
@@ -224,7 +222,7 @@ class Optimizer(State):
         rate = self._learning_rate
         if isinstance(rate, float):
             return rate
-        value = rate(self._batches) if isinstance(rate, LearningRateSchedule) else rate()
+        value: Any = rate(self._batches) if isinstance(rate, LearningRateSchedule) else rate()
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.item()
         try:
@@ -480,13 +478,13 @@ class Optimizer(State):
             self._step_by_variable()
             return
         self.begin_step()
-        if self._parts and len(self._parts[0][1]) > 1 and idle_threads():
+        if self._parts and len(self._parts[0][1]) > 1:
             for_each(self._update_part, self._parts)
             return
         for arrays, scratch in self._parts:
             self.rule(*arrays, scratch=scratch[0])
 
-    def _update_part(self, part: Any, thread: int) -> None:
+    def _update_part(self, part: _Part, thread: int) -> None:
         """Apply the rule to one slice, on one of two threads."""
         arrays, scratch = part
         self.rule(*arrays, scratch=scratch[thread])

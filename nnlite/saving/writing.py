@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import random
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers import activations
-from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
 from nnlite.ops.operation import Operation

@@ -18,7 +18,7 @@ from nnlite.data.frames import column_names, in_order
 from nnlite.data.iterables import first_batch, named_batch
 from nnlite.data.sources import IterableSamples, holds_batches, is_stored, open_stored, unpacked
 from nnlite.data.weights import class_weights
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.layer import Shape, fits
 from nnlite.training.compiled_loss import AnyLoss, CompiledLoss
 from nnlite.training.heads import Heads, is_structure, output_keys
@@ -335,7 +335,7 @@ class DataAdapter:
         return Samples(x, None, None, types if type(x) is list else types[0], None)
 
     @per_structure
-    def input_types(self) -> list[Any]:
+    def input_types(self) -> list[np.dtype[Any]]:
         """Return the type of each input's arrays."""
         return [data_type(dtype) for dtype in self.model.input_dtypes]
 

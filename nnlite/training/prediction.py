@@ -13,7 +13,7 @@ from nnlite.callbacks import CallbackList
 from nnlite.data.arrays import rows_of
 from nnlite.data.epochs import Epochs
 from nnlite.distribution.processes import Share, current
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.symbolic import in_order
 from nnlite.utils import user_code
 from nnlite.utils.progress import Progress

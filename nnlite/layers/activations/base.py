@@ -51,6 +51,7 @@ class ActivationLayer(Layer):
     supports_masking = True
 
     elementwise = True
+    samplewise = True
 
     #: Whether `chain` reads x.
     needs_input = False

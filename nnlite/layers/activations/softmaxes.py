@@ -28,6 +28,7 @@ class _AlongAxes(ActivationLayer):
             raise ArgumentError(f"axis must be an integer, or several. Received: axis={axis!r}")
         self.axis = axis
         self._axes = tuple(axes)
+        self.samplewise = all(one == -1 or one > 0 for one in axes)  # not that of the batch
         self._last_of_two = self._axes in ((-1,), (1,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -54,6 +54,7 @@ class Dense(Activated):
     """
 
     supports_masking = True
+    samplewise = True
 
     fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
 

@@ -264,6 +264,7 @@ class _ByMovingAverages(Layer):
     """
 
     elementwise = True
+    samplewise = True
 
     supports_masking = True
 
