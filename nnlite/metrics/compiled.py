@@ -119,6 +119,7 @@ class MeanLoss(Mean):
     """The mean loss of the batches so far."""
 
     direction = "down"
+
     _total: float
     _count: float
 

@@ -107,13 +107,13 @@ def test_only_calls_beside_a_convolution_run_on_halves():
     x = y = Input((6, 6, 2))
     for layer in (
         layers.Conv2D(2, 3, padding="same", name="first"),
+        layers.ReLU(activity_regularizer="l2"),
         layers.Dropout(0.5),
         Own(2, 3, padding="same"),
         twice,
         twice,
         layers.Softmax(axis=(0, -1)),
         layers.MaxPooling2D(),
-        layers.ReLU(activity_regularizer="l2"),
         layers.Flatten(),
         layers.Dense(2),
     ):
