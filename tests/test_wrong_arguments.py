@@ -71,6 +71,10 @@ BAD_PARTS = [
     (lambda: constraints.MinMaxNorm(rate="1"), TypeError, NUMBER.format("rate")),
     (lambda: constraints.UnitNorm(0.5), TypeError, "axis must be an integer.*axis=0.5"),
     (lambda: constraints.UnitNorm([0, "1"]), TypeError, "axis must be an integer.*axis='1'"),
+    # names
+    (lambda: losses.Huber(name=5), TypeError, "name must be a string. Received: name=5"),
+    (lambda: metrics.Mean(True), TypeError, "name must be a string. Received: name=True"),
+    (lambda: optimizers.Adam(name=[]), TypeError, r"name must be a string. Received: name=\[\]"),
     # other arguments of the wrong type
     (lambda: layers.PReLU(shared_axes=1.5), TypeError, "axis must be an integer.*axis=1.5"),
     (lambda: layers.EinsumDense(5, 2), ValueError, "equation must have the form.*equation=5"),

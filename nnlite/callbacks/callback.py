@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from nnlite.execution.abstract_model import AbstractModel
-from nnlite.utils.validation import ChecksFlags
+from nnlite.utils.validation import ChecksArguments
 
 __all__ = ["Callback", "Logs"]
 
 Logs = dict[str, Any]
 
 
-class Callback(ChecksFlags):
+class Callback(ChecksArguments):
     """Base class of callbacks: override the methods for the events of interest.
 
     ``self.model`` is the model and ``self.params`` a dict with ``"epochs"``, ``"steps"`` and

@@ -19,7 +19,7 @@ from nnlite.serialization.objects import (
     serialized_object,
 )
 from nnlite.utils.lazy import load
-from nnlite.utils.validation import ArgumentError, ChecksFlags
+from nnlite.utils.validation import ArgumentError, ChecksArguments
 
 __all__ = ["Configurable", "Registry", "snake_case"]
 
@@ -38,7 +38,7 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-class Configurable(ChecksFlags):
+class Configurable(ChecksArguments):
     """Base class of objects that are defined by their constructor arguments.
 
     Attributes of the same names store the arguments, which give the configuration and a ``repr``

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "ArgumentError",
-    "ChecksFlags",
+    "ChecksArguments",
     "all_finite",
     "as_features",
     "as_number",
@@ -66,15 +66,15 @@ class ArgumentError(TypeError, ValueError):
     """An argument of the wrong type: a TypeError, and a ValueError as in Keras."""
 
 
-class ChecksFlags:
-    """Base class that refuses ``use_bias="no"``, which Python takes as true.
+class ChecksArguments:
+    """Base class that refuses ``use_bias="no"``, which Python takes as true, and ``name=5``.
 
-    It checks the constructor arguments of nnlite's classes that are True or False by default. None
-    counts as False.
+    It checks those arguments of nnlite's constructors that are True or False by default, and names.
+    None counts as False.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Return a new object, once the flags among the arguments have been checked."""
+        """Return a new object, once the arguments have been checked."""
         if (args or kwargs) and cls.__init__ is object.__init__:
             raise TypeError(f"{cls.__name__}() takes no arguments")
         for owner in cls.__mro__:
@@ -89,8 +89,11 @@ class ChecksFlags:
             default |= init.__kwdefaults__ or {}
             for name in code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]:
                 value = kwargs.pop(name, None)
-                flag = isinstance(default.get(name), bool) and owner.__module__[:7] == "nnlite."
-                if flag and value is not None:
+                if value is None or owner.__module__[:7] != "nnlite.":
+                    continue
+                if name == "name" and not isinstance(value, str):
+                    raise ArgumentError(f"name must be a string. Received: name={value!r}")
+                if isinstance(default.get(name), bool):
                     check_flag(name, value)
         return super().__new__(cls)
 

@@ -4,8 +4,8 @@ MUTANTS = {
     "utils/validation.py": [
         ("(args or kwargs) and cls.__init__ is object.__init__", "False"),
         ("kwargs.update(zip(positional, args, strict=False))", "pass"),
-        ("isinstance(default.get(name), bool) and owner", "owner"),
-        (' and owner.__module__[:7] == "nnlite."', ""),
+        ("if isinstance(default.get(name), bool):", "if True:"),
+        (' or owner.__module__[:7] != "nnlite."', ""),
     ],
     "backend/blas.py": [
         ("    y += x\n", "    y -= x\n"),
