@@ -314,7 +314,7 @@ class _Run(Layer):
                 size = math.prod(one)
                 arrays.append(work[at : at + size].reshape(one))
                 at += size
-            steps = _Steps(*arrays, views=[])
+            steps = _Steps._make((*arrays, []))
             if not steps.dropped.size:  # outputs are written where the next step reads them
                 steps = steps._replace(h=steps.xh[:, -cell.units :])
             cells.append(steps)
