@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.backend.numerics import constant
 from nnlite.config import epsilon
 from nnlite.losses.loss import Loss, check_axis, registry
 from nnlite.utils.validation import check_number
@@ -46,8 +47,8 @@ class MeanSquaredError(Loss):
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Return both."""
         d = y_pred - y_true
-        values = np.add.reduce(np.square(d), axis=-1) / y_pred.shape[-1]
-        d *= 2 / y_pred.shape[-1]
+        values = np.add.reduce(np.square(d), axis=-1) / constant(d.shape[-1], d.dtype)
+        d *= constant(2 / d.shape[-1], d.dtype)
         return values, d
 
 

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.optimizers.state import State
+
 __all__ = ["Iterations", "LearningRate"]
 
 
@@ -17,7 +19,7 @@ class _Bound:
     """
 
     attribute: ClassVar[str]
-    _optimizer: Any
+    _optimizer: State
 
     @property
     def value(self) -> NDArray[Any]:
@@ -53,7 +55,7 @@ class LearningRate(_Bound, float):
 
     attribute = "learning_rate"
 
-    def __new__(cls, value: float, optimizer: Any) -> LearningRate:
+    def __new__(cls, value: float, optimizer: State) -> LearningRate:
         """Create the object."""
         self = super().__new__(cls, value)
         self._optimizer = optimizer
@@ -75,7 +77,7 @@ class Iterations(_Bound, int):
 
     attribute = "iterations"
 
-    def __new__(cls, value: int, optimizer: Any) -> Iterations:
+    def __new__(cls, value: int, optimizer: State) -> Iterations:
         """Create the object."""
         self = super().__new__(cls, value)
         self._optimizer = optimizer

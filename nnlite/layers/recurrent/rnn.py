@@ -309,12 +309,12 @@ class _Run(Layer):
         """Return the arrays of each cell as views of ``work``."""
         cells, at = [], 0
         for cell, shapes in zip(self._owner._cells(), self._shapes(shape), strict=True):
-            arrays = []
+            arrays: list[Any] = []
             for one in shapes:
                 size = math.prod(one)
                 arrays.append(work[at : at + size].reshape(one))
                 at += size
-            steps = _Steps._make((*arrays, []))
+            steps = _Steps._make([*arrays, []])
             if not steps.dropped.size:  # outputs are written where the next step reads them
                 steps = steps._replace(h=steps.xh[:, -cell.units :])
             cells.append(steps)
