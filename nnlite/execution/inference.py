@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.execution.graph import Call, Graph, Slot
+from nnlite.execution.halves import infer_in_halves
 from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
 
@@ -36,6 +37,8 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
             forward_into(x, y)
             x = y
         return [x]
+    if len(inputs[0]) > 1 and (made := infer_in_halves(infer, graph, inputs)) is not None:
+        return made
     values: list[Any] = [None] * graph.size
     for slot, x in zip(graph.inputs, inputs, strict=True):
         values[slot] = x

@@ -5,7 +5,7 @@ import pytest
 
 import nnlite
 from nnlite import Input, Model, Sequential, layers
-from nnlite.execution import Memory, Plan, ReferenceExecutor, halves
+from nnlite.execution import Memory, Plan, ReferenceExecutor, halves, infer
 from nnlite.execution.halves import in_halves
 
 generator = np.random.default_rng(4)
@@ -177,3 +177,45 @@ def test_a_model_learns_in_halves_as_in_whole_batches(monkeypatch):
         found.append((history.history["loss"], model.predict(x, verbose=0)))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5)
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture
+def always(monkeypatch):
+    monkeypatch.setattr(halves, "_WORTH_INFERRING", 1)
+    monkeypatch.setattr(halves, "usable_threads", lambda: 2)
+
+
+@pytest.mark.parametrize(("make", "shape"), [(convolutions, (81,)), (residual, (8, 8, 2))])
+def test_predictions_are_those_of_the_halves(make, shape, always, idle):
+    model, x = make(), images(3, *shape)
+    for layer in model.layers:
+        layer.set_weights([np.abs(images(1, *w.shape)[0]) for w in layer.get_weights()])
+    graph, seen = model.graph(training=False), []
+
+    def one_half(graph, inputs):
+        seen.append(len(inputs[0]))
+        return [y.copy() for y in ReferenceExecutor(graph).forward(inputs)]
+
+    (halved,) = halves.infer_in_halves(one_half, graph, [x])
+    assert sorted(seen) == [1, 2]
+    expected = [one_half(graph, [half])[0] for half in (x[:2], x[2:])]
+    np.testing.assert_array_equal(halved, np.concatenate(expected))
+    np.testing.assert_allclose(model.predict(x, verbose=0), halved, rtol=1e-5)
+
+
+def test_layers_that_mix_samples_predict_whole_batches(always):
+    class Own(layers.Conv2D):
+        def apart(self):
+            """Do nothing more than `Conv2D`."""
+
+    for layer in (layers.Softmax(axis=(0, -1)), Own(2, 3), layers.BatchNormalization(axis=-1)):
+        model = Sequential([Input((6, 6, 2)), layers.Conv2D(2, 3), layer])
+        alone = isinstance(layer, layers.BatchNormalization)  # by its moving averages
+        found = halves.infer_in_halves(infer, model.graph(False), [images(4, 6, 6, 2)])
+        assert (found is not None) == alone
+
+
+def test_few_multiplications_are_not_split(monkeypatch):
+    monkeypatch.setattr(halves, "usable_threads", lambda: 2)
+    graph = convolutions().graph(False)
+    assert halves.infer_in_halves(infer, graph, [images(8, 81)]) is None

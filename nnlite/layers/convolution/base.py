@@ -92,7 +92,9 @@ class Convolving(Windowed, Activated):
         return super()._largest_product(step * rows * math.prod(found.counts[1:]))
 
     def _convolved(self, samples: int) -> int:
-        shape = tuple(size or 1 for size in self.input_shape or (1,) * (self.rank + 2))
+        if self.input_shape is None:
+            return 0
+        shape = tuple(size or 1 for size in self.input_shape)
         weights = sum(variable.size for variable in self._variables)
         return samples * math.prod(self._windows(shape).counts) * weights
 
