@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import layers
 from nnlite.config import floatx
@@ -23,6 +22,7 @@ from nnlite.layers import Layer
 from nnlite.layers.activations import functions
 from nnlite.serialization.objects import KINDS, get_registered_object, serialize_keras_object
 from nnlite.serialization.registry import Registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, as_numeric
 
 __all__ = [
@@ -63,7 +63,6 @@ __all__ = [
     "threshold",
 ]
 
-Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 

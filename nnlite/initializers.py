@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from nnlite.config import float_type
 from nnlite.random import Seed, new_generator
 from nnlite.serialization.objects import PUBLIC
 from nnlite.serialization.registry import Configurable, Registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_axis
 
 __all__ = [
@@ -35,7 +36,6 @@ __all__ = [
     "get",
 ]
 
-Array = NDArray[Any]
 
 _MODES = ("fan_in", "fan_out", "fan_avg")
 _DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")

@@ -6,7 +6,8 @@ import functools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nnlite.utils.typing import Array
 
 __all__ = [
     "axis_first",
@@ -19,8 +20,6 @@ __all__ = [
     "shifted_exp",
     "sigmoid",
 ]
-
-Array = NDArray[Any]
 
 
 @functools.lru_cache(maxsize=64)

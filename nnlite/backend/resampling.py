@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nnlite.utils.typing import Array
 
 __all__ = ["line_weights", "resample", "resample_back"]
-
-Array = NDArray[Any]
 
 
 @functools.lru_cache(maxsize=64)

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import random
 from nnlite.distribution.processes import current
@@ -15,10 +14,10 @@ from nnlite.distribution.state import generators_of, numbers_of, spread_generato
 from nnlite.metrics.metric import Metric, StateVariable, variables_in
 from nnlite.utils.atomic_write import atomic_write, explaining
 from nnlite.utils.plain_data import NotPlainError, decoded, encoded
+from nnlite.utils.typing import Array
 
 __all__ = ["read_backup", "restore", "write_backup"]
 
-Array = NDArray[Any]
 
 #: The version of the format of backups.
 _FORMAT = 2

@@ -8,7 +8,8 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nnlite.utils.typing import Array
 
 __all__ = [
     "SINGLE",
@@ -21,7 +22,6 @@ __all__ = [
     "rows_of",
 ]
 
-Array = NDArray[Any]
 
 #: For x, y and weight: the number of arrays in a list, or None for a single array or none.
 Counts = tuple[int | None, ...]

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.data.arrays import SINGLE, Counts, in_parts
 from nnlite.data.hdf5 import HDF5
@@ -24,8 +23,6 @@ __all__ = [
     "unpack_x_y_sample_weight",
     "unpacked",
 ]
-
-Array = NDArray[Any]
 
 
 def is_stored(*values: Any) -> bool:

@@ -16,13 +16,12 @@ from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.utils.plain_data import decoded, encoded
+from nnlite.utils.typing import Array
 
 __all__ = ["Processes", "Share", "alone", "current", "set_current", "weight_in_step"]
 
-Array = NDArray[Any]
 
 _SPINS = 50  # tests of a call before the first pause; within a machine it is done by then
 _PAUSE = 5e-5  # seconds

@@ -12,16 +12,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.config import data_type
 from nnlite.layers.layer import Layer, Shape, refuse_text
 from nnlite.utils.structures import flatten, map_structure, pack_as
+from nnlite.utils.typing import Array
 
 __all__ = ["Call", "Graph", "Slot"]
-
-Array = NDArray[Any]
 
 
 class Slot(int):

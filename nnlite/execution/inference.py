@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
+from nnlite.utils.typing import Array
 
 __all__ = ["infer"]
-
-Array = NDArray[Any]
 
 
 def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:

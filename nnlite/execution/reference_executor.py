@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.regularizers import penalty, penalty_gradient
 from nnlite.utils.structures import flatten, pack_as
+from nnlite.utils.typing import Array
 
 __all__ = ["ReferenceExecutor"]
-
-Array = NDArray[Any]
 
 
 class ReferenceExecutor:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.backend.structure_cache import invalidate, per_structure, without_memo
@@ -22,6 +21,7 @@ from nnlite.serialization.registry import Configurable, Registry
 from nnlite.symbolic import KerasTensor, Node, any_symbolic
 from nnlite.utils.overrides import overridden, refuse_overrides, require_derivative
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import (
     ArgumentError,
     as_returned,
@@ -32,7 +32,6 @@ from nnlite.utils.validation import (
 
 __all__ = ["Layer", "registry"]
 
-Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 Shapes = Any  # a `Shape`, or a list or dict of them
 

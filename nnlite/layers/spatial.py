@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.convolution import Windows, windows
 from nnlite.layers.layer import Layer, Shape
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError
 
 __all__ = ["Spatial", "Windowed", "check_padding"]
-
-Array = NDArray[Any]
 
 
 class Spatial(Layer):

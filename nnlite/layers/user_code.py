@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
+from nnlite.utils.typing import Array
 from nnlite.utils.user_code import floats, lent, read_only
 
 __all__ = ["backward", "fitting", "forward", "output"]
-
-Array = NDArray[Any]
 
 
 class UserLayer(Protocol):

@@ -10,12 +10,12 @@ import functools
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import axis_first, axis_last, constant, shifted_exp
 from nnlite.config import epsilon
 from nnlite.losses.labels import check_classes
 from nnlite.losses.loss import Loss, check_axis, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction
 
 __all__ = [
@@ -27,8 +27,6 @@ __all__ = [
     "SparseCategoricalCrossEntropy",
     "SparseCategoricalCrossentropy",
 ]
-
-Array = NDArray[Any]
 
 
 class CrossEntropy(Loss):

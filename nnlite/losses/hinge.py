@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.losses.loss import Loss, registry
+from nnlite.utils.typing import Array
 
 __all__ = ["CategoricalHinge", "Hinge", "SquaredHinge"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

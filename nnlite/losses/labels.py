@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nnlite.utils.typing import Array
 
 __all__ = ["check_classes", "check_indices", "follows_from_data", "form"]
 
-Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 

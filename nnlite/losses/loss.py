@@ -6,19 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import float_type
 from nnlite.losses.labels import check_indices
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.utils.overrides import depth, overridden, refuse_overrides, require_derivative
+from nnlite.utils.typing import Array
 from nnlite.utils.user_code import floats, lent, read_only
 from nnlite.utils.validation import as_numeric, check_finite, sample_weights
 
 __all__ = ["Loss", "deserialize", "get", "registry", "serialize"]
 
-Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.losses.loss import Loss, check_axis, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
 __all__ = ["Dice", "Tversky"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

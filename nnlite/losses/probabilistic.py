@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.losses.loss import Loss, registry
+from nnlite.utils.typing import Array
 
 __all__ = ["KLDivergence", "Poisson"]
-
-Array = NDArray[Any]
 
 
 @registry.register("kld", "KLD", "kullback_leibler_divergence")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.losses.loss import Loss, check_axis, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
 __all__ = [
@@ -20,8 +20,6 @@ __all__ = [
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
 ]
-
-Array = NDArray[Any]
 
 
 @registry.register("mse", "MSE")

@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import floatx
 from nnlite.metrics.metric import as_pair, as_targets, registry
 from nnlite.metrics.reduction import MeanMetricWrapper, named
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_count, check_number
 
 __all__ = [
@@ -26,8 +26,6 @@ __all__ = [
     "sparse_top_k_categorical_accuracy",
     "top_k_categorical_accuracy",
 ]
-
-Array = NDArray[Any]
 
 
 # ---- functions ------------------------------------------------------------------------------

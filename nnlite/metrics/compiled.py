@@ -7,7 +7,6 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import losses
 from nnlite.losses.labels import form
@@ -28,12 +27,12 @@ from nnlite.serialization.objects import (
     serialize_keras_object,
 )
 from nnlite.utils.structures import arranged, flatten
+from nnlite.utils.typing import Array
 from nnlite.utils.user_code import read_only
 from nnlite.utils.validation import ArgumentError, as_numeric
 
 __all__ = ["CompiledMetrics", "MetricsOfOutputs", "deserialize", "get", "serialize", "unique"]
 
-Array = NDArray[Any]
 
 _ACCURACIES = (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)
 _CROSS_ENTROPIES = (BinaryCrossEntropy, SparseCategoricalCrossEntropy, CategoricalCrossEntropy)

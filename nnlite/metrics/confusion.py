@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.metrics.metric import as_result, check_size, ratio, registry
 from nnlite.metrics.thresholds import ThresholdMetric, as_thresholds, optional_index
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, optional_count
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "TruePositives",
 ]
 
-Array = NDArray[Any]
 Thresholds = float | Sequence[float] | None
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = ["F1Score", "FBetaScore"]
 
-Array = NDArray[Any]
 
 _AVERAGES = (None, "micro", "macro", "weighted")
 

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.metrics.metric import Metric, as_pair, as_weights, check_size, ratio, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_count, check_finite, check_number
 
 __all__ = ["BinaryIoU", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import initializers
 from nnlite.config import float_type
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.utils.overrides import refuse_overrides
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_count, check_finite
 
 __all__ = ["Metric", "registry"]
 
-Array = NDArray[Any]
 
 _LARGEST_STATE = (
     10_000_000  # entries, so that a configuration from a file cannot exhaust the memory

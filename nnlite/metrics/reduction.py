@@ -7,18 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import losses
 from nnlite.losses import functions
 from nnlite.metrics.metric import Metric, as_weights, registry
 from nnlite.serialization.objects import FUNCTIONS, custom_object
 from nnlite.utils.overrides import overridden
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric
 
 __all__ = ["Mean", "MeanMetricWrapper", "Sum"]
 
-Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 FUNCTIONS.update({name: vars(functions)[name] for name in functions.__all__})

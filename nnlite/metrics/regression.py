@@ -7,11 +7,11 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import losses
 from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, ratio, registry
 from nnlite.metrics.reduction import LossMetric, MeanMetricWrapper
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
 
 __all__ = [
@@ -24,8 +24,6 @@ __all__ = [
     "R2Score",
     "RootMeanSquaredError",
 ]
-
-Array = NDArray[Any]
 
 
 @registry.register("mse", "MSE")

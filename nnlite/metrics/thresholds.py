@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, check_size
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
 
 __all__ = ["ThresholdMetric"]
-
-Array = NDArray[Any]
 
 
 _OF_TRUE = ("true_positives", "false_negatives")  # counts of true labels

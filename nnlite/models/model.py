@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import invalidate, per_structure, without_memo
 from nnlite.backend.variables import Variable
@@ -32,7 +31,6 @@ from nnlite.version import __version__
 
 __all__ = ["Model"]
 
-Array = NDArray[Any]
 
 _NO_ATTRIBUTES = ("cache", "_traced")  # the model's own records of layers
 

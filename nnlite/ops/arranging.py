@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape
 from nnlite.ops.operation import Operation, canonical_axes, numpy
 from nnlite.symbolic import KerasTensor
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, check_axis, check_count
 
 __all__ = [
@@ -25,8 +25,6 @@ __all__ = [
     "Stack",
     "Transpose",
 ]
-
-Array = NDArray[Any]
 
 
 def _put(dx: Array | None, gradient: Array) -> None:

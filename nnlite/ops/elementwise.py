@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape
 from nnlite.ops.operation import Operation, broadcast, chain, numpy
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError
 
 __all__ = [
@@ -28,8 +28,6 @@ __all__ = [
     "Subtract",
     "TrueDivide",
 ]
-
-Array = NDArray[Any]
 
 
 class _Unary(Operation):

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import float_type, floatx
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, Shape
 from nnlite.ops.operation import Operation, canonical_axes, chain, core, nn
 from nnlite.ops.operation import numpy as numpy_registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_count
 
 __all__ = ["Cast", "OneHot", "Relu", "Sigmoid", "Softmax", "Tanh"]
-
-Array = NDArray[Any]
 
 
 class _Activation(Operation):

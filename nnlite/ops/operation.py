@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import floatx
 from nnlite.layers.layer import Layer, Shape, Shapes
@@ -14,11 +13,11 @@ from nnlite.serialization.objects import KINDS
 from nnlite.serialization.registry import Registry
 from nnlite.symbolic import KerasTensor, Node, any_symbolic
 from nnlite.utils.structures import SHAPES, flatten, map_structure
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, as_numeric, check_axis
 
 __all__ = ["Operation", "broadcast", "canonical_axes", "chain", "core", "nn", "numpy"]
 
-Array = NDArray[Any]
 
 _NUMBERS = (bool, int, float)  # numbers take the type of the arrays
 

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape
 from nnlite.ops.operation import Operation, broadcast, canonical_axes, chain, numpy
+from nnlite.utils.typing import Array
 
 __all__ = ["Matmul", "Max", "Mean", "Min", "Sum"]
-
-Array = NDArray[Any]
 
 
 class _Reduction(Operation):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.optimizers.optimizer import TINY, Optimizer, Rate, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = ["Adam", "AdamW", "Adamax", "Nadam"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.optimizers.optimizer import TINY, Optimizer, Rate, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
-
-Array = NDArray[Any]
 
 
 @registry.register("rmsprop", "RMSProp")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.blas import add_scaled, idle_threads, scale, takes_long_vectors
 from nnlite.backend.two_threads import for_each
@@ -21,11 +20,11 @@ from nnlite.optimizers.state import State
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.serialization.registry import Registry
 from nnlite.utils.overrides import refuse_overrides
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_fraction, check_number, optional_count
 
 __all__ = ["TINY", "Optimizer", "Rate", "deserialize", "get", "registry", "serialize"]
 
-Array = NDArray[Any]
 
 #: The types of a learning rate.
 Rate: TypeAlias = float | LearningRateSchedule | Callable[[], float]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
-
 from nnlite.backend.blas import add_scaled, scale
 from nnlite.optimizers.optimizer import Optimizer, Rate, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction
 
 __all__ = ["SGD"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

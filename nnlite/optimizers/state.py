@@ -6,16 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import config, initializers
 from nnlite.backend.variables import Variable, WeightVector
 from nnlite.serialization.registry import Configurable
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_count, check_number
 
 __all__ = ["State"]
 
-Array = NDArray[Any]
 
 # The slots and numbers of every optimizer.
 _COMMON = ("average", "gradient_accumulator", "iteration", "learning_rate")

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import optimizers
 from nnlite.backend.variables import Variable, WeightVector
@@ -16,10 +15,9 @@ from nnlite.saving.legacy.training import compile_arguments
 from nnlite.saving.load_report import LoadReport
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.utils.overrides import overridden
+from nnlite.utils.typing import Array
 
 __all__ = ["built_optimizer", "compile_config", "compile_from", "restore_state"]
-
-Array = NDArray[Any]
 
 
 def compile_config(model: AbstractModel) -> dict[str, Any]:

@@ -13,16 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.core import Embedding, Masking
 from nnlite.layers.layer import Layer
 from nnlite.symbolic import KerasTensor, Node
 from nnlite.utils.structures import flatten, map_structure
+from nnlite.utils.typing import Array
 
 __all__ = ["MaskOperation", "Masks", "mask_operations", "sources"]
 
-Array = NDArray[Any]
 
 #: The operations of Keras's masks; the outcome of `NotEqual` is drawn at random.
 _OPERATIONS: dict[str, Callable[..., Any]] = {

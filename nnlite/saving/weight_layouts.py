@@ -16,7 +16,6 @@ from itertools import zip_longest
 from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import without_memo
 from nnlite.backend.variables import Variable
@@ -27,10 +26,10 @@ from nnlite.layers.preprocessing.lookup import IndexLookup
 from nnlite.layers.preprocessing.text_vectorization import TextVectorization
 from nnlite.saving.formats.hdf5 import Node
 from nnlite.serialization.registry import snake_case
+from nnlite.utils.typing import Array
 
 __all__ = ["Assignment", "Tree", "assign", "by_class", "by_name", "by_order", "is_legacy"]
 
-Array = NDArray[Any]
 T = TypeVar("T")
 
 #: The group of a model's layers: since 2.14, in 2.12 and 2.13, and in some other versions.

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import random
 from nnlite.layers import activations
@@ -36,12 +35,12 @@ from nnlite.serialization.objects import (
     serialize_keras_object,
 )
 from nnlite.utils.atomic_write import atomic_write
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric
 from nnlite.version import __version__
 
 __all__ = ["KERAS_VERSION", "model_data", "model_json", "save_model", "save_weights"]
 
-Array = NDArray[Any]
 
 #: The version of Keras whose layout is written.
 KERAS_VERSION = "3.15.1"

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nnlite.utils.typing import Array
 
 __all__ = ["Line", "TraceNode", "flat", "shown"]
-
-Array = NDArray[Any]
 
 
 @dataclass(eq=False)

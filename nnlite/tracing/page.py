@@ -6,14 +6,13 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.tracing.lines import Line, TraceNode, flat, shown
 from nnlite.tracing.text import NOTATION, number
+from nnlite.utils.typing import Array
 
 __all__ = ["as_html"]
 
-Array = NDArray[Any]
 
 _UNITS = 8  # the most units of a layer that is drawn
 _LAYERS = 8  # the most layers

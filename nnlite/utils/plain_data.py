@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nnlite.utils.typing import Array
 
 __all__ = ["NotPlainError", "decoded", "encoded"]
-
-Array = NDArray[Any]
 
 
 class NotPlainError(TypeError):

@@ -11,13 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_returned
 
 __all__ = ["floats", "lent", "read_only"]
-
-Array = NDArray[Any]
 
 
 def read_only(array: Array) -> Array:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nnlite.utils.typing import Array
 
 __all__ = [
     "ArgumentError",
@@ -36,7 +37,6 @@ __all__ = [
     "with_rank_of",
 ]
 
-Array = NDArray[Any]
 
 _TEXT = (
     "Text must become numbers first: labels by numpy.unique(labels, return_inverse=True)[1], a "

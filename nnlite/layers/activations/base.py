@@ -6,17 +6,15 @@ import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-from numpy.typing import NDArray
-
 from nnlite.layers.layer import Layer, Shape
 from nnlite.layers.layer import registry as layer_registry
 from nnlite.serialization.registry import Registry
 from nnlite.utils.overrides import require_derivative
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_returned
 
 __all__ = ["ActivationLayer", "activation", "registry"]
 
-Array = NDArray[Any]
 C = TypeVar("C", bound="type[Any]")
 
 

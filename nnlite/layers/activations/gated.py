@@ -6,15 +6,13 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import exp_limit, normal_cdf, sigmoid
 from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Layer, Shape
+from nnlite.utils.typing import Array
 
 __all__ = ["GELU", "GLU", "Mish", "SiLU"]
-
-Array = NDArray[Any]
 
 
 @activation("silu", "swish")

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.activations.base import ActivationLayer, activation
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number, check_positive
 
 __all__ = [
@@ -21,8 +21,6 @@ __all__ = [
     "SparseSigmoid",
     "Threshold",
 ]
-
-Array = NDArray[Any]
 
 
 def _clip(x: Array, low: float, high: float, out: Array) -> Array:

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.layers.layer import Layer, Shape, ones, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis
 
 __all__ = ["PReLU"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import constant, exp_limit, exp_maximum, log1p_exp
 from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Layer, Shape
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
 __all__ = [
@@ -24,8 +24,6 @@ __all__ = [
     "Tanh",
     "TanhShrink",
 ]
-
-Array = NDArray[Any]
 
 
 @activation("linear")

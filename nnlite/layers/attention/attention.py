@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.layers.random_layer import RandomLayer
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import flatten
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_flag, check_fraction
 
 __all__ = ["AdditiveAttention", "Attending", "Attention", "AttentionLayer"]
 
-Array = NDArray[Any]
 
 _NEVER = -1e9  # the score of masked keys, whose exp is 0 beside any other
 

@@ -8,17 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.attention.attention import Attending, AttentionLayer
 from nnlite.layers.core.einsum_dense import EinsumDense
 from nnlite.layers.layer import Layer, Shape, as_shape, as_shapes, registry
 from nnlite.layers.reshaping.reshaping import check_integers
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_flag, optional_count
 
 __all__ = ["MultiHeadAttention"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

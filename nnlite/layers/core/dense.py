@@ -6,16 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from numpy.typing import NDArray
-
 from nnlite import constraints, initializers, regularizers
 from nnlite.layers.activations.activated import Activated
 from nnlite.layers.layer import Shape, fits, ones, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
 
 __all__ = ["Dense"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

@@ -9,16 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import initializers
 from nnlite.layers.activations.activated import Activated
 from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_integers
+from nnlite.utils.typing import Array
 
 __all__ = ["EinsumDense"]
 
-Array = NDArray[Any]
 
 _FORMS = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
 

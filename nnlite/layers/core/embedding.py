@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_samples, check_count, check_flag
 
 __all__ = ["Embedding"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, as_shape
 from nnlite.utils.structures import flatten, map_structure
+from nnlite.utils.typing import Array
 from nnlite.utils.user_code import lent, read_only
 from nnlite.utils.validation import ArgumentError, as_returned
 
 __all__ = ["Lambda"]
-
-Array = NDArray[Any]
 
 
 class Lambda(Layer):

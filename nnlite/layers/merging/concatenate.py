@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape, fits, registry
 from nnlite.layers.merging.merge import Merge
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis
 
 __all__ = ["Concatenate", "concatenate"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

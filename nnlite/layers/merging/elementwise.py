@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import registry
 from nnlite.layers.merging.merge import Merge, aligned, fold
+from nnlite.utils.typing import Array
 
 __all__ = [
     "Add",
@@ -27,7 +27,6 @@ __all__ = [
     "subtract",
 ]
 
-Array = NDArray[Any]
 Arrays = list[Array]
 Slopes = list[Array | None]
 Masks = list[Array | None]

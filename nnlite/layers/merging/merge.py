@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape
+from nnlite.utils.typing import Array
 
 __all__ = ["Merge", "aligned", "fold"]
-
-Array = NDArray[Any]
 
 
 class Merge(Layer):

@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import Variable
 from nnlite.distribution.processes import current, weight_in_step
 from nnlite.layers.layer import Layer, Shape, ones, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_fraction, check_positive
 
 __all__ = ["BatchNormalization"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

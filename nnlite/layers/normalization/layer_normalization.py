@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import Variable
 from nnlite.layers.layer import Layer, Shape, fits, ones, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_positive
 
 __all__ = ["LayerNormalization", "RMSNormalization", "UnitNormalization"]
 
-Array = NDArray[Any]
 
 _LEAST_NORM = 1e-12
 

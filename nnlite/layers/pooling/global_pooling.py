@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_data_format
 from nnlite.layers.spatial import Spatial
+from nnlite.utils.typing import Array
 
 __all__ = [
     "GlobalAveragePooling1D",
@@ -20,8 +20,6 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
 ]
-
-Array = NDArray[Any]
 
 
 class GlobalPooling(Spatial):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.convolution import parts
 from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_data_format
 from nnlite.layers.spatial import Windowed, check_padding
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_sizes
 
 __all__ = [
@@ -21,8 +21,6 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
 ]
-
-Array = NDArray[Any]
 
 
 class Pooling(Windowed):

@@ -7,13 +7,13 @@ from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import invalidate
 from nnlite.data.iterables import is_sequence
 from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import map_structure
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import (
     ArgumentError,
     as_numeric,
@@ -25,8 +25,6 @@ from nnlite.utils.validation import (
 )
 
 __all__ = ["CategoryEncoding", "Discretization", "Encoder", "batches_of"]
-
-Array = NDArray[Any]
 
 
 class Encoder(Layer):

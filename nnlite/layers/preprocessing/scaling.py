@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.config import epsilon
 from nnlite.data.hdf5 import HDF5
 from nnlite.data.iterables import is_sequence
 from nnlite.layers.layer import Layer, Shape, fits, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import (
     as_numeric,
     as_samples,
@@ -27,7 +27,6 @@ from nnlite.utils.validation import (
 
 __all__ = ["Normalization", "Rescaling"]
 
-Array = NDArray[Any]
 
 # The number of values along each kept index, their mean, and their squared distances from it.
 Moments = tuple[int, Any, Any]

@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, Shapes, registry
 from nnlite.layers.normalization.batch_normalization import BatchNormalization
 from nnlite.layers.recurrent.rnn import RNN, states_beside
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import flatten, map_structure
+from nnlite.utils.typing import Array
 
 __all__ = ["Bidirectional", "TimeDistributed"]
-
-Array = NDArray[Any]
 
 
 class _Wrapper(Layer):

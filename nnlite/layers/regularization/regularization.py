@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import regularizers
 from nnlite.backend.structure_cache import invalidate
 from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.layers.random_layer import RandomLayer
 from nnlite.layers.reshaping.reshaping import check_data_format, check_integers
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "SpatialDropout3D",
 ]
 
-Array = NDArray[Any]
 
 _DRAWS = 65_536  # the values of sixteen bits
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_data_format
 from nnlite.layers.spatial import Spatial
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_sizes
 
 __all__ = [
@@ -20,8 +20,6 @@ __all__ = [
     "ZeroPadding2D",
     "ZeroPadding3D",
 ]
-
-Array = NDArray[Any]
 
 
 class Margins(Spatial):

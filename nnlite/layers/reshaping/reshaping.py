@@ -7,14 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, check_axes_count, check_count
 
 __all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
-
-Array = NDArray[Any]
 
 
 def check_data_format(data_format: Any) -> str:

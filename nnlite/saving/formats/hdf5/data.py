@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.saving.formats.hdf5 import objects
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.hdf5.trees import UNDEFINED, GlobalHeap, tree_v1
+from nnlite.utils.typing import Array
 
 __all__ = ["Dataset", "Value", "value"]
 
-Array = NDArray[Any]
 Value = str | list[str] | int | float | bool | Array
 
 _MAX_RANK, _MAX_LENGTH = 16, 1 << 48
@@ -307,7 +306,7 @@ class Dataset:
         return result
 
 
-def _native(data: NDArray[np.uint8], dtype: np.dtype[Any]) -> Array:
+def _native(data: Array, dtype: np.dtype[Any]) -> Array:
     """Return bytes as numbers in this machine's byte order."""
     if dtype.kind == "b":
         return data != 0
