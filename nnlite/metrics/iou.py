@@ -201,16 +201,8 @@ class MeanIoU(IoU):
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        super().__init__(
-            num_classes,
-            range(check_count("num_classes", num_classes, 1)),
-            name,
-            dtype,
-            ignore_class,
-            sparse_y_true,
-            sparse_y_pred,
-            axis,
-        )
+        target_class_ids = range(check_count("num_classes", num_classes, 1))
+        super().__init__(**IoU._among(locals()))
 
 
 @registry.register()

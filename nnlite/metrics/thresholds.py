@@ -23,9 +23,6 @@ class ThresholdMetric(Metric):
     The weights of true and of false labels are summed by the number of thresholds that the
     prediction exceeds, in one pass for any number of thresholds. Cumulative sums from either end
     give the four counts at every threshold, which are the state.
-
-    Args:
-        dtype, name: As for `Metric`.
     """
 
     #: The number of largest outputs of a sample that can be positive; None for all.

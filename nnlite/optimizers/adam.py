@@ -30,9 +30,7 @@ class Adam(Optimizer):
         beta_2: b2, in [0, 1).
         epsilon: e, as in Kingma and Ba's section 2 ("epsilon hat").
         amsgrad: Whether to use the largest v so far.
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If a beta is outside [0, 1), or as for `Optimizer`.
@@ -62,19 +60,7 @@ class Adam(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.beta_1 = check_fraction("beta_1", beta_1)
         self.beta_2 = check_fraction("beta_2", beta_2)
         self.epsilon = check_number("epsilon", epsilon)
@@ -122,9 +108,7 @@ class AdamW(Adam):
         learning_rate: a, as for `Optimizer`.
         weight_decay: d.
         beta_1, beta_2, epsilon, amsgrad: As for `Adam`.
-        clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        clipnorm to name: As for `Optimizer`.
 
     Raises:
         TypeError: If ``weight_decay`` is not a number.
@@ -154,23 +138,7 @@ class AdamW(Adam):
     ) -> None:
         if weight_decay is None:
             raise ValueError("weight_decay must be a number. Received: weight_decay=None")
-        super().__init__(
-            learning_rate,
-            beta_1,
-            beta_2,
-            epsilon,
-            amsgrad,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Adam._among(locals()))
 
 
 @registry.register()
@@ -186,9 +154,7 @@ class Adamax(Optimizer):
         beta_1: b1, in [0, 1).
         beta_2: b2, in [0, 1).
         epsilon: e.
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If a beta is outside [0, 1), or as for `Optimizer`.
@@ -217,19 +183,7 @@ class Adamax(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.beta_1 = check_fraction("beta_1", beta_1)
         self.beta_2 = check_fraction("beta_2", beta_2)
         self.epsilon = check_number("epsilon", epsilon)
@@ -269,9 +223,7 @@ class Nadam(Optimizer):
         beta_1: b1, in [0, 1).
         beta_2: b2, in [0, 1).
         epsilon: e.
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If a beta is outside [0, 1), or as for `Optimizer`.
@@ -301,19 +253,7 @@ class Nadam(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.beta_1 = check_fraction("beta_1", beta_1)
         self.beta_2 = check_fraction("beta_2", beta_2)
         self.epsilon = check_number("epsilon", epsilon)

@@ -23,9 +23,7 @@ class Lion(Optimizer):
         learning_rate: a, as for `Optimizer`; three to ten times smaller than for Adam.
         beta_1: b1, in (0, 1].
         beta_2: b2, in [0, 1).
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``beta_1`` is outside (0, 1] or ``beta_2`` outside [0, 1), or as for
@@ -53,19 +51,7 @@ class Lion(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.beta_1 = check_fraction("beta_1", beta_1, including_one=True)
         self.beta_2 = check_fraction("beta_2", beta_2)
         if not self.beta_1:

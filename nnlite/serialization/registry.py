@@ -68,6 +68,11 @@ class Configurable:
                 break
         return found
 
+    @classmethod
+    def _among(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the class's arguments out of ``locals()`` in a subclass's constructor."""
+        return {name: given[name] for name in cls._parameters()}
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name, as plain data in Keras's format.
 

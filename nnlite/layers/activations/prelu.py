@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from nnlite import constraints, initializers, regularizers
 from nnlite.layers.layer import Layer, Shape, ones, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis
@@ -51,9 +50,7 @@ class PReLU(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.alpha_initializer = initializers.get(alpha_initializer)
-        self.alpha_regularizer = regularizers.get(alpha_regularizer)
-        self.alpha_constraint = constraints.get(alpha_constraint)
+        self._keep("alpha", alpha_initializer, alpha_regularizer, alpha_constraint)
         if isinstance(shared_axes, (int, np.integer)):
             shared_axes = [shared_axes]
         self.shared_axes = None if shared_axes is None else [*map(check_axis, shared_axes)]
@@ -68,13 +65,7 @@ class PReLU(Layer):
                     f"{len(shape)}. Received: shared_axes={self.shared_axes}"
                 )
             shape[axis - 1] = 1
-        self.alpha = self.add_weight(
-            "alpha",
-            shape,
-            self.alpha_initializer,
-            regularizer=self.alpha_regularizer,
-            constraint=self.alpha_constraint,
-        )
+        self.alpha = self._add_named("alpha", shape, "alpha")
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
         """Return the arrays of min(x, 0), of its products, and of x > 0."""

@@ -57,9 +57,6 @@ class Add(Merge):
     The inputs have the same number of samples, and other sizes that are equal or 1. The
     gradient of an input that is broadcast is summed over the axes that it is broadcast along.
 
-    Args:
-        **kwargs: As for `Layer`.
-
     Raises:
         ValueError: On a call, if the input is not a list or shapes cannot be broadcast.
 
@@ -81,9 +78,6 @@ class Add(Merge):
 @registry.register()
 class Subtract(Merge):
     """The difference of two inputs: y = x_1 - x_2, dJ/dx_1 = dJ/dy, dJ/dx_2 = -dJ/dy.
-
-    Args:
-        **kwargs: As for `Layer`.
 
     Raises:
         ValueError: On a call, if there are not two inputs, or shapes cannot be broadcast as by
@@ -116,9 +110,6 @@ class Multiply(Merge):
     A step that is masked in an input is a factor of 1. If it is masked in all inputs, the product
     is 0.
 
-    Args:
-        **kwargs: As for `Layer`.
-
     Raises:
         ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
@@ -146,9 +137,6 @@ class Multiply(Merge):
 @registry.register()
 class Average(Merge):
     """The mean of the n inputs: y = (x_1 + x_2 + ...) / n, dJ/dx_i = dJ/dy / n.
-
-    Args:
-        **kwargs: As for `Layer`.
 
     Raises:
         ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
@@ -217,9 +205,6 @@ class Maximum(Extreme):
     The gradient goes to the largest input. If several are equal, the first of them gets all of it,
     which is a subgradient; Keras divides it among them.
 
-    Args:
-        **kwargs: As for `Layer`.
-
     Raises:
         ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
@@ -236,9 +221,6 @@ class Minimum(Extreme):
     """The smallest of the inputs, entry by entry: y = min(x_1, x_2, ...).
 
     The gradient goes to the smallest input, and to the first of several equal ones.
-
-    Args:
-        **kwargs: As for `Layer`.
 
     Raises:
         ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.

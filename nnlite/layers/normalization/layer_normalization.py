@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import Variable
 from nnlite.layers.layer import Layer, Shape, fits, ones, registry
 from nnlite.utils.typing import Array
@@ -219,32 +218,16 @@ class LayerNormalization(SampleNormalization):
         self.scale = bool(scale)
         self.rms_scaling = bool(rms_scaling)
         self.centered = not self.rms_scaling
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
+        self._keep("beta", beta_initializer, beta_regularizer, beta_constraint)
+        self._keep("gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
 
     def build(self, input_shape: Shape) -> None:
         """Add gamma and beta."""
         shape = self.weight_shape(input_shape)
         if self.scale or self.rms_scaling:
-            self._gain = self.add_weight(
-                "gamma",
-                shape,
-                self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
+            self._gain = self._add_named("gamma", shape, "gamma")
         if self.center and not self.rms_scaling:
-            self._shift = self.add_weight(
-                "beta",
-                shape,
-                self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+            self._shift = self._add_named("beta", shape, "beta")
 
     @property
     def gamma(self) -> Variable | None:

@@ -249,8 +249,7 @@ class SpatialDropout1D(SpatialDropout):
     Args:
         rate: The fraction of features to drop, in [0, 1].
         seed: As for `Dropout`.
-        name: As for `Layer`.
-        dtype: As for `Layer`.
+        name, dtype: As for `Layer`.
 
     Raises:
         ValueError: If ``rate`` is outside [0, 1], or the input does not fit.
@@ -276,8 +275,7 @@ class SpatialDropout2D(SpatialDropout):
         rate: The fraction of features to drop, in [0, 1].
         data_format: ``"channels_last"``, or ``"channels_first"`` for (m, features, rows, columns).
         seed: As for `Dropout`.
-        name: As for `Layer`.
-        dtype: As for `Layer`.
+        name, dtype: As for `Layer`.
 
     Raises:
         ValueError: If ``rate`` is outside [0, 1], ``data_format`` is unknown, or
@@ -325,8 +323,7 @@ class AlphaDropout(MaskLayer):
 
     Args:
         rate: The fraction of inputs to drop, in [0, 1), rounded to a multiple of 1 / 65,536.
-        noise_shape: As for `Dropout`.
-        seed: As for `Dropout`.
+        noise_shape, seed: As for `Dropout`.
         **kwargs: As for `Layer`.
 
     Raises:
