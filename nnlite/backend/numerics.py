@@ -9,18 +9,6 @@ import numpy as np
 
 from nnlite.utils.typing import Array
 
-__all__ = [
-    "axis_first",
-    "axis_last",
-    "constant",
-    "exp_limit",
-    "exp_maximum",
-    "log1p_exp",
-    "normal_cdf",
-    "shifted_exp",
-    "sigmoid",
-]
-
 
 @functools.lru_cache(maxsize=64)
 def constant(value: float, dtype: Any) -> Array:

@@ -8,8 +8,6 @@ import numpy as np
 
 from nnlite.utils.typing import Array
 
-__all__ = ["line_weights", "resample", "resample_back"]
-
 
 @functools.lru_cache(maxsize=64)
 def line_weights(

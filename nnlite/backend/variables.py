@@ -16,9 +16,6 @@ from nnlite.config import floatx
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import all_finite, as_numeric
 
-__all__ = ["Variable", "WeightVector", "array_for_file", "weights_from_file"]
-
-
 _left_in_file: ContextVar[int | None] = ContextVar("_left_in_file", default=None)
 
 

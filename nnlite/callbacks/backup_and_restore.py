@@ -12,8 +12,6 @@ from nnlite.callbacks.saving_callback import SavingCallback
 from nnlite.distribution.processes import current
 from nnlite.utils.progress import say
 
-__all__ = ["BackupAndRestore"]
-
 
 class BackupAndRestore(SavingCallback):
     """Backs up a run, so that calling the same `fit` again resumes it after an interruption.

@@ -13,8 +13,6 @@ from nnlite.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from nnlite.distribution.processes import alone, current
 from nnlite.distribution.state import average_moving, hear_first, watch_changes
 
-__all__ = ["CallbackList"]
-
 _BEGINNINGS = ("on_train_begin", "on_epoch_begin", "on_test_begin", "on_predict_begin")
 
 

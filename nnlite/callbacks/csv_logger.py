@@ -8,8 +8,6 @@ from typing import Any
 
 from nnlite.callbacks.callback import Callback, Logs
 
-__all__ = ["CSVLogger"]
-
 
 class CSVLogger(Callback):
     """Writes loss and metrics of every epoch to a CSV file.

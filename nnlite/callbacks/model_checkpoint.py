@@ -14,8 +14,6 @@ from nnlite.callbacks.monitor import MonitorCallback, check_reference
 from nnlite.callbacks.saving_callback import SavingCallback
 from nnlite.utils.progress import say
 
-__all__ = ["ModelCheckpoint"]
-
 
 class ModelCheckpoint(MonitorCallback, SavingCallback):
     """Saves the model or its weights after every epoch or every N batches.

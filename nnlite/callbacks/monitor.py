@@ -13,8 +13,6 @@ import numpy as np
 from nnlite.callbacks.callback import Callback, Logs
 from nnlite.utils.validation import check_number
 
-__all__ = ["MonitorCallback", "as_number", "check_reference"]
-
 
 class MonitorCallback(Callback):
     """Base class of callbacks that compare a quantity in the logs with its best value.

@@ -16,9 +16,6 @@ from nnlite.utils.atomic_write import atomic_write, explaining
 from nnlite.utils.plain_data import NotPlainError, decoded, encoded
 from nnlite.utils.typing import Array
 
-__all__ = ["read_backup", "restore", "write_backup"]
-
-
 #: The version of the format of backups.
 _FORMAT = 2
 

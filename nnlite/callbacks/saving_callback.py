@@ -11,8 +11,6 @@ import numpy as np
 
 from nnlite.callbacks.callback import Callback, Logs
 
-__all__ = ["SavingCallback"]
-
 
 class SavingCallback(Callback):
     """Base class of callbacks that write a file after every epoch or every N batches.

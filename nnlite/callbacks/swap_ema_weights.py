@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from nnlite.backend.variables import Variable
 from nnlite.callbacks.callback import Callback, Logs
 
-__all__ = ["SwapEMAWeights"]
-
 
 class SwapEMAWeights(Callback):
     """Evaluates and predicts with the running average of the weights.

@@ -11,18 +11,6 @@ import numpy as np
 
 from nnlite.utils.typing import Array
 
-__all__ = [
-    "SINGLE",
-    "ArrayBatches",
-    "Column",
-    "Samples",
-    "check_rows",
-    "grouped",
-    "in_parts",
-    "rows_of",
-]
-
-
 #: For x, y and weight: the number of arrays in a list, or None for a single array or none.
 Counts = tuple[int | None, ...]
 SINGLE: Counts = (None, None, None)

@@ -17,8 +17,6 @@ from nnlite.data.arrays import Column, Counts, grouped, split_at
 from nnlite.distribution.processes import Processes, current
 from nnlite.utils.typing import Array
 
-__all__ = ["BlockBatches", "StoredSamples"]
-
 Rows = Sequence["Array | None"]
 
 _BLOCK = 2**22  # minimum bytes per read; 2**20 makes an epoch 5 % slower

@@ -10,8 +10,6 @@ import numpy as np
 
 from nnlite.data.iterables import IterableBatches
 
-__all__ = ["Batches", "Epochs"]
-
 
 class Batches(Protocol):
     """An iterable of batches; one iteration is one pass."""

@@ -14,16 +14,6 @@ from nnlite.data.iterables import IterableBatches
 from nnlite.utils.structures import SHAPES, flatten, map_structure
 from nnlite.utils.validation import as_numeric, is_sparse
 
-__all__ = [
-    "IterableSamples",
-    "holds_batches",
-    "is_stored",
-    "open_stored",
-    "pack_x_y_sample_weight",
-    "unpack_x_y_sample_weight",
-    "unpacked",
-]
-
 
 def is_stored(*values: Any) -> bool:
     """Return whether one of ``values`` is a stored dataset, to be read in blocks."""

@@ -10,9 +10,6 @@ import numpy as np
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
-__all__ = ["class_weights"]
-
-
 _ROUNDING = 1e-3  # tolerance of the sum of probabilities
 
 

@@ -20,9 +20,6 @@ import numpy as np
 from nnlite.utils.plain_data import decoded, encoded
 from nnlite.utils.typing import Array
 
-__all__ = ["Processes", "Share", "alone", "current", "set_current", "weight_in_step"]
-
-
 _SPINS = 50  # tests of a call before the first pause; within a machine it is done by then
 _PAUSE = 5e-5  # seconds
 _NOTE = 7  # the tag of the notes of waiting processes

@@ -19,8 +19,6 @@ from nnlite.layers.layer import Layer, Shape, refuse_text
 from nnlite.utils.structures import flatten, map_structure, pack_as
 from nnlite.utils.typing import Array
 
-__all__ = ["Call", "Graph", "Slot"]
-
 
 class Slot(int):
     """The number of an array of a graph; a layer's other arguments are constants."""

@@ -12,8 +12,6 @@ from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
 from nnlite.utils.typing import Array
 
-__all__ = ["infer"]
-
 
 def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """Return the graph's outputs for ``inputs``. Many threads can do this at once.

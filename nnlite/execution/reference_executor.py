@@ -18,8 +18,6 @@ from nnlite.regularizers import penalty, penalty_gradient
 from nnlite.utils.structures import flatten, pack_as
 from nnlite.utils.typing import Array
 
-__all__ = ["ReferenceExecutor"]
-
 
 class ReferenceExecutor:
     """Runs the forward and the backward pass over a graph.

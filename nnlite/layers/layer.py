@@ -30,8 +30,6 @@ from nnlite.utils.validation import (
     check_finite,
 )
 
-__all__ = ["Layer", "registry"]
-
 Shape = tuple[int | None, ...]
 Shapes = Any  # a `Shape`, or a list or dict of them
 

@@ -10,8 +10,6 @@ from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.random import Seed, new_generator
 
-__all__ = ["RandomLayer", "draw_from_model"]
-
 
 class RandomLayer(Layer):
     """A layer that draws random numbers from ``generator``; its `__init__` calls `seed_with`."""

@@ -11,8 +11,6 @@ from nnlite.layers.layer import Layer, Shape
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError
 
-__all__ = ["Spatial", "Windowed", "check_padding"]
-
 
 class Spatial(Layer):
     """Base class of layers over ``rank`` axes, with inputs (batch, sizes..., channels).

@@ -11,8 +11,6 @@ from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
 from nnlite.utils.typing import Array
 from nnlite.utils.user_code import floats, lent, read_only
 
-__all__ = ["backward", "fitting", "forward", "output"]
-
 
 class UserLayer(Protocol):
     """The part of a layer that this module uses."""

@@ -8,8 +8,6 @@ import numpy as np
 
 from nnlite.utils.typing import Array
 
-__all__ = ["check_classes", "check_indices", "follows_from_data", "form"]
-
 Shape = tuple[int, ...]
 
 

@@ -31,9 +31,6 @@ from nnlite.utils.typing import Array
 from nnlite.utils.user_code import read_only
 from nnlite.utils.validation import ArgumentError, as_numeric
 
-__all__ = ["CompiledMetrics", "MetricsOfOutputs", "deserialize", "get", "serialize", "unique"]
-
-
 _ACCURACIES = (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)
 _CROSS_ENTROPIES = (BinaryCrossEntropy, SparseCategoricalCrossEntropy, CategoricalCrossEntropy)
 

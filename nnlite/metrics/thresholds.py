@@ -11,9 +11,6 @@ from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, ch
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
 
-__all__ = ["ThresholdMetric"]
-
-
 _OF_TRUE = ("true_positives", "false_negatives")  # counts of true labels
 
 

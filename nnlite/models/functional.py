@@ -22,8 +22,6 @@ from nnlite.serialization.objects import (
 from nnlite.symbolic import KerasTensor, Node
 from nnlite.utils.structures import flatten, map_structure
 
-__all__ = ["Functional"]
-
 
 class Functional(Model):
     """The class of ``Model(inputs, outputs)``.

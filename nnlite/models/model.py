@@ -29,9 +29,6 @@ from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pa
 from nnlite.utils.validation import ArgumentError, as_samples, as_text
 from nnlite.version import __version__
 
-__all__ = ["Model"]
-
-
 _NO_ATTRIBUTES = ("cache", "_traced")  # the model's own records of layers
 
 

@@ -17,8 +17,6 @@ from nnlite.serialization.objects import PUBLIC, CustomObjectScope, serialize_ke
 from nnlite.symbolic import KerasTensor
 from nnlite.utils.validation import ArgumentError
 
-__all__ = ["Sequential"]
-
 
 class Sequential(Model):
     """A chain of layers that can be trained.

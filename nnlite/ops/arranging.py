@@ -15,17 +15,6 @@ from nnlite.symbolic import KerasTensor
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, check_axis, check_count
 
-__all__ = [
-    "Concatenate",
-    "ExpandDims",
-    "GetItem",
-    "Reshape",
-    "Split",
-    "Squeeze",
-    "Stack",
-    "Transpose",
-]
-
 
 def _put(dx: Array | None, gradient: Array) -> None:
     """Write a gradient into ``dx``, or zeros if ``dx`` is of integers."""

@@ -11,24 +11,6 @@ from nnlite.ops.operation import Operation, broadcast, chain, numpy
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError
 
-__all__ = [
-    "Absolute",
-    "Add",
-    "Clip",
-    "Divide",
-    "Exp",
-    "Log",
-    "Maximum",
-    "Minimum",
-    "Multiply",
-    "Negative",
-    "Power",
-    "Sqrt",
-    "Square",
-    "Subtract",
-    "TrueDivide",
-]
-
 
 class _Unary(Operation):
     """Base class of functions ``ufunc`` of each entry."""

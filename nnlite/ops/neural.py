@@ -15,8 +15,6 @@ from nnlite.ops.operation import numpy as numpy_registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_count
 
-__all__ = ["Cast", "OneHot", "Relu", "Sigmoid", "Softmax", "Tanh"]
-
 
 class _Activation(Operation):
     """Base class of activations, which use their layers; integers give floats."""

@@ -16,9 +16,6 @@ from nnlite.utils.structures import SHAPES, flatten, map_structure
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, as_numeric, check_axis
 
-__all__ = ["Operation", "broadcast", "canonical_axes", "chain", "core", "nn", "numpy"]
-
-
 _NUMBERS = (bool, int, float)  # numbers take the type of the arrays
 
 

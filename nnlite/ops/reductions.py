@@ -12,8 +12,6 @@ from nnlite.layers.layer import Shape
 from nnlite.ops.operation import Operation, broadcast, canonical_axes, chain, numpy
 from nnlite.utils.typing import Array
 
-__all__ = ["Matmul", "Max", "Mean", "Min", "Sum"]
-
 
 class _Reduction(Operation):
     """Base class of functions of all entries along axes.

@@ -8,8 +8,6 @@ from typing import Any
 from nnlite.ops import arranging, elementwise, neural, reductions
 from nnlite.ops.operation import Operation
 
-__all__ = ["from_tf_function"]
-
 #: For each function: the operation, TensorFlow's names of the arguments, and the constructor
 #: argument for each other name.
 _Entry = tuple[Callable[..., Operation], tuple[str, ...], Mapping[str, str]]

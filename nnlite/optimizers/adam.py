@@ -10,8 +10,6 @@ from nnlite.optimizers.optimizer import TINY, Optimizer, Rate, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
 
-__all__ = ["Adam", "AdamW", "Adamax", "Nadam"]
-
 
 @registry.register()
 class Adam(Optimizer):

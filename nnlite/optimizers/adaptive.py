@@ -8,8 +8,6 @@ from nnlite.optimizers.optimizer import TINY, Optimizer, Rate, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
 
-__all__ = ["Adadelta", "Adagrad", "RMSprop"]
-
 
 @registry.register("rmsprop", "RMSProp")
 class RMSprop(Optimizer):

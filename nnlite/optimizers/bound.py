@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Iterations", "LearningRate"]
-
 
 class _Bound:
     """A number read from an optimizer, with `assign` to change the optimizer.

@@ -8,8 +8,6 @@ from nnlite.optimizers.optimizer import Optimizer, Rate, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction
 
-__all__ = ["Lion"]
-
 
 @registry.register()
 class Lion(Optimizer):

@@ -23,9 +23,6 @@ from nnlite.utils.overrides import refuse_overrides
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_fraction, check_number, optional_count
 
-__all__ = ["TINY", "Optimizer", "Rate", "deserialize", "get", "registry", "serialize"]
-
-
 #: The types of a learning rate.
 Rate: TypeAlias = float | LearningRateSchedule | Callable[[], float]
 

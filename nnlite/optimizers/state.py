@@ -13,9 +13,6 @@ from nnlite.serialization.registry import Configurable
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_count, check_number
 
-__all__ = ["State"]
-
-
 # The slots and numbers of every optimizer.
 _COMMON = ("average", "gradient_accumulator", "iteration", "learning_rate")
 

@@ -17,8 +17,6 @@ from nnlite.serialization.objects import serialize_keras_object
 from nnlite.utils.overrides import overridden
 from nnlite.utils.typing import Array
 
-__all__ = ["built_optimizer", "compile_config", "compile_from", "restore_state"]
-
 
 def compile_config(model: AbstractModel) -> dict[str, Any]:
     """Return the arguments of `compile` as data in Keras's form; {} if there is no optimizer.

@@ -20,9 +20,6 @@ from nnlite.symbolic import KerasTensor, Node
 from nnlite.utils.structures import flatten, map_structure
 from nnlite.utils.typing import Array
 
-__all__ = ["MaskOperation", "Masks", "mask_operations", "sources"]
-
-
 #: The operations of Keras's masks; the outcome of `NotEqual` is drawn at random.
 _OPERATIONS: dict[str, Callable[..., Any]] = {
     "All": np.all,

@@ -30,8 +30,6 @@ from nnlite.saving.weight_layouts import (
 )
 from nnlite.serialization.objects import CustomObjectScope
 
-__all__ = ["load_model", "load_weights", "model_from_data"]
-
 
 def load_model(
     filepath: str | os.PathLike[str],

@@ -28,8 +28,6 @@ from nnlite.saving.formats.hdf5 import Node
 from nnlite.serialization.registry import snake_case
 from nnlite.utils.typing import Array
 
-__all__ = ["Assignment", "Tree", "assign", "by_class", "by_name", "by_order", "is_legacy"]
-
 T = TypeVar("T")
 
 #: The group of a model's layers: since 2.14, in 2.12 and 2.13, and in some other versions.

@@ -39,9 +39,6 @@ from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric
 from nnlite.version import __version__
 
-__all__ = ["KERAS_VERSION", "model_data", "model_json", "save_model", "save_weights"]
-
-
 #: The version of Keras whose layout is written.
 KERAS_VERSION = "3.15.1"
 

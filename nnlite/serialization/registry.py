@@ -20,8 +20,6 @@ from nnlite.serialization.objects import (
 )
 from nnlite.utils.validation import ArgumentError
 
-__all__ = ["Configurable", "Registry", "snake_case"]
-
 T = TypeVar("T")
 C = TypeVar("C", bound="type[Any]")
 

@@ -14,9 +14,6 @@ from nnlite.losses import CategoricalCrossEntropy, Loss
 from nnlite.ops import sigmoid, softmax
 from nnlite.utils.typing import Array
 
-__all__ = ["Network", "NetworkClassifier"]
-
-
 _ROWS = 4096  # of a sparse X, made dense together
 
 

@@ -51,9 +51,6 @@ from nnlite.sklearn.base import Network, NetworkClassifier
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
-
-
 #: scikit-learn's names of activations with other names here.
 _ACTIVATIONS = {"logistic": "sigmoid", "identity": "linear", "exp": "exponential"}
 

@@ -8,8 +8,6 @@ from typing import Any, cast
 from nnlite.symbolic.tensor import KerasTensor
 from nnlite.utils.structures import flatten
 
-__all__ = ["Node", "in_order"]
-
 
 class Node:
     """One call of a layer: its arguments and output tensors.

@@ -7,8 +7,6 @@ from typing import Any, Protocol
 
 from nnlite.utils.structures import flatten
 
-__all__ = ["OPERATORS", "KerasTensor", "any_symbolic"]
-
 Shape = tuple[int | None, ...]
 
 #: The functions of the operators by name, set by `nnlite.ops`.

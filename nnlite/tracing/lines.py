@@ -9,8 +9,6 @@ import numpy as np
 
 from nnlite.utils.typing import Array
 
-__all__ = ["Line", "TraceNode", "flat", "shown"]
-
 
 @dataclass(eq=False)
 class Line:

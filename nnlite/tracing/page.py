@@ -11,9 +11,6 @@ from nnlite.tracing.lines import Line, TraceNode, flat, shown
 from nnlite.tracing.text import NOTATION, number
 from nnlite.utils.typing import Array
 
-__all__ = ["as_html"]
-
-
 _UNITS = 8  # the most units of a layer that is drawn
 _LAYERS = 8  # the most layers
 _LABELLED = 9  # the most weights between two layers that are written next to their lines

@@ -26,8 +26,6 @@ from nnlite.utils.structures import flatten, map_structure
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_flag
 
-__all__ = ["trace"]
-
 Pair = tuple[str, str]  # in nnlite's names, and in the article's
 
 _WHOLE = 16  # larger arrays are checked only at the entries that are shown

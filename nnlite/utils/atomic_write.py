@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-__all__ = ["append_whole", "atomic_write", "explaining", "remove_leftovers"]
-
 _ADVICE = {
     errno.ENOSPC: "Free some space on the disk, or write elsewhere",
     errno.EDQUOT: "Free some of your disk quota, or write elsewhere",

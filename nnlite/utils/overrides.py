@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["depth", "overridden", "refuse_overrides", "require_derivative"]
-
 
 def depth(cls: type, method: str) -> int:
     """Return the position in the MRO of the class that defines ``method``.

@@ -8,8 +8,6 @@ import numpy as np
 
 from nnlite.utils.typing import Array
 
-__all__ = ["NotPlainError", "decoded", "encoded"]
-
 
 class NotPlainError(TypeError):
     """A value that is not plain data, such as a function or an open file."""

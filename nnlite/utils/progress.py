@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Progress", "say", "silence"]
-
 _REFRESH = 0.1  # seconds between updates of a bar
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
 _COUNT = "{desc}: {n_fmt} steps {elapsed}{postfix}"  # unknown number of steps

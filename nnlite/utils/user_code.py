@@ -15,8 +15,6 @@ import numpy as np
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_returned
 
-__all__ = ["floats", "lent", "read_only"]
-
 
 def read_only(array: Array) -> Array:
     """Return a read-only view of ``array``."""

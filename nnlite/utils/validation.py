@@ -12,32 +12,6 @@ import numpy as np
 
 from nnlite.utils.typing import Array
 
-__all__ = [
-    "ArgumentError",
-    "all_finite",
-    "as_features",
-    "as_numeric",
-    "as_returned",
-    "as_samples",
-    "as_text",
-    "check_axes_count",
-    "check_axis",
-    "check_count",
-    "check_entries",
-    "check_finite",
-    "check_flag",
-    "check_fraction",
-    "check_number",
-    "check_positive",
-    "check_sizes",
-    "is_sparse",
-    "only_one",
-    "optional_count",
-    "sample_weights",
-    "with_rank_of",
-]
-
-
 _TEXT = (
     "Text must become numbers first: labels by numpy.unique(labels, return_inverse=True)[1], a "
     "category by StringLookup in the model, behind Input((1,), dtype='string')"

@@ -17,9 +17,6 @@ from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_features, as_numeric, check_count, check_finite
 from nnlite.visualize.player import player
 
-__all__ = ["boundary"]
-
-
 _POINTS = 400  # about the number of points drawn
 _LEVELS = 64  # shades of predictions: eyes do not see more, and they compress well
 _MARGIN = 0.08  # of the data's width, on each side

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from nnlite.utils.markup import DARK, LIGHT
 
-__all__ = ["player"]
-
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>A film of training</title>
 <meta name="viewport" content="width=device-width,initial-scale=1">

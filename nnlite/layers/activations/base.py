@@ -13,8 +13,6 @@ from nnlite.utils.overrides import require_derivative
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_returned
 
-__all__ = ["ActivationLayer", "activation", "registry"]
-
 C = TypeVar("C", bound="type[Any]")
 
 

@@ -12,8 +12,6 @@ from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Layer, Shape
 from nnlite.utils.typing import Array
 
-__all__ = ["GELU", "GLU", "Mish", "SiLU"]
-
 
 @activation("silu", "swish")
 class SiLU(ActivationLayer):

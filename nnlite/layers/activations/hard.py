@@ -11,17 +11,6 @@ from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number, check_positive
 
-__all__ = [
-    "HardShrink",
-    "HardSiLU",
-    "HardSigmoid",
-    "HardTanh",
-    "SoftShrink",
-    "SparsePlus",
-    "SparseSigmoid",
-    "Threshold",
-]
-
 
 def _clip(x: Array, low: float, high: float, out: Array) -> Array:
     """Clip ``x`` into ``out``; faster than np.clip on small arrays."""

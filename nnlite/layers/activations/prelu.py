@@ -11,8 +11,6 @@ from nnlite.layers.layer import Layer, Shape, ones, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis
 
-__all__ = ["PReLU"]
-
 
 @registry.register()
 class PReLU(Layer):

@@ -11,8 +11,6 @@ from nnlite.layers.activations.base import ActivationLayer, activation, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
-__all__ = ["CELU", "ELU", "SELU", "LeakyReLU", "ReLU"]
-
 
 @activation("relu")
 class ReLU(ActivationLayer):

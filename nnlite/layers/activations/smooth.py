@@ -13,18 +13,6 @@ from nnlite.layers.layer import Layer, Shape
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
-__all__ = [
-    "Exponential",
-    "Identity",
-    "LogSigmoid",
-    "Sigmoid",
-    "Softplus",
-    "Softsign",
-    "Squareplus",
-    "Tanh",
-    "TanhShrink",
-]
-
 
 @activation("linear")
 class Identity(Layer):

@@ -13,8 +13,6 @@ from nnlite.layers.layer import Shape
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError
 
-__all__ = ["LogSoftmax", "Softmax", "Sparsemax"]
-
 
 class _AlongAxes(ActivationLayer):
     """Base class of functions along ``axis``, which `_of_rows` computes along the first axis."""

@@ -14,9 +14,6 @@ from nnlite.utils.structures import flatten
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_flag, check_fraction
 
-__all__ = ["AdditiveAttention", "Attending", "Attention", "AttentionLayer"]
-
-
 _NEVER = -1e9  # the score of masked keys, whose exp is 0 beside any other
 
 

@@ -16,8 +16,6 @@ from nnlite.layers.reshaping.reshaping import check_integers
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_flag, optional_count
 
-__all__ = ["MultiHeadAttention"]
-
 
 @registry.register()
 class MultiHeadAttention(AttentionLayer):

@@ -17,8 +17,6 @@ from nnlite.layers.spatial import Windowed, check_padding
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_sizes
 
-__all__ = ["Convolving"]
-
 
 class Convolving(Windowed, Activated):
     """Base class of convolutions."""

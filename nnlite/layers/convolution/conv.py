@@ -11,8 +11,6 @@ from nnlite.layers.layer import Shape, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
 
-__all__ = ["Conv", "Conv1D", "Conv2D", "Conv3D"]
-
 
 class Conv(Convolving):
     """A convolution: each output is a window of the input times the kernel, a = g(x * W + b).

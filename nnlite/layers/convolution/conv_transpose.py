@@ -19,8 +19,6 @@ from nnlite.layers.layer import Shape, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_sizes
 
-__all__ = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"]
-
 
 class ConvTranspose(Convolving):
     """A transposed convolution: each input times the kernel is added to a window of the output.

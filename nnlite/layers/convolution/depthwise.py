@@ -12,8 +12,6 @@ from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
 
-__all__ = ["DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"]
-
 
 class DepthwiseConv(Convolving):
     """A convolution of each channel with its own ``depth_multiplier`` kernels.

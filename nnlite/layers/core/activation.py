@@ -9,8 +9,6 @@ from nnlite.backend.structure_cache import invalidate
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, Shape, registry
 
-__all__ = ["Activation"]
-
 
 @registry.register()
 class Activation(Layer):

@@ -11,8 +11,6 @@ from nnlite.layers.layer import Shape, fits, ones, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
 
-__all__ = ["Dense"]
-
 
 @registry.register()
 class Dense(Activated):

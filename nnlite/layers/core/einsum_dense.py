@@ -16,9 +16,6 @@ from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_integers
 from nnlite.utils.typing import Array
 
-__all__ = ["EinsumDense"]
-
-
 _FORMS = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
 
 

@@ -12,8 +12,6 @@ from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_samples, check_count, check_flag
 
-__all__ = ["Embedding"]
-
 
 @registry.register()
 class Embedding(Layer):

@@ -11,8 +11,6 @@ from nnlite.layers.layer import Layer, Shape, as_shape, registry
 from nnlite.symbolic import KerasTensor, Node
 from nnlite.utils.validation import check_count
 
-__all__ = ["Input", "InputLayer"]
-
 # The types of data that an Input accepts besides the float types.
 _COUNTS = [
     np.dtype(bool),

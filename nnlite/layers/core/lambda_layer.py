@@ -14,8 +14,6 @@ from nnlite.utils.typing import Array
 from nnlite.utils.user_code import lent, read_only
 from nnlite.utils.validation import ArgumentError, as_returned
 
-__all__ = ["Lambda"]
-
 
 class Lambda(Layer):
     """A function of arrays as a layer: y = f(x).

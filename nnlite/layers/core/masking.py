@@ -10,8 +10,6 @@ from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
-__all__ = ["Masking"]
-
 
 @registry.register()
 class Masking(Layer):

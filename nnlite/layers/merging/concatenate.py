@@ -12,8 +12,6 @@ from nnlite.layers.merging.merge import Merge
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis
 
-__all__ = ["Concatenate", "concatenate"]
-
 
 @registry.register()
 class Concatenate(Merge):

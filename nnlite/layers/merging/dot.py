@@ -13,8 +13,6 @@ from nnlite.layers.merging.merge import Merge
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, check_flag
 
-__all__ = ["Dot", "dot"]
-
 
 @registry.register()
 class Dot(Merge):

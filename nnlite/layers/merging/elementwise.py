@@ -12,21 +12,6 @@ from nnlite.layers.layer import registry
 from nnlite.layers.merging.merge import Merge, aligned, fold
 from nnlite.utils.typing import Array
 
-__all__ = [
-    "Add",
-    "Average",
-    "Maximum",
-    "Minimum",
-    "Multiply",
-    "Subtract",
-    "add",
-    "average",
-    "maximum",
-    "minimum",
-    "multiply",
-    "subtract",
-]
-
 Arrays = list[Array]
 Slopes = list[Array | None]
 Masks = list[Array | None]

@@ -11,8 +11,6 @@ import numpy as np
 from nnlite.layers.layer import Layer, Shape
 from nnlite.utils.typing import Array
 
-__all__ = ["Merge", "aligned", "fold"]
-
 
 class Merge(Layer):
     """Base class of layers that merge a list of arrays into one, entry by entry.

@@ -14,8 +14,6 @@ from nnlite.layers.layer import Layer, Shape, ones, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_fraction, check_positive
 
-__all__ = ["BatchNormalization"]
-
 
 @registry.register()
 class BatchNormalization(Layer):

@@ -11,8 +11,6 @@ from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_count, check_positive
 
-__all__ = ["GroupNormalization"]
-
 
 @registry.register()
 class GroupNormalization(Layer):

@@ -14,9 +14,6 @@ from nnlite.layers.layer import Layer, Shape, fits, ones, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_positive
 
-__all__ = ["LayerNormalization", "RMSNormalization", "UnitNormalization"]
-
-
 _LEAST_NORM = 1e-12
 
 

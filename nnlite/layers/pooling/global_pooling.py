@@ -12,15 +12,6 @@ from nnlite.layers.reshaping.reshaping import check_data_format
 from nnlite.layers.spatial import Spatial
 from nnlite.utils.typing import Array
 
-__all__ = [
-    "GlobalAveragePooling1D",
-    "GlobalAveragePooling2D",
-    "GlobalAveragePooling3D",
-    "GlobalMaxPooling1D",
-    "GlobalMaxPooling2D",
-    "GlobalMaxPooling3D",
-]
-
 
 class GlobalPooling(Spatial):
     """Base class of poolings over a whole image: (m, sizes..., channels) to (m, channels).

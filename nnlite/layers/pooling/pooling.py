@@ -13,15 +13,6 @@ from nnlite.layers.spatial import Windowed, check_padding
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_sizes
 
-__all__ = [
-    "AveragePooling1D",
-    "AveragePooling2D",
-    "AveragePooling3D",
-    "MaxPooling1D",
-    "MaxPooling2D",
-    "MaxPooling3D",
-]
-
 
 class Pooling(Windowed):
     """Base class of poolings: one number for each window and channel.

@@ -24,8 +24,6 @@ from nnlite.utils.validation import (
     optional_count,
 )
 
-__all__ = ["CategoryEncoding", "Discretization", "Encoder", "batches_of"]
-
 
 class Encoder(Layer):
     """Base class of layers that return indices, or a column for each index.

@@ -12,9 +12,6 @@ from nnlite.layers.preprocessing.encoding import Encoder
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, as_numeric, as_text, check_count
 
-__all__ = ["Hashing", "as_salt", "fingerprint64", "hash_bins", "siphash"]
-
-
 _MASK = (1 << 64) - 1
 _K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
 

@@ -13,8 +13,6 @@ from nnlite.layers.spatial import Spatial
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_flag, check_number
 
-__all__ = ["CenterCrop", "Resizing"]
-
 
 class _Resized(Spatial):
     """Base class of layers whose output is R X C^T + fill (1 - R 1 C^T) for each channel.

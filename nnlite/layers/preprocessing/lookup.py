@@ -27,8 +27,6 @@ from nnlite.utils.validation import (
     check_flag,
 )
 
-__all__ = ["IndexLookup", "IntegerLookup", "StringLookup", "Vocabulary"]
-
 
 class Vocabulary(Encoder):
     """Base class of layers whose configuration may contain a vocabulary."""

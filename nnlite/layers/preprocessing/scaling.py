@@ -25,9 +25,6 @@ from nnlite.utils.validation import (
     optional_count,
 )
 
-__all__ = ["Normalization", "Rescaling"]
-
-
 # The number of values along each kept index, their mean, and their squared distances from it.
 Moments = tuple[int, Any, Any]
 

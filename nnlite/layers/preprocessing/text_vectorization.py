@@ -16,9 +16,6 @@ from nnlite.serialization.objects import serialize_keras_object
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_text, check_count
 
-__all__ = ["TextVectorization"]
-
-
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # as TensorFlow does it
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _STANDARDS: dict[str, tuple[Any, ...]] = {

@@ -14,8 +14,6 @@ from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import flatten, map_structure
 from nnlite.utils.typing import Array
 
-__all__ = ["Bidirectional", "TimeDistributed"]
-
 
 class _Wrapper(Layer):
     """Base class of layers that run inner layers themselves."""

@@ -16,18 +16,6 @@ from nnlite.layers.reshaping.reshaping import check_data_format, check_integers
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
 
-__all__ = [
-    "ActivityRegularization",
-    "AlphaDropout",
-    "Dropout",
-    "GaussianDropout",
-    "GaussianNoise",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-]
-
-
 _DRAWS = 65_536  # the values of sixteen bits
 
 

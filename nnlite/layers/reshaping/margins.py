@@ -12,15 +12,6 @@ from nnlite.layers.spatial import Spatial
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_sizes
 
-__all__ = [
-    "Cropping1D",
-    "Cropping2D",
-    "Cropping3D",
-    "ZeroPadding1D",
-    "ZeroPadding2D",
-    "ZeroPadding3D",
-]
-
 
 class Margins(Spatial):
     """Base class of layers that add or cut off margins."""

@@ -12,8 +12,6 @@ from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, check_axes_count, check_count
 
-__all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
-
 
 def check_data_format(data_format: Any) -> str:
     """Return ``"channels_last"``, also for None, or ``"channels_first"``.

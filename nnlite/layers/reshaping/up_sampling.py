@@ -13,8 +13,6 @@ from nnlite.layers.spatial import Spatial
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_sizes
 
-__all__ = ["UpSampling1D", "UpSampling2D", "UpSampling3D"]
-
 
 class UpSampling(Spatial):
     """Base class of layers that repeat each entry; dJ/dx is the sum of dJ/dy over copies."""

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MAX_JSON", "parse_json"]
-
 MAX_JSON = 8 << 20  # bytes; the config of a thousand layers takes about 1 MiB
 _MAX_MARKS = 1_000_000  # brackets, commas, quotes: a thousand layers have some 150,000
 _MAX_DEPTH = 100  # Python's own limit is some 900, which also bounds recursion over the result

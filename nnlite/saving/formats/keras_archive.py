@@ -22,8 +22,6 @@ from nnlite.saving.formats.hdf5.files import allowed_size, read_hdf5, superblock
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.json_text import MAX_JSON, parse_json
 
-__all__ = ["MAX_VOCABULARY", "MEMBERS", "Archive", "kind_of", "read_archive"]
-
 _CONFIG, _METADATA, _WEIGHTS = MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _VOCABULARY = "assets/{}/vocabulary.txt"
 _MAX_DIRECTORY = 1 << 20

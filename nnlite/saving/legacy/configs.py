@@ -22,8 +22,6 @@ from nnlite.serialization.objects import KINDS, get_registered_object, is_foreig
 from nnlite.serialization.registry import Registry
 from nnlite.utils.structures import flatten
 
-__all__ = ["MODELS", "fitting", "is_model", "model_config", "plain", "settle_dtype"]
-
 Config = dict[str, Any]
 Rule = Callable[[Config, LoadReport], None]
 

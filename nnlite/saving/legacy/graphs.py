@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["FUNCTIONAL", "keras_3_graph", "layer_name"]
-
 Config = dict[str, Any]
 
 #: Functional models; "Model" is what Keras called them before 2.4.

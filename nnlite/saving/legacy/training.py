@@ -16,8 +16,6 @@ from nnlite.saving.load_report import LoadReport
 from nnlite.serialization.objects import custom_object, get_registered_object, made_from
 from nnlite.serialization.registry import Registry
 
-__all__ = ["compile_arguments"]
-
 Config = dict[str, Any]
 
 #: The errors that creating an object from a file's data can raise.

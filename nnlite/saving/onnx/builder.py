@@ -14,8 +14,6 @@ from nnlite.saving.onnx import protobuf
 from nnlite.symbolic import KerasTensor
 from nnlite.utils.structures import SHAPES, flatten, map_structure
 
-__all__ = ["FORMS", "UNKNOWN", "Builder", "NoFormError", "Value", "form"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: For a layer's class, the function that adds its nodes and returns the output. It takes a builder,

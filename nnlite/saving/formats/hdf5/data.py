@@ -17,8 +17,6 @@ from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.hdf5.trees import UNDEFINED, GlobalHeap, tree_v1
 from nnlite.utils.typing import Array
 
-__all__ = ["Dataset", "Value", "value"]
-
 Value = str | list[str] | int | float | bool | Array
 
 _MAX_RANK, _MAX_LENGTH = 16, 1 << 48

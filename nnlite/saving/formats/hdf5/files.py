@@ -15,8 +15,6 @@ from nnlite.saving.formats.hdf5 import data, objects
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.hdf5.trees import UNDEFINED, GlobalHeap
 
-__all__ = ["Node", "allowed_size", "open_hdf5", "read_hdf5", "superblock_at"]
-
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MAX_DEPTH = 64
 _ALWAYS_ALLOWED, _MAX_RATIO = 32 << 20, 64

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.hdf5.trees import UNDEFINED, FractalHeap, local_heap, tree_v1, tree_v2
 
-__all__ = ["Message", "attribute_messages", "header", "is_group", "links", "one", "parse_attribute"]
-
 DATASPACE, LINK_INFO, DATATYPE, LINK = 1, 2, 3, 6
 EXTERNAL, LAYOUT, FILTERS, ATTRIBUTE = 7, 8, 11, 12
 _CONTINUATION, SYMBOL_TABLE, _ATTRIBUTE_INFO = 16, 17, 21

@@ -12,8 +12,6 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cursor", "Source"]
-
 _BUDGET = 16 << 20  # bytes of structure; 5,000 groups of one weight each take some 11 MiB
 _ENTRY_COST = 96  # bytes that stand for an entry's time and memory, besides its bytes in the file
 

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 
-__all__ = ["UNDEFINED", "FractalHeap", "GlobalHeap", "local_heap", "tree_v1", "tree_v2"]
-
 UNDEFINED = 0xFFFF_FFFF_FFFF_FFFF  # the address of a missing object
 
 
