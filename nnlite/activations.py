@@ -229,10 +229,7 @@ def mish(x: Any) -> Array:
 
 @_named
 def relu(
-    x: Any,
-    negative_slope: float = 0.0,
-    max_value: float | None = None,
-    threshold: float = 0.0,
+    x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Array:
     """Return max(x, 0); for the other arguments see `layers.ReLU`.
 
@@ -240,11 +237,7 @@ def relu(
     array([0., 2.], dtype=float32)
     """
     return _computed(
-        layers.ReLU,
-        x,
-        negative_slope=negative_slope,
-        max_value=max_value,
-        threshold=threshold,
+        layers.ReLU, x, negative_slope=negative_slope, max_value=max_value, threshold=threshold
     )
 
 

@@ -87,10 +87,7 @@ class IterableBatches:
     """
 
     def __init__(
-        self,
-        source: Any,
-        admit: Callable[[Any], Any],
-        shuffle: np.random.Generator | None = None,
+        self, source: Any, admit: Callable[[Any], Any], shuffle: np.random.Generator | None = None
     ) -> None:
         self._source = source
         self._admit = admit

@@ -181,12 +181,7 @@ class Graph:
         return self.inputs[-1]
 
     def add(
-        self,
-        layer: Layer,
-        x: Any,
-        count: Any = None,
-        training: bool | None = None,
-        **options: Any,
+        self, layer: Layer, x: Any, count: Any = None, training: bool | None = None, **options: Any
     ) -> Any:
         """Add a call of ``layer`` on ``x``, and return the slots of its outputs.
 

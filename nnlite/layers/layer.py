@@ -161,7 +161,6 @@ class Layer(Configurable):
 
     #: Whether a second call of `build` by a user is an error.
     builds_once: ClassVar[bool] = True
-
     _building = False
 
     #: Whether the gradients that `backward` writes must still be checked, in a first step.
@@ -227,7 +226,6 @@ class Layer(Configurable):
 
     #: Arrays that the last ``forward(training=True)`` stored for `backward`.
     cache: tuple[Any, ...] = _NOTHING_CACHED
-
     _unsettled: Sequence[tuple[Layer, Any]] = ()
 
     def __init__(

@@ -56,7 +56,6 @@ class Loss(Configurable):
 
     #: The factor of the whole loss, from ``compile(loss_weights=...)``.
     _loss_weight: float = 1.0
-
     left_out_if_none: ClassVar[tuple[str, ...]] = ("dtype",)
 
     #: The methods that a user's subclass cannot override, with the alternative.

@@ -55,7 +55,6 @@ class AUC(ThresholdMetric):
     """
 
     direction = "up"
-
     left_out_if_none = ("thresholds",)
 
     def __init__(

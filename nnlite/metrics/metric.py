@@ -101,7 +101,7 @@ class Metric(Configurable):
 
     #: The methods that a user's subclass cannot override, with the alternative.
     refused_overrides: ClassVar[Mapping[str, str]] = {
-        "__call__": "training calls update_state for each batch and then result; define these.",
+        "__call__": "training calls update_state for each batch and then result; define these."
     }
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -172,11 +172,7 @@ class Metric(Configurable):
         return variable
 
     def add_weight(
-        self,
-        shape: Any = (),
-        initializer: Any = None,
-        dtype: Any = None,
-        name: str | None = None,
+        self, shape: Any = (), initializer: Any = None, dtype: Any = None, name: str | None = None
     ) -> StateVariable:
         """Return `add_variable` with zeros as the default initializer."""
         return self.add_variable(shape, initializer or "zeros", dtype, name=name)

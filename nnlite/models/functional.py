@@ -235,10 +235,7 @@ class _Call:
             raise ValueError(f"layer {name!r:.200} takes no input in one of its calls")
 
     def run(
-        self,
-        layer: Layer,
-        made: Mapping[tuple[str, int], list[KerasTensor]],
-        masks: Masks,
+        self, layer: Layer, made: Mapping[tuple[str, int], list[KerasTensor]], masks: Masks
     ) -> Any:
         """Return the output tensors of the call, and note their masks."""
 

@@ -88,7 +88,6 @@ class Model(Trainer):
     """
 
     is_model = True
-
     left_out_if_none = (*Trainer.left_out_if_none, "seed")
 
     #: The model's own seed, or None.

@@ -412,9 +412,7 @@ class Optimizer(State):
         ]
 
     def exclude_from_weight_decay(
-        self,
-        var_list: Iterable[Variable] | None = None,
-        var_names: Sequence[str] | None = None,
+        self, var_list: Iterable[Variable] | None = None, var_names: Sequence[str] | None = None
     ) -> None:
         """Exclude weights from weight decay.
 

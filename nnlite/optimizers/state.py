@@ -28,7 +28,6 @@ class _Kept(Variable):
     """
 
     __slots__ = ("_keeper", "_of", "_slot")
-
     kind = "state"
 
     def __init__(self, keeper: State, name: str, slot: str, of: Variable | None = None) -> None:

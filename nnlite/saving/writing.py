@@ -28,12 +28,7 @@ from nnlite.saving.weight_layouts import (
     numbered,
     vocabularies,
 )
-from nnlite.serialization.objects import (
-    PUBLIC,
-    ConfigError,
-    knowing_all,
-    serialize_keras_object,
-)
+from nnlite.serialization.objects import PUBLIC, ConfigError, knowing_all, serialize_keras_object
 from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric

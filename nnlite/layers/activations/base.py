@@ -42,7 +42,6 @@ class ActivationLayer(Layer):
     """
 
     supports_masking = True
-
     elementwise = True
 
     #: Whether `chain` reads x.

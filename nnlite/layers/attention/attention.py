@@ -37,10 +37,7 @@ class AttentionLayer(RandomLayer):
         self._ways: dict[tuple[bool, ...], Attending] = {}
 
     def stages(
-        self,
-        training: bool,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
+        self, training: bool, return_attention_scores: bool = False, use_causal_mask: bool = False
     ) -> Sequence[Layer]:
         """Return the stages of a call: with dropout, with scores as an output, or causal."""
         way = (training and self.dropout > 0, return_attention_scores, use_causal_mask)
@@ -257,10 +254,7 @@ class Attention(AttentionLayer):
         return True
 
     def compute_output_shape(
-        self,
-        input_shape: Any,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
+        self, input_shape: Any, return_attention_scores: bool = False, use_causal_mask: bool = False
     ) -> Any:
         """Return (batch, T, m), and (batch, T, S) if the weights are returned."""
         query, value, key = self._shapes(input_shape)

@@ -222,10 +222,7 @@ class MultiHeadAttention(AttentionLayer):
         return all(p.takes(s) for p, s in zip(parts, (query, key, value), strict=bool(parts)))
 
     def compute_output_shape(
-        self,
-        input_shape: Any,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
+        self, input_shape: Any, return_attention_scores: bool = False, use_causal_mask: bool = False
     ) -> Any:
         """Return the shape of the output, and that of the weights if requested."""
         query, value, _ = self._shapes(input_shape)

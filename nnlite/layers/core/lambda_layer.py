@@ -111,9 +111,7 @@ class Lambda(Layer):
         if self.output_shape is not None:
             return (batch, *as_shape("output_shape", self.output_shape))
         zeros = map_structure(
-            lambda shape: np.zeros([size or 1 for size in shape], self.dtype),
-            input_shape,
-            (list,),
+            lambda shape: np.zeros([size or 1 for size in shape], self.dtype), input_shape, (list,)
         )
         return (batch, *np.shape(self._of(zeros))[1:])
 

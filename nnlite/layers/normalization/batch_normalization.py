@@ -62,7 +62,6 @@ class BatchNormalization(Layer):
     """
 
     supports_masking = True
-
     elementwise = True
 
     fixed_config: ClassVar[Mapping[str, Any]] = {
@@ -244,7 +243,6 @@ class _ByMovingAverages(Layer):
     """
 
     elementwise = True
-
     supports_masking = True
 
     def __init__(self, owner: BatchNormalization) -> None:

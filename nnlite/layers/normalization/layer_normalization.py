@@ -40,7 +40,6 @@ class SampleNormalization(Layer):
     #: Whether s measures the spread about the mean, and whether x is centered.
     about_mean: ClassVar[bool] = False
     centered = False
-
     _gain: Variable | None = None
     _shift: Variable | None = None
 
@@ -191,7 +190,6 @@ class LayerNormalization(SampleNormalization):
     """
 
     supports_masking = True
-
     about_mean = True
 
     def __init__(

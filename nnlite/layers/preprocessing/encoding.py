@@ -34,7 +34,6 @@ class Encoder(Layer):
     fixed_config: ClassVar[Mapping[str, Any]] = {"sparse": False}
 
     takes_integers = True
-
     differentiable = False
 
     #: The output modes.
@@ -183,9 +182,7 @@ class CategoryEncoding(Encoder):
     """
 
     modes = ("one_hot", "multi_hot", "count")
-
     default_input_dtype = "int32"
-
     takes_several = True
 
     def __init__(

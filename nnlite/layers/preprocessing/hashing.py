@@ -186,7 +186,6 @@ class Hashing(Encoder):
     """
 
     takes_strings = True
-
     default_input_dtype = "string"
 
     def __init__(

@@ -467,7 +467,6 @@ class StringLookup(IndexLookup):
     """
 
     takes_strings = True
-
     default_input_dtype = "string"
 
     fixed_config: ClassVar[Mapping[str, Any]] = {"sparse": False, "encoding": "utf-8"}

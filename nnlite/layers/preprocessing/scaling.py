@@ -49,7 +49,6 @@ class Rescaling(Layer):
     """
 
     supports_masking = True
-
     elementwise = True
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
@@ -122,7 +121,6 @@ class Normalization(Layer):
     """
 
     supports_masking = True
-
     elementwise = True
 
     def __init__(

@@ -70,9 +70,7 @@ class TextVectorization(Vocabulary):
     }
 
     modes = ("int", "multi_hot", "count", "tf_idf")
-
     takes_strings = True
-
     default_input_dtype = "string"
 
     def __init__(

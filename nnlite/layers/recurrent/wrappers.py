@@ -300,11 +300,7 @@ class Bidirectional(_Wrapper):
         return masks if len(masks) > 1 else mask
 
     def __call__(
-        self,
-        x: Any,
-        training: bool | None = None,
-        mask: Any = None,
-        initial_state: Any = None,
+        self, x: Any, training: bool | None = None, mask: Any = None, initial_state: Any = None
     ) -> Any:
         """Return the output for sequences; see `RNN`.
 

@@ -182,11 +182,7 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
             known = getattr(cls, "call_options", ())
             _check_options(layer_name(layer), nodes, notes, place, known, masks)
         layers.append({"inbound_nodes": nodes, **made, "name": layer_name(layer)})
-    return {
-        "layers": layers,
-        "input_layers": inner.get("input_layers"),
-        "output_layers": outputs,
-    }
+    return {"layers": layers, "input_layers": inner.get("input_layers"), "output_layers": outputs}
 
 
 def _without_training(node: Any) -> Any:
