@@ -30,9 +30,6 @@ class Seed:
 
     Args:
         seed: The seed; None draws one.
-
-    Raises:
-        ValueError: If ``seed`` is not an integer of at least 0.
     """
 
     def __init__(self, seed: int | None = None) -> None:

@@ -208,11 +208,7 @@ class Samples:
         return grouped(flat, self._counts)
 
     def split(self, fraction: float) -> tuple[Samples, Samples]:
-        """Return the first samples, and the last ``fraction`` of them, as views.
-
-        Raises:
-            ValueError: If that leaves none on one side.
-        """
+        """Return the first samples, and the last ``fraction`` of them, as views."""
         at = split_at(self.rows, fraction)
         return self._part(slice(0, at)), self._part(slice(at, None))
 

@@ -273,11 +273,7 @@ class StoredSamples:
         return BlockBatches(self._open, self._rows, *self._rest, batch_size, shuffle)
 
     def split(self, fraction: float) -> tuple[StoredSamples, StoredSamples]:
-        """Return the first samples, and the last ``fraction`` of them.
-
-        Raises:
-            ValueError: If that leaves none on one side.
-        """
+        """Return the first samples, and the last ``fraction`` of them."""
         first, last = self._rows
         at = first + split_at(last - first, fraction)
         return (

@@ -295,10 +295,6 @@ class Graph:
         Args:
             learning: The weights that training changes.
             inputs: Whether the gradients of the graph's inputs are needed.
-
-        Raises:
-            ValueError: If the backward pass meets a layer without a gradient, or one that is called
-                with ``training=False``.
         """
         learn = {id(variable) for variable in learning}
         floats = {slot for slot, dtype in enumerate(self.dtypes) if np.dtype(dtype).kind == "f"}

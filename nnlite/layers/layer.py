@@ -1008,11 +1008,7 @@ def empty_like(array: Any) -> Array:
 
 
 def refuse_text(layer: Layer, dtypes: Iterable[str]) -> None:
-    """Refuse text as input, unless the layer accepts it.
-
-    Raises:
-        TypeError: If one of ``dtypes`` is a text type.
-    """
+    """Refuse text as input, unless the layer accepts it."""
     if not layer.takes_strings and not {"string", "object"}.isdisjoint(dtypes):
         raise TypeError(
             f"Layer {layer.name!r} computes with numbers. Received: text. Text must become numbers "
@@ -1054,11 +1050,7 @@ def ones(size: int, dtype: Any) -> Array:
 
 
 def as_shape(name: str, shape: Any) -> Shape:
-    """Return ``shape``, an integer or a sequence of integers and None, as a tuple.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
+    """Return ``shape``, an integer or a sequence of integers and None, as a tuple."""
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else shape
     listed = isinstance(sizes, Iterable) and not isinstance(sizes, (str, bytes))
     sizes = check_axes_count(name, tuple(sizes) if listed else (0,))
@@ -1075,11 +1067,7 @@ def as_shape(name: str, shape: Any) -> Shape:
 
 
 def as_shapes(name: str, shapes: Any) -> Shapes:
-    """Return ``shapes``, a shape as for `as_shape`, or a list or dict of those.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
+    """Return ``shapes``, a shape as for `as_shape`, or a list or dict of those."""
     if isinstance(shapes, dict):
         return {key: as_shapes(f"{name}[{key!r}]", shape) for key, shape in shapes.items()}
     if isinstance(shapes, (list, tuple)) and any(

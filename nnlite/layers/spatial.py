@@ -32,11 +32,7 @@ class Spatial(Layer):
         return x if self._is_last else np.moveaxis(x, 1, -1)
 
     def _split(self, shape: Shape) -> tuple[tuple[Any, ...], Any]:
-        """Return the sizes of an image and the number of its channels.
-
-        Raises:
-            ValueError: If ``shape`` has the wrong number of axes.
-        """
+        """Return the sizes of an image and the number of its channels."""
         if len(shape) != self.rank + 2:
             axes = ("steps",) if self.rank == 1 else ("depth", "rows", "columns")[-self.rank :]
             order = (*axes, "channels") if self._is_last else ("channels", *axes)
@@ -75,11 +71,7 @@ class Windowed(Spatial):
         return windows(sizes, self._window(), self.strides, self.dilation_rate, self.padding)
 
     def _counts(self, shape: Shape) -> list[int | None]:
-        """Return the number of windows on each axis, or None if its size is unknown.
-
-        Raises:
-            ValueError: If there are none.
-        """
+        """Return the number of windows on each axis, or None if its size is unknown."""
         sizes, channels = self._split(shape)
         known = self._joined(1, [1 if size is None else size for size in sizes], channels)
         pairs = zip(sizes, self._output_sizes(self._windows(known)), strict=True)
@@ -101,11 +93,7 @@ class Windowed(Spatial):
 
 
 def check_padding(padding: Any, known: tuple[str, ...] = ("valid", "same")) -> str:
-    """Return ``padding`` in lower case.
-
-    Raises:
-        ValueError: If ``padding`` is not one of ``known``.
-    """
+    """Return ``padding`` in lower case."""
     name = padding.lower() if isinstance(padding, str) else padding
     if name not in known:
         raise ArgumentError(

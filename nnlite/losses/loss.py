@@ -358,12 +358,7 @@ class LossRegistry(Registry[Loss]):
         return add
 
     def get(self, identifier: Any) -> Loss:
-        """Return a loss as `Registry.get` does; functions of this package are accepted too.
-
-        Raises:
-            ValueError: If a name is unknown.
-            TypeError: If ``identifier`` has the wrong type, such as any other function.
-        """
+        """Return a loss as `Registry.get` does; functions of this package are accepted too."""
         if isinstance(identifier, (Loss, type)) or not callable(identifier):
             return super().get(identifier)
         if identifier in self._functions:

@@ -9,7 +9,7 @@ import numpy as np
 from nnlite.config import epsilon
 from nnlite.losses.loss import Loss, check_axis, registry
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import check_number
+from nnlite.utils.validation import check_positive
 
 __all__ = [
     "CosineSimilarity",
@@ -207,9 +207,7 @@ class Huber(Loss):
         dtype: Any = None,
     ) -> None:
         super().__init__(reduction, name, dtype)
-        self.delta = check_number("delta", delta)
-        if not self.delta:
-            raise ValueError(f"delta must be positive. Received: delta={delta!r}")
+        self.delta = check_positive("delta", delta)
 
     @classmethod
     def default_name(cls) -> str:

@@ -302,10 +302,6 @@ class MetricsOfOutputs(CompiledMetrics):
         structure: The names of the outputs, in the structure of the output.
         names: The names of the outputs in logs.
         with_loss: The outputs that have a loss.
-
-    Raises:
-        TypeError: If either is neither list nor dict, or an entry is none of these.
-        ValueError: If a name is unknown, or the number of entries differs from that of outputs.
     """
 
     def __init__(

@@ -67,13 +67,17 @@ class AtThresholds(ThresholdMetric):
         self.count(y_true, y_pred, sample_weight)
 
 
-@registry.register()
-class TruePositives(AtThresholds):
-    """TP, the total weight of true labels that are predicted as true.
+class Counter(AtThresholds):
+    """Base class of the metrics that are one of the four counts."""
 
-    Args:
-        thresholds: As for `Precision`.
-        name, dtype: As for `Metric`.
+    def result(self) -> float | Array:
+        """Return the count: a float, or an array for several thresholds."""
+        return as_result(getattr(self, self.counted[0]))
+
+
+@registry.register()
+class TruePositives(Counter):
+    """TP, the total weight of true labels that are predicted as true.
 
     >>> TruePositives()([0, 1, 1, 1], [1, 0, 1, 1])
     2.0
@@ -81,18 +85,10 @@ class TruePositives(AtThresholds):
 
     counted = ("true_positives",)
 
-    def result(self) -> float | Array:
-        """Return TP: a float, or an array for several thresholds."""
-        return as_result(self.true_positives)
-
 
 @registry.register()
-class TrueNegatives(AtThresholds):
+class TrueNegatives(Counter):
     """TN, the total weight of false labels that are predicted as false.
-
-    Args:
-        thresholds: As for `Precision`.
-        name, dtype: As for `Metric`.
 
     >>> TrueNegatives()([0, 1, 0, 0], [1, 1, 0, 0])
     2.0
@@ -100,18 +96,10 @@ class TrueNegatives(AtThresholds):
 
     counted = ("true_negatives",)
 
-    def result(self) -> float | Array:
-        """Return TN: a float, or an array for several thresholds."""
-        return as_result(self.true_negatives)
-
 
 @registry.register()
-class FalsePositives(AtThresholds):
+class FalsePositives(Counter):
     """FP, the total weight of false labels that are predicted as true.
-
-    Args:
-        thresholds: As for `Precision`.
-        name, dtype: As for `Metric`.
 
     >>> FalsePositives()([0, 1, 0, 0], [0, 0, 1, 1])
     2.0
@@ -119,18 +107,10 @@ class FalsePositives(AtThresholds):
 
     counted = ("false_positives",)
 
-    def result(self) -> float | Array:
-        """Return FP: a float, or an array for several thresholds."""
-        return as_result(self.false_positives)
-
 
 @registry.register()
-class FalseNegatives(AtThresholds):
+class FalseNegatives(Counter):
     """FN, the total weight of true labels that are predicted as false.
-
-    Args:
-        thresholds: As for `Precision`.
-        name, dtype: As for `Metric`.
 
     >>> FalseNegatives()([0, 1, 1, 1], [0, 1, 0, 0])
     2.0
@@ -138,18 +118,9 @@ class FalseNegatives(AtThresholds):
 
     counted = ("false_negatives",)
 
-    def result(self) -> float | Array:
-        """Return FN: a float, or an array for several thresholds."""
-        return as_result(self.false_negatives)
-
 
 class OfClass(AtThresholds):
-    """Base class of precision and recall.
-
-    Args:
-        thresholds, top_k, class_id: As for `Precision`.
-        name, dtype: As for `Metric`.
-    """
+    """Base class of precision and recall; see `Precision`."""
 
     direction = "up"
 
@@ -197,10 +168,6 @@ class Precision(OfClass):
 @registry.register()
 class Recall(OfClass):
     """Recall, TP / (TP + FN): the fraction of the true labels that are found.
-
-    Args:
-        thresholds, top_k, class_id: As for `Precision`.
-        name, dtype: As for `Metric`.
 
     >>> Recall()([0, 1, 1, 1], [1, 0, 1, 1]) == 2 / 3
     True

@@ -31,9 +31,6 @@ class _Joining(Operation):
     Args:
         axis: The axis.
         name: As for `Operation`.
-
-    Raises:
-        TypeError: If ``axis`` is not an integer.
     """
 
     def __init__(self, axis: int = 0, *, name: str | None = None) -> None:
@@ -81,11 +78,7 @@ class Concatenate(_Joining):
             _put(part, gradient)
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
-        """Return the common shape, with the sum of the sizes along the axis.
-
-        Raises:
-            ValueError: If the other sizes differ, or the axis does not exist.
-        """
+        """Return the common shape, with the sum of the sizes along the axis."""
         (axis,) = canonical_axes(self.name, self.axis, len(input_shape[0]))
         sizes = self._common(input_shape, axis)
         along = [shape[axis] for shape in input_shape]
@@ -107,11 +100,7 @@ class Stack(_Joining):
             _put(part, gradient)
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
-        """Return the common shape with the number of arrays inserted.
-
-        Raises:
-            ValueError: If the shapes differ, or the axis does not exist.
-        """
+        """Return the common shape with the number of arrays inserted."""
         sizes = self._common(input_shape, None)
         (axis,) = canonical_axes(self.name, self.axis, len(sizes) + 1)
         return (*sizes[:axis], len(input_shape), *sizes[axis:])
@@ -125,10 +114,6 @@ class Split(Operation):
         indices_or_sections: The number of equal parts, or the start of each part after the first.
         axis: The axis.
         name: As for `Operation`.
-
-    Raises:
-        TypeError: If one of them is not an integer.
-        ValueError: If the number of parts is below 1.
     """
 
     def __init__(
@@ -154,12 +139,7 @@ class Split(Operation):
         _put(dx, np.concatenate(dy, self.axis))
 
     def compute_output_shape(self, input_shape: Shape) -> list[Shape]:
-        """Return the shape of each part.
-
-        Raises:
-            ValueError: If the size is not divisible, an index lies outside or before the last one,
-                or the axis does not exist.
-        """
+        """Return the shape of each part."""
         (axis,) = canonical_axes(self.name, self.axis, len(input_shape))
         size, parts = input_shape[axis], self.indices_or_sections
         if isinstance(parts, int):
@@ -199,10 +179,6 @@ class Reshape(_Reshaping):
     Args:
         newshape: The shape with the batch axis; one size may be -1, which is inferred.
         name: As for `Operation`.
-
-    Raises:
-        TypeError: If a size is not an integer.
-        ValueError: If a size is below -1, or two are -1.
     """
 
     def __init__(self, newshape: int | Sequence[int], *, name: str | None = None) -> None:
@@ -215,11 +191,7 @@ class Reshape(_Reshaping):
             )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``newshape`` with -1 replaced.
-
-        Raises:
-            ValueError: If the numbers of entries differ.
-        """
+        """Return ``newshape`` with -1 replaced."""
         left: int | None = None
         if None not in input_shape:
             known = math.prod(size for size in self.newshape if size != -1)
@@ -249,11 +221,7 @@ class ExpandDims(_Reshaping):
         self.axis = axis
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` with the new axes of size 1.
-
-        Raises:
-            ValueError: If the axis does not exist.
-        """
+        """Return ``input_shape`` with the new axes of size 1."""
         count = len(self.axis) if isinstance(self.axis, (tuple, list)) else 1
         rank = len(input_shape) + count
         new = canonical_axes(self.name, self.axis, rank)
@@ -277,11 +245,7 @@ class Squeeze(_Reshaping):
         self._found: list[int] | None = None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` without these axes.
-
-        Raises:
-            ValueError: If one of them is not 1.
-        """
+        """Return ``input_shape`` without these axes."""
         axes = self._found if self.axis is None else self.axis
         if axes is None:
             axes = [i for i, size in enumerate(input_shape) if size == 1]
@@ -319,11 +283,7 @@ class Transpose(Operation):
         _put(dx, dy.transpose(order))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the sizes in the new order.
-
-        Raises:
-            ValueError: If ``axes`` is not a permutation of the axes of the input.
-        """
+        """Return the sizes in the new order."""
         rank = len(input_shape)
         order = canonical_axes(self.name, self.axes, rank)
         if len(order) != rank:
@@ -359,11 +319,7 @@ class GetItem(Operation):
         return [x[0]]
 
     def output_shape_for(self, x: Any) -> Shape:
-        """Return the shape of the part of an array or tensor.
-
-        Raises:
-            ValueError: If the key has too many entries, or an integer is out of range.
-        """
+        """Return the shape of the part of an array or tensor."""
         shape, key = tuple(x[0].shape), list(x[1])
         at = key.index(Ellipsis) if Ellipsis in key else len(key)
         before, after = key[:at], key[at + 1 :]

@@ -107,9 +107,6 @@ class Clip(_Unary):
         x_min: The lower bound, a number.
         x_max: The upper bound.
         name: As for `Operation`.
-
-    Raises:
-        TypeError: If a bound is not a number.
     """
 
     def __init__(self, x_min: float, x_max: float, *, name: str | None = None) -> None:

@@ -77,11 +77,7 @@ class Softmax(_Activation):
         self._stages = (activations.Softmax(axis),)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``.
-
-        Raises:
-            ValueError: If an axis does not exist.
-        """
+        """Return ``input_shape``."""
         canonical_axes(self.name, self.axis, len(input_shape))
         return super().compute_output_shape(input_shape)
 
@@ -107,9 +103,6 @@ class Cast(_OfType):
     Args:
         dtype: float32, float64, an integer type or bool.
         name: As for `Operation`.
-
-    Raises:
-        ValueError: If the type is unknown.
     """
 
     def __init__(self, dtype: Any, *, name: str | None = None) -> None:
@@ -139,10 +132,6 @@ class OneHot(_OfType):
         dtype: The type of the vectors; None for ``nnlite.config.floatx()``.
         sparse: Must be False.
         name: As for `Operation`.
-
-    Raises:
-        TypeError: If ``num_classes`` or ``axis`` is not an integer.
-        ValueError: If ``num_classes`` is below 1, or ``sparse`` is True.
     """
 
     def __init__(
@@ -173,11 +162,7 @@ class OneHot(_OfType):
         dx.fill(0)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` with the number of classes inserted.
-
-        Raises:
-            ValueError: If the new axis is out of range.
-        """
+        """Return ``input_shape`` with the number of classes inserted."""
         rank = len(input_shape)
         if self.axis != -1 and not 0 <= self.axis < rank:
             raise ValueError(

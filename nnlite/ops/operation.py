@@ -28,9 +28,6 @@ class Operation(Layer):
 
     Args:
         name: The name; by default the class name in snake case.
-
-    Raises:
-        TypeError: If ``name`` is not a string.
     """
 
     takes_several = True
@@ -83,10 +80,6 @@ class Operation(Layer):
             arguments: Tensors, constants and lists of them.
             training: Has no effect.
             **options: Not used.
-
-        Raises:
-            TypeError: If a constant is not numeric.
-            ValueError: If the shapes do not fit, or constants differ in type from an earlier call.
         """
         tensors = [leaf for leaf in flatten(arguments) if isinstance(leaf, KerasTensor)]
         dtypes = [tensor.dtype for tensor in tensors]

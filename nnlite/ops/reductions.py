@@ -159,11 +159,7 @@ class Matmul(Operation):
             chain(dx[1].reshape(b.shape), a.swapaxes(-1, -2) @ dy)
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
-        """Return (..., rows of A, columns of B).
-
-        Raises:
-            ValueError: If the inner sizes differ.
-        """
+        """Return (..., rows of A, columns of B)."""
         a, b = (tuple(shape) for shape in input_shape)
         left, right = a[-1:], b[-2:-1] if len(b) > 1 else b
         if not a or not b or (left != right and None not in (*left, *right)):

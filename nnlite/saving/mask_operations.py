@@ -148,11 +148,7 @@ class MaskOperation:
         self._masks = masks
 
     def __call__(self, *arguments: Any) -> Any:
-        """Return the operation's result on the sample.
-
-        Raises:
-            TypeError: If the operation cannot be computed.
-        """
+        """Return the operation's result on the sample."""
         try:
             if self._class == "NotEqual":
                 return self._masks.unequal(*arguments)

@@ -53,11 +53,7 @@ class Assignment:
     load: Callable[[dict[str, Array]], None] | None = None
 
     def arrays(self) -> list[Array]:
-        """Return the arrays, each checked against its weight.
-
-        Raises:
-            ValueError: If their number is wrong, or one does not fit.
-        """
+        """Return the arrays, each checked against its weight."""
         if len(self.keys) != len(self.variables):
             names = ", ".join(f"{one.name} {one.shape}" for one in self.variables) or "none"
             raise ValueError(
@@ -126,9 +122,6 @@ def assign(assignments: Sequence[Assignment], skip_mismatch: bool = False) -> No
     """Copy the arrays into the weights: all of them, or none on an error.
 
     With ``skip_mismatch``, layers that do not fit are left out with one warning.
-
-    Raises:
-        ValueError: If an array does not fit.
     """
     ready: list[tuple[Variable, Array]] = []
     skipped: list[str] = []
@@ -475,9 +468,6 @@ def by_order(model: AbstractModel, node: Node, written: Any = None) -> list[Assi
         node: The group that lists the layers.
         written: The model's configuration from `legacy.model_config`, if the file has it. It gives
             the order of layers; if it has the same names as the file, layers pair by name.
-
-    Raises:
-        ValueError: If the numbers of layers differ.
     """
     if written is not None and "written_as" not in written:
         written = None

@@ -44,11 +44,7 @@ _ATTRIBUTE_LIMIT = 64_512  # bytes that one attribute of an HDF5 group can hold
 
 
 def model_data(model: AbstractModel) -> dict[str, Any]:
-    """Return a model and its compile settings as plain data in Keras's form.
-
-    Raises:
-        TypeError: If a part of it cannot be written as data.
-    """
+    """Return a model and its compile settings as plain data in Keras's form."""
     data = {**_serialized(model), "nnlite_version": __version__}  # Keras ignores it
     if model.column_names is not None:  # Keras ignores it
         data["config"]["column_names"] = list(model.column_names)

@@ -187,9 +187,6 @@ class Registry(Generic[T]):
         Args:
             name: The name.
             known: The names to suggest in the error; by default all registered names.
-
-        Raises:
-            ValueError: If the name is unknown; the message suggests the nearest name.
         """
         if name in self._makers:
             return self._makers[name]
@@ -204,12 +201,7 @@ class Registry(Generic[T]):
         )
 
     def get(self, identifier: Any) -> T:
-        """Return an object for a name, a class, a configuration or an instance.
-
-        Raises:
-            ValueError: If the name is unknown.
-            TypeError: If ``identifier`` has the wrong type.
-        """
+        """Return an object for a name, a class, a configuration or an instance."""
         if isinstance(identifier, str):
             own = get_registered_object(identifier)
             return self.get(own) if own is not None else self.lookup(identifier)()
@@ -230,10 +222,6 @@ class Registry(Generic[T]):
         Args:
             config: ``{"class_name": ..., "config": ...}`` or a name.
             custom_objects: Custom classes, by name.
-
-        Raises:
-            TypeError: If ``config`` has the wrong type.
-            ValueError: If the name is unknown, or its configuration does not fit.
         """
         if not isinstance(config, Mapping):
             with_custom = get_registered_object(config, custom_objects)

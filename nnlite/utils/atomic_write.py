@@ -76,9 +76,6 @@ def append_whole(
 
     Returns:
         The number of the file's bytes.
-
-    Raises:
-        OSError: If it cannot be written; the message names it, and says what to do.
     """
     with explaining(path), open(path, "ab", buffering=0) as file:
         end = file.tell() if end is None else min(end, file.tell())

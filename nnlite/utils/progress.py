@@ -25,9 +25,6 @@ class Progress:
         epochs: The number of epochs.
         delay: Seconds before a bar appears, for single passes (``evaluate``, ``predict``), which
             print no lines.
-
-    Raises:
-        ValueError: If ``verbose`` is invalid.
     """
 
     def __init__(self, verbose: Any, epochs: int, delay: float | None = None) -> None:

@@ -161,12 +161,7 @@ def is_sparse(value: Any) -> bool:
 
 
 def as_features(name: str, value: Any, rank: int = 2) -> Array:
-    """Return ``value`` as an array of at least ``rank`` axes, the first of them samples.
-
-    Raises:
-        ArgumentError: If it is not numeric; an array that `as_text` has made may be text.
-        ValueError: If it is empty or has fewer axes.
-    """
+    """Return ``value`` as an array of at least ``rank`` axes, the first of them samples."""
     text = isinstance(value, np.ndarray) and value.dtype == object
     array = value if text else as_numeric(name, value)
     if array.ndim < rank:
@@ -189,10 +184,6 @@ def as_samples(name: str, value: Any) -> Array:
 
 def as_text(name: str, value: Any) -> Array:
     """Return ``value`` as an array of objects that are all `str`; bytes are read as UTF-8.
-
-    Raises:
-        ArgumentError: If an entry is missing (None, NaN, pandas.NA) or no text.
-        ValueError: If it holds no samples.
 
     >>> as_text("x", ["red", b"blue"])
     array(['red', 'blue'], dtype=object)
@@ -267,11 +258,6 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
 
 def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
     """Refuse an array with an entry that is not a number, or text, of type ``dtype``.
-
-    Raises:
-        ArgumentError: If there is text where numbers are expected, or the other way round.
-        ValueError: If an entry is NaN or infinite, or for a type of integers or booleans, is no
-            integer or out of the type's range.
 
     >>> check_entries("x", np.array([1.0, 2.5]), np.dtype("int32"))
     Traceback (most recent call last):

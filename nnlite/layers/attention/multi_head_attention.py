@@ -143,11 +143,7 @@ class MultiHeadAttention(AttentionLayer):
         )
 
     def _shapes(self, input_shape: Any) -> tuple[Shape, Shape, Shape]:
-        """Return the shapes of query, value and key.
-
-        Raises:
-            ValueError: If the shapes or the masks do not fit.
-        """
+        """Return the shapes of query, value and key."""
         listed = isinstance(input_shape, (list, tuple)) and len(input_shape) > 1
         if not listed or not all(isinstance(shape, tuple) for shape in input_shape):
             raise ValueError(

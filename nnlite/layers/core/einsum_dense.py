@@ -112,11 +112,7 @@ class EinsumDense(Activated):
         return x + more, kernel, y + more
 
     def _sizes(self, input_shape: Shape) -> dict[str, int | None]:
-        """Return the size of each axis by letter.
-
-        Raises:
-            ValueError: If the input does not fit.
-        """
+        """Return the size of each axis by letter."""
         x, _, y = self._axes(len(input_shape))
         beside = len(y) - len(self._letters[2])
         first = y[0]

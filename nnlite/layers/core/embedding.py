@@ -101,11 +101,7 @@ class Embedding(Layer):
         return self._indices(as_samples("x", x))
 
     def _indices(self, x: Array) -> Array:
-        """Return ``x`` as indices that NumPy accepts.
-
-        Raises:
-            ValueError: If an index is out of range or not a whole number.
-        """
+        """Return ``x`` as indices that NumPy accepts."""
         floats = x.dtype.kind == "f"
         exact = 2 / np.finfo(x.dtype).eps if floats else np.inf  # whole numbers below it are exact
         if not (x.min() >= 0 and x.max() < min(self.input_dim, exact)):

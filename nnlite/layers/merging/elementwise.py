@@ -95,9 +95,6 @@ class Multiply(Merge):
     A step that is masked in an input is a factor of 1. If it is masked in all inputs, the product
     is 0.
 
-    Raises:
-        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
-
     >>> Multiply()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[10., 20.]], dtype=float32)
     """
@@ -122,9 +119,6 @@ class Multiply(Merge):
 @registry.register()
 class Average(Merge):
     """The mean of the n inputs: y = (x_1 + x_2 + ...) / n, dJ/dx_i = dJ/dy / n.
-
-    Raises:
-        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Average()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[5.5, 6. ]], dtype=float32)
@@ -190,9 +184,6 @@ class Maximum(Extreme):
     The gradient goes to the largest input. If several are equal, the first of them gets all of it,
     which is a subgradient; Keras divides it among them.
 
-    Raises:
-        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
-
     >>> Maximum()([np.array([[1.0, 20.0]]), np.array([[10.0]])])
     array([[10., 20.]], dtype=float32)
     """
@@ -206,9 +197,6 @@ class Minimum(Extreme):
     """The smallest of the inputs, entry by entry: y = min(x_1, x_2, ...).
 
     The gradient goes to the smallest input, and to the first of several equal ones.
-
-    Raises:
-        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Minimum()([np.array([[1.0, 20.0]]), np.array([[10.0]])])
     array([[ 1., 10.]], dtype=float32)

@@ -141,12 +141,7 @@ class Encoder(Layer):
         return as_samples("x", x)
 
     def _whole(self, x: Array) -> Array:
-        """Return whole numbers as int64.
-
-        Raises:
-            TypeError: If ``x`` is text.
-            ValueError: If a number is not whole.
-        """
+        """Return whole numbers as int64."""
         x = as_numeric(f"the input of layer {self.name!r}", x)
         check_finite(f"the input of layer {self.name!r}", x, x.dtype)
         with np.errstate(invalid="ignore"):
@@ -380,11 +375,7 @@ def _compressed(summary: Array, epsilon: float) -> Array:
 
 
 def batches_of(data: Any, steps: int | None) -> Iterator[Any]:
-    """Yield ``data`` if it is an array, a frame's column or a list of entries; else its batches.
-
-    Raises:
-        TypeError: If it is neither.
-    """
+    """Yield ``data`` if it is an array, a frame's column or a list of entries; else its batches."""
     steps = optional_count("steps", steps)
     batches = isinstance(data, (list, tuple)) and any(hasattr(part, "shape") for part in data)
     if (isinstance(data, (list, tuple)) and not batches) or hasattr(data, "__array__"):

@@ -143,11 +143,7 @@ def hash_bins(entries: Array, bins: int, salt: Sequence[int] | None) -> Array:
 
 
 def as_salt(salt: Any) -> list[int] | None:
-    """Return ``salt``, which is None or one or two integers, as a key of two.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
+    """Return ``salt``, which is None or one or two integers, as a key of two."""
     key = [salt, salt] if isinstance(salt, int) else salt
     if key is not None and (
         not isinstance(key, (list, tuple))

@@ -368,11 +368,7 @@ def _merged(one: Moments, other: Moments) -> Moments:
 
 
 def _batches(data: Any, size: int | None) -> Iterator[Any]:
-    """Yield the batches of an array, a dataset in a file, an iterable or a sequence of batches.
-
-    Raises:
-        TypeError: If ``data`` is none of these.
-    """
+    """Yield the batches of an array, a dataset in a file, an iterable or a sequence of batches."""
     if isinstance(data, HDF5):
         with data.open(targets=False) as columns:
             yield from _batches(columns[0], size)

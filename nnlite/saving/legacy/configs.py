@@ -97,9 +97,6 @@ def model_config(config: Any, notes: LoadReport, place: str = "") -> Config:
     Returns:
         The same for a Sequential or Functional, with the file's class under ``"written_as"`` and
         the number of calls of layers under ``"calls"``.
-
-    Raises:
-        ValueError: If ``config`` is not a model's.
     """
     written = _class_name(config, place or "the model")
     if is_model(config) and not _lists_layers(config):
@@ -387,9 +384,6 @@ def fitting(cls: type[Any], config: Config, notes: LoadReport, what: str) -> Con
         config: Its configuration.
         notes: Collects what is left out.
         what: The object's name in messages.
-
-    Raises:
-        ValueError: If leaving out an argument may change the result.
     """
     parameters = cls._parameters()
     takes = {*parameters, *cls.fixed_config, "dtype", "name", "trainable"}

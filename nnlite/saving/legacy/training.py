@@ -70,11 +70,7 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def _made(kind: Registry[Any], value: Config, notes: LoadReport) -> Any:
-    """Return the object for a configuration, without the settings that its class does not take.
-
-    Raises:
-        ValueError: If there is none of that name.
-    """
+    """Return the object for a configuration, without the settings that its class does not take."""
     own = custom_object(value, None)
     if own is not None:
         return made_from(own, value)

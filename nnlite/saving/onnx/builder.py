@@ -122,11 +122,7 @@ class Builder:
         return made
 
     def run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
-        """Add the calls that a graph's outputs depend on, and return the outputs.
-
-        Raises:
-            NoFormError: If calls have no form in ONNX; the message names them all.
-        """
+        """Add the calls that a graph's outputs depend on, and return the outputs."""
         values: dict[int, Value] = dict(zip(graph.inputs, inputs, strict=True))
         needed, calls = {*graph.outputs}, []
         for call in reversed(graph.calls):
