@@ -27,9 +27,6 @@ class Seed:
 
     A model with its own seed draws instead of the root if it reads the seed first. The root then
     draws as if this one had never been created.
-
-    Args:
-        seed: The seed; None draws one.
     """
 
     def __init__(self, seed: int | None = None) -> None:

@@ -21,11 +21,7 @@ _left_in_file: ContextVar[int | None] = ContextVar("_left_in_file", default=None
 
 @contextmanager
 def weights_from_file(elements: int) -> Iterator[None]:
-    """Context in which layers create zero weights for a file, limited to its size.
-
-    Args:
-        elements: The number of entries in the file.
-    """
+    """Context in which layers create zero weights for a file, limited to its size."""
     token = _left_in_file.set(elements)
     try:
         yield

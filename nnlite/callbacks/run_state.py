@@ -21,14 +21,7 @@ _FORMAT = 2
 
 
 def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
-    """Write the state of a run.
-
-    Args:
-        path: The file.
-        run: The run.
-        epoch: The current or next epoch.
-        step: The number of finished batches of the epoch.
-    """
+    """Write the state of a run."""
     import zipfile
 
     plain = _state(run, epoch, step)

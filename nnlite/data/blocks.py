@@ -243,11 +243,7 @@ def _row_bytes(column: Any) -> int:
 
 
 class StoredSamples:
-    """Stored samples that are read in blocks.
-
-    Args:
-        open_columns, rows, row_shapes, dtypes, admit, weigh, counts: As for `BlockBatches`.
-    """
+    """Stored samples that are read in blocks."""
 
     names = None  # stored columns have no names
 

@@ -52,10 +52,6 @@ class Processes:
     def sum(self, array: Array, what: str) -> None:
         """Replace a contiguous array by the sum over all processes, with the same bits in all.
 
-        Args:
-            array: The array.
-            what: A description for the error.
-
         Raises:
             TimeoutError: If a process does not reach the call within the time limit.
         """
@@ -102,12 +98,7 @@ class Processes:
         return self.gather(None if self.rank else thing, what)[0]
 
     def check_alike(self, what: str, own: Mapping[str, Any]) -> None:
-        """Raise a ValueError in all processes if one of them differs from process 0.
-
-        Args:
-            what: A description of the call.
-            own: The values that must be equal, by name.
-        """
+        """Raise a ValueError in all processes if one of them differs from process 0."""
         every = self.gather(dict(own), what)
         for rank, other in enumerate(every):
             for name, value in every[0].items():
@@ -198,10 +189,6 @@ class Share:
 
     If there are fewer rows than processes, one without a row computes on a row of another with the
     weight 0, so that it takes part in every call.
-
-    Args:
-        rows: The number of rows of the batch.
-        group: The processes.
 
     >>> group = Processes()
     >>> group.rank, group.size = 1, 3

@@ -142,9 +142,6 @@ def _has_mask(layer: Layer, masks: Any) -> bool:
 class Graph:
     """Calls in order, from some inputs to some outputs.
 
-    Args:
-        training: Whether it computes as in training.
-
     Attributes:
         calls: The calls, each after those whose outputs it reads.
         inputs: The slots of the inputs.
@@ -290,12 +287,7 @@ class Graph:
         return graph
 
     def differentiated(self, learning: Iterable[Variable], inputs: bool) -> set[int]:
-        """Return the slots whose gradients are needed.
-
-        Args:
-            learning: The weights that training changes.
-            inputs: Whether the gradients of the graph's inputs are needed.
-        """
+        """Return the slots whose gradients are needed."""
         learn = {id(variable) for variable in learning}
         floats = {slot for slot, dtype in enumerate(self.dtypes) if np.dtype(dtype).kind == "f"}
         needed: set[int] = floats.intersection(self.inputs) if inputs else set()

@@ -22,10 +22,6 @@ from nnlite.utils.typing import Array
 class ReferenceExecutor:
     """Runs the forward and the backward pass over a graph.
 
-    Args:
-        graph: The graph.
-        learning: The weights whose gradients are needed.
-
     Attributes:
         values: The arrays of the last `forward`, by slot.
         gradients: The loss's derivatives by these arrays after `backward`, by slot.

@@ -26,12 +26,7 @@ def _put(dx: Array | None, gradient: Array) -> None:
 
 
 class _Joining(Operation):
-    """Base class of operations that join arrays along ``axis``.
-
-    Args:
-        axis: The axis.
-        name: As for `Operation`.
-    """
+    """Base class of operations that join arrays along ``axis``."""
 
     def __init__(self, axis: int = 0, *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -113,7 +108,6 @@ class Split(Operation):
     Args:
         indices_or_sections: The number of equal parts, or the start of each part after the first.
         axis: The axis.
-        name: As for `Operation`.
     """
 
     def __init__(
@@ -178,7 +172,6 @@ class Reshape(_Reshaping):
 
     Args:
         newshape: The shape with the batch axis; one size may be -1, which is inferred.
-        name: As for `Operation`.
     """
 
     def __init__(self, newshape: int | Sequence[int], *, name: str | None = None) -> None:
@@ -211,7 +204,6 @@ class ExpandDims(_Reshaping):
 
     Args:
         axis: The index or indices of the new axes in the new shape.
-        name: As for `Operation`.
     """
 
     def __init__(self, axis: int | Sequence[int], *, name: str | None = None) -> None:
@@ -236,7 +228,6 @@ class Squeeze(_Reshaping):
     Args:
         axis: The axis or axes; None means all axes of size 1 of the tensor, which keeps the batch
             axis.
-        name: As for `Operation`.
     """
 
     def __init__(self, axis: int | Sequence[int] | None = None, *, name: str | None = None) -> None:
@@ -266,7 +257,6 @@ class Transpose(Operation):
 
     Args:
         axes: The axes of the input in the new order; None reverses them.
-        name: As for `Operation`.
     """
 
     def __init__(self, axes: Sequence[int] | None = None, *, name: str | None = None) -> None:

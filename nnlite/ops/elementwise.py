@@ -106,7 +106,6 @@ class Clip(_Unary):
     Args:
         x_min: The lower bound, a number.
         x_max: The upper bound.
-        name: As for `Operation`.
     """
 
     def __init__(self, x_min: float, x_max: float, *, name: str | None = None) -> None:

@@ -62,12 +62,7 @@ class Tanh(_Activation):
 
 @nn.register()
 class Softmax(_Activation):
-    """Numbers that sum to 1 along an axis: see `nnlite.layers.Softmax`.
-
-    Args:
-        axis: The axis, or axes.
-        name: As for `Operation`.
-    """
+    """Numbers that sum to 1 along an axis: see `nnlite.layers.Softmax`."""
 
     layer = activations.Softmax
 
@@ -102,7 +97,6 @@ class Cast(_OfType):
 
     Args:
         dtype: float32, float64, an integer type or bool.
-        name: As for `Operation`.
     """
 
     def __init__(self, dtype: Any, *, name: str | None = None) -> None:
@@ -131,7 +125,6 @@ class OneHot(_OfType):
         axis: The new axis: -1 for the last, or an axis of the input, which it precedes.
         dtype: The type of the vectors; None for ``nnlite.config.floatx()``.
         sparse: Must be False.
-        name: As for `Operation`.
     """
 
     def __init__(

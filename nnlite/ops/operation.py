@@ -25,9 +25,6 @@ class Operation(Layer):
     An operation called on tensors returns tensors; called on arrays and numbers, it returns a new
     array. Numbers take the type of the arrays, and lists and arrays of floats take the type of the
     tensors. Constants and arrays of integers have no gradient.
-
-    Args:
-        name: The name; by default the class name in snake case.
     """
 
     takes_several = True
@@ -74,13 +71,7 @@ class Operation(Layer):
     def on_tensors(
         self, arguments: Sequence[Any], training: bool | None = None, **options: Any
     ) -> Any:
-        """Return the output tensors for tensors, and record the call as a `Node`.
-
-        Args:
-            arguments: Tensors, constants and lists of them.
-            training: Has no effect.
-            **options: Not used.
-        """
+        """Return the output tensors for tensors, and record the call as a `Node`."""
         tensors = [leaf for leaf in flatten(arguments) if isinstance(leaf, KerasTensor)]
         dtypes = [tensor.dtype for tensor in tensors]
         if floats := [dtype for dtype in dtypes if "float" in dtype]:

@@ -14,13 +14,7 @@ from nnlite.utils.typing import Array
 
 
 class _Reduction(Operation):
-    """Base class of functions of all entries along axes.
-
-    Args:
-        axis: The axis or axes; None means all.
-        keepdims: Whether to keep these axes with size 1.
-        name: As for `Operation`.
-    """
+    """Base class of functions of all entries along axes."""
 
     def __init__(
         self,
@@ -91,7 +85,6 @@ class _Extreme(_Reduction):
         axis: The axis or axes; None means all.
         keepdims: Whether to keep these axes with size 1.
         initial: A further number to compare with.
-        name: As for `Operation`.
     """
 
     _function: Any

@@ -105,14 +105,7 @@ def restore_state(
     notes: LoadReport,
     names: Mapping[Variable, str] | None = None,
 ) -> None:
-    """Load a file's optimizer state into a compiled model, if it fits.
-
-    Args:
-        model: The model.
-        stored: Names and arrays, in the file's order.
-        notes: Collects a state that does not fit.
-        names: The weights' names in the file, if it has names.
-    """
+    """Load a file's optimizer state into a compiled model, if it fits."""
     optimizer = built_optimizer(model)
     learning = [(names or {}).get(variable, "") for variable in model.learning_variables()]
     for by_slot, arrays in _arrangements(stored, optimizer, learning):

@@ -39,12 +39,7 @@ _SEQUENCES, _STEPS, _MOST_STEPS, _MOST_ENTRIES = 8, 8, 512, 2**16
 
 
 def mask_operations(layers: Iterable[tuple[str, Any, Any]], outputs: Any) -> set[str]:
-    """Return the names of the operations that are used for masks alone.
-
-    Args:
-        layers: Name, configuration and calls of each layer and operation of a functional model.
-        outputs: The sources of the model's outputs.
-    """
+    """Return the names of the operations that are used for masks alone."""
     reads: dict[str, list[str]] = {}
     found = set()
     for name, config, nodes in layers:

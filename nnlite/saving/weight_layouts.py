@@ -218,14 +218,7 @@ def natural(name: str) -> tuple[int, str]:
 def by_class(
     model: AbstractModel, node: Node, written: Any = None, skip: Collection[Layer] = ()
 ) -> list[Assignment]:
-    """Return the assignments for a file of nested groups.
-
-    Args:
-        model: The model.
-        node: The parent of its layers' group.
-        written: The model's configuration from `legacy.model_config`, if there is one.
-        skip: Layers that keep their weights.
-    """
+    """Return the assignments for a file of nested groups."""
     tree = Tree(node).filled()
     if model.tracks_layers:
         return list(_of_layer(model, tree, None, set(skip), "", tree))

@@ -217,12 +217,7 @@ class Registry(Generic[T]):
         )
 
     def deserialize(self, config: Any, custom_objects: Mapping[str, Any] | None = None) -> T:
-        """Create an object from a configuration or a name.
-
-        Args:
-            config: ``{"class_name": ..., "config": ...}`` or a name.
-            custom_objects: Custom classes, by name.
-        """
+        """Create an object from a configuration or a name."""
         if not isinstance(config, Mapping):
             with_custom = get_registered_object(config, custom_objects)
             return self.get(config if with_custom is None else with_custom)

@@ -49,12 +49,7 @@ class Node:
 
 
 def in_order(outputs: Sequence[KerasTensor], until: Sequence[KerasTensor] = ()) -> list[Node]:
-    """Return the nodes that compute ``outputs``, in topological order.
-
-    Args:
-        outputs: Tensors.
-        until: Tensors at which to stop.
-    """
+    """Return the nodes that compute ``outputs``, in topological order."""
     order: list[Node] = []
     done = {id(tensor) for tensor in until}
     visited: set[int] = set()

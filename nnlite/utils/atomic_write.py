@@ -27,10 +27,6 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
     Missing folders are created. The data go to a temporary file in the same folder, which is
     renamed once it is on disk. On an error the old file is kept and the temporary file is deleted.
 
-    Args:
-        path: The file.
-        overwrite: Whether to replace an existing file.
-
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> with atomic_write(os.path.join(folder.name, "numbers")) as file:

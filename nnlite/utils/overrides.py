@@ -37,12 +37,7 @@ def overridden(cls: type, *methods: str) -> bool:
 
 
 def refuse_overrides(cls: type, refused: Mapping[str, str]) -> None:
-    """Raise a TypeError if a user class overrides a method that nnlite does not call.
-
-    Args:
-        cls: The new class.
-        refused: For each such method, what to define instead.
-    """
+    """Raise a TypeError if a user class overrides a method that nnlite does not call."""
     for method, instead in refused.items():
         if overridden(cls, method):
             raise TypeError(

@@ -111,10 +111,6 @@ show(still?N-1:0);if(!still)play()}open();
 
 
 def player(data: str) -> str:
-    """Return the page that plays a film.
-
-    Args:
-        data: The film as JSON.
-    """
+    """Return the page that plays a film."""
     page = _PAGE.replace("%LIGHT%", LIGHT).replace("%DARK%", DARK)
     return page.replace("%DATA%", data.replace("<", "\\u003c"))

@@ -5,10 +5,7 @@ MUTANTS = {
         ("key=lambda variable: not variable.trainable", "key=lambda variable: variable.trainable"),
     ],
     "saving/legacy/configs.py": [
-        (
-            'if "alpha" in config:\n        config["negative_slope"]',
-            'if "alpha" in config:\n        config["threshold"]',
-        ),
+        ('{"alpha": "negative_slope"}', '{"alpha": "threshold"}'),
         ('config.pop("theta", 1.0)', 'config.pop("theta", 1.0) + 1'),
         ("found = found or {", "found = {"),
         ("= max(found)", "= min(found)"),

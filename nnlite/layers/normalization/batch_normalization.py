@@ -237,9 +237,6 @@ class _ByMovingAverages(Layer):
 
     Here n = (x - moving mean) / s, with s = sqrt(moving variance + epsilon), which do not depend on
     x. So dJ/dx = gamma / s dJ/dy; dJ/dbeta and dJ/dgamma are as in training.
-
-    Args:
-        owner: The layer that has the weights.
     """
 
     elementwise = True

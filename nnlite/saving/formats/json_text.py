@@ -23,10 +23,6 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 def parse_json(text: bytes | str, what: str) -> Any:
     """Return the data in the JSON ``text``. NaN and Infinity are numbers, as Python writes them.
 
-    Args:
-        text: The text, in UTF-8 if it is bytes.
-        what: The text's name in error messages.
-
     >>> parse_json(b'{"units": 3, "rate": NaN}', "config.json")
     {'units': 3, 'rate': nan}
     """

@@ -56,9 +56,6 @@ def read_archive(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Archive]:
 
     Stored weights, as Keras writes them, are read in place; compressed ones are held in memory.
     Besides the three members only vocabularies are read, on demand.
-
-    Args:
-        file: Its path, or a file open for reading bytes.
     """
     if isinstance(file, (str, os.PathLike)) and os.path.isdir(file):
         parts = [os.path.join(file, key) for key in MEMBERS]

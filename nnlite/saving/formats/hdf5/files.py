@@ -167,10 +167,6 @@ def _some(names: list[str]) -> str:
 def open_hdf5(file: str | os.PathLike[str] | BinaryIO, name: str) -> Iterator[Node]:
     """Open an HDF5 file for reading and return its first group.
 
-    Args:
-        file: Its path, or a file open for reading bytes.
-        name: The file's name in error messages.
-
     >>> import h5py, io
     >>> stream = io.BytesIO()
     >>> with h5py.File(stream, "w") as writer:
