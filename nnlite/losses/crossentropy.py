@@ -30,17 +30,7 @@ __all__ = [
 
 
 class CrossEntropy(Loss):
-    """Base class of the cross-entropies, which compute value and derivative together.
-
-    Args:
-        from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
-        label_smoothing: How far, in [0, 1], to move the targets towards the uniform distribution.
-        axis: The axis of the outputs.
-        reduction, name, dtype: As for `Loss`.
-
-    Raises:
-        ValueError: If ``label_smoothing`` lies outside [0, 1].
-    """
+    """Base class of the cross-entropies, which compute value and derivative together."""
 
     axis: int
 

@@ -33,16 +33,7 @@ Thresholds = float | Sequence[float] | None
 
 
 class AtThresholds(ThresholdMetric):
-    """Base class of metrics at given thresholds.
-
-    Args:
-        thresholds: A number in [0, 1] or a list of them; None means 0.5, or none with ``top_k``.
-        name, dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If ``thresholds`` are not numbers.
-        ValueError: If one lies outside [0, 1].
-    """
+    """Base class of metrics at given thresholds; see `Precision`."""
 
     def __init__(
         self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None

@@ -76,13 +76,7 @@ def _variance(centred: Array, axis: Axis) -> Array:
 
 
 class Correlation(MeanMetricWrapper):
-    """A correlation along an axis, averaged over the others.
-
-    Args:
-        fn: The function.
-        name, dtype: As for `Metric`.
-        axis: The axis or axes to correlate along.
-    """
+    """A correlation along an axis, averaged over the others."""
 
     direction = "up"
 

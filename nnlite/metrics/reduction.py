@@ -214,15 +214,7 @@ class MeanMetricWrapper(Mean):
 
 
 class LossMetric(MeanMetricWrapper):
-    """Base class of metrics that average a loss.
-
-    Args:
-        loss: The loss.
-        name, dtype: As for `Metric`.
-    """
-
-    def __init__(self, loss: losses.Loss, name: str | None, dtype: Any) -> None:
-        super().__init__(loss, name, dtype)
+    """Base class of metrics that average a loss."""
 
 
 def function_of(

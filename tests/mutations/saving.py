@@ -81,7 +81,7 @@ MUTANTS = {
         ("thresholds > _MOST_THRESHOLDS", "thresholds > 1e9"),
         ("InverseTimeDecay(rate, 1, decay)", "InverseTimeDecay(rate, 2, decay)"),
         ('or name.lower() == "nadam"', ""),
-        ('config.setdefault("learning_rate", config.pop("lr"))', 'config.pop("lr")'),
+        ('inner.setdefault("learning_rate", inner.pop("lr"))', 'inner.pop("lr")'),
         ('in ("auto", "none", None)', 'in ("auto", None)'),
     ],
     "saving/writing.py": [

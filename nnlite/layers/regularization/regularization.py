@@ -53,15 +53,7 @@ class NoiseLayer(RandomLayer):
 
 
 class MaskLayer(NoiseLayer):
-    """Base class of layers that drop each input with probability ``rate``.
-
-    Args:
-        rate: The probability, rounded to a multiple of 1 / 65,536.
-        noise_shape: The shape of the random mask, which is broadcast over the input: axes of size
-            1 share one draw, and None stands for the input's size.
-        seed: As for `NoiseLayer`.
-        **kwargs: As for `Layer`.
-    """
+    """Base class of layers that drop each input with probability ``rate``; see `Dropout`."""
 
     elementwise = True
 
@@ -192,13 +184,6 @@ class SpatialDropout(Dropout):
 
     Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015,
     section 3.2.
-
-    Args:
-        rate: The fraction of features to drop.
-        data_format: Whether the features are the last axis or, with ``"channels_first"``, the
-            first after the batch.
-        **kwargs: The ``seed``, ``name`` and ``dtype``, and in a model's first layer the
-            ``input_shape``.
     """
 
     #: The number of axes of a feature.
