@@ -15,7 +15,7 @@ import numpy as np
 
 from nnlite.backend.variables import Variable
 from nnlite.config import data_type
-from nnlite.layers.layer import Layer, Shape, refuse_text
+from nnlite.layers.layer import Layer, Shape, refuse_text, same_shape
 from nnlite.utils.structures import flatten, map_structure, pack_as
 from nnlite.utils.typing import Array
 
@@ -99,9 +99,7 @@ class _AsFloats(Layer):
     def backward_into(self) -> None:
         """Do nothing: integers have no gradient."""
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
 
 class _MaskOf(Layer):

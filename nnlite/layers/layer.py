@@ -999,6 +999,11 @@ class Layer(Configurable):
         return {**kept, "nodes": []}
 
 
+def same_shape(layer: Layer, input_shape: Shape) -> Shape:
+    """Return ``input_shape``: the `compute_output_shape` of layers that keep the shape."""
+    return input_shape
+
+
 registry: Registry[Layer] = Registry("layer", Layer, "keras.layers")
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from nnlite.backend.numerics import axis_first, axis_last, constant, shifted_exp
 from nnlite.config import epsilon
 from nnlite.losses.labels import check_classes
-from nnlite.losses.loss import Loss, check_axis, registry
+from nnlite.losses.loss import Loss, registry
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import check_fraction
+from nnlite.utils.validation import check_axis, check_fraction
 
 __all__ = [
     "BinaryCrossEntropy",

@@ -334,13 +334,6 @@ def _tuple(axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
     return () if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
-def check_axis(axis: Any) -> int:
-    """Return ``axis`` as an integer."""
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
-        raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
-    return int(axis)
-
-
 class LossRegistry(Registry[Loss]):
     """Registry of losses by name and by function, such as `mean_squared_error`."""
 

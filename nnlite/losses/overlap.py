@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from nnlite.config import epsilon
-from nnlite.losses.loss import Loss, check_axis, registry
+from nnlite.losses.loss import Loss, registry
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import check_number
+from nnlite.utils.validation import check_axis, check_number
 
 __all__ = ["Dice", "Tversky"]
 

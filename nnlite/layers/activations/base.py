@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-from nnlite.layers.layer import Layer, Shape
+from nnlite.layers.layer import Layer, same_shape
 from nnlite.layers.layer import registry as layer_registry
 from nnlite.serialization.registry import Registry
 from nnlite.utils.overrides import require_derivative
@@ -80,9 +80,7 @@ class ActivationLayer(Layer):
         """Return whether `chain` reads ``"x"``; it may always read ``"y"``."""
         return name == "y" or self.needs_input
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
 
 registry: Registry[Layer] = Registry("activation", Layer)

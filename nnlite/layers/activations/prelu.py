@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.layers.layer import Layer, Shape, ones, registry
+from nnlite.layers.layer import Layer, Shape, ones, registry, same_shape
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis
 
@@ -98,6 +98,4 @@ class PReLU(Layer):
             dx += self.alpha.value
             dx *= dy
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape

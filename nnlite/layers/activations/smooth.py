@@ -9,7 +9,7 @@ import numpy as np
 
 from nnlite.backend.numerics import constant, exp_limit, exp_maximum, log1p_exp
 from nnlite.layers.activations.base import ActivationLayer, activation
-from nnlite.layers.layer import Layer, Shape
+from nnlite.layers.layer import Layer, same_shape
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
@@ -28,9 +28,7 @@ class Identity(Layer):
         """Return no stages: the output is the input."""
         return ()
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
 
 @activation("sigmoid")

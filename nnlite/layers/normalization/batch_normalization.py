@@ -10,7 +10,7 @@ import numpy as np
 from nnlite import initializers
 from nnlite.backend.variables import Variable
 from nnlite.distribution.processes import current, weight_in_step
-from nnlite.layers.layer import Layer, Shape, ones, registry
+from nnlite.layers.layer import Layer, Shape, ones, registry, same_shape
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_fraction, check_positive
 
@@ -219,9 +219,7 @@ class BatchNormalization(Layer):
             moving.value *= self.momentum
             moving.value += (1 - self.momentum) * arrays[name]
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
     def _divide(self, variance: Array, spread: Array, factor: Array) -> None:
         """Write s = sqrt(variance + epsilon) into ``spread``, and gamma / s into ``factor``."""
@@ -279,9 +277,7 @@ class _ByMovingAverages(Layer):
         if dx is not None:
             np.multiply(g, factor, out=layer._features_last(dx))
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
         """Return the memory of the layer's weights."""

@@ -14,7 +14,7 @@ from nnlite.backend.variables import Variable
 from nnlite.config import epsilon
 from nnlite.data.hdf5 import HDF5
 from nnlite.data.iterables import is_sequence
-from nnlite.layers.layer import Layer, Shape, fits, registry
+from nnlite.layers.layer import Layer, Shape, fits, registry, same_shape
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import (
     as_numeric,
@@ -213,9 +213,7 @@ class Normalization(Layer):
         _, deviation = self._in_use()
         (np.multiply if self.invert else np.divide)(dy, deviation, out=dx)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
     def _in_use(self) -> tuple[Array, Array]:
         """Return the mean and the divisor, in shapes that broadcast over a batch."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnlite import regularizers
 from nnlite.backend.structure_cache import invalidate
-from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.layers.layer import Layer, Shape, registry, same_shape
 from nnlite.layers.random_layer import RandomLayer
 from nnlite.layers.reshaping.reshaping import check_data_format, check_integers
 from nnlite.utils.typing import Array
@@ -39,9 +39,7 @@ class NoiseLayer(RandomLayer):
         super().__init__(**kwargs)
         self.seed_with(seed)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
     def stages(self, training: bool) -> Sequence[Layer]:
         """Return the layer in training, and no stages otherwise."""
@@ -437,6 +435,4 @@ class ActivityRegularization(Layer):
         """Return no stages: the output is the input."""
         return ()
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
