@@ -171,14 +171,7 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 
 
 class IterableSamples:
-    """Samples from an iterable of batches.
-
-    Args:
-        source: The iterable.
-        admit: Checks and converts a batch.
-        shape: The shape of the first batch of inputs, or a list of shapes.
-        names: The column names, if the inputs are data frames.
-    """
+    """Samples from an iterable of batches."""
 
     def __init__(
         self,

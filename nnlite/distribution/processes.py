@@ -50,11 +50,7 @@ class Processes:
         return [count * rank // self.size for rank in range(self.size + 1)]
 
     def sum(self, array: Array, what: str) -> None:
-        """Replace a contiguous array by the sum over all processes, with the same bits in all.
-
-        Raises:
-            TimeoutError: If a process does not reach the call within the time limit.
-        """
+        """Replace a contiguous array by the sum over all processes, with the same bits in all."""
         from mpi4py import MPI
 
         self._wait(self.comm.Iallreduce(MPI.IN_PLACE, array, MPI.SUM), what)
@@ -109,11 +105,7 @@ class Processes:
                     )
 
     def _wait(self, request: Any, what: str) -> None:
-        """Wait until a call is done.
-
-        Raises:
-            TimeoutError: If it takes longer than the time limit; the message names the missing.
-        """
+        """Wait until a call is done, at most for the time limit."""
         self._calls += 1
         began, looks, told = time.perf_counter(), 0, False
         while not request.Test():

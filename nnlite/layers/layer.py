@@ -136,16 +136,8 @@ class Layer(Configurable):
             (
                 *("run_forward", "run_backward", "forward_into", "backward_into", "arrays"),
                 *("forward_view", "backward_view", "run_into", "run_back"),
-                *(
-                    "arrays_for",
-                    "stages",
-                    "in_stages",
-                    "reads",
-                    "on_tensors",
-                    "on_arrays",
-                    "settle_from",
-                    "keep",
-                ),
+                *("arrays_for", "stages", "in_stages", "reads", "on_tensors", "on_arrays"),
+                *("settle_from", "keep"),
             ),
             _BOTH_WAYS,
         ),

@@ -40,13 +40,6 @@ def check_indices(
 ) -> Array:
     """Return ``array`` as integers of ``shape``; a last axis of size 1 may be extra or missing.
 
-    Args:
-        owner: The name of the loss.
-        name: The name of the targets in messages.
-        array: The targets.
-        shape: The shape that they must have.
-        output_shape: The shape of the predictions.
-
     >>> check_indices("Loss", "y", np.array([[0], [2]]), (2,), (2, 3))
     array([0, 2])
     """

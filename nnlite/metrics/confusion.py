@@ -172,15 +172,7 @@ class Recall(OfClass):
 
 
 class BestAt(ThresholdMetric):
-    """Base class of metrics that maximize one fraction while another is at least a value.
-
-    Args:
-        name_of_value: The name of the value.
-        value: The value.
-        num_thresholds: The number of thresholds to try, evenly spaced over [0, 1].
-        class_id: The only class to consider.
-        name, dtype: As for `Metric`.
-    """
+    """Base class of metrics that maximize one fraction while another is at least a value."""
 
     direction = "up"
 

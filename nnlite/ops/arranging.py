@@ -103,12 +103,7 @@ class Stack(_Joining):
 
 @numpy.register()
 class Split(Operation):
-    """A list of parts of an array along an axis.
-
-    Args:
-        indices_or_sections: The number of equal parts, or the start of each part after the first.
-        axis: The axis.
-    """
+    """A list of parts of an array along an axis."""
 
     def __init__(
         self, indices_or_sections: int | Sequence[int], axis: int = 0, *, name: str | None = None
@@ -168,11 +163,7 @@ class _Reshaping(Operation):
 
 @numpy.register()
 class Reshape(_Reshaping):
-    """An array in the shape ``newshape``.
-
-    Args:
-        newshape: The shape with the batch axis; one size may be -1, which is inferred.
-    """
+    """An array in the shape ``newshape``."""
 
     def __init__(self, newshape: int | Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -200,11 +191,7 @@ class Reshape(_Reshaping):
 
 @numpy.register()
 class ExpandDims(_Reshaping):
-    """An array with further axes of size 1.
-
-    Args:
-        axis: The index or indices of the new axes in the new shape.
-    """
+    """An array with further axes of size 1."""
 
     def __init__(self, axis: int | Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -253,11 +240,7 @@ class Squeeze(_Reshaping):
 
 @numpy.register()
 class Transpose(Operation):
-    """The axes of an array in another order.
-
-    Args:
-        axes: The axes of the input in the new order; None reverses them.
-    """
+    """The axes of an array in another order."""
 
     def __init__(self, axes: Sequence[int] | None = None, *, name: str | None = None) -> None:
         super().__init__(name=name)

@@ -102,10 +102,6 @@ class Clip(_Unary):
     """y = x, clipped to [``x_min``, ``x_max``].
 
     dy/dx is 1 between the bounds, 0 outside and 1/2 on a bound, as on JAX.
-
-    Args:
-        x_min: The lower bound, a number.
-        x_max: The upper bound.
     """
 
     def __init__(self, x_min: float, x_max: float, *, name: str | None = None) -> None:

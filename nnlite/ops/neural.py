@@ -93,11 +93,7 @@ class _OfType(Operation):
 
 @core.register()
 class Cast(_OfType):
-    """An array converted to another type.
-
-    Args:
-        dtype: float32, float64, an integer type or bool.
-    """
+    """An array converted to another type."""
 
     def __init__(self, dtype: Any, *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -118,14 +114,7 @@ class Cast(_OfType):
 
 @nn.register()
 class OneHot(_OfType):
-    """One-hot vectors of class indices; an invalid index gives zeros.
-
-    Args:
-        num_classes: The number of classes.
-        axis: The new axis: -1 for the last, or an axis of the input, which it precedes.
-        dtype: The type of the vectors; None for ``nnlite.config.floatx()``.
-        sparse: Must be False.
-    """
+    """One-hot vectors of class indices; an invalid index gives zeros."""
 
     def __init__(
         self,

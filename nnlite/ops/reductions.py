@@ -79,13 +79,7 @@ class Mean(_Reduction):
 
 
 class _Extreme(_Reduction):
-    """The largest or smallest entry along axes; equal entries share the gradient, as in JAX.
-
-    Args:
-        axis: The axis or axes; None means all.
-        keepdims: Whether to keep these axes with size 1.
-        initial: A further number to compare with.
-    """
+    """The largest or smallest entry along axes; equal entries share the gradient, as in JAX."""
 
     _function: Any
 

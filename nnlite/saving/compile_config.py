@@ -164,16 +164,8 @@ def _arrangements(
 #: Settings that some versions kept among the variables.
 _SETTINGS = frozenset(
     {
-        "beta_1",
-        "beta_2",
-        "current_learning_rate",
-        "_current_learning_rate",
-        "decay",
-        "epsilon",
-        "learning_rate",
-        "local_step",
-        "lr",
-        "rho",
+        *("beta_1", "beta_2", "decay", "epsilon", "local_step", "rho"),
+        *("current_learning_rate", "_current_learning_rate", "learning_rate", "lr"),
     }
 )
 

@@ -10,14 +10,7 @@ from nnlite.utils.structures import flatten
 
 
 class Node:
-    """One call of a layer: its arguments and output tensors.
-
-    Args:
-        layer: The layer.
-        arguments: The arguments: tensors, constants, and lists and dicts of them.
-        outputs: The new tensor, or a list or dict of tensors.
-        options: The keywords of the call that affect the result, such as ``training``.
-    """
+    """One call of a layer: its arguments and output tensors."""
 
     def __init__(
         self,

@@ -48,15 +48,7 @@ def refuse_overrides(cls: type, refused: Mapping[str, str]) -> None:
 def require_derivative(
     cls: type, base: type, function: str, derivative: str, signature: str
 ) -> None:
-    """Raise a TypeError if a class overrides a function but inherits its derivative.
-
-    Args:
-        cls: The new class.
-        base: The abstract base class.
-        function: The method that computes the function.
-        derivative: The method that computes its derivative.
-        signature: The arguments of ``derivative``, for the message.
-    """
+    """Raise a TypeError if a class overrides a function but inherits its derivative."""
     shipped = next(i for i, owner in enumerate(cls.__mro__) if not _is_foreign(owner))
     at = min(depth(cls, derivative), shipped)
     if overridden(cls, function) and depth(cls, function) < at < cls.__mro__.index(base):

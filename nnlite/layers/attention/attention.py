@@ -18,13 +18,7 @@ _NEVER = -1e9  # the score of masked keys, whose exp is 0 beside any other
 
 
 class AttentionLayer(RandomLayer):
-    """Base class of layers that weight values by softmax(scores).
-
-    Args:
-        dropout: The probability with which a weight is 0 in training.
-        seed: Seed of the draws of ``dropout``.
-        **kwargs: As for `Layer`.
-    """
+    """Base class of layers that weight values by softmax(scores)."""
 
     takes_several = True
     supports_masking = True

@@ -29,10 +29,6 @@ class SampleNormalization(Layer):
 
     where mean(h) is omitted unless ``centered``, and share = s ds/d(sum c^2) 2 is 1 / n for the
     root of the mean square, and 1 for the norm.
-
-    Args:
-        axis: The axis, or the axes, that form one set of numbers.
-        **kwargs: As for `Layer`.
     """
 
     elementwise = True

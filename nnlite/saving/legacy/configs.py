@@ -356,25 +356,11 @@ _RENAMED = {
 #: Keys that change nothing here, for any value.
 _NO_MATTER = frozenset(
     {
-        "autocast",
-        "dynamic",
-        "fused",
-        "implementation",
-        "input_dim",
-        "input_dtype",
-        "input_length",
-        "input_shape",
-        "keras_api",
-        "lora_alpha",
-        "lora_rank",  # the kernel in the file includes what it adds
-        "ragged",
-        "renorm_clipping",
-        "renorm_momentum",
-        "shared_object_id",
-        "sparse",
-        "stateful",
-        "synchronized",
-        "virtual_batch_size",
+        *("autocast", "dynamic", "fused", "implementation", "keras_api", "ragged"),
+        *("input_dim", "input_dtype", "input_length", "input_shape", "shared_object_id"),
+        *("lora_alpha", "lora_rank"),  # the kernel in the file includes what they add
+        *("renorm_clipping", "renorm_momentum", "synchronized", "virtual_batch_size"),
+        *("sparse", "stateful"),
     }
 )
 
