@@ -991,7 +991,7 @@ class Layer(Configurable):
         return {**kept, "nodes": []}
 
 
-def same_shape(layer: Layer, input_shape: Shape) -> Shape:
+def same_shape(self: Layer, input_shape: Shape) -> Shape:
     """Return ``input_shape``: the `compute_output_shape` of layers that keep the shape."""
     return input_shape
 
