@@ -10,7 +10,7 @@
 (64, 1)
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nnlite import (
     activations,
@@ -19,7 +19,6 @@ from nnlite import (
     config,
     constraints,
     data,
-    datasets,
     distribution,
     initializers,
     layers,
@@ -43,11 +42,24 @@ from nnlite.models.sequential import Sequential
 from nnlite.optimizers import Optimizer
 from nnlite.random import set_random_seed
 from nnlite.regularizers import Regularizer
+from nnlite.utils.lazy import on_first_use
 from nnlite.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from nnlite import gradcheck, tracing, visualize
+    from nnlite import datasets, gradcheck, tracing, visualize
     from nnlite.tracing import trace
+else:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "nnlite.datasets": "",
+            "nnlite.gradcheck": "",
+            "nnlite.sklearn": "",
+            "nnlite.tracing": "trace",
+            "nnlite.visualize": "",
+            "nnlite.wrappers": "",
+        },
+    )
 
 __all__ = [
     "Initializer",
@@ -85,32 +97,3 @@ __all__ = [
     "utils",
     "visualize",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    # Whoever does not check a derivative, open a step or draw does not pay in import time.
-    if name == "gradcheck":
-        import nnlite.gradcheck as checks
-
-        return checks
-    if name == "tracing":
-        import nnlite.tracing as traces
-
-        return traces
-    if name == "visualize":
-        import nnlite.visualize as pictures
-
-        return pictures
-    if name == "sklearn":
-        import nnlite.sklearn as estimators
-
-        return estimators
-    if name == "wrappers":
-        import nnlite.wrappers as wrapped
-
-        return wrapped
-    if name == "trace":
-        from nnlite.tracing import trace
-
-        return trace
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

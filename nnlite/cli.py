@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.saving.formats.hdf5 import Node, open_hdf5
 from nnlite.saving.formats.json_text import parse_json
 from nnlite.saving.formats.keras_archive import kind_of, read_archive
@@ -84,7 +85,7 @@ def _summary(path: str) -> int:
         config = file.config
     try:
         with _noting(path) as left_out:
-            model: Any = load_model(path)
+            model: AbstractModel = load_model(path)
     except (ValueError, MemoryError):
         _print_lines("layer", _layers(config))
         raise
@@ -123,7 +124,7 @@ def _convert(path: str, target: str, overwrite: bool) -> int:
     if os.path.exists(target) and not overwrite:
         raise ValueError(f"{target} exists already. Give --overwrite to replace it")
     with _noting(path) as left_out:
-        model: Any = load_model(path)
+        model: AbstractModel = load_model(path)
         if target.endswith(".onnx"):
             model.export(target, verbose=False, format="onnx")
         elif target.endswith(".weights.h5"):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nnlite.backend.variables import Variable
-from nnlite.distribution.state import generators_of
+from nnlite.execution.common_state import generators_of
 from nnlite.layers.layer import Layer, as_shape
 from nnlite.losses import Loss
 from nnlite.models.model import Model

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import os
-import random as python_random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -18,7 +18,8 @@ __all__ = ["new_generator", "new_seed", "set_random_seed"]
 _root: np.random.Generator | None = None  # see `_global_root`; numpy.random is slow to import
 _forks = 0  # the number of forks since the seed was set
 _own: ContextVar[np.random.Generator | None] = ContextVar("_own", default=None)
-_waiting: dict[int, Seed] = {}  # by id, in the order in which the root will draw them
+_waiting: WeakSet[Seed] = WeakSet()  # those that the root is still to draw
+_reserved = 0  # how many draws that will take: seeds that are gone count too
 _lock = Lock()
 
 
@@ -30,6 +31,7 @@ class Seed:
     """
 
     def __init__(self, seed: int | None = None) -> None:
+        global _reserved
         if seed is not None and (
             not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0
         ):
@@ -44,7 +46,9 @@ class Seed:
                 self.read()
             else:
                 with _lock:  # another thread may be drawing
-                    _waiting[id(self)] = self
+                    self._turn = _reserved
+                    _reserved += 1
+                    _waiting.add(self)
 
     def read(self) -> int:
         """Return the seed, from now on always the same."""
@@ -52,9 +56,17 @@ class Seed:
         if own is not None and not self._settled:
             self.root, self._value = own, int(own.integers(2**63))
             with _lock:
-                _waiting.pop(id(self), None)
+                self._withdraw()
         self._settled = True
         return self._drawn()
+
+    def _withdraw(self) -> None:
+        global _reserved
+        if self in _waiting:
+            _waiting.remove(self)
+            _reserved -= 1
+            for seed in _waiting:
+                seed._turn -= seed._turn > self._turn
 
     def _drawn(self) -> int:
         if self._value is None:
@@ -75,10 +87,17 @@ def _global_root() -> np.random.Generator:
 
 
 def _draw_waiting() -> None:
+    global _reserved
     with _lock:
-        for seed in _waiting.values():
-            seed._value = int(_global_root().integers(2**63))
+        root, at = _global_root(), 0
+        stream: Any = root.bit_generator  # a PCG64
+        for seed in sorted(_waiting, key=lambda seed: seed._turn):
+            stream.advance(seed._turn - at)  # one step for each seed that is gone
+            seed._value = int(root.integers(2**63))
+            at = seed._turn + 1
+        stream.advance(_reserved - at)
         _waiting.clear()
+        _reserved = 0
 
 
 @contextmanager
@@ -112,6 +131,8 @@ def set_random_seed(seed: int) -> None:
     True
     """
     global _root, _forks
+    import random as python_random  # slow to import
+
     if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
         raise TypeError(f"seed must be an integer. Received: seed={seed!r}")
     if not 0 <= seed <= 2**32 - 1:
@@ -146,6 +167,8 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 def states() -> dict[str, Any]:
     """Return the states of the global random numbers."""
+    import random as python_random
+
     _draw_waiting()
     return {
         "root": copy.deepcopy(_global_root()),
@@ -156,6 +179,8 @@ def states() -> dict[str, Any]:
 
 def set_states(states: Mapping[str, Any]) -> None:
     """Restore the result of `states`."""
+    import random as python_random
+
     _draw_waiting()
     _global_root().bit_generator.state = states["root"].bit_generator.state
     np.random.set_state(states["numpy"])  # noqa: NPY002

@@ -77,11 +77,11 @@ class _Wrapper(Network):
         self.model_ = model
         return self
 
-    def _model_for(self, X: Array, y: Array) -> Any:
+    def _model_for(self, X: Array, y: Array) -> Model:
         """Return the model to train."""
         if self.warm_start and hasattr(self, "model_"):
             return self.model_
-        model: Any = self.model
+        model: object = self.model
         if not isinstance(model, Model) and callable(model):
             model = model(X=X, y=y, **(self.model_kwargs or {}))
         elif isinstance(model, Model) and not self.warm_start:
@@ -101,7 +101,7 @@ class _Wrapper(Network):
         self._flat = y.ndim == 1
         return y.reshape(len(y), -1).astype(float)
 
-    def _fitting(self, y: Array, model: Any) -> Array:
+    def _fitting(self, y: Array, model: Model) -> Array:
         """Return targets in the form that the model's loss expects."""
         return y
 
@@ -152,7 +152,7 @@ class SKLearnClassifier(NetworkClassifier, _Wrapper):
             raise ValueError("Classifier can't train when only one class is present.")
         return np.eye(len(self.classes_))[indices]
 
-    def _fitting(self, y: Array, model: Any) -> Array:
+    def _fitting(self, y: Array, model: Model) -> Array:
         if not model.built:
             model.build((None, self.n_features_in_))
         if getattr(model.loss, "takes_indices", False):

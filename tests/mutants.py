@@ -49,7 +49,7 @@ TESTS = {
     "metrics": (
         "metrics/test_metrics_values.py metrics/test_metrics.py "
         "metrics/test_metrics_counts.py metrics/test_metrics_own.py "
-        "training/test_compile.py"
+        "training/test_compile.py training/test_masks.py"
     ),
     "ops": "ops/test_ops.py",
     "optimizers": (
@@ -64,7 +64,9 @@ TESTS = {
         "saving/test_writing.py saving/test_own_layers.py saving/test_archive.py "
         "saving/test_hostile_models.py saving/test_bombs.py"
     ),
-    "serialization/registry.py": "saving/test_bombs.py serialization/test_serialization.py",
+    "serialization/registry.py": (
+        "saving/test_bombs.py serialization/test_serialization.py utils/test_lazy.py"
+    ),
     "serialization/objects.py": (
         "serialization/test_serialization.py saving/test_bombs.py saving/test_published_holes.py"
     ),
@@ -75,6 +77,7 @@ TESTS = {
     ),
     "training/heads.py": "training/test_heads.py",
     "data/arrays.py": "data/test_data_several.py",
+    "utils/validation.py": "test_wrong_arguments.py",
     "visualize": (
         "visualize/test_film.py visualize/test_gradients.py visualize/test_plot_model.py"
     ),
@@ -82,15 +85,18 @@ TESTS = {
     "utils/structures.py": "data/test_data_several.py",
     "training/compiled_loss.py": "saving/test_old_training.py",
     "execution": (
-        "execution/test_graph.py execution/test_masks_of_inputs.py gradients/test_graphs.py "
+        "execution/test_graph.py execution/test_halves.py execution/test_masks_of_inputs.py "
+        "gradients/test_graphs.py "
         "gradients/test_models.py layers/test_user_code.py layers/test_layers_tables.py"
     ),
+    "execution/halves.py": "execution/test_halves.py",
     "saving/mask_operations.py": "saving/test_masks_in_files.py",
     "models/model.py": "models/test_functional.py layers/test_user_code.py",
     "training/objective.py": (
         "gradients/test_models.py layers/test_user_code.py execution/test_graph.py"
     ),
     "tracing": "test_trace.py",
+    "utils/lazy.py": "utils/test_lazy.py",
     "utils/overrides.py": "layers/test_user_code.py",
     "utils/user_code.py": "layers/test_user_code.py",
     "layers/user_code.py": "layers/test_user_code.py",

@@ -1,4 +1,4 @@
-"""Imports go one way: from the top of a list of rooms to its bottom, and never in a circle."""
+"""Imports go one way, from the top of a list of rooms to its bottom, and models have a type."""
 
 import ast
 from pathlib import Path
@@ -101,3 +101,37 @@ def test_no_imports_go_in_a_circle():
 
     for name in known:
         visit(name)
+
+
+def annotated_any(tree, name):
+    """Yield the lines where a parameter, variable or attribute of a name is annotated ``Any``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            own = node.arg
+        elif isinstance(node, ast.AnnAssign):
+            own = getattr(node.target, "id", getattr(node.target, "attr", None))
+        else:
+            continue
+        parts = ast.unparse(node.annotation).split(" | ") if node.annotation else []
+        if own == name and {part.strip("'\"") for part in parts} & {"Any", "typing.Any"}:
+            yield node.lineno
+
+
+def test_annotations_with_any_are_found():
+    text = (
+        "class A:\n    model: Any = None\n"
+        "    def f(self, model: Any | None, /): self.model: 'Any' = model\n"
+        "def g(*, model: typing.Any, other: Any, names: list[Any]): pass\n"
+        "def h(model: Model, models: Any): model.other: Any = [model]\n"
+        "def k(model): pass"
+    )
+    assert sorted(annotated_any(ast.parse(text), "model")) == [2, 3, 3, 4]
+
+
+def test_no_model_is_annotated_any():
+    found = [
+        f"{file.relative_to(ROOT.parent)}:{line} annotates model as Any: AbstractModel or Model"
+        for file in sorted(ROOT.rglob("*.py"))
+        for line in annotated_any(ast.parse(file.read_text()), "model")
+    ]
+    assert found == []

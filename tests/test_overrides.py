@@ -79,7 +79,7 @@ def public_classes(module, base):
     """Return the classes of a module, once each, that are a ``base`` one can make objects of."""
     found = {
         value
-        for value in vars(module).values()
+        for value in (getattr(module, name) for name in dir(module))
         if isinstance(value, type)
         and issubclass(value, base)
         and value is not base

@@ -10,7 +10,7 @@ from helpers import (
     refuses,
 )
 
-from nnlite import Input, Sequential, callbacks, losses, metrics, optimizers
+from nnlite import Input, Sequential, callbacks, layers, losses, metrics, optimizers
 from nnlite.layers import Activation, Dense, Dropout, Flatten, LeakyReLU, ReLU, Rescaling, Softmax
 
 BAD_COMPILE = [
@@ -192,6 +192,49 @@ def test_parts_refuse_wrong_arguments(make, error, message):
     with pytest.raises(error) as raised:
         make()
     assert re.search(message, str(raised.value)), str(raised.value)
+
+
+FLAG = "{0} must be True or False. Received: {0}={1!r}"
+WRONG_FLAGS = [
+    (layers.Conv2D, (2, 3), "use_bias"),
+    (layers.BatchNormalization, (), "center"),
+    (layers.GRU, (2,), "reset_after"),  # an argument of the cell
+    (layers.LSTM, (2,), "return_sequences"),
+    (optimizers.SGD, (0.1,), "nesterov"),
+    (optimizers.schedules.ExponentialDecay, (0.1, 5, 0.9), "staircase"),
+    (losses.BinaryCrossEntropy, (), "from_logits"),
+    (metrics.AUC, (), "multi_label"),
+    (callbacks.EarlyStopping, (), "restore_best_weights"),
+]
+
+
+@pytest.mark.parametrize("value", ["False", 2, 1.0, []])
+@pytest.mark.parametrize(("kind", "arguments", "name"), WRONG_FLAGS)
+def test_flags_are_true_or_false(kind, arguments, name, value):
+    with pytest.raises(TypeError, match=re.escape(FLAG.format(name, value))):
+        kind(*arguments, **{name: value})
+    for fine in (np.True_, np.int64(0), 1, None):
+        kind(*arguments, **{name: fine})
+
+
+def test_flags_are_checked_by_position_and_in_subclasses():
+    class Mine(Dense):
+        def __init__(self, units, use_bias=False, **kwargs):  # a meaning of its own
+            super().__init__(units, use_bias=use_bias == "yes", **kwargs)
+
+    class Other(layers.SimpleRNNCell):
+        pass
+
+    assert Mine(2, "yes").use_bias
+    assert not Mine(2, use_bias="no").use_bias
+    for make in (lambda: Mine(2, trainable="no"), lambda: Other(2, "tanh", "no")):
+        with pytest.raises(TypeError, match=r"must be True or False. Received: .*'no'"):
+            make()
+
+
+def test_a_class_without_a_constructor_takes_no_arguments():
+    with pytest.raises(TypeError, match=r"Callback\(\) takes no arguments"):
+        callbacks.Callback(3)
 
 
 def test_a_refused_layer_is_not_added():

@@ -23,7 +23,8 @@ def text_to_learn():
     """Return the text of the file named on the command line, or of nnlite's own documentation."""
     if len(sys.argv) > 1:
         return Path(sys.argv[1]).read_text(encoding="utf-8")
-    classes = [value for _, value in sorted(vars(layers).items()) if isinstance(value, type)]
+    public = [getattr(layers, name) for name in sorted(layers.__all__)]
+    classes = [value for value in public if isinstance(value, type)]
     return " ".join(" ".join((one.__doc__ or "").split()) for one in dict.fromkeys(classes))
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "scale",
     "takes_long_vectors",
     "threads_for",
+    "usable_threads",
 ]
 
 Array = NDArray[Any]
@@ -66,8 +67,9 @@ def _openblas(name: str) -> Any:
 def threads_for(multiplications: int) -> Iterator[None]:
     """Context in which matrix products use one thread if ``multiplications`` is small.
 
-    It has no effect unless NumPy uses the OpenBLAS of its wheels. The setting is global: products
-    in other Python threads use one thread too.
+    If it is large, they use all threads again within a context of one thread, unless another Python
+    thread is in one too. It has no effect unless NumPy uses the OpenBLAS of its wheels. The setting
+    is global: products in other Python threads use one thread too.
 
     Args:
         multiplications: The number of multiplications of the largest product.
@@ -75,23 +77,28 @@ def threads_for(multiplications: int) -> Iterator[None]:
     >>> with threads_for(1000):
     ...     product = np.ones((10, 10)) @ np.ones((10, 10))
     """
-    global _holders, _threads_before
-    getter, setter = _openblas("openblas_get_num_threads"), _openblas("openblas_set_num_threads")
-    if multiplications >= _WORTH_SPLITTING or getter is None or setter is None:
-        yield
-        return
-    with _lock:
-        if _holders == 0:
-            _threads_before = getter()
-            setter(1)
-        _holders += 1
+    small = multiplications < _WORTH_SPLITTING
+    change = 1 if small else -min(_holders, 1)
+    _hold(change)
     try:
         yield
     finally:
-        with _lock:
-            _holders -= 1
-            if _holders == 0:
-                setter(_threads_before)
+        _hold(-change)
+
+
+def _hold(change: int) -> None:
+    """Change the number of active contexts with one thread."""
+    global _holders, _threads_before
+    getter, setter = _openblas("openblas_get_num_threads"), _openblas("openblas_set_num_threads")
+    if change == 0 or getter is None or setter is None:
+        return
+    with _lock:
+        before, _holders = _holders, _holders + change
+        if before == 0 and change > 0:
+            _threads_before = getter()
+            setter(1)
+        elif _holders == 0:
+            setter(_threads_before)
 
 
 def limit_threads(count: int) -> int:
@@ -116,6 +123,13 @@ def idle_threads() -> int:
     """
     with _lock:
         return _threads_before - 1 if _holders else 0
+
+
+def usable_threads() -> int:
+    """Return how many threads products may use outside of `threads_for`; 1 if unknown."""
+    getter = _openblas("openblas_get_num_threads")
+    with _lock:
+        return _threads_before if _holders else int(getter()) if getter else 1
 
 
 @functools.cache

@@ -47,13 +47,17 @@ def per_structure(method: Callable[[Any], R]) -> Callable[[Any], R]:
 
     @functools.wraps(method)
     def remembered(self: Any) -> R:
+        try:
+            version, known = self.__dict__[_MEMO]
+            if version == _version:
+                return known[name]
+        except KeyError:
+            pass
         memo = self.__dict__.get(_MEMO)
         if memo is None or memo[0] != _version:
             memo = self.__dict__[_MEMO] = (_version, {})
-        results = memo[1]
-        if name not in results:
-            results[name] = method(self)
-        return results[name]
+        result = memo[1][name] = method(self)
+        return result
 
     return remembered
 

@@ -10,6 +10,7 @@ from typing import Any
 from nnlite.callbacks.callback import Logs
 from nnlite.callbacks.saving_callback import SavingCallback
 from nnlite.distribution.processes import current
+from nnlite.execution.abstract_model import Run
 from nnlite.utils.progress import say
 
 
@@ -81,6 +82,12 @@ class BackupAndRestore(SavingCallback):
         self._previous = os.path.join(self.backup_dir, "previous.npz")
         self._next = os.path.join(self.backup_dir, "next.npz")
 
+    @property
+    def _run(self) -> Run:
+        run = self.model.fit_loop
+        assert run is not None  # hooks are called within it
+        return run
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Restore the run from the backup, if there is one."""
         from nnlite.callbacks.run_state import restore
@@ -95,7 +102,7 @@ class BackupAndRestore(SavingCallback):
         found = group.broadcast(None if group.rank else self._read(), "read the backup")
         if found is not None:
             path, state = found
-            restore(self.model.fit_loop, state, path)
+            restore(self._run, state, path)
             self._batches, self._last_batch = 0, state["step"] - 1
             at = f", batch {state['step'] + 1}" if state["step"] else ""
             say(f"Going on at epoch {state['epoch'] + 1}{at}.")
@@ -121,7 +128,7 @@ class BackupAndRestore(SavingCallback):
             self._write(epoch + 1, 0)
 
     def _save_after_batch(self, batch: int, logs: Logs) -> None:
-        self._write(self.model.fit_loop.epoch, self.model.fit_loop.step)
+        self._write(self._run.epoch, self._run.step)
 
     def _write(self, epoch: int, step: int) -> None:
         from nnlite.callbacks.run_state import write_backup
@@ -132,9 +139,9 @@ class BackupAndRestore(SavingCallback):
                 with explaining(self.backup_dir):
                     os.makedirs(self.backup_dir, exist_ok=True)
             if not self.double_checkpoint:
-                write_backup(self._latest, self.model.fit_loop, epoch, step)
+                write_backup(self._latest, self._run, epoch, step)
                 return
-            write_backup(self._next, self.model.fit_loop, epoch, step)
+            write_backup(self._next, self._run, epoch, step)
             if current().rank:
                 return
             with explaining(self.backup_dir):

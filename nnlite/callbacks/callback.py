@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
+
+from nnlite.execution.abstract_model import AbstractModel
+from nnlite.utils.validation import ChecksFlags
 
 Logs = dict[str, Any]
 
 
-class Callback:
+class Callback(ChecksFlags):
     """Base class of callbacks: override the methods for the events of interest.
 
     ``self.model`` is the model and ``self.params`` a dict with ``"epochs"``, ``"steps"`` and
@@ -28,7 +32,7 @@ class Callback:
     EPOCH 1!
     """
 
-    model: Any = None
+    model: AbstractModel = cast(AbstractModel, None)  # replaced before any hook is called
     #: Whether the callback is called after all others.
     comes_last: ClassVar[bool] = False
 
@@ -37,7 +41,7 @@ class Callback:
 
     params: Logs = {}  # noqa: RUF012  replaced, never changed, by set_params
 
-    def _idle_hook(self) -> Any:
+    def _idle_hook(self) -> Callable[..., Any] | None:
         """Return the method that does nothing with the current arguments, or None."""
         return None
 
@@ -45,7 +49,7 @@ class Callback:
         """Set the parameters of the run."""
         self.params = params
 
-    def set_model(self, model: Any) -> None:
+    def set_model(self, model: AbstractModel) -> None:
         """Take the model."""
         self.model = model
 

@@ -11,7 +11,10 @@ from nnlite.callbacks.learning_rate_scheduler import LearningRateScheduler
 from nnlite.callbacks.monitor import MonitorCallback
 from nnlite.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from nnlite.distribution.processes import alone, current
-from nnlite.distribution.state import average_moving, hear_first, watch_changes
+from nnlite.execution.abstract_model import AbstractModel
+from nnlite.execution.common_state import average_moving, hear_first, watch_changes
+
+_Hook = tuple[Callback, Callable[..., Any]]  # a callback and its function
 
 _BEGINNINGS = ("on_train_begin", "on_epoch_begin", "on_test_begin", "on_predict_begin")
 
@@ -41,7 +44,7 @@ class CallbackList:
             given.append(self.history)
         self.callbacks = sorted(given, key=lambda callback: callback.comes_last)
 
-    def begin(self, model: Any, **params: Any) -> None:
+    def begin(self, model: AbstractModel, **params: Any) -> None:
         """Set the model and the parameters of the callbacks."""
         self._model = model
         for callback in self.callbacks:
@@ -52,7 +55,7 @@ class CallbackList:
 
     def _find_hooks(self) -> None:
         #: The functions of each hook, with their callbacks.
-        self._hooks: dict[str, list[tuple[Callback, Callable[..., Any]]]] = {
+        self._hooks: dict[str, list[_Hook]] = {
             name: [
                 (callback, function)
                 for callback in self.callbacks
@@ -83,7 +86,14 @@ class CallbackList:
         if hook in _BEGINNINGS:  # callbacks may have changed
             self._find_hooks()
 
-    def _call(self, hook: str, callback: Callback, function: Any, place: Any, logs: Logs) -> None:
+    def _call(
+        self,
+        hook: str,
+        callback: Callback,
+        function: Callable[..., Any],
+        place: tuple[int, ...],
+        logs: Logs,
+    ) -> None:
         function(*place, logs)
         for name in logs:
             if not isinstance(name, str):
@@ -92,7 +102,9 @@ class CallbackList:
                     "A name there must be a string."
                 )
 
-    def _call_in_first(self, hook: str, functions: Any, place: Any, logs: Logs) -> Any:
+    def _call_in_first(
+        self, hook: str, functions: list[_Hook], place: tuple[int, ...], logs: Logs
+    ) -> list[_Hook]:
         """Call the callbacks of process 0, broadcast their effects, and return the others."""
         first = [pair for pair in functions if not pair[0].in_every_process]
         average_moving(self._model)

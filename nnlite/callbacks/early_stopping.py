@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import NDArray
+
 from nnlite.callbacks.callback import Logs
 from nnlite.callbacks.monitor import MonitorCallback, check_reference
 from nnlite.utils.progress import say
@@ -69,7 +71,7 @@ class EarlyStopping(MonitorCallback):
         self.wait = 0
         self.stopped_epoch = 0
         self.best = None
-        self.best_weights: Any = None
+        self.best_weights: list[NDArray[Any]] | None = None
         self.best_epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

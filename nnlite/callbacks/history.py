@@ -154,7 +154,7 @@ class History(Callback):
 _CHART = "flex:0 1 440px;min-width:0"
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, (bool, int, float, np.number))
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnlite.callbacks.callback import Callback, Logs
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.utils.validation import check_number
 
 
@@ -45,7 +46,7 @@ class MonitorCallback(Callback):
         self._found_op = False  # whether monitor_op was derived from the model
         self._told: list[str] = []  # the warnings so far in this run
 
-    def set_model(self, model: Any) -> None:
+    def set_model(self, model: AbstractModel) -> None:
         """Set the model, and derive the direction again."""
         super().set_model(model)
         if self._found_op:

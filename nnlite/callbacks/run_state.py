@@ -10,7 +10,8 @@ import numpy as np
 
 from nnlite import random
 from nnlite.distribution.processes import current
-from nnlite.distribution.state import generators_of, numbers_of, spread_generators
+from nnlite.execution.abstract_model import AbstractModel, Run
+from nnlite.execution.common_state import generators_of, numbers_of, spread_generators
 from nnlite.metrics.metric import Metric, StateVariable, variables_in
 from nnlite.utils.atomic_write import atomic_write, explaining
 from nnlite.utils.plain_data import NotPlainError, decoded, encoded
@@ -20,7 +21,7 @@ from nnlite.utils.typing import Array
 _FORMAT = 2
 
 
-def write_backup(path: str, run: Any, epoch: int, step: int) -> None:
+def write_backup(path: str, run: Run, epoch: int, step: int) -> None:
     """Write the state of a run."""
     import zipfile
 
@@ -81,7 +82,7 @@ def _damaged(path: str, error: Exception | str) -> ValueError:
     )
 
 
-def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
+def _state(run: Run, epoch: int, step: int) -> dict[str, Any]:
     model, optimizer = run.model, run.model.optimizer
     variables = model.all_variables()
     generators = current().gather(generators_of(model), "back up the draws")
@@ -106,19 +107,19 @@ def _state(run: Any, epoch: int, step: int) -> dict[str, Any]:
                 if any(variable is own for own in variables)
             ],
         },
-        "callbacks": [{} if one.comes_last else _plain(one) for one in run.hooks.callbacks],
+        "callbacks": [{} if one.comes_last else _plain(one) for one in run.callbacks],
         "layers": generators[0],
         "others": generators[1:],  # those of the other processes
         "random": random.states(),
     }
 
 
-def _metrics(model: Any) -> list[Metric]:
+def _metrics(model: AbstractModel) -> list[Metric]:
     """Return the metrics of `compile` and of the model's attributes."""
     return [*model.compiled_metrics.all, *model._tracked.values()]
 
 
-def _kinds(run: Any) -> dict[str, Any]:
+def _kinds(run: Run) -> dict[str, Any]:
     """Return the properties that a run and its backup must share."""
     model, optimizer, batches = run.model, run.model.optimizer, run.batches
     return {
@@ -129,7 +130,7 @@ def _kinds(run: Any) -> dict[str, Any]:
             *(str(getattr(one, "name", one)) for one, _ in model.compiled_metrics.asked),
             *model._tracked,
         ],
-        "callbacks": [type(one).__name__ for one in run.hooks.callbacks],
+        "callbacks": [type(one).__name__ for one in run.callbacks],
         "data": {
             "steps_per_epoch": batches.steps,
             "batches": batches.batches.count,
@@ -186,7 +187,7 @@ def _check_attributes(path: str, thing: Any, values: dict[str, Any]) -> None:
             _check_attributes(path, own[name], value)
 
 
-def restore(run: Any, state: dict[str, Any], path: str) -> None:
+def restore(run: Run, state: dict[str, Any], path: str) -> None:
     """Restore the state of a run."""
     model, optimizer = run.model, run.model.optimizer
     variables, layers = model.all_variables(), model.all_layers()
@@ -199,7 +200,7 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
             )
     for thing, values in (
         (run.mean, state["mean"]),
-        *zip(run.hooks.callbacks, state["callbacks"], strict=True),
+        *zip(run.callbacks, state["callbacks"], strict=True),
     ):
         _check_attributes(path, thing, values)
     # First, since a generator may draw from NumPy's global state.
@@ -226,7 +227,7 @@ def restore(run: Any, state: dict[str, Any], path: str) -> None:
     for metric, values in zip(_metrics(model), state["metrics"], strict=True):
         _check_attributes(path, metric, values)
         _take(metric, values)
-    for one, values in zip(run.hooks.callbacks, state["callbacks"], strict=True):
+    for one, values in zip(run.callbacks, state["callbacks"], strict=True):
         _take(one, values)
     random.set_states(state["random"])
     run.epoch, run.step = state["epoch"], state["step"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +29,7 @@ class SavingCallback(Callback):
         self._batches = 0  # since the last save
         self._last_batch = -1  # within its epoch
 
-    def _idle_hook(self) -> Any:
+    def _idle_hook(self) -> Callable[..., Any] | None:
         # fit collects logs for a hook only if the hook does something.
         return SavingCallback.on_train_batch_end if self.save_freq == "epoch" else None
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.callbacks.callback import Callback, Logs
+from nnlite.optimizers import Optimizer
 
 
 class SwapEMAWeights(Callback):
@@ -70,7 +71,7 @@ class SwapEMAWeights(Callback):
     on_predict_begin = on_test_begin
     on_predict_end = on_test_end
 
-    def _check_optimizer(self) -> Any:
+    def _check_optimizer(self) -> Optimizer:
         optimizer = self.model.optimizer
         if not getattr(optimizer, "use_ema", False):
             raise ValueError(

@@ -8,12 +8,12 @@ import os
 import struct
 import time
 import warnings
-from typing import Any
 
 import numpy as np
 
 from nnlite.callbacks.callback import Logs
 from nnlite.callbacks.saving_callback import SavingCallback
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.utils.atomic_write import append_whole, explaining
 from nnlite.utils.protobuf import message
 from nnlite.utils.validation import as_numeric, check_flag
@@ -80,7 +80,7 @@ class TensorBoard(SavingCallback):
         self.write_steps_per_second = check_flag("write_steps_per_second", write_steps_per_second)
         self.update_freq = self.save_freq
 
-    def set_model(self, model: Any) -> None:
+    def set_model(self, model: AbstractModel) -> None:
         """Take the model, and begin new files."""
         super().set_model(model)
         self._files: dict[str, tuple[str, int]] = {}  # each folder's file, and where it ends

@@ -190,7 +190,9 @@ class Samples:
         if weight_dtype is None:
             weight_dtype = None if type(dtype) is list else dtype
         weights = weight_dtype if several is None else [weight_dtype] * several
-        dtypes, _ = in_parts((dtype, target_dtype, weights))
+        dtypes: Sequence[Any] = (dtype, target_dtype, weights)
+        if self._counts != SINGLE:
+            dtypes, _ = in_parts(dtypes)
         self.columns: list[tuple[Array | None, Any]] = [
             (array, np.dtype(one)) for array, one in zip(arrays, dtypes, strict=True)
         ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import queue
 import threading
 import zlib
 from collections.abc import Callable, Generator, Sequence
@@ -189,6 +188,8 @@ class _Reader:
         spare: int,
         group: Processes,
     ) -> None:
+        import queue  # rarely needed
+
         self._batches = batches
         self._windows = windows
         self._spare = spare

@@ -16,6 +16,7 @@ import numpy as np
 from nnlite.backend.variables import Variable
 from nnlite.config import data_type
 from nnlite.layers.layer import Layer, Shape, refuse_text, same_shape
+from nnlite.regularizers import Regularizer
 from nnlite.utils.structures import flatten, map_structure, pack_as
 from nnlite.utils.typing import Array
 
@@ -155,7 +156,7 @@ class Graph:
         self.calls: list[Call] = []
         self.inputs: list[Slot] = []
         self.outputs: list[Slot] = []
-        self.penalties: list[tuple[Slot, Any]] = []
+        self.penalties: list[tuple[Slot, Regularizer]] = []
         self.dtypes: list[str] = []
         self.masks: dict[int, Slot] = {}  # the slot of each array's mask
         self.prepared: dict[str, Any] = {}  # what executors have derived from it
@@ -268,13 +269,14 @@ class Graph:
         """Return the call that writes ``slot``; None for an input."""
         return next((call for call in self.calls if slot in call.outputs), None)
 
-    def before(self, activations: Iterable[Call]) -> Graph:
+    def before(self, activations: Iterable[Call | None]) -> Graph:
         """Return the graph without some of the last calls.
 
         Args:
-            activations: Calls with one input and one output, which is an output of the graph only.
+            activations: Calls with one input and one output, which is an output of the graph only;
+                None is passed over.
         """
-        skipped = {call.outputs[0]: call for call in activations}
+        skipped = {call.outputs[0]: call for call in activations if call}
         graph = Graph(self.training)
         graph.calls = [call for call in self.calls if call not in skipped.values()]
         graph.inputs, graph.penalties, graph.dtypes = self.inputs, self.penalties, self.dtypes

@@ -12,6 +12,8 @@ from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
 from nnlite.utils.typing import Array
 
+_SHAPES = 16  # of inputs to keep links for
+
 
 def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """Return the graph's outputs for ``inputs``. Many threads can do this at once.
@@ -22,12 +24,12 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     >>> infer(model.graph(training=False), [np.array([[1.0, 2.0]], "float32")])
     [array([[3.]], dtype=float32)]
     """
-    steps, chain = _prepared(graph)
+    steps, chain, links = graph.prepared.get("inference") or _prepared(graph)
     if chain:
         (x,) = inputs
-        for layer, in_place in chain:
-            y = x if in_place else np.empty(layer.output_shape_for(x), x.dtype)
-            layer.forward_into(x, y)
+        for forward_into, shape in links.get(x.shape) or _linked(chain, links, x):
+            y = x if shape is None else np.empty(shape, x.dtype)
+            forward_into(x, y)
             x = y
         return [x]
     values: list[Any] = [None] * graph.size
@@ -56,36 +58,55 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 #: one input and one output, of the same type; the slots that are not read any more.
 _Step = tuple[Layer, Call, bool, bool, list[Slot]]
 
+_Chain = list[tuple[Layer, bool]]  # layers, and whether each output replaces the input in memory
+_Links = list[tuple[Any, Any]]  # their `forward_into`, and the shape of each new output, or None
+_Prepared = tuple[list[_Step], _Chain, dict[Any, _Links]]
 
-def _prepared(graph: Graph) -> tuple[list[_Step], list[tuple[Layer, bool]]]:
-    """Return the steps, and a short form if each is plain and reads the output of the last."""
-    prepared: Any = graph.prepared.get("inference")
-    if prepared is None:
-        makers: dict[Slot, Call] = {}
-        readers, kept = graph.readers(), set(graph.outputs)
-        last = {slot: call for call in graph.calls for slot in call.inputs}
-        steps = []
-        for call in graph.calls:
-            layer = call.layer
-            ends = type(call.x) is Slot and type(call.y) is Slot
-            plain = layer.primitive and ends and layer.forward_names == ("x", "y")
-            plain = plain and not layer.views and not layer.takes_integers
-            maker = makers.get(call.x) if plain else None
-            in_place = (
-                layer.elementwise
-                and maker is not None
-                and maker.layer.primitive
-                and not maker.layer.views
-                and readers[call.x] == 1
-                and graph.dtypes[call.x] == graph.dtypes[call.y]
-            )
-            read = [s for s in dict.fromkeys(call.inputs) if last[s] is call and s not in kept]
-            steps.append((layer, call, in_place, plain, read))
-            makers.update(dict.fromkeys(call.outputs, call))
-        reads = [call.x for call in graph.calls]
-        makes = [*graph.inputs, *(call.y for call in graph.calls)]
-        chained = [*reads, *graph.outputs] == makes and len(graph.inputs) == 1
-        chained = chained and all(plain for *_, plain, _ in steps)
-        chain = [(layer, in_place) for layer, _, in_place, *_ in steps] if chained else []
-        prepared = graph.prepared["inference"] = (steps, chain)
+
+def _prepared(graph: Graph) -> _Prepared:
+    """Return the steps, and a short form if each is plain and reads the output of the last.
+
+    The third part has the links of the short form, by the shapes of the last few inputs.
+    """
+    makers: dict[Slot, Call] = {}
+    readers, kept = graph.readers(), set(graph.outputs)
+    last = {slot: call for call in graph.calls for slot in call.inputs}
+    steps = []
+    for call in graph.calls:
+        layer = call.layer
+        ends = type(call.x) is Slot and type(call.y) is Slot
+        plain = layer.primitive and ends and layer.forward_names == ("x", "y")
+        plain = plain and not layer.views and not layer.takes_integers
+        maker = makers.get(call.x) if plain else None
+        in_place = (
+            layer.elementwise
+            and maker is not None
+            and maker.layer.primitive
+            and not maker.layer.views
+            and readers[call.x] == 1
+            and graph.dtypes[call.x] == graph.dtypes[call.y]
+        )
+        read = [s for s in dict.fromkeys(call.inputs) if last[s] is call and s not in kept]
+        steps.append((layer, call, in_place, plain, read))
+        makers.update(dict.fromkeys(call.outputs, call))
+    reads = [call.x for call in graph.calls]
+    makes = [*graph.inputs, *(call.y for call in graph.calls)]
+    chained = [*reads, *graph.outputs] == makes and len(graph.inputs) == 1
+    chained = chained and all(plain for *_, plain, _ in steps)
+    chain = [(layer, in_place) for layer, _, in_place, *_ in steps] if chained else []
+    prepared: _Prepared = (steps, chain, {})
+    graph.prepared["inference"] = prepared
     return prepared
+
+
+def _linked(chain: _Chain, links: dict[Any, _Links], x: Array) -> _Links:
+    """Return the links of a chain for the input ``x``, and keep them by its shape."""
+    key, made = x.shape, []
+    for layer, in_place in chain:
+        if not in_place:
+            x = np.empty(layer.output_shape_for(x), x.dtype)
+        made.append((layer.forward_into, None if in_place else x.shape))
+    if len(links) == _SHAPES:
+        links.clear()
+    links[key] = made  # as a whole: other threads read it
+    return made

@@ -9,6 +9,8 @@ saves time and memory:
 - Gradients of inputs are computed only if needed, and the backward pass skips layers without
   trainable weights in them or before them.
 - The array of a gradient is used again as soon as it has been read.
+- Where convolutions take most of the time, both halves of a batch are computed at once: see
+  `nnlite.execution.halves`.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from numpy.typing import NDArray
 from nnlite.backend.variables import Variable
 from nnlite.distribution.processes import weight_in_step
 from nnlite.execution.graph import Call, Graph, Slot
-from nnlite.layers.layer import Layer
-from nnlite.regularizers import penalty, penalty_gradient
+from nnlite.execution.halves import Halves, joined, run_on_halves
+from nnlite.layers.layer import Layer, Shapes
+from nnlite.regularizers import Regularizer, penalty, penalty_gradient
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
 
 __all__ = ["Memory", "Plan"]
@@ -57,6 +60,7 @@ class Plan:
         learning: The weights whose gradients are needed.
         inputs: A batch of inputs of those shapes.
         memory: Provides the arrays.
+        in_halves: Whether two threads each compute one half of the batch, where layers permit.
 
     Attributes:
         values: The arrays of the last `forward`, by slot.
@@ -78,6 +82,7 @@ class Plan:
         learning: Sequence[Variable],
         inputs: Sequence[Array],
         memory: Memory,
+        in_halves: bool = False,
     ) -> None:
         self.graph = graph
         self._memory = memory
@@ -88,8 +93,11 @@ class Plan:
             self.values[slot] = x.view()  # a separate object, to be found again
         self._in_place: set[int] = set()  # the calls whose output overwrites their input
         self._copied: set[int] = set()  # the calls whose output should be a view and cannot
-        self._dynamic: dict[int, Call] = {}  # views of inputs, with the calls that return them
+        self._dynamic: dict[Slot, Call] = {}  # views of inputs, with the calls that return them
         self._arrays = self._lay_out_values()
+        self._halves = Halves(graph, self.values, self._copied) if in_halves else None
+        self._own: dict[int, list[dict[str, Array]]] = {}  # the arrays of calls on halves
+        self._lay_out_own_arrays()
         self._gradients = self._lay_out_gradients()
         self._forward: list[Bound] = []
         self._backward: list[Bound] = []
@@ -97,6 +105,9 @@ class Plan:
         for index, call in enumerate(graph.calls):
             self._bind_forward(index, call)
         returned, direct = self._bind_backward()
+        self._input_halves: list[tuple[Slot, slice, list[tuple[Any, Any]]]] = []
+        if self._halves is not None:
+            self._bind_halves(self._halves)
         written = {id(v) for c in graph.calls if self._visits(c) for v in c.variables()}
         self._unwritten = [v.gradient for v in learning if id(v) not in written]
         self._settling = [*self._settled()]
@@ -105,6 +116,8 @@ class Plan:
         self._views = [
             (slot, view, self._places_of(self.values[slot])) for slot, view in self._dynamic.items()
         ]
+        parts = (*self._views, *self._input_halves)
+        self._given = self._inputs + [(slot, places) for slot, _, places in parts]
         #: The target of each output's gradient: an array that it is copied to, or, for an output
         #: without other gradients, the places among the bound arguments.
         self._outputs = [
@@ -148,14 +161,25 @@ class Plan:
             for slot, y in zip(call.outputs, outputs, strict=True):
                 self.values[slot] = y
                 makers[slot] = call
-            made = {"x": x, "y": pack_as(call.y, outputs), "mask": call.mask(self.values)}
-            if layer.primitive:
-                made |= {
-                    name: self._memory((name, index), *array)
-                    for name, array in layer.arrays(map_structure(np.shape, x)).items()
-                }
-            arrays.append(made)
+            arrays.append({"x": x, "y": pack_as(call.y, outputs), "mask": call.mask(self.values)})
         return arrays
+
+    def _lay_out_own_arrays(self) -> None:
+        """Allocate the arrays that layers declare by `Layer.arrays`."""
+        for index, (call, arrays) in enumerate(zip(self.graph.calls, self._arrays, strict=True)):
+            if not call.layer.primitive or call.layer.views:
+                continue
+            if self._halves is None or call not in self._halves.calls:
+                arrays |= self._own_arrays((index,), call.layer, arrays["x"])
+                continue
+            self._own[index] = [
+                self._own_arrays((index, at), call.layer, x)
+                for at, x in enumerate(self._halves.of(arrays["x"]))
+            ]
+
+    def _own_arrays(self, name: tuple[int, ...], layer: Layer, x: Any) -> dict[str, Array]:
+        declared = layer.arrays(map_structure(np.shape, x))
+        return {own: self._memory((own, *name), *array) for own, array in declared.items()}
 
     def _may_overwrite(self, call: Call, readers: Any, makers: dict[int, Call]) -> bool:
         """Return whether a call's output may overwrite its input."""
@@ -198,7 +222,7 @@ class Plan:
             if self._visits(call):
                 for slot in (*call.outputs, *call.inputs):
                     take(slot)
-                if call not in views.values():
+                if call not in views.values() and self._halves is None:  # halves do not keep step
                     free += [taken[slot] for slot in call.outputs if slot in taken]
         dtypes = {slot: np.dtype(graph.dtypes[slot]) for slot in taken}
         for index, at in taken.items():
@@ -236,11 +260,28 @@ class Plan:
             if index in self._copied:
                 self._forward.append((_copy_view, [arrays["y"], layer.forward_view, arrays["x"]]))
         elif layer.primitive:
-            arguments = [arrays[name] for name in layer.forward_names]
-            self._forward.append((layer.forward_into, arguments))
+            self._forward.append(self._bound(index, call, "forward_into"))
         else:
             plain = self._plain[index] = _PlainCall(call)
             self._forward.append((plain.forward, [arrays["x"], arrays["y"]]))
+
+    def _bound(self, index: int, call: Call, method: str) -> Bound:
+        """Return a method of a call's layer, bound to its arrays."""
+        layer, arrays = call.layer, self._arrays[index]
+        if self._halves is not None and call in self._halves.calls:
+            return self._halves.bound(call, method, arrays, self._own[index])
+        names = layer.forward_names if method == "forward_into" else layer.backward_names
+        return getattr(layer, method), [arrays[name] for name in names]
+
+    def _bind_halves(self, halves: Halves) -> None:
+        """Bind the halves of inputs, and the gradients of the second half."""
+        self._backward = [(halves.follow, []), *self._backward, (halves.add_gradients, [])]
+        self._forward, self._backward = joined(self._forward), joined(self._backward)
+        self._input_halves = [
+            (slot, rows, self._places_of(half))
+            for slot in (*self.graph.inputs, *self._dynamic)
+            for rows, half in zip(halves.rows, halves.of(self.values[slot]), strict=True)
+        ]
 
     def _bind_backward(self) -> tuple[list[list[Any]], dict[int, Array]]:
         """Bind the backward pass, from the outputs to the inputs.
@@ -260,7 +301,8 @@ class Plan:
             returned.append(into)
             if slot not in gradients:
                 continue
-            if readers[slot] == 1 and slot not in penalized:
+            whole = self._halves is None or graph.maker(slot) not in self._halves.calls
+            if readers[slot] == 1 and slot not in penalized and whole:
                 direct[slot] = gradients[slot] = gradients[slot].view()
             else:
                 self._backward.append((_add if slot in done else np.copyto, into))
@@ -314,7 +356,7 @@ class Plan:
             if arrays["dx"] is None and "dx" in layer.backward_names and not layer.dx_optional:
                 x = arrays["x"]
                 arrays["dx"] = self._memory(("unasked", x.dtype), x.shape, x.dtype)
-            bound: Bound = (layer.backward_into, [arrays[name] for name in layer.backward_names])
+            bound = self._bound(index, call, "backward_into")
         else:
             bound = (self._plain[index].backward, [arrays["dy"], arrays["dx"]])
         if not again:
@@ -340,6 +382,9 @@ class Plan:
         """Return the places of ``array`` among the bound arguments."""
         bound = [arguments for _, arguments in (*self._forward, *self._backward)]
         bound += [args[0][1] for f, args in self._backward if f is _summed]
+        for function, halves in (*self._forward, *self._backward):
+            if function is run_on_halves:
+                bound += [arguments for half in halves for _, arguments in half]
         nested = [a for args in bound for a in args if isinstance(a, (list, dict))]
         places: list[tuple[Any, Any]] = []
         for structure in (*bound, *nested, *self._arrays):
@@ -362,6 +407,10 @@ class Plan:
                 x = values[made] = view.layer.forward_view(values[view.x])
                 for arguments, at in places:
                     arguments[at] = x
+            for slot, rows, places in self._input_halves:
+                half = values[slot][rows]
+                for arguments, at in places:
+                    arguments[at] = half
         for function, arguments in self._forward:
             function(*arguments)
         self._unsettled = self._settling
@@ -387,8 +436,7 @@ class Plan:
 
     def forget_inputs(self) -> None:
         """Drop references to the inputs of the last step."""
-        views = [(slot, places) for slot, _, places in self._views]
-        for slot, places in (*self._inputs, *views):
+        for slot, places in self._given:
             self.values[slot] = None
             for arguments, at in places:
                 arguments[at] = None
@@ -434,7 +482,7 @@ class _PlainCall:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._kept: list[Any] = []
+        self._kept: list[tuple[Layer, tuple[Any, ...], Shapes]] = []
 
     def forward(self, x: Any, y: Any) -> None:
         call = self._call
@@ -461,7 +509,7 @@ def _add(whole: Array, part: Array) -> None:
     whole += part
 
 
-def _add_penalty(gradient: Array, regularizer: Any, y: Array) -> None:
+def _add_penalty(gradient: Array, regularizer: Regularizer, y: Array) -> None:
     gradient += penalty_gradient(regularizer, y) / len(y) * weight_in_step()
 
 

@@ -170,6 +170,9 @@ class Layer(Configurable):
     #: Whether the layer is a model; a graph takes its layers one by one.
     is_model: ClassVar[bool] = False
 
+    #: The generator of a model with a ``seed``; None for other layers, and for the global root.
+    _seed_root: np.random.Generator | None = None
+
     #: The arrays that `forward_into` and `backward_into` name.
     forward_names: ClassVar[tuple[str, ...]] = ()
     backward_names: ClassVar[tuple[str, ...]] = ()
@@ -188,6 +191,9 @@ class Layer(Configurable):
 
     #: Whether the output can be written over the input, entry by entry.
     elementwise: ClassVar[bool] = False
+
+    #: Whether each sample of the output is computed from the same sample of the input alone.
+    samplewise: ClassVar[bool] = False
 
     #: Whether the output has the mask of the input, or one that `compute_mask` makes of it.
     supports_masking: bool = False
@@ -275,6 +281,7 @@ class Layer(Configurable):
         cls.of_user = overridden(cls, *passes)
         own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
         cls.primitive = own and not cls.of_user
+        cls.samplewise = cls.samplewise and cls.__module__.startswith("nnlite.")
         cls.views = cls.primitive and cls.forward_view is not Layer.forward_view
         cls.forward_names = _names(cls.forward_into)
         cls.backward_names = _names(cls.backward_into)
@@ -509,6 +516,10 @@ class Layer(Configurable):
     def _largest_product(self, samples: int) -> int:
         """Estimate the multiplications of the largest matrix product for a batch."""
         return samples * max((variable.size for variable in self._variables), default=0)
+
+    def _convolved(self, samples: int) -> int:
+        """Return the multiplications of a convolution for a batch; 0 for other layers."""
+        return 0
 
     def output_shape_for(self, x: Any) -> Shapes:
         """Return the shape of the output for the arrays ``x``, with their number of samples."""
@@ -996,7 +1007,7 @@ def same_shape(self: Layer, input_shape: Shape) -> Shape:
     return input_shape
 
 
-registry: Registry[Layer] = Registry("layer", Layer, "keras.layers")
+registry: Registry[Layer] = Registry("layer", Layer, "keras.layers", "nnlite.layers")
 
 
 def empty_like(array: Any) -> Array:

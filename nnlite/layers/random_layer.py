@@ -6,7 +6,6 @@ import functools
 
 import numpy as np
 
-from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.random import Seed, new_generator
 
@@ -30,7 +29,7 @@ def draw_from_model(layer: Layer, root: np.random.Generator) -> None:
 
     Called within ``drawing_from(root)``. Initializers that have made a weight stay as they are.
     """
-    if isinstance(layer, AbstractModel) and layer._seed_root is not None:
+    if layer._seed_root is not None:
         return
     if isinstance(layer, RandomLayer) and layer.seed is None:
         layer._seed.read()

@@ -98,9 +98,10 @@ class BinaryCrossEntropy(CrossEntropy):
         """Return the value of each output, and its derivative."""
         if self.from_logits:
             e, positive = exp_of_minus_abs(y_pred)
+            one = positive.astype(e.dtype)  # operations on two types are slower
             # log(1 + exp(z)) is z where z >= 0, else 0, plus log(1 + exp(-|z|)).
-            values = np.log1p(e) - y_pred * (y - positive)
-            d = np.where(positive, constant(1, e.dtype), e)
+            values = np.log1p(e) - y_pred * (y - one)
+            d = np.maximum(e, one)  # 1 where z >= 0, else e, which is at most 1
             e += constant(1, e.dtype)
             d /= e
             d -= y

@@ -235,7 +235,8 @@ class Loss(Configurable):
             scale = float(scale.sum())
         if isinstance(scale, float):
             gradient *= scale
-            return float(np.add.reduce(values, axis=None)) * scale, gradient
+            total = values.item() if values.size == 1 else float(np.add.reduce(values, axis=None))
+            return total * scale, gradient
         gradient *= np.expand_dims(scale, -1 if self.axis is None else self.axis)
         return float(np.vdot(values, scale)), gradient
 

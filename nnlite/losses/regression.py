@@ -32,14 +32,18 @@ class MeanSquaredError(Loss):
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """Return mean((p - y)^2)."""
-        error = y_pred - y_true
-        return np.add.reduce(np.square(error, out=error), axis=-1) / y_pred.shape[-1]
+        return self.call_and_derivative(y_true, y_pred)[0]
 
     def derivative(self, y_true: Array, y_pred: Array) -> Array:
         """Return 2 (p - y) / k."""
+        return self.call_and_derivative(y_true, y_pred)[1]
+
+    def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return both."""
         d = y_pred - y_true
+        values = np.add.reduce(np.square(d), axis=-1) / y_pred.shape[-1]
         d *= 2 / y_pred.shape[-1]
-        return d
+        return values, d
 
 
 @registry.register("mae", "MAE")

@@ -116,6 +116,9 @@ class MeanLoss(Mean):
 
     direction = "down"
 
+    _total: float
+    _count: float
+
     def __init__(self, name: str = "loss") -> None:
         Metric.__init__(self, None, name)
         self.reset_state()
@@ -136,7 +139,7 @@ class MeanLoss(Mean):
 
     def reset_state(self) -> None:
         """Forget all batches."""
-        self._total = self._count = 0.0
+        self.__dict__.update(_total=0.0, _count=0.0)
 
 
 class CompiledMetrics:
@@ -221,7 +224,8 @@ class CompiledMetrics:
             sample_weight = read_only(sample_weight)
         mask = None if masks is None or masks[0] is None else masks[0].astype(y_pred.dtype)
         if mask is not None and sample_weight is not None:
-            sample_weight = sample_weight * mask
+            axes = (1,) * (mask.ndim - sample_weight.ndim)
+            sample_weight = sample_weight.reshape(sample_weight.shape + axes) * mask
         for name, (metric, weighted) in self._used.items():
             weight = sample_weight if weighted and sample_weight is not None else mask
             batch = (y_true, y_pred, weight) if weighted or mask is not None else (y_true, y_pred)

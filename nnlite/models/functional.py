@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -300,7 +300,7 @@ def _sources(value: Any) -> Iterable[_Source]:
             yield from _sources(part)
 
 
-def _mapped(function: Any, value: Any) -> Any:
+def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
     """Return an argument with ``function`` applied to its leaves."""
     if isinstance(value, dict):
         return {key: _mapped(function, part) for key, part in value.items()}

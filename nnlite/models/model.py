@@ -590,7 +590,7 @@ class Model(Trainer):
             outputs = executor.forward(flatten(x))
             self.cache = (executor,)
         else:
-            outputs = infer(graph, flatten(x))
+            outputs = infer(graph, [x] if type(x) is np.ndarray else flatten(x))
         return outputs[0] if graph.single else pack_as(self.output_structure(), outputs)
 
     def backward(self, gradient: Any) -> Any:
@@ -772,7 +772,7 @@ class Model(Trainer):
         self,
         line_length: int | None = None,
         positions: Sequence[float] | None = None,
-        print_fn: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: tuple[str, str] | None = None,

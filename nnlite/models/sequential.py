@@ -112,7 +112,7 @@ class Sequential(Model):
     def _set_tensors(self, output: Any) -> None:
         self._tensors = dict.fromkeys((False, True), (self.input, output))
 
-    def add(self, layer: Any) -> None:
+    def add(self, layer: Layer | KerasTensor) -> None:
         """Append a layer, and build it if the model is built.
 
         Raises:

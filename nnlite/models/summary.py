@@ -6,7 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
+from nnlite.symbolic import KerasTensor
 
 if TYPE_CHECKING:
     from nnlite.utils.markup import Markup
@@ -15,7 +19,7 @@ __all__ = ["html_summary", "print_summary"]
 
 
 def print_summary(
-    model: Any,
+    model: AbstractModel,
     line_length: int | None = None,
     positions: Sequence[float] | None = None,
     print_fn: Callable[[str], Any] | None = None,
@@ -57,7 +61,7 @@ def print_summary(
     (print_fn or print)("\n".join([*lines, *_counts(model)]))
 
 
-def html_summary(model: Any) -> str:
+def html_summary(model: AbstractModel) -> str:
     """Return the table as HTML for notebooks."""
     from nnlite.utils.markup import element
 
@@ -81,7 +85,7 @@ def html_summary(model: Any) -> str:
     )
 
 
-def _table(model: Any, expand: bool, trainable: bool, shown: range) -> list[list[str]]:
+def _table(model: AbstractModel, expand: bool, trainable: bool, shown: range) -> list[list[str]]:
     """Return the cells of the table with the header."""
     header = ["Layer (type)", "Output Shape", "Param #"]
     if _branches(model):
@@ -91,7 +95,7 @@ def _table(model: Any, expand: bool, trainable: bool, shown: range) -> list[list
     return [header, *([row[c] for c in header] for row in _rows(model, expand, shown))]
 
 
-def _counts(model: Any) -> list[str]:
+def _counts(model: AbstractModel) -> list[str]:
     """Return the lines below the table."""
     lines = []
     if model.built:
@@ -108,7 +112,9 @@ def _counts(model: Any) -> list[str]:
     return lines
 
 
-def _rows(model: Any, expand: bool, shown: range, indent: str = "") -> Iterator[dict[str, str]]:
+def _rows(
+    model: AbstractModel, expand: bool, shown: range, indent: str = ""
+) -> Iterator[dict[str, str]]:
     """Yield the cells of each row by header."""
     calls = model.calls()
     for index, layer in enumerate(model.layers):
@@ -123,17 +129,17 @@ def _rows(model: Any, expand: bool, shown: range, indent: str = "") -> Iterator[
             "Connected to": ", ".join(_origin(t) for node in nodes for t in node.inputs) or "-",
             "Trainable": _trained(layer),
         }
-        if expand and hasattr(layer, "layers"):
+        if expand and isinstance(layer, AbstractModel):
             yield from _rows(layer, expand, range(len(layer.layers)), indent + "  ")
 
 
-def _entry(model: Any, layer: Layer) -> list[Any]:
+def _entry(model: AbstractModel, layer: Layer) -> list[KerasTensor]:
     """Return the input tensor of an input layer."""
     inputs = model.inputs if model.built else []
     return [tensor for tensor in inputs if tensor.node is not None and tensor.node.layer is layer]
 
 
-def _shape_unbuilt(model: Any, index: int) -> str:
+def _shape_unbuilt(model: AbstractModel, index: int) -> str:
     """Return the output shape of a layer in an unbuilt chain, if known."""
     shape = model.declared_input_shape()
     for layer in model.layers[: index + 1] if shape is not None else ():
@@ -141,16 +147,16 @@ def _shape_unbuilt(model: Any, index: int) -> str:
     return "?" if shape is None else str(shape)
 
 
-def _origin(tensor: Any) -> str:
+def _origin(tensor: KerasTensor) -> str:
     """Return the origin of a tensor as in Keras: layer, call and output."""
     node = tensor.node
     if node is None:
-        return str(tensor.name)
+        return tensor.name
     at = next(i for i, other in enumerate(node.layer.nodes) if other is node)
     return f"{node.layer.name}[{at}][{tensor.index}]"
 
 
-def _branches(model: Any) -> bool:
+def _branches(model: AbstractModel) -> bool:
     """Return whether the layers do not form a chain."""
     calls = model.calls()
     chain = [tensor for node in calls[1:] for tensor in node.inputs]
@@ -165,7 +171,7 @@ def _trained(layer: Layer) -> str:
     return "Y" if layer.trainable else "N"
 
 
-def _within(model: Any, layer_range: tuple[str, str] | None) -> range:
+def _within(model: AbstractModel, layer_range: tuple[str, str] | None) -> range:
     """Return the indices of the first and last layer of the range."""
     names = [layer.name for layer in model.layers]
     if layer_range is None:
@@ -184,7 +190,7 @@ def _within(model: Any, layer_range: tuple[str, str] | None) -> range:
     return range(ends[0][0], ends[1][-1] + 1)
 
 
-def _count(what: str, arrays: list[Any]) -> str:
+def _count(what: str, arrays: list[NDArray[Any]]) -> str:
     """Return a line with the number of parameters and their memory."""
     numbers = sum(array.size for array in arrays)
     return f"{what} params: {numbers:,} ({_bytes(sum(array.nbytes for array in arrays))})"

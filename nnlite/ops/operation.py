@@ -165,9 +165,9 @@ class Operation(Layer):
 
 
 #: The operations by Keras module.
-numpy: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.numpy")
-nn: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.nn")
-core: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.core")
+numpy: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.numpy", "nnlite.ops")
+nn: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.nn", "nnlite.ops")
+core: Registry[Operation] = Registry("operation", Operation, "keras.src.ops.core", "nnlite.ops")
 for _registry in (numpy, nn, core):  # files name modules without "src"
     KINDS[f"keras.ops.{str(_registry.module).rsplit('.', 1)[-1]}"] = _registry
 

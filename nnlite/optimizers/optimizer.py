@@ -23,6 +23,8 @@ from nnlite.utils.overrides import refuse_overrides
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_fraction, check_number, optional_count
 
+_Part = tuple[tuple[Array, ...], tuple[Array, ...]]  # slices of vectors, a scratch per thread
+
 #: The types of a learning rate.
 Rate: TypeAlias = float | LearningRateSchedule | Callable[[], float]
 
@@ -180,7 +182,7 @@ class Optimizer(State):
         self._no_decay: tuple[list[Variable], re.Pattern[str] | None] = ([], None)
         self._decayed: list[slice] = []
         #: The slices of w, g and the state, each with a scratch for each thread.
-        self._parts: list[tuple[tuple[Array, ...], tuple[Array, ...]]] = []
+        self._parts: list[_Part] = []
         self._averages: list[tuple[Array, Array, Array]] = []
         self._chosen: list[slice] | None = None  # the weights of a partial step
         self._begun: tuple[float, int] | None = None  # rate and count of the last begin_step
@@ -480,7 +482,7 @@ class Optimizer(State):
         for arrays, scratch in self._parts:
             self.rule(*arrays, scratch=scratch[0])
 
-    def _update_part(self, part: Any, thread: int) -> None:
+    def _update_part(self, part: _Part, thread: int) -> None:
         """Apply the rule to one slice, on one of two threads."""
         arrays, scratch = part
         self.rule(*arrays, scratch=scratch[thread])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nnlite.serialization.objects import (
     CustomObjectScope,
@@ -14,10 +14,19 @@ from nnlite.serialization.objects import (
     register_keras_serializable,
     serialize_keras_object,
 )
+from nnlite.utils.lazy import on_first_use
 
 if TYPE_CHECKING:
     from nnlite.saving.reading import load_model, load_weights
     from nnlite.saving.writing import save_model, save_weights
+else:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "nnlite.saving.reading": "load_model load_weights",
+            "nnlite.saving.writing": "save_model save_weights",
+        },
+    )
 
 __all__ = [
     "CustomObjectScope",
@@ -33,14 +42,3 @@ __all__ = [
     "save_weights",
     "serialize_keras_object",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    # Programs that use no files import faster this way.
-    if name in ("load_model", "load_weights"):
-        from nnlite.saving import reading as room
-    elif name in ("save_model", "save_weights"):
-        from nnlite.saving import writing as room  # type: ignore[no-redef]
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(room, name)

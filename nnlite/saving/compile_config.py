@@ -9,7 +9,7 @@ import numpy as np
 
 from nnlite import optimizers
 from nnlite.backend.variables import Variable, WeightVector
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.saving.legacy.configs import plain
 from nnlite.saving.legacy.training import compile_arguments
 from nnlite.saving.load_report import LoadReport

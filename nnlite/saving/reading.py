@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from nnlite.backend.variables import weights_from_file
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer, registry
 from nnlite.saving.compile_config import compile_as_told, restore_state
 from nnlite.saving.formats.hdf5 import Node, open_hdf5

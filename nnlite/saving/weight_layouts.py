@@ -19,7 +19,7 @@ import numpy as np
 
 from nnlite.backend.structure_cache import without_memo
 from nnlite.backend.variables import Variable
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.core import InputLayer
 from nnlite.layers.layer import Layer
 from nnlite.layers.preprocessing.lookup import IndexLookup

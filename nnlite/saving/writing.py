@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from nnlite import random
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers import activations
-from nnlite.layers.abstract_model import AbstractModel
 from nnlite.layers.core import Activation
 from nnlite.layers.layer import Layer
 from nnlite.ops.operation import Operation

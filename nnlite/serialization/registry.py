@@ -18,7 +18,8 @@ from nnlite.serialization.objects import (
     serialize_keras_object,
     serialized_object,
 )
-from nnlite.utils.validation import ArgumentError
+from nnlite.utils.lazy import load
+from nnlite.utils.validation import ArgumentError, ChecksFlags
 
 T = TypeVar("T")
 C = TypeVar("C", bound="type[Any]")
@@ -35,7 +36,7 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-class Configurable:
+class Configurable(ChecksFlags):
     """Base class of objects that are defined by their constructor arguments.
 
     Attributes of the same names store the arguments, which give the configuration and a ``repr``
@@ -149,12 +150,16 @@ class Registry(Generic[T]):
         kind: The kind in messages, such as ``"loss"``.
         base: The common base class.
         module: The module in Keras, such as ``"keras.losses"``, or None.
+        package: The package that imports the classes, if it does so on first use, or None.
     """
 
-    def __init__(self, kind: str, base: type[T], module: str | None = None) -> None:
+    def __init__(
+        self, kind: str, base: type[T], module: str | None = None, package: str | None = None
+    ) -> None:
         self.kind = kind
         self.base = base
         self.module = module
+        self.package = package
         self._makers: dict[str, Callable[..., T]] = {}
         if module is not None:
             KINDS[module] = self
@@ -179,6 +184,7 @@ class Registry(Generic[T]):
         self._makers[name] = maker
 
     def __iter__(self) -> Iterator[str]:
+        load(self.package)
         return iter(self._makers)
 
     def lookup(self, name: str, known: Iterable[str] = ()) -> Callable[..., T]:
@@ -188,6 +194,8 @@ class Registry(Generic[T]):
             name: The name.
             known: The names to suggest in the error; by default all registered names.
         """
+        if name not in self._makers:
+            load(self.package)
         if name in self._makers:
             return self._makers[name]
         import difflib  # needed for errors only

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -369,7 +369,7 @@ class _MLP(Network):
     def _dense(self) -> list[Any]:
         return [layer for layer in self.model_.all_layers() if isinstance(layer, Dense)]
 
-    def _fitted(self, model: Any) -> dict[str, Any]:
+    def _fitted(self, model: Model) -> dict[str, Any]:
         """Return the attributes for a model: the model and views of its weights."""
         dense = [layer for layer in model.all_layers() if isinstance(layer, Dense)]
         return {
@@ -691,7 +691,7 @@ class MLPClassifier(NetworkClassifier, _MLP):
         optimizer: Any = None,
         callbacks: Any = None,
         class_weight: Any = None,
-        model: Any = None,
+        model: Callable[..., Model] | None = None,
     ) -> None:
         _set_parameters(self, locals())
 
@@ -866,7 +866,7 @@ class MLPRegressor(RegressorMixin, _MLP):
         normalization: str | None = None,
         optimizer: Any = None,
         callbacks: Any = None,
-        model: Any = None,
+        model: Callable[..., Model] | None = None,
     ) -> None:
         _set_parameters(self, locals())
 

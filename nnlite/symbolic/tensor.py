@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from nnlite.utils.lazy import load
 from nnlite.utils.structures import flatten
 
 Shape = tuple[int | None, ...]
 
-#: The functions of the operators by name, set by `nnlite.ops`.
-OPERATORS: dict[str, Callable[..., Any]] = {}
+
+class _Operators(dict[str, Callable[..., Any]]):
+    def __missing__(self, name: str) -> Callable[..., Any]:
+        load("nnlite.ops")
+        return self[name]
+
+
+#: The functions of the operators by name, set by `nnlite.ops` on first use.
+OPERATORS = _Operators()
 
 _NO_NUMBERS = (
     "A KerasTensor has no values: use layers, operators and the functions of nnlite.ops, not "

@@ -367,9 +367,10 @@ class _Opened:
         loss, in_use = self.objective.loss, self.objective.loss_in_use
         lines: list[Line] = []
         total = ["loss", "L"]
-        keys, used = [""], [in_use]
+        keys = [""]
         losses: list[Any] = [loss]
-        if isinstance(loss, Heads):
+        used: list[Any] = [in_use]
+        if isinstance(loss, Heads) and isinstance(in_use, Heads):
             keys, used, losses = [f"[{name!r}]" for name in loss.names], in_use.losses, loss.losses
             parts = [(w, i + 1) for i, w in enumerate(loss.weights) if losses[i] is not None]
             total = ["sum of losses by weight", " + ".join(f"{w:g} L{i}" for w, i in parts)]

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nnlite import losses
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.losses.labels import follows_from_data
 from nnlite.metrics.compiled import MetricsOfOutputs
 from nnlite.training.heads import (
@@ -20,7 +20,7 @@ from nnlite.training.heads import (
     losses_by_output,
     output_keys,
 )
-from nnlite.training.objective import default_loss, final_activations
+from nnlite.training.objective import Objective, default_loss, final_activations
 from nnlite.utils.structures import map_structure
 from nnlite.utils.validation import check_number
 
@@ -67,7 +67,7 @@ class CompiledLoss:
     @property
     def in_use(self) -> AnyLoss | None:
         """The loss of the last step; None before one."""
-        objective = self.model._step.objective
+        objective: Objective | None = self.model._step.objective
         return None if objective is None else objective.loss
 
     def check_read(self, argument: str) -> None:
@@ -92,7 +92,7 @@ class CompiledLoss:
 
     def single(self) -> losses.Loss | None:
         """Return the loss of a single output, with its weight; None if it follows from data."""
-        if is_structure(self.given):
+        if not isinstance(self.given, losses.Loss) and is_structure(self.given):
             structure = self.model._data.ends()[1] or self.model.output_names
             (given,) = losses_by_output(self.given, structure)
             Heads(self.model.output_names, [given], [1.0])  # refuses None
@@ -190,7 +190,7 @@ def one_loss_weight(given: Any) -> float:
         TypeError: If it is not a number.
         ValueError: If there are several.
     """
-    if is_structure(given):
+    if given is not None and is_structure(given):
         weights = list(given.values()) if isinstance(given, Mapping) else given
         if len(weights) != 1:
             raise ValueError(

@@ -18,7 +18,7 @@ from nnlite.data.frames import column_names, in_order
 from nnlite.data.iterables import first_batch, named_batch
 from nnlite.data.sources import IterableSamples, holds_batches, is_stored, open_stored, unpacked
 from nnlite.data.weights import class_weights
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.layer import Shape, fits
 from nnlite.training.compiled_loss import AnyLoss, CompiledLoss
 from nnlite.training.heads import Heads, is_structure, output_keys
@@ -38,6 +38,8 @@ __all__ = ["AnySamples", "DataAdapter"]
 
 Array = NDArray[Any]
 AnySamples = Samples | StoredSamples | IterableSamples
+
+_INDEX = np.dtype(np.intp)
 
 
 class DataAdapter:
@@ -116,15 +118,14 @@ class DataAdapter:
         several = type(x) is list
         first = x[0] if several else x
         label = f"{names[0]}[{output_keys(self.ends()[0])[0]!r}]" if several else names[0]
-        samples = partial(
-            Samples,
-            dtype=types if several else types[0],
-            names=None if several else columns,
-            weight_dtype=self.model.dtype,
-        )
+        dtype = np.dtype(self.model.dtype)
+
+        def samples(y: Any, weight: Any, target_dtype: Any) -> Samples:
+            own_types, own_names = (types, None) if several else (types[0], columns)
+            return Samples(x, y, weight, own_types, target_dtype, own_names, dtype)
+
         if own and y is None and sample_weight is None and class_weight is None:
-            data = samples(x, None, None, target_dtype=self.model.dtype)
-            return data, self.loss.in_use or self.loss.by_hand()
+            return samples(None, None, dtype), self.loss.in_use or self.loss.by_hand()
         if self.ends()[1] is not None and len(self.model.output_names) > 1:
             if class_weight is not None:
                 raise ValueError(
@@ -138,13 +139,14 @@ class DataAdapter:
             dtypes = [
                 np.intp
                 if indices or (one is not None and own is None and one.dtype.kind != "f")
-                else self.model.dtype
+                else dtype
                 for indices, own, one in zip(heads.takes_indices, heads.losses, ys, strict=True)
             ]
-            return samples(x, ys, weights, target_dtype=dtypes), heads
+            return samples(ys, weights, dtypes), heads
         y = as_numeric(names[1], self._single_output(y, len(first)))
-        check_rows([(label, first), (names[1], y)])
-        check_finite(names[1], y, self.model.dtype)
+        if y.shape[:1] != first.shape[:1]:
+            check_rows([(label, first), (names[1], y)])
+        check_finite(names[1], y, dtype)
         (output,) = self._output_shapes(x)
         if not isinstance(loss, losses.Loss):
             loss = self.loss.fitting(y, output)
@@ -152,16 +154,12 @@ class DataAdapter:
         weight = None
         if sample_weight is not None:
             sample_weight = self._single_output(sample_weight, len(first))
-            weight = sample_weights(
-                names[2], sample_weight, loss.samples_shape(output), self.model.dtype
-            )
+            weight = sample_weights(names[2], sample_weight, loss.samples_shape(output), dtype)
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValueError("Give class_weight or sample_weight, not both.")
             weight = class_weights(class_weight, y)
-        target_dtype = np.intp if loss.takes_indices else self.model.dtype
-        data = samples(x, y, weight, target_dtype=target_dtype)
-        return data, loss
+        return samples(y, weight, _INDEX if loss.takes_indices else dtype), loss
 
     def _output_shapes(self, x: Any) -> list[tuple[int, ...]]:
         """Return the shapes of the outputs for inputs ``x``."""
@@ -171,6 +169,8 @@ class DataAdapter:
 
     def _single_output(self, y: Any, rows: int) -> Any:
         """Return the only array of a list, or of a dict with the name of the output."""
+        if type(y) is np.ndarray:
+            return y
         if isinstance(y, Mapping) and list(y) == output_keys(
             self.ends()[1] or self.model.output_names
         ):
@@ -335,7 +335,7 @@ class DataAdapter:
         return Samples(x, None, None, types if type(x) is list else types[0], None)
 
     @per_structure
-    def input_types(self) -> list[Any]:
+    def input_types(self) -> list[np.dtype[Any]]:
         """Return the type of each input's arrays."""
         return [data_type(dtype) for dtype in self.model.input_dtypes]
 

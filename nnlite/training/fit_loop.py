@@ -10,8 +10,8 @@ from typing import Any
 
 from nnlite.callbacks import CallbackList, TerminateOnNaN
 from nnlite.data.epochs import Epochs
-from nnlite.distribution.state import average_moving, check_equal
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
+from nnlite.execution.common_state import average_moving, check_equal
 from nnlite.metrics import Mean
 from nnlite.training.prediction import evaluate_all
 from nnlite.utils.progress import Progress
@@ -50,6 +50,7 @@ class FitLoop:
         self.model = model
         self.batches = batches
         self.hooks = hooks
+        self.callbacks = hooks.callbacks
         self.epoch, self.end = epochs
         self.step = 0
         self._held = held
@@ -61,8 +62,7 @@ class FitLoop:
     @property
     def mean(self) -> Mean:
         """The mean loss of the batches of the epoch so far."""
-        mean: Mean = self.model.compiled_metrics.loss
-        return mean
+        return self.model.compiled_metrics.loss
 
     def run(self) -> None:
         """Train until the last epoch, or until a callback asks to stop."""
@@ -139,7 +139,7 @@ class _Steps:
     def __init__(self) -> None:
         self.inside = False
         self.interrupted = False
-        self._replaced: Any = None
+        self._replaced: Callable[[int, FrameType | None], Any] | int | None = None
 
     def __enter__(self) -> _Steps:
         if (

@@ -131,7 +131,7 @@ class Heads:
         """For each output, whether its targets are class indices."""
         return [loss is not None and loss.takes_indices for loss in self.losses]
 
-    def same_as(self, other: Any) -> bool:
+    def same_as(self, other: object) -> bool:
         """Return whether the other has the same loss objects and weights."""
         return (
             isinstance(other, Heads)

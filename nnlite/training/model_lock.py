@@ -9,8 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from nnlite.execution.abstract_model import AbstractModel
+
 __all__ = ["ReadersWriterLock", "one_thread"]
 
+M = TypeVar("M", bound=AbstractModel)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -72,20 +75,20 @@ class ReadersWriterLock:
         """Allow readers to begin."""
         self._stepping = None
 
-    def __deepcopy__(self, memo: Any) -> ReadersWriterLock:
+    def __deepcopy__(self, memo: dict[int, Any]) -> ReadersWriterLock:
         return ReadersWriterLock()  # nobody uses a copy of a model yet
 
     def __reduce__(self) -> Any:
         return (ReadersWriterLock, ())
 
 
-def one_thread(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+def one_thread(method: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], R]:
     """Decorate a method of a model so that one thread at a time can run it.
 
     A callback can call it without changing the current run.
     """
 
-    def claiming(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def claiming(self: M, /, *args: P.args, **kwargs: P.kwargs) -> R:
         self.lock.claim()
         kept = {} if self.fit_loop is None else self._set_aside()
         try:

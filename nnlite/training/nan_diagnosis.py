@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite.execution import ReferenceExecutor
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
 from nnlite.utils.validation import all_finite

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from nnlite.backend.structure_cache import structure_version
 from nnlite.constraints import project
 from nnlite.execution import Call, Graph, Memory, Plan, ReferenceExecutor, infer
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.execution.graph import Slot
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.halves import in_halves
 from nnlite.layers.activations import ActivationLayer, Sigmoid, Softmax
 from nnlite.layers.layer import Layer
 from nnlite.losses import (
@@ -127,7 +128,7 @@ class Objective:
         self._plans: dict[Any, Plan] = {}
         self._memory = Memory()
         self._step: Plan | None = None  # the plan of the last step
-        self.loss_in_use: Any = loss  # takes the result of `forward`
+        self.loss_in_use: Loss | Heads = loss  # takes the result of `forward`
         self.settle()
 
     @property
@@ -176,10 +177,11 @@ class Objective:
         self._left_to_loss = [
             own if loss else None for own, loss in zip(self._activations, joined, strict=True)
         ]
-        losses = [own or loss for own, loss in zip(joined, self._losses, strict=True)]
-        self.loss_in_use = (
-            self.loss.with_losses(losses) if isinstance(self.loss, Heads) else losses[0]
-        )
+        if isinstance(self.loss, Heads):
+            losses = [own or loss for own, loss in zip(joined, self._losses, strict=True)]
+            self.loss_in_use = self.loss.with_losses(losses)
+        else:
+            self.loss_in_use = joined[0] or self.loss
         self.joined = any(joined)
         if self.joined:
             graph = graph.before(compress(last, joined))
@@ -196,7 +198,8 @@ class Objective:
         if plan is None:
             if len(self._plans) == _PLANS:
                 self._plans.pop(next(iter(self._plans)))
-            plan = Plan(self._graph, self._learning, inputs, self._memory)
+            halves = in_halves(self.model.all_layers(), len(inputs[0]))
+            plan = Plan(self._graph, self._learning, inputs, self._memory, halves)
             self._plans[shapes] = plan
         return plan
 

@@ -17,7 +17,8 @@ from nnlite.backend.variables import Variable, WeightVector
 from nnlite.data.arrays import rows_of
 from nnlite.data.sources import pack_x_y_sample_weight
 from nnlite.distribution.processes import Processes, Share, current
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
+from nnlite.execution.halves import in_halves
 from nnlite.layers.layer import Layer
 from nnlite.metrics.compiled import MetricsOfOutputs
 from nnlite.training.compiled_loss import AnyLoss, CompiledLoss
@@ -135,7 +136,8 @@ class TrainStep:
         known = self._largest_products()
         if batch_size not in known:
             layers = self.model.all_layers()
-            known[batch_size] = max(layer._largest_product(batch_size) for layer in layers)
+            largest = max(layer._largest_product(batch_size) for layer in layers)
+            known[batch_size] = ALWAYS_ONE + 1 if in_halves(layers, batch_size) else largest
         multiplications = known[batch_size]
         return threads_for(multiplications) if multiplications > ALWAYS_ONE else _NO_CONTEXT
 

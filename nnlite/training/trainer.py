@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from nnlite import optimizers
 from nnlite.backend.structure_cache import structure_version
 from nnlite.callbacks import Callback, CallbackList, History
-from nnlite.data.arrays import rows_of
+from nnlite.data.arrays import Samples, rows_of
 from nnlite.data.epochs import Epochs
 from nnlite.data.sources import holds_batches, is_stored, unpack_x_y_sample_weight
 from nnlite.distribution.data_parallel import warn_if_apart
 from nnlite.distribution.processes import current
-from nnlite.distribution.state import begin_together
-from nnlite.layers.abstract_model import AbstractModel
+from nnlite.execution.abstract_model import AbstractModel
+from nnlite.execution.common_state import begin_together
 from nnlite.layers.layer import Layer
+from nnlite.losses import Loss
 from nnlite.metrics import Metric
 from nnlite.metrics.compiled import CompiledMetrics, MetricsOfOutputs
 from nnlite.random import drawing_from, new_generator
@@ -112,6 +113,9 @@ class Trainer(AbstractModel):
     #: Whether a class outside of nnlite overrides ``metrics``.
     lists_own: ClassVar[bool] = False
 
+    _data: DataAdapter
+    _step: TrainStep
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._compiled_loss = CompiledLoss(self)
@@ -138,7 +142,7 @@ class Trainer(AbstractModel):
         weighted_metrics: Any = None,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
-        jit_compile: Any = "auto",
+        jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
     ) -> None:
         """Configure training. A model that is never compiled is trained with plain `SGD`.
@@ -236,7 +240,7 @@ class Trainer(AbstractModel):
         )
 
     @property
-    def optimizer(self) -> Any:
+    def optimizer(self) -> optimizers.Optimizer | Any:
         """The optimizer; a name or another optimizer can be assigned between two runs.
 
         Raises:
@@ -254,7 +258,7 @@ class Trainer(AbstractModel):
         self._step.laid_out = -1
 
     @property
-    def loss(self) -> Any:
+    def loss(self) -> Loss | list[Any] | dict[str, Any] | None:
         """The loss; a name or another loss can be assigned between two runs.
 
         Raises:
@@ -294,7 +298,7 @@ class Trainer(AbstractModel):
         notes.warn("the compile config")
 
     @property
-    def metrics(self) -> list[Any]:
+    def metrics(self) -> list[Metric]:
         """The mean loss, the metrics of `compile`, and those that are attributes of the model.
 
         Metrics whose form follows from the data, such as ``"accuracy"``, are added at the first
@@ -312,12 +316,6 @@ class Trainer(AbstractModel):
         elif name in self._tracked:
             del self._tracked[name]
         super().__setattr__(name, value)
-
-    @property
-    def _tracked(self) -> dict[str, Metric]:
-        """The metrics that are attributes of the model, by the attributes' names."""
-        tracked: dict[str, Metric] = self.__dict__.setdefault("tracked_metrics", {})
-        return tracked
 
     @property
     def metrics_names(self) -> list[str]:
@@ -356,7 +354,7 @@ class Trainer(AbstractModel):
         y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
-        verbose: Any = "auto",
+        verbose: int | str = "auto",
         callbacks: Callback | Iterable[Callback] | None = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
@@ -454,7 +452,8 @@ class Trainer(AbstractModel):
             held_batches = Epochs(held.batches(held_size), validation_steps, "validation_steps")
         hooks = CallbackList(callbacks, add_history=True)
         self._step.prepare(data.shape, loss, training=True)
-        self.column_names = data.names or self.column_names
+        if data.names:
+            self.column_names = data.names
         size = size or default_batch_size(data.rows, steps_per_epoch)
         warn_if_apart()
         begin_together(
@@ -649,11 +648,10 @@ class Trainer(AbstractModel):
         self._step.prepare(data.shape, loss, training=True)
         if laid_out != self._step.laid_out:
             begin_together(self, "train_on_batch", training=True)
-        self.column_names = data.names or self.column_names
+        if data.names:
+            self.column_names = data.names
         self.reset_metrics()
-        batch = self._step.blas_threads(data.rows)
-        with np.errstate(**_ERRORS), batch:
-            logs = self._step.take(*data.whole())
+        logs = _take(self._step, data)
         self._step.forget_batch()
         return _results(self.get_metrics_result() if logs is None else logs, return_dict)
 
@@ -665,7 +663,7 @@ class Trainer(AbstractModel):
         x: Any = None,
         y: Any = None,
         batch_size: int | None = None,
-        verbose: Any = "auto",
+        verbose: int | str = "auto",
         sample_weight: Any = None,
         steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
@@ -742,7 +740,7 @@ class Trainer(AbstractModel):
         self,
         x: Any,
         batch_size: int | None = None,
-        verbose: Any = "auto",
+        verbose: int | str = "auto",
         steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
     ) -> Any:
@@ -770,7 +768,7 @@ class Trainer(AbstractModel):
             x = self._data.validate("x", x)
             if callbacks is None and steps is None and rows_of(x) <= (size or BATCH_SIZE):
                 return predict_batch(self, x)
-            inputs: Any = self._data.samples_of(x)
+            inputs: AnySamples = self._data.samples_of(x)
         else:
             inputs = self._data.inputs(x, size)
         hooks, bar = CallbackList(callbacks), Progress(verbose, 1, delay=0.5)
@@ -848,6 +846,13 @@ class Trainer(AbstractModel):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "history": None, "fit_loop": None}
+
+
+@np.errstate(**_ERRORS)  # half the cost of a context
+def _take(step: TrainStep, data: Samples) -> dict[str, Any] | None:
+    """Take a step on all of ``data``."""
+    with step.blas_threads(data.rows):
+        return step.take(*data.whole())
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nnlite.utils.lazy import on_first_use
 
 if TYPE_CHECKING:
     from nnlite.data.data_utils import (
@@ -51,15 +53,11 @@ __all__ = [
     "unpack_x_y_sample_weight",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    # Imported on demand, because every module of nnlite imports this package.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "plot_model":
-        from nnlite.visualize.plot_model import plot_model
-
-        return plot_model
-    from nnlite.data import data_utils
-
-    return getattr(data_utils, name)
+if not TYPE_CHECKING:  # every module of nnlite imports this package
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "nnlite.data.data_utils": " ".join({*__all__} - {"plot_model"}),
+            "nnlite.visualize.plot_model": "plot_model",
+        },
+    )

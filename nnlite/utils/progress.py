@@ -27,7 +27,7 @@ class Progress:
             print no lines.
     """
 
-    def __init__(self, verbose: Any, epochs: int, delay: float | None = None) -> None:
+    def __init__(self, verbose: int | str, epochs: int, delay: float | None = None) -> None:
         check_verbose(verbose)
         self._epochs = epochs
         self._delay = delay
@@ -132,7 +132,7 @@ def pace(seconds: float, of: str = "step") -> str:
     return f"{seconds * 1e6:.0f}us/{of}"
 
 
-def check_verbose(verbose: Any) -> None:
+def check_verbose(verbose: int | str) -> None:
     """Refuse what ``verbose`` cannot be."""
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")

@@ -6,6 +6,7 @@ import inspect
 import math
 import numbers
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,35 @@ _CHUNK = 65_536  # entries checked together, so that temporaries stay in the cac
 
 class ArgumentError(TypeError, ValueError):
     """An argument of the wrong type: a TypeError, and a ValueError as in Keras."""
+
+
+class ChecksFlags:
+    """Base class that refuses ``use_bias="no"``, which Python takes as true.
+
+    It checks the constructor arguments of nnlite's classes that are True or False by default. None
+    counts as False.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Return a new object, once the flags among the arguments have been checked."""
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments")
+        for owner in cls.__mro__:
+            init = vars(owner).get("__init__")
+            if not (args or kwargs) or not isinstance(init, FunctionType):
+                continue
+            code, defaults = init.__code__, init.__defaults__ or ()
+            positional = code.co_varnames[1 : code.co_argcount]
+            kwargs.update(zip(positional, args, strict=False))
+            args = ()  # a base class takes the rest by name
+            default = dict(zip(reversed(positional), reversed(defaults), strict=False))
+            default |= init.__kwdefaults__ or {}
+            for name in code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]:
+                value = kwargs.pop(name, None)
+                flag = isinstance(default.get(name), bool) and owner.__module__[:7] == "nnlite."
+                if flag and value is not None:
+                    check_flag(name, value)
+        return super().__new__(cls)
 
 
 def as_numeric(name: str, value: Any) -> Array:
@@ -296,7 +326,7 @@ def check_axes_count(name: str, sizes: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def check_flag(name: str, value: Any) -> bool:
     """Return ``value``, one of True, False, 1 and 0, as a boolean."""
-    if not (isinstance(value, (bool, np.bool_, int)) and value in (0, 1)):
+    if not (isinstance(value, (bool, np.bool_, int, np.integer)) and value in (0, 1)):
         raise ArgumentError(f"{name} must be True or False. Received: {name}={value!r}")
     return bool(value)
 

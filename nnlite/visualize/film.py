@@ -125,7 +125,7 @@ class boundary(Callback):  # noqa: N801  named like a function
                 f"{inputs} and outputs {outputs}"
             )
         count = outputs[0][1]
-        if count > _LEVELS:
+        if count is None or count > _LEVELS:
             raise ValueError(f"boundary draws up to {_LEVELS} classes. Received: {count} outputs")
         if (self._rows_of or count) != count or (
             count > 1 and not np.isin(self._y, np.arange(count)).all()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.activations import function_name
+from nnlite.symbolic import Node
 from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.markup import Markup, Picture, check_path, element, svg
 from nnlite.utils.validation import check_flag
@@ -37,7 +38,7 @@ class _Box:
 
 
 def plot_model(
-    model: Any,
+    model: AbstractModel,
     to_file: str | os.PathLike[str] | None = "model.svg",
     show_shapes: bool = False,
     show_dtype: bool = False,
@@ -80,7 +81,7 @@ def plot_model(
     >>> "(None, 4) → (None, 8)" in str(picture)
     True
     """
-    if not getattr(model, "is_model", False):
+    if not isinstance(model, AbstractModel):
         raise TypeError(f"model must be a model. Received: {model!r}")
     path = check_path("to_file", to_file, ".svg")
     if rankdir not in ("TB", "BT", "LR", "RL"):
@@ -114,14 +115,19 @@ def plot_model(
 
 
 def _follow(
-    model: Any, given: list[_Box], boxes: list[_Box], shown: set[str], expand: bool, prefix: str
+    model: AbstractModel,
+    given: list[_Box],
+    boxes: list[_Box],
+    shown: set[str],
+    expand: bool,
+    prefix: str,
 ) -> list[_Box]:
     """Add a box for each call of the model; return the boxes of its outputs."""
     made = {id(tensor): box for tensor, box in zip(model.inputs, given, strict=True)}
     for node in model.calls():
         sources = [made[id(tensor)] for tensor in node.inputs]
         layer = node.layer
-        if expand and getattr(layer, "is_model", False):
+        if expand and isinstance(layer, AbstractModel):
             ends = _follow(layer, sources, boxes, shown, expand, f"{prefix}{layer.name}/")
         else:
             boxes.append(_Box(list(_lines(node, shown, prefix))))
@@ -132,7 +138,7 @@ def _follow(
     return [made[id(tensor)] for tensor in model.outputs]
 
 
-def _lines(node: Any, shown: set[str], prefix: str) -> Iterator[str]:
+def _lines(node: Node, shown: set[str], prefix: str) -> Iterator[str]:
     """Yield the lines of a call's box."""
     layer = node.layer
     yield type(layer).__name__

@@ -1,12 +1,13 @@
 """What a user makes of callbacks: overrides, logs, stops and what is watched; used or refused."""
 
+import inspect
 import operator
 
 import numpy as np
 import pytest
 from helpers import SERIES, TARGETS, Play, small
 
-from nnlite import Sequential, callbacks, metrics, optimizers
+from nnlite import Model, Sequential, callbacks, metrics, optimizers
 from nnlite.callbacks import (
     Callback,
     CSVLogger,
@@ -17,6 +18,7 @@ from nnlite.callbacks import (
     ModelCheckpoint,
     ReduceLROnPlateau,
 )
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers import Dense
 
 X, Y = SERIES, TARGETS
@@ -337,3 +339,16 @@ def test_a_direction_that_a_user_has_set_stays():
     stop.monitor_op = operator.gt
     model.fit(x, x[:, 0], verbose=0, callbacks=stop)
     assert stop.monitor_op is operator.gt
+
+
+def test_type_checks_of_callbacks_know_the_model():
+    """A method or property of `Model` that is missing here is an error of mypy in a callback."""
+    assert inspect.get_annotations(Callback)["model"] == "AbstractModel"
+    known = {*dir(AbstractModel), *vars(Dense(1))}
+    for cls in AbstractModel.__mro__:
+        known |= inspect.get_annotations(cls).keys()
+    public = {name for name in dir(Model) if not name.startswith("_")}
+    assert public - known == {
+        *("add_to", "call", "functional_class", "lists_own", "seed"),
+        *("compute_loss", "compute_loss_gradient", "compute_metrics", "update_weights"),
+    }  # these are for subclasses of Model

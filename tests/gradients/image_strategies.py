@@ -90,11 +90,11 @@ def resizings(draw, cls, name):
 
 
 def named(*names):
-    return [vars(layers)[f"{name}{n}D"] for name in names for n in (1, 2, 3)]
+    return [getattr(layers, f"{name}{n}D") for name in names for n in (1, 2, 3)]
 
 
 CONVOLUTIONS = named("Conv")
-TRANSPOSED = [vars(layers)[f"Conv{n}DTranspose"] for n in (1, 2, 3)]
+TRANSPOSED = [getattr(layers, f"Conv{n}DTranspose") for n in (1, 2, 3)]
 SEPARABLE = [layers.SeparableConv1D, layers.SeparableConv2D]
 BY_CHANNEL = [layers.DepthwiseConv1D, layers.DepthwiseConv2D, *SEPARABLE]
 FILTERING = CONVOLUTIONS + TRANSPOSED + SEPARABLE

@@ -17,7 +17,7 @@ EVERY_LAYER = pytest.mark.parametrize("cls", tried(LAYERS), ids=lambda cls: cls.
 
 
 def test_every_public_layer_has_a_strategy():
-    public = {vars(layers)[name] for name in layers.__all__}
+    public = {getattr(layers, name) for name in layers.__all__}
     classes = {thing for thing in public if inspect.isclass(thing)} - {Layer, ActivationLayer}
     # What takes words or several inputs is checked in test_layers_embedding and _merging, what
     # runs over steps in test_layers_recurrent.

@@ -313,6 +313,7 @@ def test_random_numbers():
         (lambda k: k.callbacks.EarlyStopping(patience=-1), "patience must be at least 0"),
         (lambda k: k.callbacks.ModelCheckpoint("a.keras", save_freq=0), "at least 1"),
         (lambda k: k.callbacks.BackupAndRestore("a", save_freq=0), "at least 1"),
+        (lambda k: k.layers.GRU(2, reset_after="no"), "reset_after must be True or False"),
     ],
 )
 def test_settings_in_range(make, message):

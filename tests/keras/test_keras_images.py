@@ -92,7 +92,7 @@ CASES = [
 
 EVERY_CASE = pytest.mark.parametrize(("name", "shape", "arguments"), CASES)
 CLASSES = list(
-    dict.fromkeys(cls for n in layers.__all__ if hasattr(cls := vars(layers)[n], "rank"))
+    dict.fromkeys(cls for n in layers.__all__ if hasattr(cls := getattr(layers, n), "rank"))
 )
 
 

@@ -438,3 +438,9 @@ def test_a_function_is_no_data(tmp_path):
 def test_what_lambda_refuses(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("value", [{}, {"value": None}])
+def test_heads_need_a_value(value):
+    with pytest.raises(TypeError, match=r"called as layer\(query, value\).*Received: one input"):
+        layers.MultiHeadAttention(2, 3)(np.ones((1, 2, 3)), **value)

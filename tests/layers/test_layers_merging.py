@@ -343,5 +343,6 @@ def test_there_is_a_mask_for_each_input(name, masks):
 
 
 def test_every_merging_layer_has_a_case():
-    found = {name for name, cls in vars(layers).items() if isinstance(cls, type)}
-    assert {name for name in found if issubclass(vars(layers)[name], merge.Merge)} == {*CASES}
+    public = {name: getattr(layers, name) for name in layers.__all__}
+    found = {name: cls for name, cls in public.items() if isinstance(cls, type)}
+    assert {name for name, cls in found.items() if issubclass(cls, merge.Merge)} == {*CASES}

@@ -218,6 +218,22 @@ def test_a_seed_is_not_lost_while_another_thread_draws():
     assert made[0].read() >= 0
 
 
+def test_seeds_that_are_gone_keep_their_place_and_no_memory():
+    nnlite.utils.set_random_seed(8)
+    expected = np.random.default_rng(8).integers(2**63, size=7)
+    kept = [random.Seed() for _ in range(6)]
+    del kept[4], kept[2]  # numbers 2 and 4 are drawn all the same
+    with random.drawing_from(np.random.default_rng(0)):
+        kept.pop(1).read()  # number 1 is not
+    assert len(random._waiting) == 3
+    assert [seed.read() for seed in kept] == expected[[0, 2, 4]].tolist()
+    assert random.new_seed() == expected[5]
+    kept = random.Seed()
+    random.Seed()
+    assert kept.read() == expected[6]
+    assert random.new_seed() == np.random.default_rng(8).integers(2**63, size=9)[8]
+
+
 def test_another_thread_draws_from_the_root_meanwhile():
     drawn = []
     before = random.states()["root"]

@@ -509,6 +509,14 @@ def test_a_range_of_layers_takes_nested_ones_whole(capsys):
     assert shown == ["inner", "b", "c"]
 
 
+def test_a_layer_with_layers_is_not_a_nested_model(capsys):
+    branches = ReLU(name="branches")
+    branches.layers = [Dense(3)]
+    Sequential([Input((4,)), branches]).summary(expand_nested=True)
+    shown = [line.split()[1] for line in capsys.readouterr().out.splitlines() if "(None" in line]
+    assert shown == ["branches"]
+
+
 def test_a_model_has_an_input_shape_once_it_is_built():
     model = Sequential([Dense(3)])
     assert not hasattr(model, "input_shape")

@@ -14,7 +14,7 @@ MUTANTS = {
         ("(np.minimum(x, self.threshold) - self.threshold)", "np.minimum(x, self.threshold)"),
         ("np.minimum(y, np.inf if", "np.maximum(y, -np.inf if"),
         ("np.greater(y, self._zero,", "np.less(y, self._zero,"),
-        ("np.multiply(dy, np.greater(y, self._zero, out=active), out=dx)", "np.copyto(dx, dy)"),
+        ("np.multiply(dy, dx, out=dx)", "np.copyto(dx, dy)"),
         ("np.multiply(gradient, y > self._zero,", "np.multiply(gradient, y < self._zero,"),
         ("if self.needs_input or self.of_user:", "if self.needs_input:"),
         ("self._zero + 1, self._zero + self.negative_slope)", "self._zero + 1, self._zero)"),

@@ -19,6 +19,7 @@ MUTANTS = {
     "metrics/compiled.py": [
         ("y_true, y_pred = read_only(y_true), read_only(y_pred)", "pass"),
         ("        if first:\n            self.results()\n", ""),
+        ("sample_weight.reshape(sample_weight.shape + axes) * mask", "sample_weight * mask"),
         ("0 < metric.threshold < 1", "True"),
         ("max(metric.chosen) > 0", "True"),
         ("not metric.from_logits", "True"),

@@ -1,6 +1,12 @@
 """One mistake for each formula of the model: the file, the formula, the mistake."""
 
 MUTANTS = {
+    "utils/validation.py": [
+        ("(args or kwargs) and cls.__init__ is object.__init__", "False"),
+        ("kwargs.update(zip(positional, args, strict=False))", "pass"),
+        ("isinstance(default.get(name), bool) and owner", "owner"),
+        (' and owner.__module__[:7] == "nnlite."', ""),
+    ],
     "backend/blas.py": [
         ("    y += x\n", "    y -= x\n"),
         ("if a != 1:", "if a == 1:"),
@@ -30,10 +36,14 @@ MUTANTS = {
         ("layer._seed.root is not root", "False"),
         ("if not layer.built else ()", "if layer.built else ()"),
         ("(*layer.sublayers(), *layer.aside)", "layer.sublayers()"),
-        ("and layer._seed_root is not None", "and False"),
+        ("layer._seed_root is not None", "False"),
     ],
     "random.py": [
-        ("_waiting.pop(id(self), None)", "pass"),
+        ("self._withdraw()", "pass"),
+        ("seed._turn -= seed._turn > self._turn", "pass"),
+        ("            _reserved -= 1\n", ""),
+        ("stream.advance(seed._turn - at)", "pass"),
+        ("stream.advance(_reserved - at)", "pass"),
         ("if own is not None and not self._settled:", "if own is not None:"),
         ("        self._drawn()  # a copy has the same seed\n", ""),
         ("_own.reset(token)", "pass"),
@@ -114,14 +124,28 @@ MUTANTS = {
             "gradient += penalty_gradient(regularizer, y)",
         ),
         ("_add if slot in done else np.copyto", "np.copyto"),
-        ("if readers[slot] == 1 and slot not in penalized:", "if True:"),
-        ("if call not in views.values():", "if True:"),
+        ("if readers[slot] == 1 and slot not in penalized and whole:", "if whole:"),
+        ("if call not in views.values() and", "if"),
         ("and readers[call.x] == 1\n", ""),
         ("for slot in (*call.outputs, *call.inputs):", "for slot in call.inputs:"),
         ("if call.shared and call.training:", "if False:"),
         ("new, values[slot] = True, x", "values[slot] = x"),
         ("yield call.layer.settle_from, [arrays]", "pass"),
         ("elif not np.shares_memory(x, y):", "elif False:"),
+        (" and self._halves is None:", ":"),
+        ("for slot in (*self.graph.inputs, *self._dynamic)", "for slot in self.graph.inputs"),
+        ("and slot not in penalized and whole:", "and slot not in penalized:"),
+    ],
+    "execution/halves.py": [
+        ("variable.gradient += twin.gradient", "pass"),
+        ("twin.rebind(variable.value, twin.gradient)", "pass"),
+        ("self._twin(call.layer) if backward and at else call.layer", "call.layer"),
+        ("or call.shared or", "or"),
+        ("if any(id(variable) not in own for variable in layer._variables):", "if False:"),
+        ("return kept.isdisjoint(call.outputs) and all(", "return all("),
+        ("if any(_convolves(call.layer) for call in run):", "if True:"),
+        ("return convolved >= max(others, default=0)", "return True"),
+        ("half = (samples + 1) // 2", "half = samples // 2 + 1"),
     ],
     "models/model.py": [
         ("depth[id(node)] + 1)", "depth[id(node)])"),
@@ -162,6 +186,12 @@ MUTANTS = {
     "utils/structures.py": [
         ("names = sorted(structure) if by_key", "names = list(structure) if by_key"),
         ("if lacks or more:", "if lacks:"),
+    ],
+    "utils/lazy.py": [
+        ("        setattr(this, name, value)\n", ""),
+        ("        if home not in modules:", "        if False:"),
+        ("{*vars(this), *this.__all__}", "{*vars(this)}"),
+        ("getattr(module, name) if name in homes else module", "getattr(module, name)"),
     ],
     "utils/overrides.py": [
         ("depth(cls, function) < at <", "depth(cls, function) <= at <"),

@@ -21,8 +21,6 @@ READERS = [
 
 #: The only look-ups of attributes by a name that is no constant of the source.
 ALLOWED = {
-    "getattr(saving, name)",  # one of two names, which stand there
-    "getattr(room, name)",  # one of four
     "getattr(self, name)",  # of the constructor's own arguments
     "getattr(self, name, default)",
     "hasattr(self, name)",
@@ -57,6 +55,8 @@ def test_nothing_in_the_package_can_run_what_a_file_says(path):
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert not names & {"eval", "exec", "__import__", "globals", "__builtins__"}
     assert "locals()[" not in ast.unparse(tree)  # arguments may be passed on whole
+    if path.name == "lazy.py":  # its modules are constants: see tests/utils/test_lazy.py
+        return
     modules = {name.split(".")[0] for name in imported(tree)} - {"importlib"}
     assert not modules & {"pickle", "marshal", "dill", "shelve", "yaml", "runpy", "code", "codeop",
                           "subprocess", "socket", "urllib", "http", "tarfile", "pydoc"}  # fmt: skip

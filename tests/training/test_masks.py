@@ -43,6 +43,19 @@ def test_sums_and_weights_are_masked_too():
     assert found == pytest.approx((errors * weights)[COUNT].sum(), rel=1e-5)
 
 
+@pytest.mark.parametrize("steps", [4, 5])  # as many as samples, and others
+def test_weights_of_samples_count_for_all_steps_of_a_metric(steps):
+    weights = np.array([1.0, 2.0, 3.0, 4.0])
+    model = Sequential([Input((None, 3)), layers.Masking(), layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"], weighted_metrics=["mse"])
+    x, y, count = X[:, :steps], Y[:, :steps], COUNT[:, :steps]
+    errors = ((model.layers[-1](x) - y) ** 2)[:, :, 0]
+    found = model.evaluate(x, y, sample_weight=weights, verbose=0, return_dict=True)
+    total = count * weights[:, None]
+    assert found["mse"] == pytest.approx((errors * total).sum() / total.sum(), rel=1e-5)
+    assert found["mae"] == pytest.approx(np.sqrt(errors[count]).mean(), rel=1e-5)
+
+
 def test_the_gradient_is_that_of_the_steps_that_count():
     model, other = masked_model(), Sequential([Input((3,)), layers.Dense(1)])
     other.set_weights(model.get_weights())

@@ -43,6 +43,7 @@ class ActivationLayer(Layer):
 
     supports_masking = True
     elementwise = True
+    samplewise = True
 
     #: Whether `chain` reads x.
     needs_input = False

@@ -17,6 +17,8 @@ from nnlite.utils.validation import ArgumentError
 class _AlongAxes(ActivationLayer):
     """Base class of functions along ``axis``, which `_of_rows` computes along the first axis."""
 
+    samplewise = False  # the axis may be that of the batch
+
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         axes = (axis,) if isinstance(axis, int) else axis

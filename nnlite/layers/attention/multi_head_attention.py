@@ -14,7 +14,7 @@ from nnlite.layers.core.einsum_dense import EinsumDense
 from nnlite.layers.layer import Layer, Shape, as_shape, as_shapes, registry
 from nnlite.layers.reshaping.reshaping import check_integers
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import check_count, check_flag, optional_count
+from nnlite.utils.validation import ArgumentError, check_count, check_flag, optional_count
 
 
 @registry.register()
@@ -102,7 +102,7 @@ class MultiHeadAttention(AttentionLayer):
     def __call__(  # type: ignore[override]
         self,
         query: Any,
-        value: Any,
+        value: Any = None,
         key: Any = None,
         query_mask: Any = None,
         value_mask: Any = None,
@@ -130,8 +130,14 @@ class MultiHeadAttention(AttentionLayer):
             use_causal_mask: Whether a query ignores values of later steps.
 
         Raises:
+            TypeError: If there is no value.
             ValueError: If the inputs or masks do not fit.
         """
+        if value is None:
+            raise ArgumentError(
+                f"Layer {self.name!r} is called as layer(query, value); for self-attention as "
+                "layer(x, x). Received: one input"
+            )
         arguments = [query, value, key, query_mask, value_mask, key_mask, attention_mask]
         while arguments[-1] is None and len(arguments) > 2:
             arguments.pop()

@@ -23,6 +23,8 @@ class Convolving(Windowed, Activated):
 
     left_out_if_none: ClassVar[tuple[str, ...]] = ()
 
+    samplewise = True
+
     #: The kinds of padding.
     paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
 
@@ -84,6 +86,11 @@ class Convolving(Windowed, Activated):
         channels = self._image_channels(shape)
         step, rows = self._step(found, samples, channels), self._rows(found, channels)
         return super()._largest_product(step * rows * math.prod(found.counts[1:]))
+
+    def _convolved(self, samples: int) -> int:
+        shape = tuple(size or 1 for size in self.input_shape or (1,) * (self.rank + 2))
+        weights = sum(variable.size for variable in self._variables)
+        return samples * math.prod(self._windows(shape).counts) * weights
 
     def _rows(self, found: Windows, channels: int) -> int:
         """Return how many rows of windows of a sample are computed at once."""

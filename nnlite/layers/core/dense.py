@@ -48,6 +48,7 @@ class Dense(Activated):
     """
 
     supports_masking = True
+    samplewise = True
 
     fixed_config: ClassVar[Mapping[str, Any]] = {"quantization_config": None}
 
@@ -107,6 +108,8 @@ class Dense(Activated):
             x, y = x.reshape(-1, x.shape[-1]), y.reshape(-1, self.units)
         x.dot(self.kernel.value, y)  # the method, as np.dot takes 0.15 us more
         if self.use_bias:
+            if len(y) == 1:
+                y = y[0]  # adding vectors takes 0.3 us less than adding one to a row
             y += self.bias.value
 
     def backward_into(self, dy: Array, x: Array, dx: Array | None = None) -> None:

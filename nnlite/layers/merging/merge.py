@@ -20,6 +20,7 @@ class Merge(Layer):
     """
 
     takes_several = True
+    samplewise = True
     supports_masking = True
 
     #: The number of inputs; None for one or more.

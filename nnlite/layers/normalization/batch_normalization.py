@@ -238,6 +238,7 @@ class _ByMovingAverages(Layer):
     """
 
     elementwise = True
+    samplewise = True
     supports_masking = True
 
     def __init__(self, owner: BatchNormalization) -> None:

@@ -27,6 +27,8 @@ class GlobalPooling(Spatial):
         ValueError: If ``data_format`` is unknown; or if the input has the wrong number of axes.
     """
 
+    samplewise = True
+
     def __init__(
         self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any
     ) -> None:

@@ -32,6 +32,8 @@ class Pooling(Windowed):
             input has the wrong number of axes, or is smaller than a window.
     """
 
+    samplewise = True
+
     def __init__(
         self,
         pool_size: Any = 2,

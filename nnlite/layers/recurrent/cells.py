@@ -173,9 +173,10 @@ class RecurrentCell(RandomLayer):
         matrix = np.empty((len(self.rows) * u, len(column)), self.dtype)
         self.fill(matrix)
         after = [np.empty((u, batch), self.dtype) for _ in range(self.states)]
-        a = np.empty((self.kept * u, batch), self.dtype)
+        z = (matrix @ column).reshape(-1, u, batch)
+        a = np.empty((self.kept, u, batch), self.dtype)
         h, c, new_h, new_c = before[0], before[-1], after[0], after[-1]
-        self.step(matrix @ column, a, h, c, new_h, new_c, column[features + 1 :])
+        self.step(z, a, h, c, new_h, new_c, column[features + 1 :])
         made = [np.array(state.T) for state in after]
         return made[0], made
 
@@ -197,6 +198,13 @@ class RecurrentCell(RandomLayer):
             rows[:, :features] = self.kernel.value[:, at].T if x else 0
             rows[:, features + 1 :] = self.recurrent_kernel.value[:, at].T if h else 0
             rows[:, features] = sum(bias[at] for bias in self._biases("value", x, h))
+
+    def columns(self) -> tuple[Array, Array]:
+        """Return W^T and U^T of M, without the blocks of zeros: all but the first or last."""
+        blocks = self._blocks()
+        w = [self.kernel.value[:, at] for _, at, x, _ in blocks if x]
+        u = [self.recurrent_kernel.value[:, at] for _, at, _, h in blocks if h]
+        return np.concatenate(w, axis=1), np.concatenate(u, axis=1)
 
     def take_gradient(self, gradient: Array) -> None:
         """Fill the gradients of the weights from dJ/dM."""
@@ -236,21 +244,25 @@ class RecurrentCell(RandomLayer):
         """Write the states after a step.
 
         Args:
-            *arrays: ``z``, which is M (x_t, 1, h) and may be written over; ``a``, whose ``kept``
-                blocks are for the backward pass; ``h`` and ``c``, the states before; ``new_h`` and
-                ``new_c``, for those after (``c`` has no rows in a cell with one state); and
-                ``dropped_h``, the h that M was multiplied by.
+            *arrays: ``z``, which is M (x_t, 1, h) in blocks of ``units`` rows and may be written
+                over; ``a``, whose ``kept`` blocks are for the backward pass; ``h`` and ``c``, the
+                states before; ``new_h`` and ``new_c``, for those after (``c`` has no rows in a cell
+                with one state); and ``dropped_h``, the h that M was multiplied by.
         """
         raise NotImplementedError
 
-    def step_back(self, *arrays: Array) -> Array | None:
-        """Run the backward pass of `step`: write dJ/dz, dJ/dh and dJ/dc over ``z``, ``dh``, ``dc``.
+    def prepare_back(self, z: Array, a: Array) -> None:
+        """Compute derivatives for `step_back`, given the arrays of several steps."""
 
-        The part of dJ/dh that comes through M is not in ``dh``. A further part through
-        ``dropped_h`` is returned, if there is one.
+    def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
+        """Run the backward pass of `step`: write dJ/dz over ``z`` and dJ/dc over ``dc``.
+
+        The parts of dJ/dh that do not come through M are returned, if there are any: that through
+        ``h``, and that through ``dropped_h``. ``dh`` may be written over.
 
         Args:
-            *arrays: ``dh`` and ``dc``, the arrays of `step`, and memory as large as ``a``.
+            *arrays: ``dh`` and ``dc``, the arrays of `step`, memory as large as ``a``, and its
+                blocks.
         """
         raise NotImplementedError
 
@@ -258,24 +270,22 @@ class RecurrentCell(RandomLayer):
         """Add the gradients that do not come through M, given the arrays of all steps."""
 
     def _apply(self, function: Any, z: Array, a: Array) -> None:
-        """Write an activation of each block of ``z`` into ``a``, features last."""
+        """Write an activation of the blocks of ``z`` into ``a``, features last."""
         if isinstance(function, Identity):
             np.copyto(a, z)
             return
-        for start in range(0, len(z), self.units):
-            block = slice(start, start + self.units)
-            function.forward_into(z[block].T, a[block].T)
+        for block, into in zip(z, a, strict=True):
+            function.forward_into(block.T, into.T)
 
-    def _chain(self, function: Any, d: Array, z: Array, a: Array, out: Array) -> None:
-        """Write the backward pass of `_apply` into ``out``, which may be ``z``."""
+    def _chain(self, function: Any, d: Array, z: Array, a: Array) -> None:
+        """Write the backward pass of `_apply` over ``z``."""
         if isinstance(function, Identity):
-            np.copyto(out, d)
+            np.copyto(z, d)
             return
-        for start in range(0, len(z), self.units):
-            block = slice(start, start + self.units)
-            made = np.empty_like(z[block])
-            function.backward_into(d[block].T, z[block].T, a[block].T, made.T)
-            out[block] = made
+        for given, block, made in zip(d, z, a, strict=True):
+            found = np.empty_like(block)
+            function.backward_into(given.T, block.T, made.T, found.T)
+            block[...] = found
 
 
 @registry.register()
@@ -313,17 +323,24 @@ class SimpleRNNCell(RecurrentCell):
     def step(self, *arrays: Array) -> None:
         """Write g(z)."""
         z, _, _, _, new_h, _, _ = arrays
-        self._apply(self.activation, z, new_h)
+        self._apply(self.activation, z, new_h[None])
 
-    def step_back(self, *arrays: Array) -> None:
+    def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
         """Write dJ/dz = dJ/dh_t g'(z)."""
         dh, _, z, _, _, _, new_h, *_ = arrays
-        self._chain(self.activation, dh, z, new_h, z)
-        dh.fill(0)
+        self._chain(self.activation, dh[None], z, new_h[None])
+        return None, None
 
 
 class _GatedCell(RecurrentCell):
-    """Base class of cells with gates: blocks whose activation is between 0 and 1."""
+    """Base class of cells with gates: blocks whose activation is between 0 and 1.
+
+    With the usual activations, sigmoid(z) = (1 + tanh(z / 2)) / 2, which never overflows; z / 2
+    comes from M, and ``z`` holds the derivatives of all steps before the first step back.
+    """
+
+    #: The blocks of M that are gates.
+    gated: ClassVar[slice]
 
     def __init__(
         self,
@@ -342,36 +359,44 @@ class _GatedCell(RecurrentCell):
         """Return the activations."""
         return (self.activation, self.recurrent_activation)
 
-    def _apply_gates(self, z: Array, a: Array) -> None:
-        """Write the recurrent activation of blocks of ``z`` into ``a``.
+    def fill(self, matrix: Array) -> None:
+        """Write M, with half of the rows of gates if `_apply_both` takes z / 2 for them."""
+        super().fill(matrix)
+        if self._by_tanh:
+            matrix.reshape(len(self.rows), self.units, -1)[self.gated] *= 0.5
 
-        sigmoid(z) = (1 + tanh(z / 2)) / 2, which never overflows.
+    def _apply_both(self, z: Array, a: Array, gates: int) -> None:
+        """Write the activations of blocks of ``z`` into ``a``; the first ``gates`` are gates."""
+        if self._by_tanh:
+            np.tanh(z, a)
+            if gates:
+                a = a[:gates]
+                np.multiply(a, 0.5, a)
+                np.add(a, 0.5, a)
+        else:
+            self._apply(self.recurrent_activation, z[:gates], a[:gates])
+            self._apply(self.activation, z[gates:], a[gates:])
+
+    def _derive(self, z: Array, a: Array, gates: int) -> None:
+        """Write the derivatives of `_apply_both` over ``z`` for several steps, if they are simple.
+
+        They are a (1 - a) for the sigmoid and 1 - a^2 for tanh.
         """
-        if not self._by_tanh:
-            self._apply(self.recurrent_activation, z, a)
-            return
-        np.multiply(z, 0.5, out=a)
-        np.tanh(a, out=a)
-        a *= 0.5
-        a += 0.5
+        if self._by_tanh:
+            a = a.swapaxes(0, 1)
+            z = z.swapaxes(0, 1)
+            np.subtract(1, a[:gates], z[:gates])
+            np.multiply(z[:gates], a[:gates], z[:gates])
+            np.multiply(a[gates:], a[gates:], z[gates:])
+            np.subtract(1, z[gates:], z[gates:])
 
-    def _chain_gates(self, d: Array, z: Array, a: Array) -> None:
-        """Write ``d`` times the gates' derivative over ``z``; for the sigmoid it is a (1 - a)."""
-        if not self._by_tanh:
-            self._chain(self.recurrent_activation, d, z, a, z)
-            return
-        np.subtract(1, a, out=z)
-        z *= a
-        z *= d
-
-    def _chain_tanh(self, d: Array, z: Array, a: Array, out: Array) -> None:
-        """Write ``d`` times the activation's derivative into ``out``; for tanh it is 1 - a^2."""
-        if not self._by_tanh:
-            self._chain(self.activation, d, z, a, out)
-            return
-        np.multiply(a, a, out=out)
-        np.subtract(1, out, out=out)
-        out *= d
+    def _chain_both(self, d: Array, z: Array, a: Array, gates: int) -> None:
+        """Write the backward pass of `_apply_both` over ``z``, which `_derive` prepared."""
+        if self._by_tanh:
+            np.multiply(z, d, z)
+        else:
+            self._chain(self.recurrent_activation, d[:gates], z[:gates], a[:gates])
+            self._chain(self.activation, d[gates:], z[gates:], a[gates:])
 
 
 @registry.register()
@@ -405,7 +430,8 @@ class LSTMCell(_GatedCell):
 
     gates = 4
     states = 2
-    kept = 5  # i, f, o, g of x_t and h, and g(c_t)
+    kept = 6  # i, f, o, g of x_t and h, g(c_t), and what dJ/dh_t is multiplied by for dJ/dc_t
+    gated = slice(0, 3)
     rows = ((0, True, True), (1, True, True), (3, True, True), (2, True, True))
 
     def __init__(
@@ -443,33 +469,38 @@ class LSTMCell(_GatedCell):
     def step(self, *arrays: Array) -> None:
         """Write c_t = f c_{t-1} + i g and h_t = o g(c_t)."""
         z, a, _, c, new_h, new_c, _ = arrays
-        u = self.units
-        self._apply_gates(z[: 3 * u], a[: 3 * u])
-        self._apply(self.activation, z[3 * u :], a[3 * u : 4 * u])
-        i, f, o, g, tanh_c = a.reshape(5, u, -1)
-        np.multiply(f, c, out=new_c)
-        np.multiply(i, g, out=tanh_c)
-        new_c += tanh_c
-        self._apply(self.activation, new_c, tanh_c)
-        np.multiply(o, tanh_c, out=new_h)
+        self._apply_both(z, a[:4], 3)
+        i, f, o, g, tanh_c, _ = a
+        np.multiply(f, c, new_c)
+        np.multiply(i, g, tanh_c)
+        np.add(new_c, tanh_c, new_c)
+        self._apply_both(new_c[None], a[4:5], 0)
+        np.multiply(o, tanh_c, new_h)
 
-    def step_back(self, *arrays: Array) -> None:
+    def prepare_back(self, z: Array, a: Array) -> None:
+        """Write the derivatives over ``z``, and o g'(c_t) beside them, if they are simple."""
+        self._derive(z, a[:, :4], 3)
+        if self._by_tanh:
+            self._derive(a[:, 5:], a[:, 4:5], 0)
+            np.multiply(a[:, 5], a[:, 2], a[:, 5])
+
+    def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
         """Write dJ/dz, and dJ/dc_{t-1} = (dJ/dc_t + dJ/dh_t o g'(c_t)) f."""
-        dh, dc, z, a, _, c, _, new_c, _, work = arrays
-        u = self.units
-        i, f, o, g, tanh_c = a.reshape(5, u, -1)
-        di, df, do, dg, through_c = work.reshape(5, u, -1)
-        np.multiply(dh, tanh_c, out=do)
-        dh *= o
-        self._chain_tanh(dh, new_c, tanh_c, through_c)
-        dc += through_c
-        np.multiply(dc, g, out=di)
-        np.multiply(dc, c, out=df)
-        np.multiply(dc, i, out=dg)
-        dc *= f
-        self._chain_gates(work[: 3 * u], z[: 3 * u], a[: 3 * u])
-        self._chain_tanh(dg, z[3 * u :], g, z[3 * u :])
-        dh.fill(0)
+        dh, dc, z, a, _, c, _, new_c, _, work, di, df, do, dg, *_ = arrays
+        i, f, o, g, tanh_c, through = a
+        np.multiply(dh, tanh_c, do)
+        if self._by_tanh:
+            np.multiply(through, dh, through)
+        else:
+            np.copyto(through, new_c)
+            self._chain(self.activation, (dh * o)[None], a[5:], a[4:5])
+        np.add(dc, through, dc)
+        np.multiply(dc, g, di)
+        np.multiply(dc, c, df)
+        np.multiply(dc, i, dg)
+        np.multiply(dc, f, dc)
+        self._chain_both(work[:4], z, a[:4], 3)
+        return None, None
 
 
 @registry.register()
@@ -498,7 +529,8 @@ class GRUCell(_GatedCell):
     """
 
     gates = 3
-    kept = 4  # z, r, n, and r h
+    kept = 5  # z, r, n, r h, and h - n
+    gated = slice(-3, -1)
 
     def __init__(
         self,
@@ -511,8 +543,8 @@ class GRUCell(_GatedCell):
     ) -> None:
         super().__init__(units, activation, recurrent_activation, *args, **kwargs)
         self.reset_after = bool(reset_after)
-        gates: Sequence[Row] = ((0, True, True), (1, True, True), (2, True, False))
-        self.rows = (*gates, (2, False, True)) if self.reset_after else gates
+        rows: Sequence[Row] = ((0, True, True), (1, True, True), (2, True, False))
+        self.rows = ((2, False, True), *rows) if self.reset_after else rows
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
@@ -528,49 +560,47 @@ class GRUCell(_GatedCell):
     def step(self, *arrays: Array) -> None:
         """Write h_t = n + z (h_{t-1} - n)."""
         z, a, h, _, new_h, _, dropped_h = arrays
-        u = self.units
-        self._apply_gates(z[: 2 * u], a[: 2 * u])
-        update, reset, n, product = a.reshape(4, u, -1)
+        self._apply_both(z[-3:-1], a[:2], 2)
+        update, reset, n, product, difference = a
         if self.reset_after:
-            np.multiply(reset, z[3 * u :], out=product)
+            np.multiply(reset, z[0], product)
         else:
-            np.multiply(reset, dropped_h, out=product)
+            np.multiply(reset, dropped_h, product)
             product = self.recurrent_kernel.value[:, self._candidate_kernel()].T.dot(product)
-        z[2 * u : 3 * u] += product
-        self._apply(self.activation, z[2 * u : 3 * u], n)
-        np.subtract(h, n, out=new_h)
-        new_h *= update
-        new_h += n
+        np.add(z[-1], product, z[-1])
+        self._apply_both(z[-1:], a[2:3], 0)
+        np.subtract(h, n, difference)
+        np.multiply(difference, update, new_h)
+        np.add(new_h, n, new_h)
 
-    def step_back(self, *arrays: Array) -> Array | None:
-        """Write dJ/dz, and dJ/dh_t z the direct part of dJ/dh_{t-1}."""
-        dh, _, z, a, h, _, _, _, dropped_h, work = arrays
-        u = self.units
-        update, reset, n, _ = a.reshape(4, u, -1)
-        dupdate, dreset, dn, rest = work.reshape(4, u, -1)
-        np.subtract(h, n, out=dupdate)
-        dupdate *= dh
-        np.multiply(dh, update, out=rest)
-        np.subtract(dh, rest, out=dn)
-        dh[...] = rest
-        before = z[2 * u : 3 * u]  # n before its activation
-        self._chain_tanh(dn, before, n, before)
+    def prepare_back(self, z: Array, a: Array) -> None:
+        """Write the derivatives over ``z``."""
+        self._derive(z[:, -3:], a[:, :3], 2)
+
+    def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
+        """Write dJ/dz, and return dJ/dh_t z, the direct part of dJ/dh_{t-1}."""
+        dh, _, z, a, _, _, _, _, dropped_h, work, dupdate, dreset, dn, direct, _ = arrays
+        update, reset, _, _, difference = a
+        np.multiply(dh, difference, dupdate)
+        np.multiply(dh, update, direct)
+        np.subtract(dh, direct, dn)
+        self._chain_both(work[2:3], z[-1:], a[2:3], 0)
+        before = z[-1]  # dJ/dn before its activation
         further = None
         if self.reset_after:
-            np.multiply(before, z[3 * u :], out=dreset)
-            np.multiply(before, reset, out=z[3 * u :])
+            np.multiply(before, z[0], dreset)
+            np.multiply(before, reset, z[0])
         else:
             further = self.recurrent_kernel.value[:, self._candidate_kernel()].dot(before)
-            np.multiply(further, dropped_h, out=dreset)
-            further *= reset
-        self._chain_gates(work[: 2 * u], z[: 2 * u], a[: 2 * u])
-        return further
+            np.multiply(further, dropped_h, dreset)
+            np.multiply(further, reset, further)
+        self._chain_both(work[:2], z[-3:-1], a[:2], 2)
+        return direct, further
 
     def take_further_gradient(self, z: Array, a: Array) -> None:
         """Fill dJ/dU of n with the sum of (r h) dJ/dn, if r multiplies h."""
         if not self.reset_after:
-            u, over = self.units, ((0, 2), (0, 2))
-            gradient = np.tensordot(a[:, 3 * u :], z[:, 2 * u :], over)
+            gradient = np.tensordot(a[:, 3], z[:, -1], ((0, 2), (0, 2)))
             self.recurrent_kernel.gradient[:, self._candidate_kernel()] = gradient
 
 

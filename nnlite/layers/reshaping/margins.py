@@ -16,6 +16,8 @@ from nnlite.utils.validation import check_sizes
 class Margins(Spatial):
     """Base class of layers that add or cut off margins."""
 
+    samplewise = True
+
     def _checked(self, name: str, value: Any) -> tuple[Any, ...]:
         """Return the margins of each axis, given by one integer, or an integer or pair per axis."""
         if self.rank == 1:

@@ -26,6 +26,8 @@ def check_data_format(data_format: Any) -> str:
 class Rearrangement(Layer):
     """Base class of layers whose output is a view of the input, and dJ/dx a view of dJ/dy."""
 
+    samplewise = True
+
     def forward_into(self, x: Array, y: Array) -> None:
         """Copy the view of ``x`` into ``y``."""
         np.copyto(y, self.forward_view(x))

@@ -17,6 +17,8 @@ from nnlite.utils.validation import check_count, check_sizes
 class UpSampling(Spatial):
     """Base class of layers that repeat each entry; dJ/dx is the sum of dJ/dy over copies."""
 
+    samplewise = True
+
     size: Any
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.layer import fits
 from nnlite.saving.onnx import attention, layers, operations, protobuf, recurrent, spatial, tables
 from nnlite.saving.onnx.builder import Builder, NoFormError, Value
@@ -15,14 +16,16 @@ from nnlite.utils.structures import flatten
 FORMS_IN = (attention, layers, operations, recurrent, spatial, tables)
 
 
-def export_model(model: Any, filepath: str | os.PathLike[str], input_signature: Any = None) -> None:
+def export_model(
+    model: AbstractModel, filepath: str | os.PathLike[str], input_signature: Any = None
+) -> None:
     """Write a model for prediction to an ONNX file; see `nnlite.Model.export`."""
     content = model_bytes(model, input_signature)
     with atomic_write(filepath) as file:
         file.write(content)
 
 
-def model_bytes(model: Any, input_signature: Any = None) -> bytes:
+def model_bytes(model: AbstractModel, input_signature: Any = None) -> bytes:
     """Return a model as the bytes of an ONNX file; see `nnlite.Model.export`."""
     given = model.inputs if input_signature is None else flatten(input_signature)
     shapes = [tuple(getattr(one, "shape", ())) for one in given]
@@ -33,7 +36,7 @@ def model_bytes(model: Any, input_signature: Any = None) -> bytes:
             f"of model {model.name!r}. Received: {input_signature!r:.200}"
         )
     _check_size(model, sum(variable.value.nbytes for variable in model.all_variables()))
-    graph, builder = model.graph(training=False), Builder()
+    graph, builder = model.graph(False), Builder()
     # A model predicts for batches of any size, even if it was built for one.
     inputs = [
         Value.of(builder.unique(name), (None, *shape[1:]), dtype)
@@ -56,7 +59,7 @@ def model_bytes(model: Any, input_signature: Any = None) -> bytes:
     return content
 
 
-def _check_size(model: Any, size: int) -> None:
+def _check_size(model: AbstractModel, size: int) -> None:
     if size > protobuf.LIMIT:
         raise ValueError(
             f"An ONNX file holds less than 2 GiB. Model {model.name!r} has {size:,} bytes: save it "

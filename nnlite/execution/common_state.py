@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from nnlite import random
 from nnlite.distribution.processes import Processes, current
+from nnlite.execution.abstract_model import AbstractModel
+from nnlite.layers.layer import Layer
+from nnlite.optimizers import Optimizer
 
 __all__ = [
     "average_moving",
@@ -26,7 +29,7 @@ __all__ = [
 Array = NDArray[Any]
 
 
-def _arrays_of(model: Any) -> list[tuple[str, Array]]:
+def _arrays_of(model: AbstractModel) -> list[tuple[str, Array]]:
     """Return all weights and the optimizer's vectors, by their names in errors."""
     optimizer = model.optimizer
     weights = [(f"weight {one.path!r}", one.value) for one in model.all_variables()]
@@ -34,24 +37,24 @@ def _arrays_of(model: Any) -> list[tuple[str, Array]]:
     return weights + [(f"the optimizer's {slot!r}", vector) for slot, vector in state.items()]
 
 
-def _digests(model: Any) -> list[int]:
+def _digests(model: AbstractModel) -> list[int]:
     return [zlib.crc32(np.ascontiguousarray(array).data) for _, array in _arrays_of(model)]
 
 
-def _take_from_first(model: Any, group: Processes) -> None:
+def _take_from_first(model: AbstractModel, group: Processes) -> None:
     for name, array in _arrays_of(model):
         whole = np.ascontiguousarray(array)
         group.copy_from_first(whole, f"take {name} from process 0")
         array[...] = whole
 
 
-def numbers_of(optimizer: Any) -> list[str]:
+def numbers_of(optimizer: Optimizer) -> list[str]:
     """Return the attributes of an optimizer that are numbers and change with the steps."""
     own_rate = ["_learning_rate"] * isinstance(optimizer._learning_rate, float)
     return ["_batches", *own_rate, *optimizer.scalars]
 
 
-def generators_of(model: Any) -> list[dict[str, np.random.Generator]]:
+def generators_of(model: Layer) -> list[dict[str, np.random.Generator]]:
     """Return the random generators of each layer, by attribute."""
     layers = model.all_layers()
     for layer in layers:
@@ -62,7 +65,9 @@ def generators_of(model: Any) -> list[dict[str, np.random.Generator]]:
     ]
 
 
-def spread_generators(model: Any, first: Sequence[dict[str, np.random.Generator]]) -> None:
+def spread_generators(
+    model: AbstractModel, first: Sequence[dict[str, np.random.Generator]]
+) -> None:
     """Seed process 0's layers with ``first``, and others with ``first`` and their number.
 
     Otherwise they would drop the same entries of each process's rows.
@@ -77,7 +82,7 @@ def spread_generators(model: Any, first: Sequence[dict[str, np.random.Generator]
             own[name].bit_generator.state = bits.state
 
 
-def begin_together(model: Any, what: str, training: bool = False, **alike: Any) -> None:
+def begin_together(model: AbstractModel, what: str, training: bool = False, **alike: Any) -> None:
     """Begin a run with process 0's weights and, in training, its optimizer state.
 
     Args:
@@ -109,7 +114,7 @@ def begin_together(model: Any, what: str, training: bool = False, **alike: Any) 
         spread_generators(model, generators)
 
 
-def average_moving(model: Any) -> None:
+def average_moving(model: AbstractModel) -> None:
     """Average over all processes what each gathered from its rows, as moving averages."""
     group = current()
     moving = [v.value for v in model.all_variables() if not v._trainable and v.dtype.kind == "f"]
@@ -125,7 +130,7 @@ def average_moving(model: Any) -> None:
             value[...] = part.reshape(value.shape)
 
 
-def check_equal(model: Any) -> None:
+def check_equal(model: AbstractModel) -> None:
     """Check that weights and optimizer state are equal in all processes.
 
     Raises:
@@ -150,7 +155,7 @@ def check_equal(model: Any) -> None:
 _FLAGS = ("stop_training", "stop_evaluating", "stop_predicting")
 
 
-def watch_changes(model: Any, weights: bool) -> Any:
+def watch_changes(model: AbstractModel, weights: bool) -> Any:
     """Return process 0's state before its callbacks, for `hear_first`.
 
     Args:
@@ -160,7 +165,7 @@ def watch_changes(model: Any, weights: bool) -> Any:
     return _digests(model) if weights and current().rank == 0 else None
 
 
-def hear_first(model: Any, before: Any, logs: dict[str, Any] | None) -> None:
+def hear_first(model: AbstractModel, before: Any, logs: dict[str, Any] | None) -> None:
     """Repeat in all processes the changes of process 0's callbacks to model and logs.
 
     Args:
