@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from nnlite.config import epsilon
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import as_returned
+from nnlite.utils.validation import as_number, as_returned, check_axis, check_fraction
 
 if TYPE_CHECKING:
     from nnlite.backend.variables import Variable
@@ -88,10 +88,11 @@ class MinMaxNorm(Constraint):
         min_value: The smallest norm.
         max_value: The largest norm.
         rate: The fraction of the correction per update; 1 corrects fully.
-        axis: The axis or axes of a vector. For a ``Dense`` kernel of shape (inputs, outputs), 0
-            selects the weights into each unit.
+        axis: The axis or axes of a vector; None for all. For a ``Dense`` kernel of shape
+            (inputs, outputs), 0 selects the weights into each unit.
 
     Raises:
+        TypeError: If an argument is of the wrong type.
         ValueError: If not 0 <= ``min_value`` <= ``max_value``, or ``rate`` is not in [0, 1].
 
     >>> MinMaxNorm(max_value=1.0)(np.array([[3.0, 0.3], [4.0, 0.4]])).round(4)
@@ -104,15 +105,18 @@ class MinMaxNorm(Constraint):
         min_value: float = 0.0,
         max_value: float = 1.0,
         rate: float = 1.0,
-        axis: int | Sequence[int] = 0,
+        axis: int | Sequence[int] | None = 0,
     ) -> None:
+        as_number("min_value", min_value)
+        as_number("max_value", max_value)
+        check_fraction("rate", rate, including_one=True)
+        for one in axis if isinstance(axis, Iterable) else [] if axis is None else [axis]:
+            check_axis(one)
         if not 0 <= min_value <= max_value:
             raise ValueError(
                 "max_value must be at least min_value, and min_value at least 0. "
                 f"Received: {min_value=}, {max_value=}"
             )
-        if not 0 <= rate <= 1:
-            raise ValueError(f"rate must lie in [0, 1]. Received: {rate=}")
         self.min_value = min_value
         self.max_value = max_value
         self.rate = rate
@@ -120,7 +124,7 @@ class MinMaxNorm(Constraint):
 
     def __call__(self, w: Array) -> Array:
         """Return ``w`` with scaled vectors."""
-        axis = self.axis if isinstance(self.axis, int) else tuple(self.axis)
+        axis: Any = tuple(self.axis) if isinstance(self.axis, Iterable) else self.axis
         # In float64, squares of float32 neither overflow nor underflow.
         norms = np.sqrt(np.square(w, dtype=np.float64).sum(axis, keepdims=True))
         nearest = np.clip(norms, self.min_value, self.max_value)
@@ -148,7 +152,7 @@ class MaxNorm(MinMaxNorm):
            [0.8, 0.4]])
     """
 
-    def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
+    def __init__(self, max_value: float = 2, axis: int | Sequence[int] | None = 0) -> None:
         super().__init__(max_value=max_value, axis=axis)
 
 
@@ -164,7 +168,7 @@ class UnitNorm(MinMaxNorm):
            [0.8, 0.8]])
     """
 
-    def __init__(self, axis: int | Sequence[int] = 0) -> None:
+    def __init__(self, axis: int | Sequence[int] | None = 0) -> None:
         super().__init__(min_value=1.0, max_value=1.0, axis=axis)
 
 

@@ -14,7 +14,7 @@ from nnlite.random import Seed, new_generator
 from nnlite.serialization.objects import PUBLIC
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import as_numeric, check_axis
+from nnlite.utils.validation import as_number, as_numeric, check_axis
 
 __all__ = [
     "Constant",
@@ -191,6 +191,7 @@ class Identity(Initializer):
     """
 
     def __init__(self, gain: float = 1.0) -> None:
+        as_number("gain", gain)
         self.gain = gain
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
@@ -235,7 +236,8 @@ class RandomNormal(_Random):
     _cutoff = math.inf
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
-        if not stddev >= 0:
+        as_number("mean", mean)
+        if not as_number("stddev", stddev) >= 0:
             raise ValueError(f"stddev must be at least 0. Received: {stddev=}")
         super().__init__(seed)
         self.mean = mean
@@ -297,7 +299,7 @@ class RandomUniform(_Random):
     def __init__(
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
     ) -> None:
-        if not minval <= maxval:
+        if not as_number("minval", minval) <= as_number("maxval", maxval):
             raise ValueError(f"minval must be at most maxval. Received: {minval=}, {maxval=}")
         super().__init__(seed)
         self.minval = minval
@@ -352,7 +354,7 @@ class VarianceScaling(_Random):
         input_axes: Sequence[int] | None = None,
         output_axes: Sequence[int] | None = None,
     ) -> None:
-        if not scale > 0:
+        if not as_number("scale", scale) > 0:
             raise ValueError(f"scale must be greater than 0. Received: {scale=}")
         if mode not in _MODES:
             raise ValueError(f"mode must be one of {_MODES}. Received: {mode=}")
@@ -511,6 +513,7 @@ class Orthogonal(_Random):
     """
 
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        as_number("gain", gain)
         super().__init__(seed)
         self.gain = gain
 

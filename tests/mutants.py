@@ -85,9 +85,10 @@ TESTS = {
     "utils/structures.py": "data/test_data_several.py",
     "training/compiled_loss.py": "saving/test_old_training.py",
     "execution": (
-        "execution/test_graph.py execution/test_halves.py execution/test_masks_of_inputs.py "
-        "gradients/test_graphs.py "
-        "gradients/test_models.py layers/test_user_code.py layers/test_layers_tables.py"
+        "execution/test_graph.py execution/test_halves.py execution/test_inference.py "
+        "execution/test_masks_of_inputs.py "
+        "gradients/test_graphs.py gradients/test_models.py layers/test_user_code.py "
+        "layers/test_layers_tables.py"
     ),
     "execution/halves.py": "execution/test_halves.py",
     "saving/mask_operations.py": "saving/test_masks_in_files.py",

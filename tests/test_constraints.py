@@ -197,3 +197,13 @@ def test_bad_arguments_are_refused(make, message):
 def test_the_base_class_says_what_to_define():
     with pytest.raises(NotImplementedError, match="Constraint must define __call__"):
         Constraint()(W)
+
+
+@pytest.mark.parametrize("axis", [np.int64(0), [0], (0,)])
+def test_an_axis_is_any_integer_or_a_list(axis):
+    w = np.array([[3.0, 0.3], [4.0, 0.4]])
+    np.testing.assert_array_equal(UnitNorm(axis=axis)(w), UnitNorm()(w))
+
+
+def test_axis_none_is_the_norm_of_the_whole_weight():
+    np.testing.assert_allclose(UnitNorm(axis=None)(np.array([[3.0], [4.0]])), [[0.6], [0.8]])

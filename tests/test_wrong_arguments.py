@@ -10,7 +10,17 @@ from helpers import (
     refuses,
 )
 
-from nnlite import Input, Sequential, callbacks, layers, losses, metrics, optimizers
+from nnlite import (
+    Input,
+    Sequential,
+    callbacks,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+)
 from nnlite.layers import Activation, Dense, Dropout, Flatten, LeakyReLU, ReLU, Rescaling, Softmax
 
 BAD_COMPILE = [
@@ -48,6 +58,33 @@ def test_a_refused_compile_changes_nothing(options, error, message):
 NUMBER = "must be a number. Received: {0}="
 FINITE = "{0} must be a finite number .*Received: "
 BAD_PARTS = [
+    # initializers and constraints
+    (lambda: initializers.RandomNormal("0"), TypeError, NUMBER.format("mean")),
+    (lambda: initializers.RandomNormal(stddev=None), TypeError, NUMBER.format("stddev")),
+    (lambda: initializers.RandomUniform("a"), TypeError, NUMBER.format("minval")),
+    (lambda: initializers.RandomUniform(0, [1]), TypeError, NUMBER.format("maxval")),
+    (lambda: initializers.VarianceScaling("2"), TypeError, NUMBER.format("scale")),
+    (lambda: initializers.Orthogonal(None), TypeError, NUMBER.format("gain")),
+    (lambda: initializers.Identity("1"), TypeError, NUMBER.format("gain")),
+    (lambda: constraints.MaxNorm("2"), TypeError, NUMBER.format("max_value")),
+    (lambda: constraints.MinMaxNorm(min_value=None), TypeError, NUMBER.format("min_value")),
+    (lambda: constraints.MinMaxNorm(rate="1"), TypeError, NUMBER.format("rate")),
+    (lambda: constraints.UnitNorm(0.5), TypeError, "axis must be an integer.*axis=0.5"),
+    (lambda: constraints.UnitNorm([0, "1"]), TypeError, "axis must be an integer.*axis='1'"),
+    # other arguments of the wrong type
+    (lambda: layers.PReLU(shared_axes=1.5), TypeError, "axis must be an integer.*axis=1.5"),
+    (lambda: layers.EinsumDense(5, 2), ValueError, "equation must have the form.*equation=5"),
+    (lambda: layers.EinsumDense("ab,bc->ac", 2, bias_axes=1), ValueError, "must name.*axes=1"),
+    (lambda: layers.CategoryEncoding(3, []), ValueError, r"one of .*Received: output_mode=\[\]"),
+    (
+        lambda: optimizers.schedules.PiecewiseConstantDecay(10, [0.1, 0.01]),
+        ValueError,
+        "one more than boundaries.*boundaries=10",
+    ),
+    (lambda: callbacks.ModelCheckpoint(5), TypeError, "filepath must be a path.*filepath=5"),
+    (lambda: callbacks.CSVLogger(None), TypeError, "filename must be a path.*filename=None"),
+    (lambda: callbacks.BackupAndRestore(5), TypeError, "backup_dir must be a path.*dir=5"),
+    (lambda: callbacks.TensorBoard(None), TypeError, "log_dir must be a path.*log_dir=None"),
     # Dense
     (lambda: Dense(0), ValueError, "units must be at least 1. Received: units=0"),
     (lambda: Dense(-3), ValueError, "units must be at least 1. Received: units=-3"),

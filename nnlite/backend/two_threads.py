@@ -16,6 +16,8 @@ from contextvars import copy_context
 from threading import Lock, Thread
 from typing import TypeVar
 
+from nnlite.backend.blas import idle_threads
+
 __all__ = ["for_each"]
 
 T = TypeVar("T")
@@ -66,7 +68,8 @@ def for_each(function: Callable[[T, int], None], parts: Sequence[T]) -> None:
     """Call ``function(part, thread)`` for each part, on two threads numbered 0 and 1.
 
     Each thread takes the next part when it is done with one, so that a busy core delays nothing.
-    NumPy's error handling (``np.errstate``) is the caller's on both.
+    All parts run on the first thread if BLAS leaves no core to others, or another model uses the
+    second thread. NumPy's error handling (``np.errstate``) is the caller's on both.
 
     Args:
         function: Works on one part; parts must not overlap.
@@ -79,7 +82,7 @@ def for_each(function: Callable[[T, int], None], parts: Sequence[T]) -> None:
     """
     global _second
     left = iter(parts)
-    if not _in_use.acquire(blocking=False):  # another model is training
+    if not (idle_threads() and _in_use.acquire(blocking=False)):
         _take(function, left, 0)
         return
     try:

@@ -12,6 +12,7 @@ from nnlite.callbacks.saving_callback import SavingCallback
 from nnlite.distribution.processes import current
 from nnlite.execution.abstract_model import Run
 from nnlite.utils.progress import say
+from nnlite.utils.validation import check_path
 
 
 class BackupAndRestore(SavingCallback):
@@ -75,7 +76,7 @@ class BackupAndRestore(SavingCallback):
         super().__init__(save_freq, on_error)
         if not backup_dir:
             raise ValueError(f"backup_dir must name a folder. Received: backup_dir={backup_dir!r}")
-        self.backup_dir = os.fspath(backup_dir)
+        self.backup_dir = check_path("backup_dir", backup_dir)
         self.double_checkpoint = bool(double_checkpoint)
         self.delete_checkpoint = bool(delete_checkpoint)
         self._latest = os.path.join(self.backup_dir, "latest.npz")

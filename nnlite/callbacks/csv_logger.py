@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from nnlite.callbacks.callback import Callback, Logs
+from nnlite.utils.validation import check_path
 
 
 class CSVLogger(Callback):
@@ -46,7 +47,7 @@ class CSVLogger(Callback):
     ) -> None:
         if not isinstance(separator, str) or len(separator) != 1:
             raise TypeError(f"separator must be one character. Received: separator={separator!r}")
-        self.filename = os.fspath(filename)
+        self.filename = check_path("filename", filename)
         self.sep = separator
         self.append = append
         self.keys: list[str] | None = None

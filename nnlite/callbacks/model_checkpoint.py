@@ -13,6 +13,7 @@ from nnlite.callbacks.callback import Logs
 from nnlite.callbacks.monitor import MonitorCallback, check_reference
 from nnlite.callbacks.saving_callback import SavingCallback
 from nnlite.utils.progress import say
+from nnlite.utils.validation import check_path
 
 
 class ModelCheckpoint(MonitorCallback, SavingCallback):
@@ -73,7 +74,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         threshold = check_reference("initial_value_threshold", initial_value_threshold)
         MonitorCallback.__init__(self, monitor, mode, threshold)
         SavingCallback.__init__(self, save_freq, on_error)
-        self.filepath = os.fspath(filepath)
+        self.filepath = check_path("filepath", filepath)
         endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
             raise ValueError(

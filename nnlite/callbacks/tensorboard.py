@@ -16,7 +16,7 @@ from nnlite.callbacks.saving_callback import SavingCallback
 from nnlite.execution.abstract_model import AbstractModel
 from nnlite.utils.atomic_write import append_whole, explaining
 from nnlite.utils.protobuf import message
-from nnlite.utils.validation import as_numeric, check_flag
+from nnlite.utils.validation import as_numeric, check_flag, check_path
 
 _COUNT = itertools.count()  # of this process's files, for their names
 
@@ -75,7 +75,7 @@ class TensorBoard(SavingCallback):
         for name, value in (refused | {"embeddings_metadata": embeddings_metadata}).items():
             if value:
                 raise ValueError(f"TensorBoard here needs {name}=0. Received: {name}={value!r}")
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = check_path("log_dir", log_dir)
         self.write_graph = check_flag("write_graph", write_graph)
         self.write_steps_per_second = check_flag("write_steps_per_second", write_steps_per_second)
         self.update_freq = self.save_freq

@@ -18,7 +18,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnlite.backend.blas import idle_threads, usable_threads
+from nnlite.backend.blas import usable_threads
 from nnlite.backend.two_threads import for_each
 from nnlite.backend.variables import Variable
 from nnlite.execution.graph import Call, Graph, Slot
@@ -145,10 +145,15 @@ class Halves:
             variable.gradient += twin.gradient
 
 
+def _by_sample(layer: Layer) -> bool:
+    own = type(layer).__module__.startswith("nnlite.")
+    return own and layer.primitive and layer.samplewise
+
+
 def _separate(call: Call, samples: int, values: Sequence[Any], kept: Set[Slot]) -> bool:
     """Return whether a call computes each sample of its outputs from one of its inputs."""
     layer = call.layer
-    if not (layer.primitive and layer.samplewise) or call.shared or call.masks is not None:
+    if not _by_sample(layer) or call.shared or call.masks is not None:
         return False
     own = {id(value) for value in vars(layer).values()}
     if any(id(variable) not in own for variable in layer._variables):
@@ -172,12 +177,8 @@ def joined(calls: Iterable[Bound]) -> list[Bound]:
 
 
 def run_on_halves(*halves: list[Bound]) -> None:
-    """Run the bound calls of both halves, at the same time if a core is idle."""
-    if idle_threads():
-        for_each(_run_half, halves)
-    else:
-        for half in halves:
-            _run_half(half, 0)
+    """Run the bound calls of both halves."""
+    for_each(_run_half, halves)
 
 
 def _run_half(calls: list[Bound], thread: int) -> None:

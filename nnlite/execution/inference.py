@@ -94,9 +94,9 @@ def _prepared(graph: Graph) -> _Prepared:
     chained = [*reads, *graph.outputs] == makes and len(graph.inputs) == 1
     chained = chained and all(plain for *_, plain, _ in steps)
     chain = [(layer, in_place) for layer, _, in_place, *_ in steps] if chained else []
-    prepared: _Prepared = (steps, chain, {})
-    graph.prepared["inference"] = prepared
-    return prepared
+    links: dict[Any, _Links] = {}
+    graph.prepared["inference"] = (steps, chain, links)
+    return steps, chain, links
 
 
 def _linked(chain: _Chain, links: dict[Any, _Links], x: Array) -> _Links:

@@ -193,7 +193,7 @@ class Layer(Configurable):
     elementwise: ClassVar[bool] = False
 
     #: Whether each sample of the output is computed from the same sample of the input alone.
-    samplewise: ClassVar[bool] = False
+    samplewise: bool = False
 
     #: Whether the output has the mask of the input, or one that `compute_mask` makes of it.
     supports_masking: bool = False
@@ -281,7 +281,6 @@ class Layer(Configurable):
         cls.of_user = overridden(cls, *passes)
         own = cls.forward is Layer.forward and cls.forward_into is not Layer.forward_into
         cls.primitive = own and not cls.of_user
-        cls.samplewise = cls.samplewise and cls.__module__.startswith("nnlite.")
         cls.views = cls.primitive and cls.forward_view is not Layer.forward_view
         cls.forward_names = _names(cls.forward_into)
         cls.backward_names = _names(cls.backward_into)

@@ -101,7 +101,7 @@ class BinaryCrossEntropy(CrossEntropy):
             one = positive.astype(e.dtype)  # operations on two types are slower
             # log(1 + exp(z)) is z where z >= 0, else 0, plus log(1 + exp(-|z|)).
             values = np.log1p(e) - y_pred * (y - one)
-            d = np.maximum(e, one)  # 1 where z >= 0, else e, which is at most 1
+            d = np.maximum(e, one, out=one)  # 1 where z >= 0, else e, which is at most 1
             e += constant(1, e.dtype)
             d /= e
             d -= y
@@ -179,7 +179,7 @@ class CategoricalCrossEntropy(CrossEntropy):
             values = np.log(total)
             if mass is not None:
                 values *= mass
-            values -= np.add.reduce(y * z, axis=0)
+            values -= np.add.reduce(np.multiply(y, z, out=z), axis=0)
             d *= (constant(1, d.dtype) if mass is None else mass) / total
             d -= y
         else:
@@ -228,7 +228,7 @@ class SparseCategoricalCrossEntropy(CategoricalCrossEntropy):
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Return -log p_y and its derivative."""
         one_hot = y_true == _class_column(y_pred.shape[self.axis], y_true.ndim)
-        return self._of_distributions(one_hot, None, y_pred)
+        return self._of_distributions(one_hot.astype(y_pred.dtype), None, y_pred)
 
     def valid(self, y_true: Array) -> Array | None:
         """Return where ``y_true`` differs from ``ignore_class``."""

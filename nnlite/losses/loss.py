@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from nnlite.backend.numerics import constant
 from nnlite.config import float_type
 from nnlite.losses.labels import check_indices
 from nnlite.serialization.objects import serialize_keras_object
@@ -234,7 +235,8 @@ class Loss(Configurable):
         if not (isinstance(scale, float) or values.ndim):  # one loss for the whole batch
             scale = float(scale.sum())
         if isinstance(scale, float):
-            gradient *= scale
+            if scale != 1:
+                gradient *= constant(scale, gradient.dtype)
             total = values.item() if values.size == 1 else float(np.add.reduce(values, axis=None))
             return total * scale, gradient
         gradient *= np.expand_dims(scale, -1 if self.axis is None else self.axis)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.backend.numerics import constant
 from nnlite.config import epsilon
 from nnlite.losses.loss import Loss, registry
 from nnlite.utils.typing import Array
@@ -41,8 +42,8 @@ class MeanSquaredError(Loss):
     def call_and_derivative(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Return both."""
         d = y_pred - y_true
-        values = np.add.reduce(np.square(d), axis=-1) / y_pred.shape[-1]
-        d *= 2 / y_pred.shape[-1]
+        values = np.add.reduce(np.square(d), axis=-1) / constant(d.shape[-1], d.dtype)
+        d *= constant(2 / d.shape[-1], d.dtype)
         return values, d
 
 

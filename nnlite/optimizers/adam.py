@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from nnlite.optimizers.optimizer import TINY, Optimizer, Rate, registry
+from nnlite.optimizers.optimizer import TINY, Optimizer, registry
+from nnlite.optimizers.state import Rate
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
 

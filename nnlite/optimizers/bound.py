@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlite.optimizers.state import State
+
 
 class _Bound:
     """A number read from an optimizer, with `assign` to change the optimizer.
@@ -15,7 +17,7 @@ class _Bound:
     """
 
     attribute: ClassVar[str]
-    _optimizer: Any
+    _optimizer: State
 
     @property
     def value(self) -> NDArray[Any]:
@@ -51,7 +53,7 @@ class LearningRate(_Bound, float):
 
     attribute = "learning_rate"
 
-    def __new__(cls, value: float, optimizer: Any) -> LearningRate:
+    def __new__(cls, value: float, optimizer: State) -> LearningRate:
         """Create the object."""
         self = super().__new__(cls, value)
         self._optimizer = optimizer
@@ -73,7 +75,7 @@ class Iterations(_Bound, int):
 
     attribute = "iterations"
 
-    def __new__(cls, value: int, optimizer: Any) -> Iterations:
+    def __new__(cls, value: int, optimizer: State) -> Iterations:
         """Create the object."""
         self = super().__new__(cls, value)
         self._optimizer = optimizer

@@ -6,17 +6,17 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 
-from nnlite.backend.blas import add_scaled, idle_threads, scale, takes_long_vectors
+from nnlite.backend.blas import add_scaled, scale, takes_long_vectors
 from nnlite.backend.two_threads import for_each
 from nnlite.backend.variables import Variable, WeightVector
 from nnlite.config import floatx
 from nnlite.optimizers.bound import Iterations, LearningRate
 from nnlite.optimizers.schedules import LearningRateSchedule
-from nnlite.optimizers.state import State
+from nnlite.optimizers.state import Rate, State
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.serialization.registry import Registry
 from nnlite.utils.overrides import refuse_overrides
@@ -24,9 +24,6 @@ from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_fraction, check_number, optional_count
 
 _Part = tuple[tuple[Array, ...], tuple[Array, ...]]  # slices of vectors, a scratch per thread
-
-#: The types of a learning rate.
-Rate: TypeAlias = float | LearningRateSchedule | Callable[[], float]
 
 # Replaces an epsilon of 0 under a root, so that 0 / 0 becomes 0 and nothing else changes.
 TINY = float(np.finfo(np.float32).tiny)
@@ -222,7 +219,7 @@ class Optimizer(State):
         rate = self._learning_rate
         if isinstance(rate, float):
             return rate
-        value = rate(self._batches) if isinstance(rate, LearningRateSchedule) else rate()
+        value: Any = rate(self._batches) if isinstance(rate, LearningRateSchedule) else rate()
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.item()
         try:
@@ -476,7 +473,7 @@ class Optimizer(State):
             self._step_by_variable()
             return
         self.begin_step()
-        if self._parts and len(self._parts[0][1]) > 1 and idle_threads():
+        if self._parts and len(self._parts[0][1]) > 1:
             for_each(self._update_part, self._parts)
             return
         for arrays, scratch in self._parts:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.utils.validation import check_count, check_number
@@ -148,7 +150,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     def __init__(
         self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
     ) -> None:
-        if len(boundaries) != len(values) - 1:
+        if (np.ndim(boundaries), np.ndim(values)) != (1, 1) or len(boundaries) != len(values) - 1:
             raise ValueError(
                 "values must be one more than boundaries. "
                 f"Received: boundaries={boundaries!r}, values={values!r}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nnlite.backend.blas import add_scaled, scale
-from nnlite.optimizers.optimizer import Optimizer, Rate, registry
+from nnlite.optimizers.optimizer import Optimizer, registry
+from nnlite.optimizers.state import Rate
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction
 

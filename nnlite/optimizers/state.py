@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from nnlite import config, initializers
 from nnlite.backend.variables import Variable, WeightVector
+from nnlite.optimizers.schedules import LearningRateSchedule
 from nnlite.serialization.registry import Configurable
 from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_count, check_number
+
+#: The types of a learning rate.
+Rate: TypeAlias = float | LearningRateSchedule | Callable[[], float]
 
 # The slots and numbers of every optimizer.
 _COMMON = ("average", "gradient_accumulator", "iteration", "learning_rate")
@@ -92,7 +96,7 @@ class State(Configurable):
     #: The attributes that are numbers of the state.
     scalars: ClassVar[tuple[str, ...]] = ()
 
-    _learning_rate: Any
+    _learning_rate: Rate
 
     def __init__(self) -> None:
         #: The initial value of each slot, if not 0.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from nnlite.utils.lazy import load
 from nnlite.utils.structures import flatten
@@ -77,13 +77,13 @@ class KerasTensor:
 
     # ---- operations that need values ------------------------------------------------------
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise TypeError(_NO_NUMBERS)
 
     def __bool__(self) -> bool:
         raise TypeError(_NO_NUMBERS)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> NoReturn:
         raise TypeError(_NO_NUMBERS)
 
     def __len__(self) -> int:
@@ -101,49 +101,49 @@ class KerasTensor:
 
     # ---- operators ------------------------------------------------------------------------
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Any) -> KerasTensor:
         return OPERATORS["add"](self, other)
 
-    def __radd__(self, other: Any) -> Any:
+    def __radd__(self, other: Any) -> KerasTensor:
         return OPERATORS["add"](other, self)
 
-    def __sub__(self, other: Any) -> Any:
+    def __sub__(self, other: Any) -> KerasTensor:
         return OPERATORS["subtract"](self, other)
 
-    def __rsub__(self, other: Any) -> Any:
+    def __rsub__(self, other: Any) -> KerasTensor:
         return OPERATORS["subtract"](other, self)
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: Any) -> KerasTensor:
         return OPERATORS["multiply"](self, other)
 
-    def __rmul__(self, other: Any) -> Any:
+    def __rmul__(self, other: Any) -> KerasTensor:
         return OPERATORS["multiply"](other, self)
 
-    def __truediv__(self, other: Any) -> Any:
+    def __truediv__(self, other: Any) -> KerasTensor:
         return OPERATORS["divide"](self, other)
 
-    def __rtruediv__(self, other: Any) -> Any:
+    def __rtruediv__(self, other: Any) -> KerasTensor:
         return OPERATORS["divide"](other, self)
 
-    def __pow__(self, other: Any) -> Any:
+    def __pow__(self, other: Any) -> KerasTensor:
         return OPERATORS["power"](self, other)
 
-    def __rpow__(self, other: Any) -> Any:
+    def __rpow__(self, other: Any) -> KerasTensor:
         return OPERATORS["power"](other, self)
 
-    def __matmul__(self, other: Any) -> Any:
+    def __matmul__(self, other: Any) -> KerasTensor:
         return OPERATORS["matmul"](self, other)
 
-    def __rmatmul__(self, other: Any) -> Any:
+    def __rmatmul__(self, other: Any) -> KerasTensor:
         return OPERATORS["matmul"](other, self)
 
-    def __neg__(self) -> Any:
+    def __neg__(self) -> KerasTensor:
         return OPERATORS["negative"](self)
 
-    def __abs__(self) -> Any:
+    def __abs__(self) -> KerasTensor:
         return OPERATORS["abs"](self)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Any) -> KerasTensor:
         return OPERATORS["getitem"](self, key)
 
 

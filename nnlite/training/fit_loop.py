@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -142,6 +141,8 @@ class _Steps:
         self._replaced: Callable[[int, FrameType | None], Any] | int | None = None
 
     def __enter__(self) -> _Steps:
+        import signal  # slow to import
+
         if (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -151,6 +152,8 @@ class _Steps:
 
     def __exit__(self, *error: object) -> None:
         if self._replaced is not None:
+            import signal
+
             signal.signal(signal.SIGINT, self._replaced)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
+import os
 from collections.abc import Iterator, Mapping
 from types import FunctionType
 from typing import Any
@@ -370,11 +371,16 @@ def optional_count(name: str, value: Any) -> int | None:
     return None if value is None else check_count(name, value, 1)
 
 
-def check_number(name: str, value: Any, minimum: float = 0.0) -> float:
-    """Return ``value`` as a finite number of at least ``minimum``."""
+def as_number(name: str, value: Any) -> float:
+    """Return ``value`` as a number, which may be NaN or infinite."""
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value):
         raise ArgumentError(f"{name} must be a number. Received: {name}={value!r}")
-    result = float(value)
+    return float(value)
+
+
+def check_number(name: str, value: Any, minimum: float = 0.0) -> float:
+    """Return ``value`` as a finite number of at least ``minimum``."""
+    result = as_number(name, value)
     if not (math.isfinite(result) and result >= minimum):
         raise ValueError(f"{name} must be a finite number >= {minimum:g}. Received: {value!r}")
     return result
@@ -386,6 +392,13 @@ def check_positive(name: str, value: Any) -> float:
     if not result:
         raise ValueError(f"{name} must be positive. Received: {name}={value!r}")
     return result
+
+
+def check_path(name: str, value: Any) -> str:
+    """Return ``value``, a string or a path object, as a string."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise ArgumentError(f"{name} must be a path. Received: {name}={value!r}")
+    return os.fspath(value)
 
 
 def check_axis(axis: Any) -> int:

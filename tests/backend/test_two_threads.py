@@ -15,6 +15,18 @@ from nnlite.backend.variables import Variable
 from nnlite.optimizers import Adam, optimizer
 
 
+@pytest.fixture(autouse=True)
+def idle(monkeypatch):
+    monkeypatch.setattr(two_threads, "idle_threads", lambda: 1)
+
+
+def test_without_an_idle_core_all_parts_run_on_the_first_thread(monkeypatch):
+    monkeypatch.setattr(two_threads, "idle_threads", lambda: 0)
+    seen = []
+    for_each(lambda part, thread: seen.append((part, thread, threading.get_ident())), range(3))
+    assert seen == [(part, 0, threading.get_ident()) for part in range(3)]
+
+
 def test_each_part_is_taken_once_by_either_thread():
     done, both = [], threading.Barrier(2, timeout=10)
 
@@ -130,10 +142,10 @@ def test_every_optimizer_has_equal_bits_on_one_and_two_threads(name, monkeypatch
         return optimizers.get({"class_name": name, "config": {"use_ema": True}})
 
     monkeypatch.setattr(optimizer, "takes_long_vectors", lambda dtype: False)
-    monkeypatch.setattr(optimizer, "idle_threads", lambda: 0)
+    monkeypatch.setattr(two_threads, "idle_threads", lambda: 0)
     one, state = stepped(make, 1001)
     monkeypatch.setattr(optimizer, "_SLICE", 150)
-    monkeypatch.setattr(optimizer, "idle_threads", lambda: 1)
+    monkeypatch.setattr(two_threads, "idle_threads", lambda: 1)
     used = []
     monkeypatch.setattr(
         optimizer, "for_each", lambda *given: (used.append(len(given[1])), for_each(*given))
@@ -153,7 +165,6 @@ def test_the_rule_of_a_users_class_runs_in_one_thread(monkeypatch):
             super().rule(w, g, *state, scratch=scratch)
 
     monkeypatch.setattr(optimizer, "_SLICE", 100)
-    monkeypatch.setattr(optimizer, "idle_threads", lambda: 1)
     own = Own()
     stepped(lambda: own, 1001)
     assert own.seen == {threading.get_ident()}
@@ -170,7 +181,6 @@ def test_each_thread_has_a_scratch_of_its_own(monkeypatch):
             function(part, 1)
 
     monkeypatch.setattr(optimizer, "_SLICE", 100)
-    monkeypatch.setattr(optimizer, "idle_threads", lambda: 1)
     monkeypatch.setattr(optimizer, "for_each", by_the_second)
     stepped(Adam, 1001)
     assert all(np.isnan(scratch[0]).all() for _, scratch in given)

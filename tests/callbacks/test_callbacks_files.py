@@ -182,7 +182,7 @@ def test_a_copied_checkpoint_counts_for_itself(saved):
         (("a.tf",), ValueError, "must end in '.keras' or '.h5'"),
         (("a.h5", "loss", 0, False, True), ValueError, "must end in '.weights.h5'"),
         (("a.keras", "loss", 0, False, True), ValueError, "must end in '.weights.h5'"),
-        ((3,), TypeError, "os.PathLike"),
+        ((3,), TypeError, "filepath must be a path. Received: filepath=3"),
         (("a.h5", "loss", 0, False, False, "auto", "batch"), ValueError, "save_freq must be 'epoc"),
         (("a.h5", "loss", 0, False, False, "auto", 0), ValueError, "at least 1.*: save_freq=0"),
         (("a.h5", "loss", 0, False, False, "auto", 1.5), ValueError, "Received: save_freq=1.5"),

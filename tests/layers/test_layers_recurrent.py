@@ -505,6 +505,21 @@ class Half(ActivationLayer):
         return np.multiply(gradient, (1 - 4 * y**2) / 2, out=out)
 
 
+@pytest.mark.parametrize("cls", [SimpleRNN, LSTM, GRU])
+def test_batches_of_several_sizes_do_not_disturb_each_other(cls):
+    """They share memory within a model; a copy of the model has its own."""
+    model = Sequential([Input((5, 2)), cls(2)])
+    model.compile("sgd", "mse")
+    for rows in (3, 2, 3, 1, 3):
+        fresh = Sequential([Input((5, 2)), cls(2)])
+        fresh.compile("sgd", "mse")
+        fresh.set_weights(model.get_weights())
+        for one in (model, fresh):
+            one.train_on_batch(X[:rows], Y[:rows])
+        for got, expected in zip(model.get_weights(), fresh.get_weights(), strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
 def test_an_activation_and_a_subclass_of_a_users():
     class Mine(LSTM):
         pass

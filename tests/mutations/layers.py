@@ -68,6 +68,7 @@ MUTANTS = {
         ("np.matmul(columns.T, dy", "np.matmul(columns.T, -dy"),
     ],
     "layers/core/dense.py": [
+        ("if len(y) == 1:", "if len(y):"),
         ("y += self.bias.value", "y -= self.bias.value"),
         ("x.dot(self.kernel.value, y)", "(-x).dot(self.kernel.value, y)"),
         ("x.T.dot(dy, self.kernel.gradient)", "(-x.T).dot(dy, self.kernel.gradient)"),

@@ -3,10 +3,10 @@
 MUTANTS = {
     "losses/regression.py": [
         ("np.square(d), axis=-1)", "np.square(d), axis=0)"),
-        ("np.square(d), axis=-1) / y_", "np.square(d), axis=-1) * y_"),
+        ("np.square(d), axis=-1) / const", "np.square(d), axis=-1) * const"),
         ("np.add.reduce(np.square(d", "np.add.reduce(np.abs(d"),
-        ("d *= 2 / y_pred.shape[-1]", "d *= 1 / y_pred.shape[-1]"),
-        ("d *= 2 / y_pred.shape[-1]", "d *= 2 / y_pred.shape[0]"),
+        ("constant(2 / d.shape[-1]", "constant(1 / d.shape[-1]"),
+        ("constant(2 / d.shape[-1]", "constant(2 / d.shape[0]"),
         ("d = y_pred - y_true", "d = y_true - y_pred"),
         ("np.abs(error, out=error), axis=-1)", "np.abs(error, out=error), axis=0)"),
         ("np.abs(error, out=error), axis=-1) / y_", "np.abs(error), axis=-1) * y_"),
@@ -44,8 +44,8 @@ MUTANTS = {
         ("np.log1p(e) - y_pred * (y - one)", "np.log1p(e) - y_pred * y"),
         ("d /= e\n            d -= y", "d /= e\n            d += y"),
         (
-            "np.maximum(e, one)",
-            "np.minimum(e, one)",
+            "np.maximum(e, one, out=one)",
+            "np.minimum(e, one, out=one)",
         ),
         ("np.copysign(z, constant(-1, z.dtype))", "np.copysign(z, constant(1, z.dtype))"),
         ("-(y * np.log(p) + (1 - y) * np.log1p(-p))", "-(y * np.log(p) - (1 - y) * np.log1p(-p))"),
@@ -64,8 +64,8 @@ MUTANTS = {
             "y + self.label_smoothing / len(y)",
         ),
         (
-            "values -= np.add.reduce(y * z, axis=0)",
-            "values += np.add.reduce(y * z, axis=0)",
+            "values -= np.add.reduce(np.multiply(y, z, out=z), axis=0)",
+            "values += np.add.reduce(np.multiply(y, z, out=z), axis=0)",
         ),
         (
             "                values *= mass\n",
@@ -104,8 +104,10 @@ MUTANTS = {
         ("if array.shape != shape:", "if False:"),
         ("return values * scale\n", "return values\n"),
         ("return float(np.sum(values * scale))", "return float(np.mean(values * scale))"),
-        ("gradient *= scale\n", "gradient *= -scale\n"),
+        ("gradient *= constant(scale,", "gradient *= constant(-scale,"),
         ("return total * scale, gradient", "return total, gradient"),
+        ("values.item() if values.size == 1", "values.flat[0] if values.size"),
+        ("if scale != 1:", "if scale == 1:"),
         (
             "gradient *= np.expand_dims(scale, -1 if",
             "gradient *= np.expand_dims(scale**2, -1 if",

@@ -90,6 +90,11 @@ MUTANTS = {
         ("and not maker.layer.views", ""),
         ("last[s] is call and s not in kept", "s not in kept"),
         ("last[s] is call and s not in kept", "last[s] is call"),
+        (
+            "for forward_into, shape in links.get(x.shape)",
+            "for forward_into, shape in [*links.values(), None][0]",
+        ),
+        ("links.clear()", "pass"),
     ],
     "execution/reference_executor.py": [
         ("total[slot] + gradient if slot in total else gradient", "gradient"),

@@ -28,7 +28,7 @@ FAMILIES = [
     *("nnlite.layers.normalization", "nnlite.layers.pooling", "nnlite.layers.preprocessing"),
     *("nnlite.layers.recurrent", "nnlite.layers.regularization", "nnlite.layers.reshaping"),
     *("nnlite.ops.functions", "nnlite.saving.reading", "nnlite.saving.writing"),
-    *("dataclasses", "h5py", "json", "queue", "random", "tqdm"),
+    *("dataclasses", "h5py", "json", "queue", "random", "signal", "tqdm"),
 ]
 
 

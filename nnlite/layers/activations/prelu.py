@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,9 +49,8 @@ class PReLU(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self._keep("alpha", alpha_initializer, alpha_regularizer, alpha_constraint)
-        if isinstance(shared_axes, (int, np.integer)):
-            shared_axes = [shared_axes]
-        self.shared_axes = None if shared_axes is None else [*map(check_axis, shared_axes)]
+        listed = shared_axes if isinstance(shared_axes, Iterable) else [shared_axes]
+        self.shared_axes = None if shared_axes is None else [*map(check_axis, listed)]
 
     def build(self, input_shape: Shape) -> None:
         """Add alpha."""

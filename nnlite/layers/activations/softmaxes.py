@@ -17,8 +17,6 @@ from nnlite.utils.validation import ArgumentError
 class _AlongAxes(ActivationLayer):
     """Base class of functions along ``axis``, which `_of_rows` computes along the first axis."""
 
-    samplewise = False  # the axis may be that of the batch
-
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         axes = (axis,) if isinstance(axis, int) else axis
@@ -26,6 +24,7 @@ class _AlongAxes(ActivationLayer):
             raise ArgumentError(f"axis must be an integer, or several. Received: axis={axis!r}")
         self.axis = axis
         self._axes = tuple(axes)
+        self.samplewise = all(one == -1 or one > 0 for one in axes)  # not that of the batch
         self._last_of_two = self._axes in ((-1,), (1,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

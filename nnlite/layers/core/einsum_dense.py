@@ -72,8 +72,8 @@ class EinsumDense(Activated):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        match = _FORMS.fullmatch(equation)
-        if match is None or [bool(match[i]) for i in (1, 3)] != [bool(match[i]) for i in (5, 7)]:
+        match = isinstance(equation, str) and _FORMS.fullmatch(equation)
+        if not match or [bool(match[i]) for i in (1, 3)] != [bool(match[i]) for i in (5, 7)]:
             raise ValueError(
                 "equation must have the form 'X,W->Z', '...X,W->...Z' or 'X...,W->Z...'. "
                 f"Received: equation={equation!r}"
@@ -89,7 +89,7 @@ class EinsumDense(Activated):
                 "each of the kernel from the input or the output. "
                 f"Received: equation={equation!r}"
             )
-        if bias_axes is not None and (not bias_axes or {*bias_axes} - {*y}):
+        if bias_axes is not None and not (bias_axes and set(str(bias_axes)) <= {*y}):
             raise ValueError(
                 f"bias_axes must name axes of the output, {y!r}. Received: bias_axes={bias_axes!r}"
             )

@@ -50,7 +50,9 @@ class Encoder(Layer):
         Raises:
             ValueError: If ``mode`` is not one of `modes`.
         """
-        mode = {"binary": "multi_hot", "tf-idf": "tf_idf"}.get(mode, mode)  # Keras's older names
+        mode = {"binary": "multi_hot", "tf-idf": "tf_idf"}.get(
+            str(mode), mode
+        )  # Keras's older names
         if mode not in self.modes:
             raise ValueError(
                 f"output_mode must be one of {', '.join(self.modes)}. "

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
+from nnlite.backend.numerics import constant
 from nnlite.layers import activations
 from nnlite.layers.activations import ActivationLayer, Identity, Sigmoid, Tanh
 from nnlite.layers.layer import Layer, Shape, registry
@@ -26,6 +27,8 @@ from nnlite.utils.validation import check_count, check_fraction
 __all__ = ["GRUCell", "LSTMCell", "RecurrentCell", "SimpleRNNCell", "StackedRNNCells"]
 
 Array = NDArray[Any]
+
+_NONE = np.empty(0)  # no gates
 
 #: A block of rows of M: the block of the kernels' columns, and whether W and U are in it.
 Row = tuple[int, bool, bool]
@@ -176,7 +179,8 @@ class RecurrentCell(RandomLayer):
         z = (matrix @ column).reshape(-1, u, batch)
         a = np.empty((self.kept, u, batch), self.dtype)
         h, c, new_h, new_c = before[0], before[-1], after[0], after[-1]
-        self.step(z, a, h, c, new_h, new_c, column[features + 1 :])
+        arrays = (z, a, h, c, new_h, new_c, column[features + 1 :])
+        self.step(*(part[0] for part in self.parts(*(array[None] for array in arrays))))
         made = [np.array(state.T) for state in after]
         return made[0], made
 
@@ -240,8 +244,10 @@ class RecurrentCell(RandomLayer):
 
     # ---- a step ---------------------------------------------------------------------------
 
-    def step(self, *arrays: Array) -> None:
-        """Write the states after a step.
+    def parts(self, *arrays: Array) -> tuple[Array, ...]:
+        """Return the arrays of several steps as `step` and `step_back` take them of one.
+
+        NumPy takes as long for a view of a step as for a third of a small operation.
 
         Args:
             *arrays: ``z``, which is M (x_t, 1, h) in blocks of ``units`` rows and may be written
@@ -249,20 +255,28 @@ class RecurrentCell(RandomLayer):
                 states before; ``new_h`` and ``new_c``, for those after (``c`` has no rows in a cell
                 with one state); and ``dropped_h``, the h that M was multiplied by.
         """
+        return arrays
+
+    def step(self, *parts: Array) -> None:
+        """Write the states after a step, given its `parts`."""
         raise NotImplementedError
 
     def prepare_back(self, z: Array, a: Array) -> None:
         """Compute derivatives for `step_back`, given the arrays of several steps."""
 
-    def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
+    def step_back(
+        self, dh: Array, dc: Array, work: Array, *parts: Array
+    ) -> tuple[Array | None, Array | None]:
         """Run the backward pass of `step`: write dJ/dz over ``z`` and dJ/dc over ``dc``.
 
         The parts of dJ/dh that do not come through M are returned, if there are any: that through
         ``h``, and that through ``dropped_h``. ``dh`` may be written over.
 
         Args:
-            *arrays: ``dh`` and ``dc``, the arrays of `step`, memory as large as ``a``, and its
-                blocks.
+            dh: dJ/dh_t.
+            dc: dJ/dc_t.
+            work: Memory as large as ``a``.
+            *parts: The step's `parts`.
         """
         raise NotImplementedError
 
@@ -320,15 +334,20 @@ class SimpleRNNCell(RecurrentCell):
 
     kept = 0
 
-    def step(self, *arrays: Array) -> None:
-        """Write g(z)."""
+    def parts(self, *arrays: Array) -> tuple[Array, ...]:
+        """Return z and h_t as a block."""
         z, _, _, _, new_h, _, _ = arrays
-        self._apply(self.activation, z, new_h[None])
+        return z, new_h[:, None]
 
-    def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
+    def step(self, *parts: Array) -> None:
+        """Write g(z)."""
+        self._apply(self.activation, *parts)
+
+    def step_back(
+        self, dh: Array, dc: Array, work: Array, *parts: Array
+    ) -> tuple[Array | None, Array | None]:
         """Write dJ/dz = dJ/dh_t g'(z)."""
-        dh, _, z, _, _, _, new_h, *_ = arrays
-        self._chain(self.activation, dh[None], z, new_h[None])
+        self._chain(self.activation, dh[None], *parts)
         return None, None
 
 
@@ -365,17 +384,18 @@ class _GatedCell(RecurrentCell):
         if self._by_tanh:
             matrix.reshape(len(self.rows), self.units, -1)[self.gated] *= 0.5
 
-    def _apply_both(self, z: Array, a: Array, gates: int) -> None:
-        """Write the activations of blocks of ``z`` into ``a``; the first ``gates`` are gates."""
-        if self._by_tanh:
-            np.tanh(z, a)
-            if gates:
-                a = a[:gates]
-                np.multiply(a, 0.5, a)
-                np.add(a, 0.5, a)
-        else:
-            self._apply(self.recurrent_activation, z[:gates], a[:gates])
-            self._apply(self.activation, z[gates:], a[gates:])
+    def _apply_both(self, z: Array, a: Array, gates: Array) -> None:
+        """Write the activations of blocks of ``z`` into ``a``, which begins with ``gates``."""
+        n = len(gates)
+        if not self._by_tanh:
+            self._apply(self.recurrent_activation, z[:n], gates)
+            self._apply(self.activation, z[n:], a[n:])
+            return
+        np.tanh(z, a)
+        if n:
+            half = constant(0.5, gates.dtype)
+            np.multiply(gates, half, gates)
+            np.add(gates, half, gates)
 
     def _derive(self, z: Array, a: Array, gates: int) -> None:
         """Write the derivatives of `_apply_both` over ``z`` for several steps, if they are simple.
@@ -466,15 +486,20 @@ class LSTMCell(_GatedCell):
             bias[self.units : 2 * self.units] = 1
         return bias
 
-    def step(self, *arrays: Array) -> None:
-        """Write c_t = f c_{t-1} + i g and h_t = o g(c_t)."""
+    def parts(self, *arrays: Array) -> tuple[Array, ...]:
+        """Return the blocks, and those of the activations."""
         z, a, _, c, new_h, new_c, _ = arrays
-        self._apply_both(z, a[:4], 3)
-        i, f, o, g, tanh_c, _ = a
+        block = new_c[:, None]
+        return (*a.swapaxes(0, 1), z, a[:, :4], a[:, :3], a[:, 4:5], c, new_c, block, new_h)
+
+    def step(self, *parts: Array) -> None:
+        """Write c_t = f c_{t-1} + i g and h_t = o g(c_t)."""
+        i, f, o, g, tanh_c, _, z, blocks, gates, last, c, new_c, new_block, new_h = parts
+        self._apply_both(z, blocks, gates)
         np.multiply(f, c, new_c)
         np.multiply(i, g, tanh_c)
         np.add(new_c, tanh_c, new_c)
-        self._apply_both(new_c[None], a[4:5], 0)
+        self._apply_both(new_block, last, _NONE)
         np.multiply(o, tanh_c, new_h)
 
     def prepare_back(self, z: Array, a: Array) -> None:
@@ -484,22 +509,24 @@ class LSTMCell(_GatedCell):
             self._derive(a[:, 5:], a[:, 4:5], 0)
             np.multiply(a[:, 5], a[:, 2], a[:, 5])
 
-    def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
+    def step_back(
+        self, dh: Array, dc: Array, work: Array, *parts: Array
+    ) -> tuple[Array | None, Array | None]:
         """Write dJ/dz, and dJ/dc_{t-1} = (dJ/dc_t + dJ/dh_t o g'(c_t)) f."""
-        dh, dc, z, a, _, c, _, new_c, _, work, di, df, do, dg, *_ = arrays
-        i, f, o, g, tanh_c, through = a
+        i, f, o, g, tanh_c, through, z, blocks, _, last, c, new_c, *_ = parts
+        di, df, do, dg = work[0], work[1], work[2], work[3]
         np.multiply(dh, tanh_c, do)
         if self._by_tanh:
             np.multiply(through, dh, through)
         else:
             np.copyto(through, new_c)
-            self._chain(self.activation, (dh * o)[None], a[5:], a[4:5])
+            self._chain(self.activation, (dh * o)[None], through[None], last)
         np.add(dc, through, dc)
         np.multiply(dc, g, di)
         np.multiply(dc, c, df)
         np.multiply(dc, i, dg)
         np.multiply(dc, f, dc)
-        self._chain_both(work[:4], z, a[:4], 3)
+        self._chain_both(work[:4], z, blocks, 3)
         return None, None
 
 
@@ -557,18 +584,24 @@ class GRUCell(_GatedCell):
     def _candidate_kernel(self) -> slice:
         return slice(2 * self.units, 3 * self.units)
 
-    def step(self, *arrays: Array) -> None:
-        """Write h_t = n + z (h_{t-1} - n)."""
+    def parts(self, *arrays: Array) -> tuple[Array, ...]:
+        """Return the blocks, and those of the activations."""
         z, a, h, _, new_h, _, dropped_h = arrays
-        self._apply_both(z[-3:-1], a[:2], 2)
-        update, reset, n, product, difference = a
+        both, last = (z[:, -3:-1], a[:, :2]), (z[:, -1:], a[:, 2:3])
+        return (*a.swapaxes(0, 1), z[:, 0], z[:, -1], *both, *last, h, new_h, dropped_h)
+
+    def step(self, *parts: Array) -> None:
+        """Write h_t = n + z (h_{t-1} - n)."""
+        update, reset, n, product, difference, of_h, before, z, gates, last, block = parts[:11]
+        h, new_h, dropped_h = parts[11:]
+        self._apply_both(z, gates, gates)
         if self.reset_after:
-            np.multiply(reset, z[0], product)
+            np.multiply(reset, of_h, product)
         else:
             np.multiply(reset, dropped_h, product)
             product = self.recurrent_kernel.value[:, self._candidate_kernel()].T.dot(product)
-        np.add(z[-1], product, z[-1])
-        self._apply_both(z[-1:], a[2:3], 0)
+        np.add(before, product, before)
+        self._apply_both(last, block, _NONE)
         np.subtract(h, n, difference)
         np.multiply(difference, update, new_h)
         np.add(new_h, n, new_h)
@@ -577,24 +610,25 @@ class GRUCell(_GatedCell):
         """Write the derivatives over ``z``."""
         self._derive(z[:, -3:], a[:, :3], 2)
 
-    def step_back(self, *arrays: Array) -> tuple[Array | None, Array | None]:
+    def step_back(
+        self, dh: Array, dc: Array, work: Array, *parts: Array
+    ) -> tuple[Array | None, Array | None]:
         """Write dJ/dz, and return dJ/dh_t z, the direct part of dJ/dh_{t-1}."""
-        dh, _, z, a, _, _, _, _, dropped_h, work, dupdate, dreset, dn, direct, _ = arrays
-        update, reset, _, _, difference = a
+        update, reset, _, _, difference, of_h, before, z, gates, last, block, *_ = parts
+        dupdate, dreset, dn, direct = work[0], work[1], work[2], work[3]
         np.multiply(dh, difference, dupdate)
         np.multiply(dh, update, direct)
         np.subtract(dh, direct, dn)
-        self._chain_both(work[2:3], z[-1:], a[2:3], 0)
-        before = z[-1]  # dJ/dn before its activation
+        self._chain_both(work[2:3], last, block, 0)
         further = None
         if self.reset_after:
-            np.multiply(before, z[0], dreset)
-            np.multiply(before, reset, z[0])
+            np.multiply(before, of_h, dreset)
+            np.multiply(before, reset, of_h)
         else:
             further = self.recurrent_kernel.value[:, self._candidate_kernel()].dot(before)
-            np.multiply(further, dropped_h, dreset)
+            np.multiply(further, parts[-1], dreset)
             np.multiply(further, reset, further)
-        self._chain_both(work[:2], z[-3:-1], a[:2], 2)
+        self._chain_both(work[:2], z, gates, 2)
         return direct, further
 
     def take_further_gradient(self, z: Array, a: Array) -> None:

@@ -243,6 +243,7 @@ class _Steps(NamedTuple):
     matrix: Array  # M
     dropped: Array  # the factors of dropout for the columns, in training
     d: Array  # dJ/dx_t of all steps, in the backward pass
+    views: list[tuple[Array, Array, tuple[Array, ...]]]  # see `_Run._views`
 
 
 class _Run(Layer):
@@ -277,9 +278,9 @@ class _Run(Layer):
         return self.compute_output_shape(map_structure(np.shape, x))
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
-        """Return one array for the memory of all cells."""
+        """Return one array for the memory of all cells, and one that keeps their views."""
         sizes = [math.prod(one) for shapes in self._shapes(shape) for one in shapes]
-        return {"work": ((sum(sizes),), self._owner.dtype)}
+        return {"work": ((sum(sizes),), self._owner.dtype), "kept": ((1,), object)}
 
     def _shapes(self, shape: Any) -> list[list[tuple[int, ...]]]:
         """Return the shapes of each cell's `_Steps`."""
@@ -308,20 +309,38 @@ class _Run(Layer):
         """Return the arrays of each cell as views of ``work``."""
         cells, at = [], 0
         for cell, shapes in zip(self._owner._cells(), self._shapes(shape), strict=True):
-            arrays = []
+            arrays: list[Any] = []
             for one in shapes:
                 size = math.prod(one)
                 arrays.append(work[at : at + size].reshape(one))
                 at += size
-            steps = _Steps(*arrays)
+            steps = _Steps._make([*arrays, []])
             if not steps.dropped.size:  # outputs are written where the next step reads them
                 steps = steps._replace(h=steps.xh[:, -cell.units :])
             cells.append(steps)
         return cells
 
+    def _views(self, work: Array, shape: Any, kept: Array) -> list[_Steps]:
+        """Return the result of `_steps` with each step's column, product and `parts` of the cell.
+
+        They are kept for the next batch in the same memory: a training step of GRU(32) over 100
+        steps of a batch of 32 took 3.7 ms with new views and 3.3 ms with kept ones.
+        """
+        if type(kept[0]) is not tuple or kept[0][0] is not work:
+            runs = self._steps(work, shape)
+            for cell, run in zip(self._owner._cells(), runs, strict=True):
+                xh, h, c, z, a, matrix, *_ = run
+                products = z.reshape(len(z), len(matrix), -1)[:, : _rows_of_u(cell)]
+                before = xh[:-1, -cell.units :]
+                parts = cell.parts(z, a, h[:-1], c[:-1], h[1:], c[1:], before)
+                views = zip(*parts, strict=True)
+                run.views.extend(zip(xh[:-1], products, views, strict=True))
+            kept[0] = (work, runs)
+        return kept[0][1]
+
     # ---- forward --------------------------------------------------------------------------
 
-    def forward_into(self, x: Any, y: Any, mask: Any, work: Array) -> None:
+    def forward_into(self, x: Any, y: Any, mask: Any, work: Array, kept: Array) -> None:
         """Write the outputs and the last states into ``y``."""
         owner = self._owner
         x, *states = x if isinstance(x, list) else [x]
@@ -329,7 +348,7 @@ class _Run(Layer):
         if owner.stateful and not states:
             states = owner._kept_states(len(x))
         below = self._in_order(x).transpose(1, 2, 0)
-        runs = self._steps(work, x.shape)
+        runs = self._views(work, x.shape, kept)
         for cell, run in zip(owner._cells(), runs, strict=True):
             own, states = states[: cell.states], states[cell.states :]
             with _threads_for_steps(run):
@@ -345,7 +364,7 @@ class _Run(Layer):
     def _run(
         self, cell: RecurrentCell, run: _Steps, x: Array, states: Sequence[Array], off: Any
     ) -> None:
-        xh, h, c, z, a, matrix, dropped, _ = run
+        xh, h, c, z, _, matrix, dropped, *_ = run
         features = x.shape[1]
         xh[:-1, :features] = x
         xh[:, features] = 1
@@ -356,16 +375,15 @@ class _Run(Layer):
             xh[:-1, :features] *= dropped[:features]
         cell.fill(matrix)
         rows = _rows_of_u(cell)
-        in_rows = z.reshape(len(z), -1, z.shape[-1])
         if rows < len(matrix):
-            np.matmul(matrix[rows:, : features + 1], xh[:-1, : features + 1], in_rows[:, rows:])
-        matrix, products, before = matrix[:rows], in_rows[:, :rows], xh[:, features + 1 :]
-        steps = zip(xh, products, z, a, h, c, h[1:], c[1:], before, strict=False)
-        for t, (column, product, *arrays, dropped_h) in enumerate(steps):
+            ahead = z.reshape(len(z), len(matrix), -1)[:, rows:]
+            np.matmul(matrix[rows:, : features + 1], xh[:-1, : features + 1], ahead)
+        matrix = matrix[:rows]
+        for t, (column, product, views) in enumerate(run.views):
             if dropped.size:
-                np.multiply(h[t], dropped[features + 1 :], dropped_h)
+                np.multiply(h[t], dropped[features + 1 :], column[features + 1 :])
             matrix.dot(column, product)
-            cell.step(*arrays, dropped_h)
+            cell.step(*views)
             if off is not None:
                 np.copyto(h[t + 1], h[t], where=off[t])
                 np.copyto(c[t + 1], c[t], where=off[t])
@@ -389,13 +407,15 @@ class _Run(Layer):
 
     # ---- back through time ----------------------------------------------------------------
 
-    def backward_into(self, dy: Any, x: Any, mask: Any, work: Array, dx: Any = None) -> None:
+    def backward_into(
+        self, dy: Any, x: Any, mask: Any, work: Array, kept: Array, dx: Any = None
+    ) -> None:
         """Run the steps backwards, from the last to the first."""
         owner, off = self._owner, self._left_out(mask)
         x, *given = x if isinstance(x, list) else [x]
         dx, *dstates = dx if isinstance(dx, list) else [dx, *[None] * len(given)]
         dy, *last = dy if isinstance(dy, list) else [dy]
-        runs, cells = self._steps(work, x.shape), owner._cells()
+        runs, cells = self._views(work, x.shape, kept), owner._cells()
         d: Any = [*[None] * (x.shape[1] - 1), dy.T]
         if owner.return_sequences:
             d = dy.transpose(1, 2, 0)
@@ -435,19 +455,14 @@ class _Run(Layer):
             off: The result of `_left_out`.
             asked: Whether to compute dJ/dx_t.
         """
-        xh, h, c, z, a, _, dropped, dx = run
+        _, h, c, z, a, matrix, dropped, dx, views = run
         features = dx.shape[1]
         dh, dc, work = np.zeros_like(h[0]), np.zeros_like(c[0]), np.empty_like(a[0])
         for state, into in zip(last, (dh, dc), strict=False):
             into[...] = state.T
-        work = (work, *work)
         w, u = cell.columns()
-        in_rows = z.reshape(len(z), -1, z.shape[-1])
         cell.prepare_back(z, a)
-        products, before = in_rows[:, : u.shape[1]], xh[:-1, features + 1 :]
-        arrays = (z, a, h[:-1], c[:-1], h[1:], c[1:], before)
-        backwards = zip(*(one[::-1] for one in (range(len(z)), products, *arrays)), strict=True)
-        for t, product, *of_step in backwards:
+        for t, (_, product, of_step) in zip(reversed(range(len(z))), reversed(views), strict=True):
             if d[t] is not None:
                 dh += d[t]
             stays = None
@@ -455,7 +470,7 @@ class _Run(Layer):
                 stays = dh * off[t], dc * off[t]  # the part that skips M
                 dh[:, off[t]] = 0
                 dc[:, off[t]] = 0
-            direct, further = cell.step_back(dh, dc, *of_step, *work)
+            direct, further = cell.step_back(dh, dc, work, *of_step)
             u.dot(product, dh)
             if further is not None:
                 dh += further
@@ -467,7 +482,7 @@ class _Run(Layer):
                 dh += stays[0]
                 dc += stays[1]
         if asked:
-            np.matmul(w, in_rows[:, -w.shape[1] :], dx)
+            np.matmul(w, z.reshape(len(z), len(matrix), -1)[:, -w.shape[1] :], dx)
             if dropped.size:
                 dx *= dropped[:features]
         return dh, dc
