@@ -146,20 +146,20 @@ def _update(weights: Any, gradient: Any, optimizer: str) -> Callable[[], None]:
         return momentum
     v, steps = np.zeros_like(weights), 0
 
+    scale = 0.1 / math.sqrt(0.001)  # m is stored as m / 0.1, v as v / 0.001: two passes fewer
+
     def adam() -> None:
         nonlocal steps
         steps += 1
-        np.subtract(gradient, m, work)
-        np.multiply(work, 0.1, work)
-        np.add(m, work, m)
+        np.multiply(m, 0.9, m)
+        np.add(m, gradient, m)
+        np.multiply(v, 0.999, v)
         np.multiply(gradient, gradient, gradient)
-        np.subtract(gradient, v, gradient)
-        np.multiply(gradient, 0.001, gradient)
         np.add(v, gradient, v)
         np.sqrt(v, work)
-        np.add(work, 1e-7, work)
+        np.add(work, 1e-7 / math.sqrt(0.001), work)
         np.divide(m, work, work)
-        np.multiply(work, rate * math.sqrt(1 - 0.999**steps) / (1 - 0.9**steps), work)
+        np.multiply(work, rate * scale * math.sqrt(1 - 0.999**steps) / (1 - 0.9**steps), work)
         np.subtract(weights, work, weights)
 
     return adam
