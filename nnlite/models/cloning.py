@@ -15,12 +15,6 @@ from nnlite.serialization.objects import knowing_all
 from nnlite.symbolic import KerasTensor
 from nnlite.utils.structures import flatten, map_structure
 
-__all__ = [
-    "clone_model",
-    "model_from_config",
-    "model_from_json",
-]
-
 
 def clone_model(
     model: Model,
