@@ -6,7 +6,6 @@ import copy
 import functools
 import inspect
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -602,15 +601,6 @@ class Layer(Configurable):
         self._variables.append(variable)
         invalidate()
         return variable
-
-    def scratch(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
-        """Return a new array, with arbitrary contents. Deprecated: use ``np.empty``."""
-        warnings.warn(
-            "Layer.scratch is deprecated and goes in 0.4: use np.empty(shape, self.dtype).",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return np.empty(shape, dtype or self.dtype)
 
     def sublayers(self) -> Sequence[Layer]:
         """Return the inner layers."""
