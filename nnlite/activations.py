@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import layers
 from nnlite.config import floatx
@@ -23,6 +22,7 @@ from nnlite.layers import Layer
 from nnlite.layers.activations import functions
 from nnlite.serialization.objects import KINDS, get_registered_object, serialize_keras_object
 from nnlite.serialization.registry import Registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, as_numeric
 
 __all__ = [
@@ -63,7 +63,6 @@ __all__ = [
     "threshold",
 ]
 
-Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -230,10 +229,7 @@ def mish(x: Any) -> Array:
 
 @_named
 def relu(
-    x: Any,
-    negative_slope: float = 0.0,
-    max_value: float | None = None,
-    threshold: float = 0.0,
+    x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Array:
     """Return max(x, 0); for the other arguments see `layers.ReLU`.
 
@@ -241,11 +237,7 @@ def relu(
     array([0., 2.], dtype=float32)
     """
     return _computed(
-        layers.ReLU,
-        x,
-        negative_slope=negative_slope,
-        max_value=max_value,
-        threshold=threshold,
+        layers.ReLU, x, negative_slope=negative_slope, max_value=max_value, threshold=threshold
     )
 
 

@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.serialization.registry import Configurable, Registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_number, as_returned, check_axis, check_fraction
 
 if TYPE_CHECKING:
     from nnlite.backend.variables import Variable
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
-
-Array = NDArray[Any]
 
 
 class Constraint(Configurable):

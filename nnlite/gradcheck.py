@@ -13,7 +13,6 @@ from itertools import compress, pairwise
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.execution.common_state import generators_of
@@ -21,10 +20,10 @@ from nnlite.layers.layer import Layer, as_shape
 from nnlite.losses import Loss
 from nnlite.models.model import Model
 from nnlite.utils.structures import flatten, map_structure
+from nnlite.utils.typing import Array
 
 __all__ = ["GradientError", "check_layer", "check_loss", "check_model"]
 
-Array = NDArray[Any]
 L = TypeVar("L", bound=Layer)
 R = TypeVar("R")
 

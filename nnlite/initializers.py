@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from nnlite.config import float_type
 from nnlite.random import Seed, new_generator
 from nnlite.serialization.objects import PUBLIC
 from nnlite.serialization.registry import Configurable, Registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_number, as_numeric, check_axis
 
 __all__ = [
@@ -35,7 +36,6 @@ __all__ = [
     "get",
 ]
 
-Array = NDArray[Any]
 
 _MODES = ("fan_in", "fan_out", "fan_avg")
 _DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
@@ -420,9 +420,6 @@ class GlorotUniform(_Scaled):
 
     Also called Xavier initialization. The fans are those of `VarianceScaling`.
 
-    Args:
-        seed, input_axes, output_axes: As for `VarianceScaling`.
-
     >>> values = GlorotUniform(seed=1)((4, 2))
     >>> bool(abs(values).max() < 1)
     True
@@ -437,9 +434,6 @@ class GlorotNormal(_Scaled):
 
     Also called Xavier initialization. The fans are those of `VarianceScaling`.
 
-    Args:
-        seed, input_axes, output_axes: As for `VarianceScaling`.
-
     >>> values = GlorotNormal(seed=1)((150, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)
     True
@@ -451,9 +445,6 @@ class GlorotNormal(_Scaled):
 @registry.register()
 class HeUniform(_Scaled):
     """Uniform over +-sqrt(6 / fan_in), for ReLU: the variance of He et al. (2015), equation 10.
-
-    Args:
-        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = HeUniform(seed=1)((6, 50))
     >>> bool(abs(values).max() < 1)
@@ -467,9 +458,6 @@ class HeUniform(_Scaled):
 class HeNormal(_Scaled):
     """Truncated normal of variance 2 / fan_in, for ReLU: He et al. (2015), equation 10.
 
-    Args:
-        seed, input_axes, output_axes: As for `VarianceScaling`.
-
     >>> values = HeNormal(seed=1)((200, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)
     True
@@ -481,9 +469,6 @@ class HeNormal(_Scaled):
 @registry.register()
 class LecunUniform(_Scaled):
     """Uniform over +-sqrt(3 / fan_in): the variance of LeCun et al. (1998), section 4.6.
-
-    Args:
-        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = LecunUniform(seed=1)((3, 50))
     >>> bool(abs(values).max() < 1)
@@ -498,9 +483,6 @@ class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / fan_in: LeCun et al. (1998), section 4.6.
 
     Recommended for SELU (Klambauer et al., 2017).
-
-    Args:
-        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = LecunNormal(seed=1)((100, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)

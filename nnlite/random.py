@@ -28,12 +28,6 @@ class Seed:
 
     A model with its own seed draws instead of the root if it reads the seed first. The root then
     draws as if this one had never been created.
-
-    Args:
-        seed: The seed; None draws one.
-
-    Raises:
-        ValueError: If ``seed`` is not an integer of at least 0.
     """
 
     def __init__(self, seed: int | None = None) -> None:

@@ -6,16 +6,14 @@ import math
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.utils.overrides import overridden, require_derivative
+from nnlite.utils.typing import Array
 from nnlite.utils.user_code import floats, lent, read_only
 
 __all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get"]
-
-Array = NDArray[Any]
 
 
 class Regularizer(Configurable):

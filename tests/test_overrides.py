@@ -32,7 +32,6 @@ BITS = np.array([[0.0], [1.0]] * 4, "float32")
 BY_HAND = {
     *(
         "rate",
-        "scratch",
         "get_weights",
         "set_weights",
         "count_params",

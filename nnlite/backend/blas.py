@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nnlite.utils.typing import Array
 
 __all__ = [
     "ALWAYS_ONE",
@@ -34,7 +35,6 @@ __all__ = [
     "usable_threads",
 ]
 
-Array = NDArray[Any]
 
 ALWAYS_ONE = 262_144  # multiplications up to which OpenBLAS uses one thread
 _WORTH_SPLITTING = 6_000_000  # multiplications of the largest product of a step

@@ -17,11 +17,11 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
+
+from nnlite.utils.typing import Array
 
 __all__ = [
     "BUDGET",
@@ -33,7 +33,6 @@ __all__ = [
     "windows",
 ]
 
-Array = NDArray[Any]
 
 #: The maximum size in bytes of the columns, where one row of windows is not larger.
 BUDGET = 2**21

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["line_weights", "resample", "resample_back"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 
 @functools.lru_cache(maxsize=64)

@@ -11,8 +11,6 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["invalidate", "per_structure", "structure_version", "without_memo"]
-
 R = TypeVar("R")
 
 _MEMO = "_per_structure"

@@ -10,26 +10,18 @@ from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import invalidate
 from nnlite.config import floatx
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import all_finite, as_numeric
-
-__all__ = ["Variable", "WeightVector", "array_for_file", "weights_from_file"]
-
-Array = NDArray[Any]
 
 _left_in_file: ContextVar[int | None] = ContextVar("_left_in_file", default=None)
 
 
 @contextmanager
 def weights_from_file(elements: int) -> Iterator[None]:
-    """Context in which layers create zero weights for a file, limited to its size.
-
-    Args:
-        elements: The number of entries in the file.
-    """
+    """Context in which layers create zero weights for a file, limited to its size."""
     token = _left_in_file.set(elements)
     try:
         yield

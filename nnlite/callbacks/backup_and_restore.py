@@ -14,8 +14,6 @@ from nnlite.execution.abstract_model import Run
 from nnlite.utils.progress import say
 from nnlite.utils.validation import check_path
 
-__all__ = ["BackupAndRestore"]
-
 
 class BackupAndRestore(SavingCallback):
     """Backs up a run, so that calling the same `fit` again resumes it after an interruption.

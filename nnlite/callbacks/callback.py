@@ -8,8 +8,6 @@ from typing import Any, ClassVar, cast
 from nnlite.execution.abstract_model import AbstractModel
 from nnlite.utils.validation import ChecksArguments
 
-__all__ = ["Callback", "Logs"]
-
 Logs = dict[str, Any]
 
 

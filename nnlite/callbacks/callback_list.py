@@ -14,8 +14,6 @@ from nnlite.distribution.processes import alone, current
 from nnlite.execution.abstract_model import AbstractModel
 from nnlite.execution.common_state import average_moving, hear_first, watch_changes
 
-__all__ = ["CallbackList"]
-
 _Hook = tuple[Callback, Callable[..., Any]]  # a callback and its function
 
 _BEGINNINGS = ("on_train_begin", "on_epoch_begin", "on_test_begin", "on_predict_begin")
@@ -28,9 +26,6 @@ class CallbackList:
         callbacks: A callback, a list of callbacks (nested lists are allowed), or None.
         add_history: Whether to append a `History` if none is given. It comes last, so that it
             records what others add to the logs.
-
-    Raises:
-        TypeError: If an element is not a callback.
     """
 
     def __init__(
@@ -79,11 +74,7 @@ class CallbackList:
         return bool(self._hooks[hook])
 
     def call(self, hook: str, *place: int, logs: Logs | None = None) -> None:
-        """Call ``hook`` of every callback that overrides it.
-
-        Raises:
-            TypeError: If a callback adds a name to the logs that is not a string.
-        """
+        """Call ``hook`` of every callback that overrides it."""
         functions = self._hooks[hook]
         if not functions:
             return
@@ -129,12 +120,7 @@ class CallbackList:
         return [pair for pair in functions if pair[0].in_every_process]
 
     def expect(self, validates: bool) -> None:
-        """Announce the names of the logs, before the first epoch.
-
-        Raises:
-            KeyError: If a file name contains an unknown name.
-            ValueError: If the direction of improvement of a quantity is unknown.
-        """
+        """Announce the names of the logs, before the first epoch."""
         kinds = self._model.compiled_metrics.kinds()
         names = ["loss", *kinds]
         if validates:

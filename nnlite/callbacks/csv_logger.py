@@ -9,8 +9,6 @@ from typing import Any
 from nnlite.callbacks.callback import Callback, Logs
 from nnlite.utils.validation import check_path
 
-__all__ = ["CSVLogger"]
-
 
 class CSVLogger(Callback):
     """Writes loss and metrics of every epoch to a CSV file.

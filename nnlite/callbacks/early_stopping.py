@@ -11,8 +11,6 @@ from nnlite.callbacks.monitor import MonitorCallback, check_reference
 from nnlite.utils.progress import say
 from nnlite.utils.validation import check_count
 
-__all__ = ["EarlyStopping"]
-
 
 class EarlyStopping(MonitorCallback):
     """Stops training when a quantity has stopped improving.

@@ -9,8 +9,6 @@ import numpy as np
 from nnlite.callbacks.callback import Callback, Logs
 from nnlite.utils.progress import number
 
-__all__ = ["History"]
-
 
 class History(Callback):
     """Loss and metrics of every epoch, returned by `fit`.

@@ -7,8 +7,6 @@ from typing import Any
 
 from nnlite.callbacks.callback import Callback
 
-__all__ = ["LambdaCallback"]
-
 Hook = Callable[..., Any]
 
 

@@ -11,8 +11,6 @@ import numpy as np
 from nnlite.callbacks.callback import Callback, Logs
 from nnlite.utils.progress import say
 
-__all__ = ["LearningRateScheduler"]
-
 
 class LearningRateScheduler(Callback):
     """Sets the learning rate before every epoch.

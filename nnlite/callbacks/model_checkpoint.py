@@ -15,8 +15,6 @@ from nnlite.callbacks.saving_callback import SavingCallback
 from nnlite.utils.progress import say
 from nnlite.utils.validation import check_path
 
-__all__ = ["ModelCheckpoint"]
-
 
 class ModelCheckpoint(MonitorCallback, SavingCallback):
     """Saves the model or its weights after every epoch or every N batches.

@@ -14,24 +14,11 @@ from nnlite.callbacks.callback import Callback, Logs
 from nnlite.execution.abstract_model import AbstractModel
 from nnlite.utils.validation import check_number
 
-__all__ = ["MonitorCallback", "as_number", "check_reference"]
-
 
 class MonitorCallback(Callback):
     """Base class of callbacks that compare a quantity in the logs with its best value.
 
     NaN never counts as an improvement; the first number after it does.
-
-    Args:
-        monitor: The name of the quantity in the logs, such as ``"val_loss"``.
-        mode: ``"min"`` if less is better, ``"max"`` if more is better; ``"auto"`` uses the
-            direction of the loss or of the metric (its ``direction``).
-        baseline: The initial best value; None takes the first value.
-        min_delta: The smallest change that counts as an improvement.
-
-    Raises:
-        TypeError: If ``monitor`` is not a name, or ``min_delta`` is not a number.
-        ValueError: If ``mode`` is unknown.
     """
 
     #: The effect of a missing quantity, for the warning.

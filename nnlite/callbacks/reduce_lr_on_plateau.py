@@ -9,8 +9,6 @@ from nnlite.callbacks.monitor import MonitorCallback
 from nnlite.utils.progress import say
 from nnlite.utils.validation import check_count, check_number
 
-__all__ = ["ReduceLROnPlateau"]
-
 
 class ReduceLROnPlateau(MonitorCallback):
     """Multiplies the learning rate by a factor when a quantity has stopped improving.

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import random
 from nnlite.distribution.processes import current
@@ -16,24 +15,14 @@ from nnlite.execution.common_state import generators_of, numbers_of, spread_gene
 from nnlite.metrics.metric import Metric, StateVariable, variables_in
 from nnlite.utils.atomic_write import atomic_write, explaining
 from nnlite.utils.plain_data import NotPlainError, decoded, encoded
-
-__all__ = ["read_backup", "restore", "write_backup"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 #: The version of the format of backups.
 _FORMAT = 2
 
 
 def write_backup(path: str, run: Run, epoch: int, step: int) -> None:
-    """Write the state of a run.
-
-    Args:
-        path: The file.
-        run: The run.
-        epoch: The current or next epoch.
-        step: The number of finished batches of the epoch.
-    """
+    """Write the state of a run."""
     import zipfile
 
     plain = _state(run, epoch, step)

@@ -11,20 +11,9 @@ import numpy as np
 
 from nnlite.callbacks.callback import Callback, Logs
 
-__all__ = ["SavingCallback"]
-
 
 class SavingCallback(Callback):
-    """Base class of callbacks that write a file after every epoch or every N batches.
-
-    Args:
-        save_freq: ``"epoch"``, or a number of batches.
-        on_error: ``"raise"`` if the file cannot be written, or ``"warn"`` to continue training.
-        name: The name of ``save_freq`` in messages.
-
-    Raises:
-        ValueError: If an argument has another value.
-    """
+    """Base class of callbacks that write a file after every epoch or every N batches."""
 
     def __init__(self, save_freq: str | int, on_error: str, name: str = "save_freq") -> None:
         counts = isinstance(save_freq, (int, np.integer)) and not isinstance(save_freq, bool)

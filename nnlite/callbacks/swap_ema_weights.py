@@ -11,8 +11,6 @@ from nnlite.backend.variables import Variable
 from nnlite.callbacks.callback import Callback, Logs
 from nnlite.optimizers import Optimizer
 
-__all__ = ["SwapEMAWeights"]
-
 
 class SwapEMAWeights(Callback):
     """Evaluates and predicts with the running average of the weights.
@@ -70,13 +68,8 @@ class SwapEMAWeights(Callback):
         """Restore the weights."""
         self._put_back()
 
-    def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Swap in the averages."""
-        self._put_averages()
-
-    def on_predict_end(self, logs: Logs | None = None) -> None:
-        """Restore the weights."""
-        self._put_back()
+    on_predict_begin = on_test_begin
+    on_predict_end = on_test_end
 
     def _check_optimizer(self) -> Optimizer:
         optimizer = self.model.optimizer

@@ -18,8 +18,6 @@ from nnlite.utils.atomic_write import append_whole, explaining
 from nnlite.utils.protobuf import message
 from nnlite.utils.validation import as_numeric, check_flag, check_path
 
-__all__ = ["TensorBoard"]
-
 _COUNT = itertools.count()  # of this process's files, for their names
 
 

@@ -8,8 +8,6 @@ from nnlite.callbacks.callback import Callback, Logs
 from nnlite.callbacks.monitor import as_number
 from nnlite.utils.progress import say
 
-__all__ = ["TerminateOnNaN"]
-
 
 class TerminateOnNaN(Callback):
     """Stops training after a batch whose loss is NaN or infinite.

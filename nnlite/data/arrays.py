@@ -8,20 +8,8 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = [
-    "SINGLE",
-    "ArrayBatches",
-    "Column",
-    "Samples",
-    "check_rows",
-    "grouped",
-    "in_parts",
-    "rows_of",
-]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 #: For x, y and weight: the number of arrays in a list, or None for a single array or none.
 Counts = tuple[int | None, ...]
@@ -222,11 +210,7 @@ class Samples:
         return grouped(flat, self._counts)
 
     def split(self, fraction: float) -> tuple[Samples, Samples]:
-        """Return the first samples, and the last ``fraction`` of them, as views.
-
-        Raises:
-            ValueError: If that leaves none on one side.
-        """
+        """Return the first samples, and the last ``fraction`` of them, as views."""
         at = split_at(self.rows, fraction)
         return self._part(slice(0, at)), self._part(slice(at, None))
 

@@ -11,14 +11,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.data.arrays import Column, Counts, grouped, split_at
 from nnlite.distribution.processes import Processes, current
+from nnlite.utils.typing import Array
 
-__all__ = ["BlockBatches", "StoredSamples"]
-
-Array = NDArray[Any]
 Rows = Sequence["Array | None"]
 
 _BLOCK = 2**22  # minimum bytes per read; 2**20 makes an epoch 5 % slower
@@ -247,11 +244,7 @@ def _row_bytes(column: Any) -> int:
 
 
 class StoredSamples:
-    """Stored samples that are read in blocks.
-
-    Args:
-        open_columns, rows, row_shapes, dtypes, admit, weigh, counts: As for `BlockBatches`.
-    """
+    """Stored samples that are read in blocks."""
 
     names = None  # stored columns have no names
 
@@ -277,11 +270,7 @@ class StoredSamples:
         return BlockBatches(self._open, self._rows, *self._rest, batch_size, shuffle)
 
     def split(self, fraction: float) -> tuple[StoredSamples, StoredSamples]:
-        """Return the first samples, and the last ``fraction`` of them.
-
-        Raises:
-            ValueError: If that leaves none on one side.
-        """
+        """Return the first samples, and the last ``fraction`` of them."""
         first, last = self._rows
         at = first + split_at(last - first, fraction)
         return (

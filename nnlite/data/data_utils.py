@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.data.pydataset import PyDataset
 from nnlite.data.sources import pack_x_y_sample_weight, unpack_x_y_sample_weight
@@ -25,6 +24,7 @@ from nnlite.serialization.objects import (
     serialize_keras_object,
 )
 from nnlite.utils.progress import number, pace
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_number, as_numeric, check_count, check_finite, check_fraction
 
 __all__ = [
@@ -49,7 +49,6 @@ __all__ = [
     "unpack_x_y_sample_weight",
 ]
 
-Array = NDArray[Any]
 
 #: Keras's older name of `PyDataset`.
 Sequence = PyDataset

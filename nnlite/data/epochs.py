@@ -10,8 +10,6 @@ import numpy as np
 
 from nnlite.data.iterables import IterableBatches
 
-__all__ = ["Batches", "Epochs"]
-
 
 class Batches(Protocol):
     """An iterable of batches; one iteration is one pass."""
@@ -120,9 +118,6 @@ class Epochs:
         Args:
             state: The result of `state`.
             within_epoch: Whether to continue the epoch or to begin the next one.
-
-        Raises:
-            ValueError: If the data end before that position.
         """
         if self._order is not None:
             self._order.bit_generator.state = state["order"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["column_names", "in_order"]
-
 
 def column_names(value: Any) -> tuple[str, ...] | None:
     """Return the column names of a data frame, or None unless they are unique strings."""

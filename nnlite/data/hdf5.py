@@ -10,8 +10,6 @@ from typing import Any
 from nnlite.serialization.registry import Configurable
 from nnlite.utils.structures import flatten, map_structure
 
-__all__ = ["HDF5"]
-
 
 class HDF5(Configurable):
     """Samples in an HDF5 file, read a block at a time: ``model.fit(HDF5("train.h5", x="images"))``.

@@ -11,8 +11,6 @@ import numpy as np
 
 from nnlite.utils.validation import check_count
 
-__all__ = ["IterableBatches", "first_batch", "is_sequence", "named_batch"]
-
 
 def is_sequence(source: Any) -> bool:
     """Return whether ``source`` has a length and elements by index."""
@@ -89,10 +87,7 @@ class IterableBatches:
     """
 
     def __init__(
-        self,
-        source: Any,
-        admit: Callable[[Any], Any],
-        shuffle: np.random.Generator | None = None,
+        self, source: Any, admit: Callable[[Any], Any], shuffle: np.random.Generator | None = None
     ) -> None:
         self._source = source
         self._admit = admit

@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["PyDataset"]
-
 
 class PyDataset:
     """Base class of data that are created one batch at a time.

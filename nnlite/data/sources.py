@@ -7,25 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.data.arrays import SINGLE, Counts, in_parts
 from nnlite.data.hdf5 import HDF5
 from nnlite.data.iterables import IterableBatches
 from nnlite.utils.structures import SHAPES, flatten, map_structure
 from nnlite.utils.validation import as_numeric, is_sparse
-
-__all__ = [
-    "IterableSamples",
-    "holds_batches",
-    "is_stored",
-    "open_stored",
-    "pack_x_y_sample_weight",
-    "unpack_x_y_sample_weight",
-    "unpacked",
-]
-
-Array = NDArray[Any]
 
 
 def is_stored(*values: Any) -> bool:
@@ -184,14 +171,7 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 
 
 class IterableSamples:
-    """Samples from an iterable of batches.
-
-    Args:
-        source: The iterable.
-        admit: Checks and converts a batch.
-        shape: The shape of the first batch of inputs, or a list of shapes.
-        names: The column names, if the inputs are data frames.
-    """
+    """Samples from an iterable of batches."""
 
     def __init__(
         self,

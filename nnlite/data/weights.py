@@ -6,13 +6,9 @@ import numbers
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
-
-__all__ = ["class_weights"]
-
-Array = NDArray[Any]
 
 _ROUNDING = 1e-3  # tolerance of the sum of probabilities
 

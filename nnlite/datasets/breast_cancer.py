@@ -10,16 +10,8 @@ from nnlite.datasets._files import read_split
 __all__ = ["CLASS_NAMES", "FEATURE_NAMES", "load_data"]
 
 _MEASUREMENTS = (
-    "radius",
-    "texture",
-    "perimeter",
-    "area",
-    "smoothness",
-    "compactness",
-    "concavity",
-    "concave points",
-    "symmetry",
-    "fractal dimension",
+    *("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity"),
+    *("concave points", "symmetry", "fractal dimension"),
 )
 
 CLASS_NAMES: tuple[str, ...] = ("malignant", "benign")

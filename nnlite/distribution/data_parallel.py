@@ -15,15 +15,6 @@ from nnlite.distribution.processes import Processes, current, set_current
 from nnlite.utils import progress
 from nnlite.utils.validation import check_positive
 
-__all__ = [
-    "DataParallel",
-    "distribution",
-    "initialize",
-    "list_devices",
-    "set_distribution",
-    "warn_if_apart",
-]
-
 _distribution: DataParallel | None = None
 _warned = False
 

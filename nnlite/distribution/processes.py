@@ -16,13 +16,9 @@ from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.utils.plain_data import decoded, encoded
-
-__all__ = ["Processes", "Share", "alone", "current", "set_current", "weight_in_step"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 _SPINS = 50  # tests of a call before the first pause; within a machine it is done by then
 _PAUSE = 5e-5  # seconds
@@ -54,15 +50,7 @@ class Processes:
         return [count * rank // self.size for rank in range(self.size + 1)]
 
     def sum(self, array: Array, what: str) -> None:
-        """Replace a contiguous array by the sum over all processes, with the same bits in all.
-
-        Args:
-            array: The array.
-            what: A description for the error.
-
-        Raises:
-            TimeoutError: If a process does not reach the call within the time limit.
-        """
+        """Replace a contiguous array by the sum over all processes, with the same bits in all."""
         from mpi4py import MPI
 
         self._wait(self.comm.Iallreduce(MPI.IN_PLACE, array, MPI.SUM), what)
@@ -106,12 +94,7 @@ class Processes:
         return self.gather(None if self.rank else thing, what)[0]
 
     def check_alike(self, what: str, own: Mapping[str, Any]) -> None:
-        """Raise a ValueError in all processes if one of them differs from process 0.
-
-        Args:
-            what: A description of the call.
-            own: The values that must be equal, by name.
-        """
+        """Raise a ValueError in all processes if one of them differs from process 0."""
         every = self.gather(dict(own), what)
         for rank, other in enumerate(every):
             for name, value in every[0].items():
@@ -122,11 +105,7 @@ class Processes:
                     )
 
     def _wait(self, request: Any, what: str) -> None:
-        """Wait until a call is done.
-
-        Raises:
-            TimeoutError: If it takes longer than the time limit; the message names the missing.
-        """
+        """Wait until a call is done, at most for the time limit."""
         self._calls += 1
         began, looks, told = time.perf_counter(), 0, False
         while not request.Test():
@@ -202,10 +181,6 @@ class Share:
 
     If there are fewer rows than processes, one without a row computes on a row of another with the
     weight 0, so that it takes part in every call.
-
-    Args:
-        rows: The number of rows of the batch.
-        group: The processes.
 
     >>> group = Processes()
     >>> group.rank, group.size = 1, 3

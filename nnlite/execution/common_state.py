@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import random
 from nnlite.distribution.processes import Processes, current
 from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.optimizers import Optimizer
+from nnlite.utils.typing import Array
 
 __all__ = [
     "average_moving",
@@ -25,8 +25,6 @@ __all__ = [
     "spread_generators",
     "watch_changes",
 ]
-
-Array = NDArray[Any]
 
 
 def _arrays_of(model: AbstractModel) -> list[tuple[str, Array]]:

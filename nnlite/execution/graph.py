@@ -12,17 +12,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.config import data_type
-from nnlite.layers.layer import Layer, Shape, refuse_text
+from nnlite.layers.layer import Layer, Shape, refuse_text, same_shape
 from nnlite.regularizers import Regularizer
 from nnlite.utils.structures import flatten, map_structure, pack_as
-
-__all__ = ["Call", "Graph", "Slot"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 
 class Slot(int):
@@ -104,9 +100,7 @@ class _AsFloats(Layer):
     def backward_into(self) -> None:
         """Do nothing: integers have no gradient."""
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
 
 class _MaskOf(Layer):
@@ -147,9 +141,6 @@ def _has_mask(layer: Layer, masks: Any) -> bool:
 class Graph:
     """Calls in order, from some inputs to some outputs.
 
-    Args:
-        training: Whether it computes as in training.
-
     Attributes:
         calls: The calls, each after those whose outputs it reads.
         inputs: The slots of the inputs.
@@ -186,12 +177,7 @@ class Graph:
         return self.inputs[-1]
 
     def add(
-        self,
-        layer: Layer,
-        x: Any,
-        count: Any = None,
-        training: bool | None = None,
-        **options: Any,
+        self, layer: Layer, x: Any, count: Any = None, training: bool | None = None, **options: Any
     ) -> Any:
         """Add a call of ``layer`` on ``x``, and return the slots of its outputs.
 
@@ -301,16 +287,7 @@ class Graph:
         return graph
 
     def differentiated(self, learning: Iterable[Variable], inputs: bool) -> set[int]:
-        """Return the slots whose gradients are needed.
-
-        Args:
-            learning: The weights that training changes.
-            inputs: Whether the gradients of the graph's inputs are needed.
-
-        Raises:
-            ValueError: If the backward pass meets a layer without a gradient, or one that is called
-                with ``training=False``.
-        """
+        """Return the slots whose gradients are needed."""
         learn = {id(variable) for variable in learning}
         floats = {slot for slot, dtype in enumerate(self.dtypes) if np.dtype(dtype).kind == "f"}
         needed: set[int] = floats.intersection(self.inputs) if inputs else set()

@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.blas import threads_for, usable_threads
 from nnlite.backend.two_threads import for_each
@@ -25,10 +24,10 @@ from nnlite.backend.variables import Variable
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten, pack_as
+from nnlite.utils.typing import Array
 
 __all__ = ["Halves", "in_halves", "infer_in_halves", "joined", "run_on_halves"]
 
-Array = NDArray[Any]
 Bound = tuple[Callable[..., Any], list[Any]]  # a function and its arguments
 
 _WORTH_SPLITTING = 16_000_000  # multiplications of all convolutions of a step's forward pass

@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.execution.halves import infer_in_halves
 from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
-
-__all__ = ["infer"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 _SHAPES = 16  # of inputs to keep links for
 

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.distribution.processes import weight_in_step
@@ -30,10 +29,10 @@ from nnlite.execution.halves import Halves, joined, run_on_halves
 from nnlite.layers.layer import Layer, Shapes
 from nnlite.regularizers import Regularizer, penalty, penalty_gradient
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
+from nnlite.utils.typing import Array
 
 __all__ = ["Memory", "Plan"]
 
-Array = NDArray[Any]
 Bound = tuple[Callable[..., Any], list[Any]]  # a function and its arguments
 
 

@@ -11,24 +11,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.regularizers import penalty, penalty_gradient
 from nnlite.utils.structures import flatten, pack_as
-
-__all__ = ["ReferenceExecutor"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 
 class ReferenceExecutor:
     """Runs the forward and the backward pass over a graph.
-
-    Args:
-        graph: The graph.
-        learning: The weights whose gradients are needed.
 
     Attributes:
         values: The arrays of the last `forward`, by slot.

@@ -6,12 +6,10 @@ import copy
 import functools
 import inspect
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.backend.structure_cache import invalidate, per_structure, without_memo
@@ -22,6 +20,7 @@ from nnlite.serialization.registry import Configurable, Registry
 from nnlite.symbolic import KerasTensor, Node, any_symbolic
 from nnlite.utils.overrides import overridden, refuse_overrides, require_derivative
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import (
     ArgumentError,
     as_returned,
@@ -30,9 +29,6 @@ from nnlite.utils.validation import (
     check_finite,
 )
 
-__all__ = ["Layer", "registry"]
-
-Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 Shapes = Any  # a `Shape`, or a list or dict of them
 
@@ -139,16 +135,8 @@ class Layer(Configurable):
             (
                 *("run_forward", "run_backward", "forward_into", "backward_into", "arrays"),
                 *("forward_view", "backward_view", "run_into", "run_back"),
-                *(
-                    "arrays_for",
-                    "stages",
-                    "in_stages",
-                    "reads",
-                    "on_tensors",
-                    "on_arrays",
-                    "settle_from",
-                    "keep",
-                ),
+                *("arrays_for", "stages", "in_stages", "reads", "on_tensors", "on_arrays"),
+                *("settle_from", "keep"),
             ),
             _BOTH_WAYS,
         ),
@@ -164,7 +152,6 @@ class Layer(Configurable):
 
     #: Whether a second call of `build` by a user is an error.
     builds_once: ClassVar[bool] = True
-
     _building = False
 
     #: Whether the gradients that `backward` writes must still be checked, in a first step.
@@ -236,7 +223,6 @@ class Layer(Configurable):
 
     #: Arrays that the last ``forward(training=True)`` stored for `backward`.
     cache: tuple[Any, ...] = _NOTHING_CACHED
-
     _unsettled: Sequence[tuple[Layer, Any]] = ()
 
     def __init__(
@@ -615,15 +601,6 @@ class Layer(Configurable):
         self._variables.append(variable)
         invalidate()
         return variable
-
-    def scratch(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
-        """Return a new array, with arbitrary contents. Deprecated: use ``np.empty``."""
-        warnings.warn(
-            "Layer.scratch is deprecated and goes in 0.4: use np.empty(shape, self.dtype).",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return np.empty(shape, dtype or self.dtype)
 
     def sublayers(self) -> Sequence[Layer]:
         """Return the inner layers."""
@@ -1014,6 +991,11 @@ class Layer(Configurable):
         return {**kept, "nodes": []}
 
 
+def same_shape(self: Layer, input_shape: Shape) -> Shape:
+    """Return ``input_shape``: the `compute_output_shape` of layers that keep the shape."""
+    return input_shape
+
+
 registry: Registry[Layer] = Registry("layer", Layer, "keras.layers", "nnlite.layers")
 
 
@@ -1023,11 +1005,7 @@ def empty_like(array: Any) -> Array:
 
 
 def refuse_text(layer: Layer, dtypes: Iterable[str]) -> None:
-    """Refuse text as input, unless the layer accepts it.
-
-    Raises:
-        TypeError: If one of ``dtypes`` is a text type.
-    """
+    """Refuse text as input, unless the layer accepts it."""
     if not layer.takes_strings and not {"string", "object"}.isdisjoint(dtypes):
         raise TypeError(
             f"Layer {layer.name!r} computes with numbers. Received: text. Text must become numbers "
@@ -1069,11 +1047,7 @@ def ones(size: int, dtype: Any) -> Array:
 
 
 def as_shape(name: str, shape: Any) -> Shape:
-    """Return ``shape``, an integer or a sequence of integers and None, as a tuple.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
+    """Return ``shape``, an integer or a sequence of integers and None, as a tuple."""
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else shape
     listed = isinstance(sizes, Iterable) and not isinstance(sizes, (str, bytes))
     sizes = check_axes_count(name, tuple(sizes) if listed else (0,))
@@ -1090,11 +1064,7 @@ def as_shape(name: str, shape: Any) -> Shape:
 
 
 def as_shapes(name: str, shapes: Any) -> Shapes:
-    """Return ``shapes``, a shape as for `as_shape`, or a list or dict of those.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
+    """Return ``shapes``, a shape as for `as_shape`, or a list or dict of those."""
     if isinstance(shapes, dict):
         return {key: as_shapes(f"{name}[{key!r}]", shape) for key, shape in shapes.items()}
     if isinstance(shapes, (list, tuple)) and any(

@@ -9,8 +9,6 @@ import numpy as np
 from nnlite.layers.layer import Layer
 from nnlite.random import Seed, new_generator
 
-__all__ = ["RandomLayer", "draw_from_model"]
-
 
 class RandomLayer(Layer):
     """A layer that draws random numbers from ``generator``; its `__init__` calls `seed_with`."""

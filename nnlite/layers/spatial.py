@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.convolution import Windows, windows
 from nnlite.layers.layer import Layer, Shape
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError
-
-__all__ = ["Spatial", "Windowed", "check_padding"]
-
-Array = NDArray[Any]
 
 
 class Spatial(Layer):
@@ -36,11 +32,7 @@ class Spatial(Layer):
         return x if self._is_last else np.moveaxis(x, 1, -1)
 
     def _split(self, shape: Shape) -> tuple[tuple[Any, ...], Any]:
-        """Return the sizes of an image and the number of its channels.
-
-        Raises:
-            ValueError: If ``shape`` has the wrong number of axes.
-        """
+        """Return the sizes of an image and the number of its channels."""
         if len(shape) != self.rank + 2:
             axes = ("steps",) if self.rank == 1 else ("depth", "rows", "columns")[-self.rank :]
             order = (*axes, "channels") if self._is_last else ("channels", *axes)
@@ -79,11 +71,7 @@ class Windowed(Spatial):
         return windows(sizes, self._window(), self.strides, self.dilation_rate, self.padding)
 
     def _counts(self, shape: Shape) -> list[int | None]:
-        """Return the number of windows on each axis, or None if its size is unknown.
-
-        Raises:
-            ValueError: If there are none.
-        """
+        """Return the number of windows on each axis, or None if its size is unknown."""
         sizes, channels = self._split(shape)
         known = self._joined(1, [1 if size is None else size for size in sizes], channels)
         pairs = zip(sizes, self._output_sizes(self._windows(known)), strict=True)
@@ -105,11 +93,7 @@ class Windowed(Spatial):
 
 
 def check_padding(padding: Any, known: tuple[str, ...] = ("valid", "same")) -> str:
-    """Return ``padding`` in lower case.
-
-    Raises:
-        ValueError: If ``padding`` is not one of ``known``.
-    """
+    """Return ``padding`` in lower case."""
     name = padding.lower() if isinstance(padding, str) else padding
     if name not in known:
         raise ArgumentError(

@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
+from nnlite.utils.typing import Array
 from nnlite.utils.user_code import floats, lent, read_only
-
-__all__ = ["backward", "fitting", "forward", "output"]
-
-Array = NDArray[Any]
 
 
 class UserLayer(Protocol):
@@ -42,12 +38,7 @@ _UNWRITTEN = {4: (np.uint32, 0x7FC0B0B1), 8: (np.uint64, 0x7FF80000B0B0B0B1)}
 
 
 def output(layer: UserLayer, x: Any, training: bool = False) -> Any:
-    """Return the output of a user's layer for the batch ``x``, of any shape.
-
-    Raises:
-        TypeError: If it is not an array of floats, or a list or dict of arrays.
-        ValueError: If the layer writes into ``x``.
-    """
+    """Return the output of a user's layer for the batch ``x``, of any shape."""
     what = f"forward of layer {layer.name!r}"
     with lent(what):
         result = layer.forward(map_structure(read_only, x), training)
@@ -58,13 +49,7 @@ def output(layer: UserLayer, x: Any, training: bool = False) -> Any:
 
 
 def forward(layer: UserLayer, x: Any, training: bool) -> Any:
-    """Run the forward pass of a user's layer on the batch ``x``.
-
-    Raises:
-        TypeError: If it returns anything but an array of floats, or a list or dict of arrays.
-        ValueError: If it writes into ``x``, or the output does not have the shape that its
-            `compute_output_shape` returns.
-    """
+    """Run the forward pass of a user's layer on the batch ``x``."""
     expected = layer.output_shape_for(x)  # first, as it may run forward, which keeps a cache
     y = output(layer, x, training)
     if not fitting(y, expected):
@@ -92,11 +77,6 @@ def backward(layer: UserLayer, gradient: Any) -> Any:
     """Run the backward pass of a user's layer, after `forward` in training.
 
     In the first step of a run, the gradients of the layer's weights are checked as well.
-
-    Raises:
-        TypeError: If it does not return an array of floats, or one for each input.
-        ValueError: If its shape is not that of the input, or the gradient of a weight was not
-            written.
     """
     what = f"backward of layer {layer.name!r}"
     unproven = layer.learning_variables() if layer.unproven else []

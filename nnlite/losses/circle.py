@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import exp_limit
 from nnlite.losses.loss import Loss, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
 __all__ = ["Circle"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

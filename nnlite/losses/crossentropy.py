@@ -10,13 +10,13 @@ import functools
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import axis_first, axis_last, constant, shifted_exp
 from nnlite.config import epsilon
 from nnlite.losses.labels import check_classes
-from nnlite.losses.loss import Loss, check_axis, registry
-from nnlite.utils.validation import check_fraction
+from nnlite.losses.loss import Loss, registry
+from nnlite.utils.typing import Array
+from nnlite.utils.validation import check_axis, check_fraction
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -28,21 +28,9 @@ __all__ = [
     "SparseCategoricalCrossentropy",
 ]
 
-Array = NDArray[Any]
-
 
 class CrossEntropy(Loss):
-    """Base class of the cross-entropies, which compute value and derivative together.
-
-    Args:
-        from_logits: Whether ``y_pred`` holds logits z rather than probabilities p.
-        label_smoothing: How far, in [0, 1], to move the targets towards the uniform distribution.
-        axis: The axis of the outputs.
-        reduction, name, dtype: As for `Loss`.
-
-    Raises:
-        ValueError: If ``label_smoothing`` lies outside [0, 1].
-    """
+    """Base class of the cross-entropies, which compute value and derivative together."""
 
     axis: int
 

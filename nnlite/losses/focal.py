@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import axis_first, axis_last, shifted_exp
 from nnlite.config import epsilon
@@ -16,6 +15,7 @@ from nnlite.losses.crossentropy import (
     normalize,
 )
 from nnlite.losses.loss import registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
 
 __all__ = [
@@ -24,8 +24,6 @@ __all__ = [
     "CategoricalFocalCrossEntropy",
     "CategoricalFocalCrossentropy",
 ]
-
-Array = NDArray[Any]
 
 
 @registry.register()

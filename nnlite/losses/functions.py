@@ -81,8 +81,6 @@ def binary_crossentropy(
 ) -> Any:
     """Return the loss of each sample: the mean of -(y log p + (1 - y) log(1 - p)).
 
-    See `BinaryCrossEntropy`.
-
     >>> binary_crossentropy([[1.0], [0.0]], [[0.5], [0.5]]).round(6)
     array([0.693147, 0.693147])
     """
@@ -103,8 +101,6 @@ def binary_focal_crossentropy(
     axis: int = -1,
 ) -> Any:
     """Return the loss of each sample, with easy samples down-weighted.
-
-    See `BinaryFocalCrossEntropy`.
 
     >>> binary_focal_crossentropy([[1.0], [0.0]], [[0.5], [0.5]]).round(6)
     array([0.173287, 0.173287])
@@ -130,8 +126,6 @@ def categorical_crossentropy(
 ) -> Any:
     """Return the loss of each sample: -sum(y log p), for distributions y.
 
-    See `CategoricalCrossEntropy`.
-
     >>> categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).round(6)
     array([0.693147])
     """
@@ -152,8 +146,6 @@ def categorical_focal_crossentropy(
 ) -> Any:
     """Return the loss of each sample, with easy samples down-weighted.
 
-    See `CategoricalFocalCrossEntropy`.
-
     >>> categorical_focal_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).round(6)
     array([0.043322])
     """
@@ -171,8 +163,6 @@ def categorical_focal_crossentropy(
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float = 0.5) -> Any:
     """Return the loss of each sample: (1 - p_y^q) / q, for class indices y.
 
-    See `CategoricalGeneralizedCrossEntropy`.
-
     >>> categorical_generalized_cross_entropy([1], [[0.75, 0.25]]).round(6)
     array([1.])
     """
@@ -182,8 +172,6 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float = 0
 @registry.function_of(CategoricalHinge)
 def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: max(1 + max((1 - y) p) - sum(y p), 0).
-
-    See `CategoricalHinge`.
 
     >>> categorical_hinge([[0.0, 1.0]], [[0.25, 0.5]]).round(6)
     array([0.75])
@@ -195,8 +183,6 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """Return the loss of each sample: -sum(y p) / (|y| |p|).
 
-    See `CosineSimilarity`.
-
     >>> cosine_similarity([[1.0, 0.0]], [[3.0, 4.0]]).round(6)
     array([-0.6])
     """
@@ -206,8 +192,6 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 @registry.function_of(Dice)
 def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
     """Return the loss of each sample: 1 - 2 sum(y p) / (sum(y) + sum(p) + 1e-7).
-
-    See `Dice`.
 
     >>> dice([[1.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]], axis=1).round(6)
     array([0.333333, 0.      ])
@@ -219,8 +203,6 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
 def hinge(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of max(1 - y p, 0).
 
-    See `Hinge`.
-
     >>> hinge([[-1.0, 1.0]], [[0.5, 2.0]]).round(6)
     array([0.75])
     """
@@ -230,8 +212,6 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
 @registry.function_of(Huber)
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """Return the loss of each sample: quadratic up to an error of delta, then linear.
-
-    See `Huber`.
 
     >>> huber([[0.0, 0.0]], [[0.5, 3.0]]).round(6)
     array([1.3125])
@@ -243,8 +223,6 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: sum(y log(y / p)), for distributions y.
 
-    See `KLDivergence`.
-
     >>> kl_divergence([[0.0, 1.0]], [[0.5, 0.5]]).round(6)
     array([0.693146])
     """
@@ -254,8 +232,6 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
 @registry.function_of(LogCosh)
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of log(cosh(p - y)).
-
-    See `LogCosh`.
 
     >>> log_cosh([[0.0, 0.0]], [[0.0, 100.0]]).round(6)
     array([49.653426])
@@ -267,8 +243,6 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of |p - y|.
 
-    See `MeanAbsoluteError`.
-
     >>> mean_absolute_error([[0.0, 2.0]], [[1.0, 4.0]]).round(6)
     array([1.5])
     """
@@ -278,8 +252,6 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
 @registry.function_of(MeanAbsolutePercentageError)
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of 100 |p - y| / |y|.
-
-    See `MeanAbsolutePercentageError`.
 
     >>> mean_absolute_percentage_error([[2.0, 4.0]], [[1.0, 5.0]]).round(6)
     array([37.5])
@@ -291,8 +263,6 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of (p - y)^2.
 
-    See `MeanSquaredError`.
-
     >>> mean_squared_error([[0.0, 2.0]], [[1.0, 4.0]]).round(6)
     array([2.5])
     """
@@ -303,8 +273,6 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of (log(1 + p) - log(1 + y))^2.
 
-    See `MeanSquaredLogarithmicError`.
-
     >>> mean_squared_logarithmic_error([[0.0, 3.0]], [[1.0, 3.0]]).round(6)
     array([0.240226])
     """
@@ -314,8 +282,6 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 @registry.function_of(Poisson)
 def poisson(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of p - y log(p + 1e-7).
-
-    See `Poisson`.
 
     >>> poisson([[0.0, 2.0]], [[1.0, 1.0]]).round(6)
     array([1.])
@@ -333,8 +299,6 @@ def sparse_categorical_crossentropy(
 ) -> Any:
     """Return the loss of each sample: -log p_y, for class indices y.
 
-    See `SparseCategoricalCrossEntropy`.
-
     >>> sparse_categorical_crossentropy([1], [[0.5, 0.5]]).round(6)
     array([0.693147])
     """
@@ -347,8 +311,6 @@ def sparse_categorical_crossentropy(
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each sample: the mean of max(1 - y p, 0)^2.
 
-    See `SquaredHinge`.
-
     >>> squared_hinge([[-1.0, 1.0]], [[0.5, 2.0]]).round(6)
     array([1.125])
     """
@@ -360,8 +322,6 @@ def tversky(
     y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
 ) -> Any:
     """Return the loss of each sample: 1 - I / (I + alpha A + beta B + 1e-7).
-
-    See `Tversky`.
 
     >>> tversky([[1.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]], axis=1).round(6)
     array([0.333333, 0.      ])

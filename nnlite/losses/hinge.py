@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.losses.loss import Loss, registry
+from nnlite.utils.typing import Array
 
 __all__ = ["CategoricalHinge", "Hinge", "SquaredHinge"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -22,9 +18,6 @@ class Hinge(Loss):
     converted to -1.
 
     Source: Cortes and Vapnik, "Support-Vector Networks", 1995.
-
-    Args:
-        reduction, name, dtype: As for `Loss`.
 
     >>> Hinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     0.75
@@ -50,9 +43,6 @@ class SquaredHinge(Hinge):
 
     Its derivative is -2 y max(1 - y p, 0) / k. Labels are converted as in `Hinge`.
 
-    Args:
-        reduction, name, dtype: As for `Loss`.
-
     >>> SquaredHinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     1.125
     """
@@ -76,9 +66,6 @@ class CategoricalHinge(Loss):
 
     Source: Crammer and Singer, "On the Algorithmic Implementation of Multiclass Kernel-based
     Vector Machines", 2001, section 3.
-
-    Args:
-        reduction, name, dtype: As for `Loss`.
 
     >>> CategoricalHinge()([[0.0, 1.0, 0.0]], [[0.25, 0.5, -1.0]])
     0.75

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["check_classes", "check_indices", "follows_from_data", "form"]
+from nnlite.utils.typing import Array
 
-Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 
@@ -41,13 +39,6 @@ def check_indices(
     owner: str, name: str, array: Array, shape: tuple[int, ...], output_shape: tuple[int, ...]
 ) -> Array:
     """Return ``array`` as integers of ``shape``; a last axis of size 1 may be extra or missing.
-
-    Args:
-        owner: The name of the loss.
-        name: The name of the targets in messages.
-        array: The targets.
-        shape: The shape that they must have.
-        output_shape: The shape of the predictions.
 
     >>> check_indices("Loss", "y", np.array([[0], [2]]), (2,), (2, 3))
     array([0, 2])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import constant
 from nnlite.config import float_type
@@ -14,12 +13,12 @@ from nnlite.losses.labels import check_indices
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.utils.overrides import depth, overridden, refuse_overrides, require_derivative
+from nnlite.utils.typing import Array
 from nnlite.utils.user_code import floats, lent, read_only
 from nnlite.utils.validation import as_numeric, check_finite, sample_weights
 
 __all__ = ["Loss", "deserialize", "get", "registry", "serialize"]
 
-Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
@@ -58,7 +57,6 @@ class Loss(Configurable):
 
     #: The factor of the whole loss, from ``compile(loss_weights=...)``.
     _loss_weight: float = 1.0
-
     left_out_if_none: ClassVar[tuple[str, ...]] = ("dtype",)
 
     #: The methods that a user's subclass cannot override, with the alternative.
@@ -339,13 +337,6 @@ def _tuple(axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
     return () if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
-def check_axis(axis: Any) -> int:
-    """Return ``axis`` as an integer."""
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
-        raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
-    return int(axis)
-
-
 class LossRegistry(Registry[Loss]):
     """Registry of losses by name and by function, such as `mean_squared_error`."""
 
@@ -363,12 +354,7 @@ class LossRegistry(Registry[Loss]):
         return add
 
     def get(self, identifier: Any) -> Loss:
-        """Return a loss as `Registry.get` does; functions of this package are accepted too.
-
-        Raises:
-            ValueError: If a name is unknown.
-            TypeError: If ``identifier`` has the wrong type, such as any other function.
-        """
+        """Return a loss as `Registry.get` does; functions of this package are accepted too."""
         if isinstance(identifier, (Loss, type)) or not callable(identifier):
             return super().get(identifier)
         if identifier in self._functions:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
-from nnlite.losses.loss import Loss, check_axis, registry
-from nnlite.utils.validation import check_number
+from nnlite.losses.loss import Loss, registry
+from nnlite.utils.typing import Array
+from nnlite.utils.validation import check_axis, check_number
 
 __all__ = ["Dice", "Tversky"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -94,15 +92,6 @@ class Dice(Tversky):
 
     Source: Sudre et al., "Generalised Dice Overlap as a Deep Learning Loss Function for Highly
     Unbalanced Segmentations", 2017, section 2.1.
-
-    Args:
-        reduction: As for `Tversky`.
-        name: As for `Loss`.
-        axis: As for `Tversky`.
-        dtype: As for `Loss`.
-
-    Raises:
-        TypeError: If ``axis`` is not an integer, tuple or None.
 
     >>> round(Dice()([[1.0, 1.0, 0.0]], [[1.0, 0.0, 1.0]]), 6)
     0.5

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.losses.loss import Loss, registry
+from nnlite.utils.typing import Array
 
 __all__ = ["KLDivergence", "Poisson"]
-
-Array = NDArray[Any]
 
 
 @registry.register("kld", "KLD", "kullback_leibler_divergence")
@@ -22,9 +18,6 @@ class KLDivergence(Loss):
     Both are clipped to [1e-7, 1]; the derivative is -y / p, and 0 where p is clipped.
 
     Source: Kullback and Leibler, "On Information and Sufficiency", 1951, section 2.
-
-    Args:
-        reduction, name, dtype: As for `Loss`.
 
     >>> round(KLDivergence()([[0.0, 1.0]], [[0.5, 0.5]]), 5)
     0.69315
@@ -48,9 +41,6 @@ class Poisson(Loss):
     Its derivative is (1 - y / (p + 1e-7)) / k. For p < 0 the loss continues along its tangent at 0.
 
     Source: McCullagh and Nelder, "Generalized Linear Models", 2nd edition, 1989, section 6.2.
-
-    Args:
-        reduction, name, dtype: As for `Loss`.
 
     >>> round(Poisson()([[0.0, 2.0]], [[1.0, 1.0]]), 6)
     1.0

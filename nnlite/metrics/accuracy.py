@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import floatx
 from nnlite.metrics.metric import as_pair, as_targets, registry
 from nnlite.metrics.reduction import MeanMetricWrapper, named
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_count, check_number
 
 __all__ = [
@@ -26,8 +26,6 @@ __all__ = [
     "sparse_top_k_categorical_accuracy",
     "top_k_categorical_accuracy",
 ]
-
-Array = NDArray[Any]
 
 
 # ---- functions ------------------------------------------------------------------------------
@@ -164,9 +162,6 @@ def _among_top(labels: Array, scores: Array, k: int) -> Array:
 class Accuracy(MeanMetricWrapper):
     """The fraction of predictions that equal their targets.
 
-    Args:
-        name, dtype: As for `Metric`.
-
     >>> Accuracy()([[1], [2], [3], [4]], [[0], [2], [3], [4]])
     0.75
     """
@@ -206,9 +201,6 @@ class BinaryAccuracy(MeanMetricWrapper):
 class CategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest output and largest target coincide.
 
-    Args:
-        name, dtype: As for `Metric`.
-
     >>> CategoricalAccuracy()([[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.4, 0.6]])
     0.5
     """
@@ -222,9 +214,6 @@ class CategoricalAccuracy(MeanMetricWrapper):
 @registry.register()
 class SparseCategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest output is at the target's class index.
-
-    Args:
-        name, dtype: As for `Metric`.
 
     >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.4, 0.6]])
     0.5

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import exp_limit
 from nnlite.config import epsilon
 from nnlite.metrics.metric import check_size, ratio, registry
 from nnlite.metrics.thresholds import ThresholdMetric, as_thresholds
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_finite
 
 __all__ = ["AUC"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -57,7 +55,6 @@ class AUC(ThresholdMetric):
     """
 
     direction = "up"
-
     left_out_if_none = ("thresholds",)
 
     def __init__(

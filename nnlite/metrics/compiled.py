@@ -7,7 +7,6 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import losses
 from nnlite.losses.labels import form
@@ -28,12 +27,9 @@ from nnlite.serialization.objects import (
     serialize_keras_object,
 )
 from nnlite.utils.structures import arranged, flatten
+from nnlite.utils.typing import Array
 from nnlite.utils.user_code import read_only
 from nnlite.utils.validation import ArgumentError, as_numeric
-
-__all__ = ["CompiledMetrics", "MetricsOfOutputs", "deserialize", "get", "serialize", "unique"]
-
-Array = NDArray[Any]
 
 _ACCURACIES = (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)
 _CROSS_ENTROPIES = (BinaryCrossEntropy, SparseCategoricalCrossEntropy, CategoricalCrossEntropy)
@@ -310,10 +306,6 @@ class MetricsOfOutputs(CompiledMetrics):
         structure: The names of the outputs, in the structure of the output.
         names: The names of the outputs in logs.
         with_loss: The outputs that have a loss.
-
-    Raises:
-        TypeError: If either is neither list nor dict, or an entry is none of these.
-        ValueError: If a name is unknown, or the number of entries differs from that of outputs.
     """
 
     def __init__(

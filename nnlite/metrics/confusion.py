@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.metrics.metric import as_result, check_size, ratio, registry
 from nnlite.metrics.thresholds import ThresholdMetric, as_thresholds, optional_index
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, optional_count
 
 __all__ = [
@@ -29,21 +29,11 @@ __all__ = [
     "TruePositives",
 ]
 
-Array = NDArray[Any]
 Thresholds = float | Sequence[float] | None
 
 
 class AtThresholds(ThresholdMetric):
-    """Base class of metrics at given thresholds.
-
-    Args:
-        thresholds: A number in [0, 1] or a list of them; None means 0.5, or none with ``top_k``.
-        name, dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If ``thresholds`` are not numbers.
-        ValueError: If one lies outside [0, 1].
-    """
+    """Base class of metrics at given thresholds; see `Precision`."""
 
     def __init__(
         self, thresholds: Thresholds = None, name: str | None = None, dtype: Any = None
@@ -68,13 +58,17 @@ class AtThresholds(ThresholdMetric):
         self.count(y_true, y_pred, sample_weight)
 
 
-@registry.register()
-class TruePositives(AtThresholds):
-    """TP, the total weight of true labels that are predicted as true.
+class Counter(AtThresholds):
+    """Base class of the metrics that are one of the four counts."""
 
-    Args:
-        thresholds: As for `Precision`.
-        name, dtype: As for `Metric`.
+    def result(self) -> float | Array:
+        """Return the count: a float, or an array for several thresholds."""
+        return as_result(getattr(self, self.counted[0]))
+
+
+@registry.register()
+class TruePositives(Counter):
+    """TP, the total weight of true labels that are predicted as true.
 
     >>> TruePositives()([0, 1, 1, 1], [1, 0, 1, 1])
     2.0
@@ -82,18 +76,10 @@ class TruePositives(AtThresholds):
 
     counted = ("true_positives",)
 
-    def result(self) -> float | Array:
-        """Return TP: a float, or an array for several thresholds."""
-        return as_result(self.true_positives)
-
 
 @registry.register()
-class TrueNegatives(AtThresholds):
+class TrueNegatives(Counter):
     """TN, the total weight of false labels that are predicted as false.
-
-    Args:
-        thresholds: As for `Precision`.
-        name, dtype: As for `Metric`.
 
     >>> TrueNegatives()([0, 1, 0, 0], [1, 1, 0, 0])
     2.0
@@ -101,18 +87,10 @@ class TrueNegatives(AtThresholds):
 
     counted = ("true_negatives",)
 
-    def result(self) -> float | Array:
-        """Return TN: a float, or an array for several thresholds."""
-        return as_result(self.true_negatives)
-
 
 @registry.register()
-class FalsePositives(AtThresholds):
+class FalsePositives(Counter):
     """FP, the total weight of false labels that are predicted as true.
-
-    Args:
-        thresholds: As for `Precision`.
-        name, dtype: As for `Metric`.
 
     >>> FalsePositives()([0, 1, 0, 0], [0, 0, 1, 1])
     2.0
@@ -120,18 +98,10 @@ class FalsePositives(AtThresholds):
 
     counted = ("false_positives",)
 
-    def result(self) -> float | Array:
-        """Return FP: a float, or an array for several thresholds."""
-        return as_result(self.false_positives)
-
 
 @registry.register()
-class FalseNegatives(AtThresholds):
+class FalseNegatives(Counter):
     """FN, the total weight of true labels that are predicted as false.
-
-    Args:
-        thresholds: As for `Precision`.
-        name, dtype: As for `Metric`.
 
     >>> FalseNegatives()([0, 1, 1, 1], [0, 1, 0, 0])
     2.0
@@ -139,18 +109,9 @@ class FalseNegatives(AtThresholds):
 
     counted = ("false_negatives",)
 
-    def result(self) -> float | Array:
-        """Return FN: a float, or an array for several thresholds."""
-        return as_result(self.false_negatives)
-
 
 class OfClass(AtThresholds):
-    """Base class of precision and recall.
-
-    Args:
-        thresholds, top_k, class_id: As for `Precision`.
-        name, dtype: As for `Metric`.
-    """
+    """Base class of precision and recall; see `Precision`."""
 
     direction = "up"
 
@@ -199,10 +160,6 @@ class Precision(OfClass):
 class Recall(OfClass):
     """Recall, TP / (TP + FN): the fraction of the true labels that are found.
 
-    Args:
-        thresholds, top_k, class_id: As for `Precision`.
-        name, dtype: As for `Metric`.
-
     >>> Recall()([0, 1, 1, 1], [1, 0, 1, 1]) == 2 / 3
     True
     """
@@ -215,15 +172,7 @@ class Recall(OfClass):
 
 
 class BestAt(ThresholdMetric):
-    """Base class of metrics that maximize one fraction while another is at least a value.
-
-    Args:
-        name_of_value: The name of the value.
-        value: The value.
-        num_thresholds: The number of thresholds to try, evenly spaced over [0, 1].
-        class_id: The only class to consider.
-        name, dtype: As for `Metric`.
-    """
+    """Base class of metrics that maximize one fraction while another is at least a value."""
 
     direction = "up"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.metrics.metric import as_pair, ratio, registry
 from nnlite.metrics.reduction import MeanMetricWrapper, named
+from nnlite.utils.typing import Array
 
 __all__ = [
     "ConcordanceCorrelation",
@@ -18,7 +18,6 @@ __all__ = [
     "pearson_correlation",
 ]
 
-Array = NDArray[Any]
 Axis = int | tuple[int, ...]
 
 
@@ -77,13 +76,7 @@ def _variance(centred: Array, axis: Axis) -> Array:
 
 
 class Correlation(MeanMetricWrapper):
-    """A correlation along an axis, averaged over the others.
-
-    Args:
-        fn: The function.
-        name, dtype: As for `Metric`.
-        axis: The axis or axes to correlate along.
-    """
+    """A correlation along an axis, averaged over the others."""
 
     direction = "up"
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, registry
-from nnlite.utils.validation import check_fraction, check_number
+from nnlite.utils.typing import Array
+from nnlite.utils.validation import check_fraction, check_positive
 
 __all__ = ["F1Score", "FBetaScore"]
 
-Array = NDArray[Any]
 
 _AVERAGES = (None, "micro", "macro", "weighted")
 
@@ -63,9 +62,7 @@ class FBetaScore(Metric):
         if average not in _AVERAGES:
             raise ValueError(f"average must be one of {_AVERAGES}. Received: average={average!r}")
         self.average = average
-        self.beta = check_number("beta", beta)
-        if not self.beta:
-            raise ValueError(f"beta must be positive. Received: beta={beta!r}")
+        self.beta = check_positive("beta", beta)
         self.threshold = threshold
         if threshold is not None:
             self.threshold = check_fraction("threshold", threshold, including_one=True)
@@ -141,14 +138,6 @@ class FBetaScore(Metric):
 @registry.register()
 class F1Score(FBetaScore):
     """F1, the harmonic mean of precision and recall: `FBetaScore` with beta = 1.
-
-    Args:
-        average, threshold: As for `FBetaScore`.
-        name, dtype: As for `Metric`.
-
-    Raises:
-        TypeError: If ``threshold`` is not a number.
-        ValueError: If an argument is out of its range.
 
     >>> F1Score(threshold=0.5)([[1, 0], [1, 1]], [[0.6, 0.6], [0.2, 0.9]]).round(4)
     array([0.6667, 0.6667])

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.metrics.metric import Metric, as_pair, as_weights, check_size, ratio, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_count, check_finite, check_number
 
 __all__ = ["BinaryIoU", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -184,11 +182,6 @@ class BinaryIoU(IoU):
 class MeanIoU(IoU):
     """`IoU` averaged over all classes.
 
-    Args:
-        num_classes: As for `IoU`.
-        name: As for `Metric`.
-        dtype, ignore_class, sparse_y_true, sparse_y_pred, axis: As for `IoU`.
-
     >>> round(MeanIoU(num_classes=2)([0, 0, 1, 1], [0, 1, 1, 1]), 4)
     0.5833
     """
@@ -203,26 +196,13 @@ class MeanIoU(IoU):
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        super().__init__(
-            num_classes,
-            range(check_count("num_classes", num_classes, 1)),
-            name,
-            dtype,
-            ignore_class,
-            sparse_y_true,
-            sparse_y_pred,
-            axis,
-        )
+        target_class_ids = range(check_count("num_classes", num_classes, 1))
+        super().__init__(**IoU._among(locals()))
 
 
 @registry.register()
 class OneHotIoU(IoU):
     """`IoU` of one-hot targets.
-
-    Args:
-        num_classes, target_class_ids: As for `IoU`.
-        name: As for `Metric`.
-        dtype, ignore_class, sparse_y_pred, axis: As for `IoU`.
 
     >>> round(OneHotIoU(2, [0])([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.2]]), 4)
     0.5
@@ -246,11 +226,6 @@ class OneHotIoU(IoU):
 @registry.register()
 class OneHotMeanIoU(MeanIoU):
     """`MeanIoU` of one-hot targets.
-
-    Args:
-        num_classes: As for `IoU`.
-        name: As for `Metric`.
-        dtype, ignore_class, sparse_y_pred, axis: As for `IoU`.
 
     >>> round(OneHotMeanIoU(2)([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.2]]), 4)
     0.25

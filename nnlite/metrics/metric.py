@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import initializers
 from nnlite.config import float_type
 from nnlite.serialization.registry import Configurable, Registry
 from nnlite.utils.overrides import refuse_overrides
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_count, check_finite
 
 __all__ = ["Metric", "registry"]
 
-Array = NDArray[Any]
 
 _LARGEST_STATE = (
     10_000_000  # entries, so that a configuration from a file cannot exhaust the memory
@@ -102,7 +101,7 @@ class Metric(Configurable):
 
     #: The methods that a user's subclass cannot override, with the alternative.
     refused_overrides: ClassVar[Mapping[str, str]] = {
-        "__call__": "training calls update_state for each batch and then result; define these.",
+        "__call__": "training calls update_state for each batch and then result; define these."
     }
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -173,11 +172,7 @@ class Metric(Configurable):
         return variable
 
     def add_weight(
-        self,
-        shape: Any = (),
-        initializer: Any = None,
-        dtype: Any = None,
-        name: str | None = None,
+        self, shape: Any = (), initializer: Any = None, dtype: Any = None, name: str | None = None
     ) -> StateVariable:
         """Return `add_variable` with zeros as the default initializer."""
         return self.add_variable(shape, initializer or "zeros", dtype, name=name)

@@ -7,18 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import losses
 from nnlite.losses import functions
 from nnlite.metrics.metric import Metric, as_weights, registry
 from nnlite.serialization.objects import FUNCTIONS, custom_object
 from nnlite.utils.overrides import overridden
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric
 
 __all__ = ["Mean", "MeanMetricWrapper", "Sum"]
 
-Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 FUNCTIONS.update({name: vars(functions)[name] for name in functions.__all__})
@@ -33,9 +32,6 @@ def named(function: F) -> F:
 @registry.register()
 class Sum(Metric):
     """The weighted sum of values.
-
-    Args:
-        name, dtype: As for `Metric`.
 
     >>> total = Sum()
     >>> total([1, 3, 5, 7], sample_weight=[1, 1, 0, 2])
@@ -69,9 +65,6 @@ class Mean(Metric):
     """The weighted mean of values.
 
     A batch has the weight of its number of samples (its first axis), or of the sum of its weights.
-
-    Args:
-        name, dtype: As for `Metric`.
 
     >>> mean = Mean()
     >>> mean([1, 3, 5, 7])
@@ -221,15 +214,7 @@ class MeanMetricWrapper(Mean):
 
 
 class LossMetric(MeanMetricWrapper):
-    """Base class of metrics that average a loss.
-
-    Args:
-        loss: The loss.
-        name, dtype: As for `Metric`.
-    """
-
-    def __init__(self, loss: losses.Loss, name: str | None, dtype: Any) -> None:
-        super().__init__(loss, name, dtype)
+    """Base class of metrics that average a loss."""
 
 
 def function_of(

@@ -7,11 +7,11 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import losses
 from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, ratio, registry
 from nnlite.metrics.reduction import LossMetric, MeanMetricWrapper
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
 
 __all__ = [
@@ -25,15 +25,10 @@ __all__ = [
     "RootMeanSquaredError",
 ]
 
-Array = NDArray[Any]
-
 
 @registry.register("mse", "MSE")
 class MeanSquaredError(LossMetric):
     """The mean of (p - y)^2.
-
-    Args:
-        name, dtype: As for `Metric`.
 
     >>> MeanSquaredError()([[0.0, 2.0]], [[1.0, 4.0]])
     2.5
@@ -46,9 +41,6 @@ class MeanSquaredError(LossMetric):
 @registry.register()
 class RootMeanSquaredError(MeanMetricWrapper):
     """The square root of the mean of (p - y)^2 over all samples so far.
-
-    Args:
-        name, dtype: As for `Metric`.
 
     >>> RootMeanSquaredError()([[0.0, 2.0]], [[1.0, 9.0]])
     5.0
@@ -68,9 +60,6 @@ class RootMeanSquaredError(MeanMetricWrapper):
 class MeanAbsoluteError(LossMetric):
     """The mean of |p - y|.
 
-    Args:
-        name, dtype: As for `Metric`.
-
     >>> MeanAbsoluteError()([[0.0, 2.0]], [[1.0, 4.0]])
     1.5
     """
@@ -82,9 +71,6 @@ class MeanAbsoluteError(LossMetric):
 @registry.register("mape", "MAPE")
 class MeanAbsolutePercentageError(LossMetric):
     """The mean of 100 |p - y| / |y|, with |y| clipped to at least 1e-7.
-
-    Args:
-        name, dtype: As for `Metric`.
 
     >>> MeanAbsolutePercentageError()([[1.0, 2.0]], [[1.5, 2.0]])
     25.0
@@ -99,9 +85,6 @@ class MeanAbsolutePercentageError(LossMetric):
 @registry.register("msle", "MSLE")
 class MeanSquaredLogarithmicError(LossMetric):
     """The mean of (log(1 + p) - log(1 + y))^2, with p and y clipped to at least 1e-7.
-
-    Args:
-        name, dtype: As for `Metric`.
 
     >>> round(MeanSquaredLogarithmicError()([[0.0, 1.0]], [[1.0, 1.0]]), 4)
     0.2402
@@ -144,9 +127,6 @@ class CosineSimilarity(LossMetric):
 @registry.register()
 class LogCoshError(LossMetric):
     """The mean of log(cosh(p - y)): quadratic for small errors, linear for large ones.
-
-    Args:
-        name, dtype: As for `Metric`.
 
     >>> round(LogCoshError()([[0.0, 0.0]], [[1.0, 0.0]]), 4)
     0.2169

@@ -6,15 +6,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.metrics.metric import Metric, StateVariable, as_pair, as_weights, check_size
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
-
-__all__ = ["ThresholdMetric"]
-
-Array = NDArray[Any]
-
 
 _OF_TRUE = ("true_positives", "false_negatives")  # counts of true labels
 
@@ -25,9 +20,6 @@ class ThresholdMetric(Metric):
     The weights of true and of false labels are summed by the number of thresholds that the
     prediction exceeds, in one pass for any number of thresholds. Cumulative sums from either end
     give the four counts at every threshold, which are the state.
-
-    Args:
-        dtype, name: As for `Metric`.
     """
 
     #: The number of largest outputs of a sample that can be positive; None for all.

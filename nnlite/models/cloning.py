@@ -16,12 +16,6 @@ from nnlite.symbolic import KerasTensor
 from nnlite.utils.structures import flatten, map_structure
 from nnlite.utils.validation import ArgumentError
 
-__all__ = [
-    "clone_model",
-    "model_from_config",
-    "model_from_json",
-]
-
 
 def clone_model(
     model: Model,

@@ -22,8 +22,6 @@ from nnlite.serialization.objects import (
 from nnlite.symbolic import KerasTensor, Node
 from nnlite.utils.structures import flatten, map_structure
 
-__all__ = ["Functional"]
-
 
 class Functional(Model):
     """The class of ``Model(inputs, outputs)``.
@@ -237,10 +235,7 @@ class _Call:
             raise ValueError(f"layer {name!r:.200} takes no input in one of its calls")
 
     def run(
-        self,
-        layer: Layer,
-        made: Mapping[tuple[str, int], list[KerasTensor]],
-        masks: Masks,
+        self, layer: Layer, made: Mapping[tuple[str, int], list[KerasTensor]], masks: Masks
     ) -> Any:
         """Return the output tensors of the call, and note their masks."""
 

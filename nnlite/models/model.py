@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import invalidate, per_structure, without_memo
 from nnlite.backend.variables import Variable
@@ -29,10 +28,6 @@ from nnlite.utils.overrides import overridden
 from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pack_as
 from nnlite.utils.validation import ArgumentError, as_samples, as_text
 from nnlite.version import __version__
-
-__all__ = ["Model"]
-
-Array = NDArray[Any]
 
 _NO_ATTRIBUTES = ("cache", "_traced")  # the model's own records of layers
 
@@ -93,7 +88,6 @@ class Model(Trainer):
     """
 
     is_model = True
-
     left_out_if_none = (*Trainer.left_out_if_none, "seed")
 
     #: The model's own seed, or None.

@@ -6,8 +6,6 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from numpy.typing import NDArray
-
 from nnlite.backend.structure_cache import invalidate
 from nnlite.config import floatx
 from nnlite.execution import Graph
@@ -18,10 +16,6 @@ from nnlite.random import drawing_from
 from nnlite.serialization.objects import PUBLIC, CustomObjectScope, serialize_keras_object
 from nnlite.symbolic import KerasTensor
 from nnlite.utils.validation import ArgumentError
-
-__all__ = ["Sequential"]
-
-Array = NDArray[Any]
 
 
 class Sequential(Model):

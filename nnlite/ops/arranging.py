@@ -8,25 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape
 from nnlite.ops.operation import Operation, canonical_axes, numpy
 from nnlite.symbolic import KerasTensor
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, check_axis, check_count
-
-__all__ = [
-    "Concatenate",
-    "ExpandDims",
-    "GetItem",
-    "Reshape",
-    "Split",
-    "Squeeze",
-    "Stack",
-    "Transpose",
-]
-
-Array = NDArray[Any]
 
 
 def _put(dx: Array | None, gradient: Array) -> None:
@@ -39,15 +26,7 @@ def _put(dx: Array | None, gradient: Array) -> None:
 
 
 class _Joining(Operation):
-    """Base class of operations that join arrays along ``axis``.
-
-    Args:
-        axis: The axis.
-        name: As for `Operation`.
-
-    Raises:
-        TypeError: If ``axis`` is not an integer.
-    """
+    """Base class of operations that join arrays along ``axis``."""
 
     def __init__(self, axis: int = 0, *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -94,11 +73,7 @@ class Concatenate(_Joining):
             _put(part, gradient)
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
-        """Return the common shape, with the sum of the sizes along the axis.
-
-        Raises:
-            ValueError: If the other sizes differ, or the axis does not exist.
-        """
+        """Return the common shape, with the sum of the sizes along the axis."""
         (axis,) = canonical_axes(self.name, self.axis, len(input_shape[0]))
         sizes = self._common(input_shape, axis)
         along = [shape[axis] for shape in input_shape]
@@ -120,11 +95,7 @@ class Stack(_Joining):
             _put(part, gradient)
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
-        """Return the common shape with the number of arrays inserted.
-
-        Raises:
-            ValueError: If the shapes differ, or the axis does not exist.
-        """
+        """Return the common shape with the number of arrays inserted."""
         sizes = self._common(input_shape, None)
         (axis,) = canonical_axes(self.name, self.axis, len(sizes) + 1)
         return (*sizes[:axis], len(input_shape), *sizes[axis:])
@@ -132,17 +103,7 @@ class Stack(_Joining):
 
 @numpy.register()
 class Split(Operation):
-    """A list of parts of an array along an axis.
-
-    Args:
-        indices_or_sections: The number of equal parts, or the start of each part after the first.
-        axis: The axis.
-        name: As for `Operation`.
-
-    Raises:
-        TypeError: If one of them is not an integer.
-        ValueError: If the number of parts is below 1.
-    """
+    """A list of parts of an array along an axis."""
 
     def __init__(
         self, indices_or_sections: int | Sequence[int], axis: int = 0, *, name: str | None = None
@@ -167,12 +128,7 @@ class Split(Operation):
         _put(dx, np.concatenate(dy, self.axis))
 
     def compute_output_shape(self, input_shape: Shape) -> list[Shape]:
-        """Return the shape of each part.
-
-        Raises:
-            ValueError: If the size is not divisible, an index lies outside or before the last one,
-                or the axis does not exist.
-        """
+        """Return the shape of each part."""
         (axis,) = canonical_axes(self.name, self.axis, len(input_shape))
         size, parts = input_shape[axis], self.indices_or_sections
         if isinstance(parts, int):
@@ -207,16 +163,7 @@ class _Reshaping(Operation):
 
 @numpy.register()
 class Reshape(_Reshaping):
-    """An array in the shape ``newshape``.
-
-    Args:
-        newshape: The shape with the batch axis; one size may be -1, which is inferred.
-        name: As for `Operation`.
-
-    Raises:
-        TypeError: If a size is not an integer.
-        ValueError: If a size is below -1, or two are -1.
-    """
+    """An array in the shape ``newshape``."""
 
     def __init__(self, newshape: int | Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -228,11 +175,7 @@ class Reshape(_Reshaping):
             )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``newshape`` with -1 replaced.
-
-        Raises:
-            ValueError: If the numbers of entries differ.
-        """
+        """Return ``newshape`` with -1 replaced."""
         left: int | None = None
         if None not in input_shape:
             known = math.prod(size for size in self.newshape if size != -1)
@@ -248,12 +191,7 @@ class Reshape(_Reshaping):
 
 @numpy.register()
 class ExpandDims(_Reshaping):
-    """An array with further axes of size 1.
-
-    Args:
-        axis: The index or indices of the new axes in the new shape.
-        name: As for `Operation`.
-    """
+    """An array with further axes of size 1."""
 
     def __init__(self, axis: int | Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -262,11 +200,7 @@ class ExpandDims(_Reshaping):
         self.axis = axis
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` with the new axes of size 1.
-
-        Raises:
-            ValueError: If the axis does not exist.
-        """
+        """Return ``input_shape`` with the new axes of size 1."""
         count = len(self.axis) if isinstance(self.axis, (tuple, list)) else 1
         rank = len(input_shape) + count
         new = canonical_axes(self.name, self.axis, rank)
@@ -281,7 +215,6 @@ class Squeeze(_Reshaping):
     Args:
         axis: The axis or axes; None means all axes of size 1 of the tensor, which keeps the batch
             axis.
-        name: As for `Operation`.
     """
 
     def __init__(self, axis: int | Sequence[int] | None = None, *, name: str | None = None) -> None:
@@ -290,11 +223,7 @@ class Squeeze(_Reshaping):
         self._found: list[int] | None = None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` without these axes.
-
-        Raises:
-            ValueError: If one of them is not 1.
-        """
+        """Return ``input_shape`` without these axes."""
         axes = self._found if self.axis is None else self.axis
         if axes is None:
             axes = [i for i, size in enumerate(input_shape) if size == 1]
@@ -311,12 +240,7 @@ class Squeeze(_Reshaping):
 
 @numpy.register()
 class Transpose(Operation):
-    """The axes of an array in another order.
-
-    Args:
-        axes: The axes of the input in the new order; None reverses them.
-        name: As for `Operation`.
-    """
+    """The axes of an array in another order."""
 
     def __init__(self, axes: Sequence[int] | None = None, *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -332,11 +256,7 @@ class Transpose(Operation):
         _put(dx, dy.transpose(order))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the sizes in the new order.
-
-        Raises:
-            ValueError: If ``axes`` is not a permutation of the axes of the input.
-        """
+        """Return the sizes in the new order."""
         rank = len(input_shape)
         order = canonical_axes(self.name, self.axes, rank)
         if len(order) != rank:
@@ -372,11 +292,7 @@ class GetItem(Operation):
         return [x[0]]
 
     def output_shape_for(self, x: Any) -> Shape:
-        """Return the shape of the part of an array or tensor.
-
-        Raises:
-            ValueError: If the key has too many entries, or an integer is out of range.
-        """
+        """Return the shape of the part of an array or tensor."""
         shape, key = tuple(x[0].shape), list(x[1])
         at = key.index(Ellipsis) if Ellipsis in key else len(key)
         before, after = key[:at], key[at + 1 :]

@@ -5,31 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape
 from nnlite.ops.operation import Operation, broadcast, chain, numpy
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError
-
-__all__ = [
-    "Absolute",
-    "Add",
-    "Clip",
-    "Divide",
-    "Exp",
-    "Log",
-    "Maximum",
-    "Minimum",
-    "Multiply",
-    "Negative",
-    "Power",
-    "Sqrt",
-    "Square",
-    "Subtract",
-    "TrueDivide",
-]
-
-Array = NDArray[Any]
 
 
 class _Unary(Operation):
@@ -122,14 +102,6 @@ class Clip(_Unary):
     """y = x, clipped to [``x_min``, ``x_max``].
 
     dy/dx is 1 between the bounds, 0 outside and 1/2 on a bound, as on JAX.
-
-    Args:
-        x_min: The lower bound, a number.
-        x_max: The upper bound.
-        name: As for `Operation`.
-
-    Raises:
-        TypeError: If a bound is not a number.
     """
 
     def __init__(self, x_min: float, x_max: float, *, name: str | None = None) -> None:

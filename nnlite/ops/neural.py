@@ -6,18 +6,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import float_type, floatx
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, Shape
 from nnlite.ops.operation import Operation, canonical_axes, chain, core, nn
 from nnlite.ops.operation import numpy as numpy_registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_count
-
-__all__ = ["Cast", "OneHot", "Relu", "Sigmoid", "Softmax", "Tanh"]
-
-Array = NDArray[Any]
 
 
 class _Activation(Operation):
@@ -66,12 +62,7 @@ class Tanh(_Activation):
 
 @nn.register()
 class Softmax(_Activation):
-    """Numbers that sum to 1 along an axis: see `nnlite.layers.Softmax`.
-
-    Args:
-        axis: The axis, or axes.
-        name: As for `Operation`.
-    """
+    """Numbers that sum to 1 along an axis: see `nnlite.layers.Softmax`."""
 
     layer = activations.Softmax
 
@@ -81,11 +72,7 @@ class Softmax(_Activation):
         self._stages = (activations.Softmax(axis),)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``.
-
-        Raises:
-            ValueError: If an axis does not exist.
-        """
+        """Return ``input_shape``."""
         canonical_axes(self.name, self.axis, len(input_shape))
         return super().compute_output_shape(input_shape)
 
@@ -106,15 +93,7 @@ class _OfType(Operation):
 
 @core.register()
 class Cast(_OfType):
-    """An array converted to another type.
-
-    Args:
-        dtype: float32, float64, an integer type or bool.
-        name: As for `Operation`.
-
-    Raises:
-        ValueError: If the type is unknown.
-    """
+    """An array converted to another type."""
 
     def __init__(self, dtype: Any, *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -135,19 +114,7 @@ class Cast(_OfType):
 
 @nn.register()
 class OneHot(_OfType):
-    """One-hot vectors of class indices; an invalid index gives zeros.
-
-    Args:
-        num_classes: The number of classes.
-        axis: The new axis: -1 for the last, or an axis of the input, which it precedes.
-        dtype: The type of the vectors; None for ``nnlite.config.floatx()``.
-        sparse: Must be False.
-        name: As for `Operation`.
-
-    Raises:
-        TypeError: If ``num_classes`` or ``axis`` is not an integer.
-        ValueError: If ``num_classes`` is below 1, or ``sparse`` is True.
-    """
+    """One-hot vectors of class indices; an invalid index gives zeros."""
 
     def __init__(
         self,
@@ -177,11 +144,7 @@ class OneHot(_OfType):
         dx.fill(0)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape`` with the number of classes inserted.
-
-        Raises:
-            ValueError: If the new axis is out of range.
-        """
+        """Return ``input_shape`` with the number of classes inserted."""
         rank = len(input_shape)
         if self.axis != -1 and not 0 <= self.axis < rank:
             raise ValueError(

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import floatx
 from nnlite.layers.layer import Layer, Shape, Shapes
@@ -14,11 +13,8 @@ from nnlite.serialization.objects import KINDS
 from nnlite.serialization.registry import Registry
 from nnlite.symbolic import KerasTensor, Node, any_symbolic
 from nnlite.utils.structures import SHAPES, flatten, map_structure
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, as_numeric, check_axis
-
-__all__ = ["Operation", "broadcast", "canonical_axes", "chain", "core", "nn", "numpy"]
-
-Array = NDArray[Any]
 
 _NUMBERS = (bool, int, float)  # numbers take the type of the arrays
 
@@ -29,12 +25,6 @@ class Operation(Layer):
     An operation called on tensors returns tensors; called on arrays and numbers, it returns a new
     array. Numbers take the type of the arrays, and lists and arrays of floats take the type of the
     tensors. Constants and arrays of integers have no gradient.
-
-    Args:
-        name: The name; by default the class name in snake case.
-
-    Raises:
-        TypeError: If ``name`` is not a string.
     """
 
     takes_several = True
@@ -81,17 +71,7 @@ class Operation(Layer):
     def on_tensors(
         self, arguments: Sequence[Any], training: bool | None = None, **options: Any
     ) -> Any:
-        """Return the output tensors for tensors, and record the call as a `Node`.
-
-        Args:
-            arguments: Tensors, constants and lists of them.
-            training: Has no effect.
-            **options: Not used.
-
-        Raises:
-            TypeError: If a constant is not numeric.
-            ValueError: If the shapes do not fit, or constants differ in type from an earlier call.
-        """
+        """Return the output tensors for tensors, and record the call as a `Node`."""
         tensors = [leaf for leaf in flatten(arguments) if isinstance(leaf, KerasTensor)]
         dtypes = [tensor.dtype for tensor in tensors]
         if floats := [dtype for dtype in dtypes if "float" in dtype]:

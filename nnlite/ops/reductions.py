@@ -7,24 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape
 from nnlite.ops.operation import Operation, broadcast, canonical_axes, chain, numpy
-
-__all__ = ["Matmul", "Max", "Mean", "Min", "Sum"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 
 class _Reduction(Operation):
-    """Base class of functions of all entries along axes.
-
-    Args:
-        axis: The axis or axes; None means all.
-        keepdims: Whether to keep these axes with size 1.
-        name: As for `Operation`.
-    """
+    """Base class of functions of all entries along axes."""
 
     def __init__(
         self,
@@ -89,14 +79,7 @@ class Mean(_Reduction):
 
 
 class _Extreme(_Reduction):
-    """The largest or smallest entry along axes; equal entries share the gradient, as in JAX.
-
-    Args:
-        axis: The axis or axes; None means all.
-        keepdims: Whether to keep these axes with size 1.
-        initial: A further number to compare with.
-        name: As for `Operation`.
-    """
+    """The largest or smallest entry along axes; equal entries share the gradient, as in JAX."""
 
     _function: Any
 
@@ -163,11 +146,7 @@ class Matmul(Operation):
             chain(dx[1].reshape(b.shape), a.swapaxes(-1, -2) @ dy)
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
-        """Return (..., rows of A, columns of B).
-
-        Raises:
-            ValueError: If the inner sizes differ.
-        """
+        """Return (..., rows of A, columns of B)."""
         a, b = (tuple(shape) for shape in input_shape)
         left, right = a[-1:], b[-2:-1] if len(b) > 1 else b
         if not a or not b or (left != right and None not in (*left, *right)):

@@ -8,8 +8,6 @@ from typing import Any
 from nnlite.ops import arranging, elementwise, neural, reductions
 from nnlite.ops.operation import Operation
 
-__all__ = ["from_tf_function"]
-
 #: For each function: the operation, TensorFlow's names of the arguments, and the constructor
 #: argument for each other name.
 _Entry = tuple[Callable[..., Operation], tuple[str, ...], Mapping[str, str]]
@@ -30,39 +28,21 @@ def _split(sizes: int | Sequence[int], axis: int = 0) -> Operation:
 
 _FUNCTIONS: dict[str, _Entry] = {
     **{
-        f"math.{name}": (operation, _XY, {})
-        for name, operation in {
-            "add": elementwise.Add,
-            "subtract": elementwise.Subtract,
-            "multiply": elementwise.Multiply,
-            "divide": elementwise.Divide,
-            "truediv": elementwise.TrueDivide,
-            "pow": elementwise.Power,
-            "maximum": elementwise.Maximum,
-            "minimum": elementwise.Minimum,
-        }.items()
+        f"math.{name}": (getattr(elementwise, name.title()), _XY, {})
+        for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum")
     },
+    "math.truediv": (elementwise.TrueDivide, _XY, {}),
+    "math.pow": (elementwise.Power, _XY, {}),
     **{
-        f"math.{name}": (operation, _X, {})
-        for name, operation in {
-            "negative": elementwise.Negative,
-            "abs": elementwise.Absolute,
-            "square": elementwise.Square,
-            "sqrt": elementwise.Sqrt,
-            "exp": elementwise.Exp,
-            "log": elementwise.Log,
-            "sigmoid": neural.Sigmoid,
-            "tanh": neural.Tanh,
-        }.items()
+        f"math.{name}": (getattr(elementwise, name.title()), _X, {})
+        for name in ("negative", "square", "sqrt", "exp", "log")
     },
+    "math.abs": (elementwise.Absolute, _X, {}),
+    "math.sigmoid": (neural.Sigmoid, _X, {}),
+    "math.tanh": (neural.Tanh, _X, {}),
     **{
-        f"math.reduce_{name}": (operation, ("input_tensor",), _AXES)
-        for name, operation in {
-            "sum": reductions.Sum,
-            "mean": reductions.Mean,
-            "max": reductions.Max,
-            "min": reductions.Min,
-        }.items()
+        f"math.reduce_{name}": (getattr(reductions, name.title()), ("input_tensor",), _AXES)
+        for name in ("sum", "mean", "max", "min")
     },
     "linalg.matmul": (reductions.Matmul, ("a", "b"), {}),
     "concat": (arranging.Concatenate, ("values",), {"axis": "axis"}),

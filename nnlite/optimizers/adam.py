@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nnlite.optimizers.optimizer import TINY, Optimizer, Rate, registry
+from nnlite.optimizers.optimizer import TINY, Optimizer, registry
+from nnlite.optimizers.state import Rate
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
-
-__all__ = ["Adam", "AdamW", "Adamax", "Nadam"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -33,9 +29,7 @@ class Adam(Optimizer):
         beta_2: b2, in [0, 1).
         epsilon: e, as in Kingma and Ba's section 2 ("epsilon hat").
         amsgrad: Whether to use the largest v so far.
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If a beta is outside [0, 1), or as for `Optimizer`.
@@ -65,19 +59,7 @@ class Adam(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.beta_1 = check_fraction("beta_1", beta_1)
         self.beta_2 = check_fraction("beta_2", beta_2)
         self.epsilon = check_number("epsilon", epsilon)
@@ -125,9 +107,7 @@ class AdamW(Adam):
         learning_rate: a, as for `Optimizer`.
         weight_decay: d.
         beta_1, beta_2, epsilon, amsgrad: As for `Adam`.
-        clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        clipnorm to name: As for `Optimizer`.
 
     Raises:
         TypeError: If ``weight_decay`` is not a number.
@@ -157,23 +137,7 @@ class AdamW(Adam):
     ) -> None:
         if weight_decay is None:
             raise ValueError("weight_decay must be a number. Received: weight_decay=None")
-        super().__init__(
-            learning_rate,
-            beta_1,
-            beta_2,
-            epsilon,
-            amsgrad,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Adam._among(locals()))
 
 
 @registry.register()
@@ -189,9 +153,7 @@ class Adamax(Optimizer):
         beta_1: b1, in [0, 1).
         beta_2: b2, in [0, 1).
         epsilon: e.
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If a beta is outside [0, 1), or as for `Optimizer`.
@@ -220,19 +182,7 @@ class Adamax(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.beta_1 = check_fraction("beta_1", beta_1)
         self.beta_2 = check_fraction("beta_2", beta_2)
         self.epsilon = check_number("epsilon", epsilon)
@@ -272,9 +222,7 @@ class Nadam(Optimizer):
         beta_1: b1, in [0, 1).
         beta_2: b2, in [0, 1).
         epsilon: e.
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If a beta is outside [0, 1), or as for `Optimizer`.
@@ -304,19 +252,7 @@ class Nadam(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.beta_1 = check_fraction("beta_1", beta_1)
         self.beta_2 = check_fraction("beta_2", beta_2)
         self.epsilon = check_number("epsilon", epsilon)

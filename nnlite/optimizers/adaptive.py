@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from nnlite.optimizers.optimizer import TINY, Optimizer, Rate, registry
+from nnlite.optimizers.optimizer import TINY, Optimizer, registry
+from nnlite.optimizers.state import Rate
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
-
-__all__ = ["Adadelta", "Adagrad", "RMSprop"]
-
-Array = NDArray[Any]
 
 
 @registry.register("rmsprop", "RMSProp")
@@ -31,9 +26,7 @@ class RMSprop(Optimizer):
         momentum: p, in [0, 1).
         epsilon: e.
         centered: Whether to divide by the running standard deviation.
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``rho`` or ``momentum`` is outside [0, 1), or as for `Optimizer`.
@@ -62,19 +55,7 @@ class RMSprop(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.rho = check_fraction("rho", rho)
         self.momentum = check_fraction("momentum", momentum)
         self.epsilon = check_number("epsilon", epsilon)
@@ -125,9 +106,7 @@ class Adagrad(Optimizer):
         learning_rate: a, as for `Optimizer`.
         initial_accumulator_value: The initial s.
         epsilon: e.
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``initial_accumulator_value`` is negative, or as for `Optimizer`.
@@ -154,19 +133,7 @@ class Adagrad(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.initial_accumulator_value = check_number(
             "initial_accumulator_value", initial_accumulator_value
         )
@@ -198,9 +165,7 @@ class Adadelta(Optimizer):
         learning_rate: a, as for `Optimizer`.
         rho: r, in [0, 1).
         epsilon: e.
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``rho`` is outside [0, 1), or as for `Optimizer`.
@@ -228,19 +193,7 @@ class Adadelta(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.rho = check_fraction("rho", rho)
         self.epsilon = check_number("epsilon", epsilon)
         self.scales = dict.fromkeys(self.slots, 1 - self.rho)

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from nnlite.optimizers.state import State
 
-__all__ = ["Iterations", "LearningRate"]
-
 
 class _Bound:
     """A number read from an optimizer, with `assign` to change the optimizer.

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from nnlite.optimizers.optimizer import Optimizer, Rate, registry
+from nnlite.optimizers.optimizer import Optimizer, registry
+from nnlite.optimizers.state import Rate
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction
-
-__all__ = ["Lion"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -27,9 +22,7 @@ class Lion(Optimizer):
         learning_rate: a, as for `Optimizer`; three to ten times smaller than for Adam.
         beta_1: b1, in (0, 1].
         beta_2: b2, in [0, 1).
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``beta_1`` is outside (0, 1] or ``beta_2`` outside [0, 1), or as for
@@ -57,19 +50,7 @@ class Lion(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.beta_1 = check_fraction("beta_1", beta_1, including_one=True)
         self.beta_2 = check_fraction("beta_2", beta_2)
         if not self.beta_1:

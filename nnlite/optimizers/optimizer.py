@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.blas import add_scaled, scale, takes_long_vectors
 from nnlite.backend.two_threads import for_each
@@ -21,11 +20,9 @@ from nnlite.optimizers.state import Rate, State
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.serialization.registry import Registry
 from nnlite.utils.overrides import refuse_overrides
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_fraction, check_number, optional_count
 
-__all__ = ["TINY", "Optimizer", "Rate", "deserialize", "get", "registry", "serialize"]
-
-Array = NDArray[Any]
 _Part = tuple[tuple[Array, ...], tuple[Array, ...]]  # slices of vectors, a scratch per thread
 
 # Replaces an epsilon of 0 under a root, so that 0 / 0 becomes 0 and nothing else changes.
@@ -414,9 +411,7 @@ class Optimizer(State):
         ]
 
     def exclude_from_weight_decay(
-        self,
-        var_list: Iterable[Variable] | None = None,
-        var_names: Sequence[str] | None = None,
+        self, var_list: Iterable[Variable] | None = None, var_names: Sequence[str] | None = None
     ) -> None:
         """Exclude weights from weight decay.
 

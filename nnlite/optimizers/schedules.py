@@ -148,10 +148,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """
 
     def __init__(
-        self,
-        boundaries: Sequence[float],
-        values: Sequence[float],
-        name: str = "PiecewiseConstant",
+        self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
     ) -> None:
         if (np.ndim(boundaries), np.ndim(values)) != (1, 1) or len(boundaries) != len(values) - 1:
             raise ValueError(

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
-
 from nnlite.backend.blas import add_scaled, scale
-from nnlite.optimizers.optimizer import Optimizer, Rate, registry
+from nnlite.optimizers.optimizer import Optimizer, registry
+from nnlite.optimizers.state import Rate
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction
-
-__all__ = ["SGD"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -29,9 +23,7 @@ class SGD(Optimizer):
         learning_rate: a, as for `Optimizer`.
         momentum: r, in [0, 1].
         nesterov: Whether to use Nesterov momentum.
-        weight_decay, clipnorm, clipvalue, global_clipnorm: As for `Optimizer`.
-        use_ema, ema_momentum, ema_overwrite_frequency: As for `Optimizer`.
-        loss_scale_factor, gradient_accumulation_steps, name: As for `Optimizer`.
+        weight_decay to name: As for `Optimizer`.
 
     Raises:
         ValueError: If ``momentum`` is outside [0, 1], or as for `Optimizer`.
@@ -59,19 +51,7 @@ class SGD(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-        )
+        super().__init__(**Optimizer._among(locals()))
         self.momentum = check_fraction("momentum", momentum, including_one=True)
         self.nesterov = bool(nesterov)
         if not self.momentum:

@@ -6,17 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import config, initializers
 from nnlite.backend.variables import Variable, WeightVector
 from nnlite.optimizers.schedules import LearningRateSchedule
 from nnlite.serialization.registry import Configurable
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_count, check_number
-
-__all__ = ["Rate", "State"]
-
-Array = NDArray[Any]
 
 #: The types of a learning rate.
 Rate: TypeAlias = float | LearningRateSchedule | Callable[[], float]
@@ -36,7 +32,6 @@ class _Kept(Variable):
     """
 
     __slots__ = ("_keeper", "_of", "_slot")
-
     kind = "state"
 
     def __init__(self, keeper: State, name: str, slot: str, of: Variable | None = None) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import optimizers
 from nnlite.backend.variables import Variable, WeightVector
@@ -16,10 +15,7 @@ from nnlite.saving.legacy.training import compile_arguments
 from nnlite.saving.load_report import LoadReport
 from nnlite.serialization.objects import serialize_keras_object
 from nnlite.utils.overrides import overridden
-
-__all__ = ["built_optimizer", "compile_config", "compile_from", "restore_state"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 
 def compile_config(model: AbstractModel) -> dict[str, Any]:
@@ -109,14 +105,7 @@ def restore_state(
     notes: LoadReport,
     names: Mapping[Variable, str] | None = None,
 ) -> None:
-    """Load a file's optimizer state into a compiled model, if it fits.
-
-    Args:
-        model: The model.
-        stored: Names and arrays, in the file's order.
-        notes: Collects a state that does not fit.
-        names: The weights' names in the file, if it has names.
-    """
+    """Load a file's optimizer state into a compiled model, if it fits."""
     optimizer = built_optimizer(model)
     learning = [(names or {}).get(variable, "") for variable in model.learning_variables()]
     for by_slot, arrays in _arrangements(stored, optimizer, learning):
@@ -175,16 +164,8 @@ def _arrangements(
 #: Settings that some versions kept among the variables.
 _SETTINGS = frozenset(
     {
-        "beta_1",
-        "beta_2",
-        "current_learning_rate",
-        "_current_learning_rate",
-        "decay",
-        "epsilon",
-        "learning_rate",
-        "local_step",
-        "lr",
-        "rho",
+        *("beta_1", "beta_2", "decay", "epsilon", "local_step", "rho"),
+        *("current_learning_rate", "_current_learning_rate", "learning_rate", "lr"),
     }
 )
 

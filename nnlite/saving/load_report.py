@@ -9,9 +9,6 @@ from typing import Any
 
 from nnlite.serialization.objects import ConfigError
 
-__all__ = ["LoadReport", "naming_file"]
-
-
 _MOST_SAID = 50  # entries in one warning
 _LONGEST = 300  # characters of each
 _MOST_TEXT = 20_000  # characters of an error: it can name some hundred layers

@@ -13,16 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.core import Embedding, Masking
 from nnlite.layers.layer import Layer
 from nnlite.symbolic import KerasTensor, Node
 from nnlite.utils.structures import flatten, map_structure
-
-__all__ = ["MaskOperation", "Masks", "mask_operations", "sources"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 #: The operations of Keras's masks; the outcome of `NotEqual` is drawn at random.
 _OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -43,12 +39,7 @@ _SEQUENCES, _STEPS, _MOST_STEPS, _MOST_ENTRIES = 8, 8, 512, 2**16
 
 
 def mask_operations(layers: Iterable[tuple[str, Any, Any]], outputs: Any) -> set[str]:
-    """Return the names of the operations that are used for masks alone.
-
-    Args:
-        layers: Name, configuration and calls of each layer and operation of a functional model.
-        outputs: The sources of the model's outputs.
-    """
+    """Return the names of the operations that are used for masks alone."""
     reads: dict[str, list[str]] = {}
     found = set()
     for name, config, nodes in layers:
@@ -152,11 +143,7 @@ class MaskOperation:
         self._masks = masks
 
     def __call__(self, *arguments: Any) -> Any:
-        """Return the operation's result on the sample.
-
-        Raises:
-            TypeError: If the operation cannot be computed.
-        """
+        """Return the operation's result on the sample."""
         try:
             if self._class == "NotEqual":
                 return self._masks.unequal(*arguments)

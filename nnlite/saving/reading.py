@@ -31,8 +31,6 @@ from nnlite.saving.weight_layouts import (
 from nnlite.serialization.objects import CustomObjectScope
 from nnlite.utils.validation import check_path
 
-__all__ = ["load_model", "load_weights", "model_from_data"]
-
 
 def load_model(
     filepath: str | os.PathLike[str],
@@ -180,11 +178,7 @@ def _check_all_filled(model: AbstractModel, found: Sequence[Assignment]) -> None
 
 
 def translate(config: Any, notes: LoadReport) -> dict[str, Any]:
-    """Return a model's configuration in the form that a registry takes.
-
-    Raises:
-        ValueError: If it is not a model's, or nnlite does not have a part of the model.
-    """
+    """Return a model's configuration in the form that a registry takes."""
     config = plain(config)
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
         raise ValueError(f"expected the configuration of a model. Received: {config!r:.200}")

@@ -16,7 +16,6 @@ from itertools import zip_longest
 from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import without_memo
 from nnlite.backend.variables import Variable
@@ -27,10 +26,8 @@ from nnlite.layers.preprocessing.lookup import IndexLookup
 from nnlite.layers.preprocessing.text_vectorization import TextVectorization
 from nnlite.saving.formats.hdf5 import Node
 from nnlite.serialization.registry import snake_case
+from nnlite.utils.typing import Array
 
-__all__ = ["Assignment", "Tree", "assign", "by_class", "by_name", "by_order", "is_legacy"]
-
-Array = NDArray[Any]
 T = TypeVar("T")
 
 #: The group of a model's layers: since 2.14, in 2.12 and 2.13, and in some other versions.
@@ -56,11 +53,7 @@ class Assignment:
     load: Callable[[dict[str, Array]], None] | None = None
 
     def arrays(self) -> list[Array]:
-        """Return the arrays, each checked against its weight.
-
-        Raises:
-            ValueError: If their number is wrong, or one does not fit.
-        """
+        """Return the arrays, each checked against its weight."""
         if len(self.keys) != len(self.variables):
             names = ", ".join(f"{one.name} {one.shape}" for one in self.variables) or "none"
             raise ValueError(
@@ -129,9 +122,6 @@ def assign(assignments: Sequence[Assignment], skip_mismatch: bool = False) -> No
     """Copy the arrays into the weights: all of them, or none on an error.
 
     With ``skip_mismatch``, layers that do not fit are left out with one warning.
-
-    Raises:
-        ValueError: If an array does not fit.
     """
     ready: list[tuple[Variable, Array]] = []
     skipped: list[str] = []
@@ -228,14 +218,7 @@ def natural(name: str) -> tuple[int, str]:
 def by_class(
     model: AbstractModel, node: Node, written: Any = None, skip: Collection[Layer] = ()
 ) -> list[Assignment]:
-    """Return the assignments for a file of nested groups.
-
-    Args:
-        model: The model.
-        node: The parent of its layers' group.
-        written: The model's configuration from `legacy.model_config`, if there is one.
-        skip: Layers that keep their weights.
-    """
+    """Return the assignments for a file of nested groups."""
     tree = Tree(node).filled()
     if model.tracks_layers:
         return list(_of_layer(model, tree, None, set(skip), "", tree))
@@ -478,9 +461,6 @@ def by_order(model: AbstractModel, node: Node, written: Any = None) -> list[Assi
         node: The group that lists the layers.
         written: The model's configuration from `legacy.model_config`, if the file has it. It gives
             the order of layers; if it has the same names as the file, layers pair by name.
-
-    Raises:
-        ValueError: If the numbers of layers differ.
     """
     if written is not None and "written_as" not in written:
         written = None

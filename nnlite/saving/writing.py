@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import random
 from nnlite.execution.abstract_model import AbstractModel
@@ -29,19 +28,11 @@ from nnlite.saving.weight_layouts import (
     numbered,
     vocabularies,
 )
-from nnlite.serialization.objects import (
-    PUBLIC,
-    ConfigError,
-    knowing_all,
-    serialize_keras_object,
-)
+from nnlite.serialization.objects import PUBLIC, ConfigError, knowing_all, serialize_keras_object
 from nnlite.utils.atomic_write import atomic_write
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_numeric, check_path
 from nnlite.version import __version__
-
-__all__ = ["KERAS_VERSION", "model_data", "model_json", "save_model", "save_weights"]
-
-Array = NDArray[Any]
 
 #: The version of Keras whose layout is written.
 KERAS_VERSION = "3.15.1"
@@ -53,11 +44,7 @@ _ATTRIBUTE_LIMIT = 64_512  # bytes that one attribute of an HDF5 group can hold
 
 
 def model_data(model: AbstractModel) -> dict[str, Any]:
-    """Return a model and its compile settings as plain data in Keras's form.
-
-    Raises:
-        TypeError: If a part of it cannot be written as data.
-    """
+    """Return a model and its compile settings as plain data in Keras's form."""
     data = {**_serialized(model), "nnlite_version": __version__}  # Keras ignores it
     if model.column_names is not None:  # Keras ignores it
         data["config"]["column_names"] = list(model.column_names)

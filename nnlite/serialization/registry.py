@@ -21,8 +21,6 @@ from nnlite.serialization.objects import (
 from nnlite.utils.lazy import load
 from nnlite.utils.validation import ArgumentError, ChecksArguments
 
-__all__ = ["Configurable", "Registry", "snake_case"]
-
 T = TypeVar("T")
 C = TypeVar("C", bound="type[Any]")
 
@@ -68,6 +66,11 @@ class Configurable(ChecksArguments):
             if not any(kind.kind is kind.VAR_KEYWORD for kind in kinds):
                 break
         return found
+
+    @classmethod
+    def _among(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the class's arguments out of ``locals()`` in a subclass's constructor."""
+        return {name: given[name] for name in cls._parameters()}
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name, as plain data in Keras's format.
@@ -190,9 +193,6 @@ class Registry(Generic[T]):
         Args:
             name: The name.
             known: The names to suggest in the error; by default all registered names.
-
-        Raises:
-            ValueError: If the name is unknown; the message suggests the nearest name.
         """
         if name not in self._makers:
             load(self.package)
@@ -209,12 +209,7 @@ class Registry(Generic[T]):
         )
 
     def get(self, identifier: Any) -> T:
-        """Return an object for a name, a class, a configuration or an instance.
-
-        Raises:
-            ValueError: If the name is unknown.
-            TypeError: If ``identifier`` has the wrong type.
-        """
+        """Return an object for a name, a class, a configuration or an instance."""
         if isinstance(identifier, str):
             own = get_registered_object(identifier)
             return self.get(own) if own is not None else self.lookup(identifier)()
@@ -230,16 +225,7 @@ class Registry(Generic[T]):
         )
 
     def deserialize(self, config: Any, custom_objects: Mapping[str, Any] | None = None) -> T:
-        """Create an object from a configuration or a name.
-
-        Args:
-            config: ``{"class_name": ..., "config": ...}`` or a name.
-            custom_objects: Custom classes, by name.
-
-        Raises:
-            TypeError: If ``config`` has the wrong type.
-            ValueError: If the name is unknown, or its configuration does not fit.
-        """
+        """Create an object from a configuration or a name."""
         if not isinstance(config, Mapping):
             with_custom = get_registered_object(config, custom_objects)
             return self.get(config if with_custom is None else with_custom)

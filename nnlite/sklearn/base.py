@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
@@ -13,10 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnlite.losses import CategoricalCrossEntropy, Loss
 from nnlite.ops import sigmoid, softmax
-
-__all__ = ["Network", "NetworkClassifier"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 _ROWS = 4096  # of a sparse X, made dense together
 

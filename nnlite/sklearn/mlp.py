@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.optimize
-from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.special import xlogy
 from sklearn import neural_network
@@ -49,11 +48,8 @@ from nnlite.losses import BinaryCrossEntropy, CategoricalCrossEntropy, Loss, Mea
 from nnlite.models import Model, Sequential
 from nnlite.regularizers import L2
 from nnlite.sklearn.base import Network, NetworkClassifier
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction
-
-__all__ = ["MLPClassifier", "MLPRegressor"]
-
-Array = NDArray[Any]
 
 #: scikit-learn's names of activations with other names here.
 _ACTIVATIONS = {"logistic": "sigmoid", "identity": "linear", "exp": "exponential"}

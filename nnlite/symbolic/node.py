@@ -8,18 +8,9 @@ from typing import Any, cast
 from nnlite.symbolic.tensor import KerasTensor
 from nnlite.utils.structures import flatten
 
-__all__ = ["Node", "in_order"]
-
 
 class Node:
-    """One call of a layer: its arguments and output tensors.
-
-    Args:
-        layer: The layer.
-        arguments: The arguments: tensors, constants, and lists and dicts of them.
-        outputs: The new tensor, or a list or dict of tensors.
-        options: The keywords of the call that affect the result, such as ``training``.
-    """
+    """One call of a layer: its arguments and output tensors."""
 
     def __init__(
         self,
@@ -51,12 +42,7 @@ class Node:
 
 
 def in_order(outputs: Sequence[KerasTensor], until: Sequence[KerasTensor] = ()) -> list[Node]:
-    """Return the nodes that compute ``outputs``, in topological order.
-
-    Args:
-        outputs: Tensors.
-        until: Tensors at which to stop.
-    """
+    """Return the nodes that compute ``outputs``, in topological order."""
     order: list[Node] = []
     done = {id(tensor) for tensor in until}
     visited: set[int] = set()

@@ -8,8 +8,6 @@ from typing import Any, NoReturn, Protocol
 from nnlite.utils.lazy import load
 from nnlite.utils.structures import flatten
 
-__all__ = ["OPERATORS", "KerasTensor", "any_symbolic"]
-
 Shape = tuple[int | None, ...]
 
 

@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["Line", "TraceNode", "flat", "shown"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 
 @dataclass(eq=False)

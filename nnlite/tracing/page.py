@@ -6,14 +6,10 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.tracing.lines import Line, TraceNode, flat, shown
 from nnlite.tracing.text import NOTATION, number
-
-__all__ = ["as_html"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 _UNITS = 8  # the most units of a layer that is drawn
 _LAYERS = 8  # the most layers

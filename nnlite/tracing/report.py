@@ -11,8 +11,6 @@ from nnlite.tracing.page import as_html
 from nnlite.tracing.text import as_text
 from nnlite.utils.atomic_write import atomic_write
 
-__all__ = ["Trace"]
-
 
 @dataclass(eq=False)
 class Trace:

@@ -7,7 +7,6 @@ import math
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import random
 from nnlite.backend.variables import Variable
@@ -24,11 +23,9 @@ from nnlite.tracing.report import Trace
 from nnlite.training.heads import Heads
 from nnlite.training.objective import Objective
 from nnlite.utils.structures import flatten, map_structure
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_flag
 
-__all__ = ["trace"]
-
-Array = NDArray[Any]
 Pair = tuple[str, str]  # in nnlite's names, and in the article's
 
 _WHOLE = 16  # larger arrays are checked only at the entries that are shown

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from nnlite.tracing.lines import Line, flat, shown
 
-__all__ = ["NOTATION", "as_text", "number"]
-
 WIDTH = 80
 NOTATION = (
     "Names on the left are nnlite's: a sample is a row, and x has shape (m, features). Names on "

@@ -7,8 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
 from nnlite import losses
 from nnlite.execution.abstract_model import AbstractModel
 from nnlite.losses.labels import follows_from_data
@@ -22,11 +20,11 @@ from nnlite.training.heads import (
 )
 from nnlite.training.objective import Objective, default_loss, final_activations
 from nnlite.utils.structures import map_structure
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
 __all__ = ["AnyLoss", "CompiledLoss", "one_loss_weight", "to_descend_on"]
 
-Array = NDArray[Any]
 AnyLoss = losses.Loss | Heads
 
 

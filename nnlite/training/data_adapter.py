@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import losses
 from nnlite.backend.structure_cache import per_structure, without_memo
@@ -23,6 +22,7 @@ from nnlite.layers.layer import Shape, fits
 from nnlite.training.compiled_loss import AnyLoss, CompiledLoss
 from nnlite.training.heads import Heads, is_structure, output_keys
 from nnlite.utils.structures import SHAPES, arranged, flatten, map_structure, pack_as
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import (
     as_features,
     as_numeric,
@@ -36,7 +36,6 @@ from nnlite.utils.validation import (
 
 __all__ = ["AnySamples", "DataAdapter"]
 
-Array = NDArray[Any]
 AnySamples = Samples | StoredSamples | IterableSamples
 
 _INDEX = np.dtype(np.intp)

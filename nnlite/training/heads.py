@@ -6,16 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
 from nnlite.losses import Loss
 from nnlite.metrics.compiled import unique
 from nnlite.utils.structures import arranged, flatten
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
 
 __all__ = ["Heads", "is_structure", "loss_weights_by_output", "losses_by_output", "output_keys"]
-
-Array = NDArray[Any]
 
 
 def is_structure(given: Any) -> bool:

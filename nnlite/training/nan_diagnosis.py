@@ -6,17 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.execution import ReferenceExecutor
 from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import all_finite
 
 __all__ = ["ALL_FINITE", "diagnosis"]
 
-Array = NDArray[Any]
 
 ALL_FINITE = "The outputs of all layers are finite"  # begins the sentences that do not name a layer
 _LARGE = 1e4  # inputs beyond this are reported rather than the weights

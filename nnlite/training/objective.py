@@ -9,7 +9,6 @@ from itertools import compress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import structure_version
 from nnlite.constraints import project
@@ -32,10 +31,10 @@ from nnlite.losses.labels import form
 from nnlite.regularizers import penalty, penalty_gradient
 from nnlite.training.heads import Heads
 from nnlite.utils.structures import SHAPES, flatten, map_structure
+from nnlite.utils.typing import Array
 
 __all__ = ["Objective", "default_loss", "final_activations"]
 
-Array = NDArray[Any]
 
 _PLANS = 4  # most runs have four shapes of batches: whole and last ones, of training and evaluation
 

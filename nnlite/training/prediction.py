@@ -7,7 +7,6 @@ from contextlib import closing
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.callbacks import CallbackList
 from nnlite.data.arrays import rows_of
@@ -18,6 +17,7 @@ from nnlite.symbolic import in_order
 from nnlite.utils import user_code
 from nnlite.utils.progress import Progress
 from nnlite.utils.structures import flatten, map_structure, pack_as
+from nnlite.utils.typing import Array
 
 __all__ = [
     "BATCH_SIZE",
@@ -28,7 +28,6 @@ __all__ = [
     "rows_at_once",
 ]
 
-Array = NDArray[Any]
 
 BATCH_SIZE = 32  # Keras's default
 _ENTRIES = 131_072  # about the number of entries of a layer's output that fills the cache

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import optimizers
 from nnlite.backend.blas import ALWAYS_ONE, threads_for
@@ -26,11 +25,11 @@ from nnlite.training.heads import Heads
 from nnlite.training.nan_diagnosis import ALL_FINITE, diagnosis
 from nnlite.training.objective import Objective
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
+from nnlite.utils.typing import Array
 from nnlite.utils.user_code import read_only
 
 __all__ = ["TrainStep"]
 
-Array = NDArray[Any]
 
 _NO_CONTEXT = nullcontext()
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import optimizers
 from nnlite.backend.structure_cache import structure_version
@@ -60,7 +59,6 @@ from nnlite.utils.validation import (
 
 __all__ = ["Trainer"]
 
-Array = NDArray[Any]
 
 # The loss and gradient of a step show whether anything has overflowed.
 _ERRORS: Any = {"under": "ignore", "over": "ignore", "invalid": "ignore"}

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-__all__ = ["append_whole", "atomic_write", "explaining", "remove_leftovers"]
-
 _ADVICE = {
     errno.ENOSPC: "Free some space on the disk, or write elsewhere",
     errno.EDQUOT: "Free some of your disk quota, or write elsewhere",
@@ -28,10 +26,6 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
 
     Missing folders are created. The data go to a temporary file in the same folder, which is
     renamed once it is on disk. On an error the old file is kept and the temporary file is deleted.
-
-    Args:
-        path: The file.
-        overwrite: Whether to replace an existing file.
 
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
@@ -78,9 +72,6 @@ def append_whole(
 
     Returns:
         The number of the file's bytes.
-
-    Raises:
-        OSError: If it cannot be written; the message names it, and says what to do.
     """
     with explaining(path), open(path, "ab", buffering=0) as file:
         end = file.tell() if end is None else min(end, file.tell())

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Picture", "check_path", "curves", "element", "frame", "sheet", "svg"]
-
 #: The colours of the light and the dark scheme, as CSS declarations.
 LIGHT = (
     "--ground:#ffffff;--panel:#f5f7fa;--ink:#1d2733;--faint:#66717f;--line:#d9dfe6;"

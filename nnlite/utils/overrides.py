@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["depth", "overridden", "refuse_overrides", "require_derivative"]
-
 
 def depth(cls: type, method: str) -> int:
     """Return the position in the MRO of the class that defines ``method``.
@@ -39,12 +37,7 @@ def overridden(cls: type, *methods: str) -> bool:
 
 
 def refuse_overrides(cls: type, refused: Mapping[str, str]) -> None:
-    """Raise a TypeError if a user class overrides a method that nnlite does not call.
-
-    Args:
-        cls: The new class.
-        refused: For each such method, what to define instead.
-    """
+    """Raise a TypeError if a user class overrides a method that nnlite does not call."""
     if not _is_foreign(cls):  # faster than a look at each method
         return
     for method, instead in refused.items():
@@ -57,15 +50,7 @@ def refuse_overrides(cls: type, refused: Mapping[str, str]) -> None:
 def require_derivative(
     cls: type, base: type, function: str, derivative: str, signature: str
 ) -> None:
-    """Raise a TypeError if a class overrides a function but inherits its derivative.
-
-    Args:
-        cls: The new class.
-        base: The abstract base class.
-        function: The method that computes the function.
-        derivative: The method that computes its derivative.
-        signature: The arguments of ``derivative``, for the message.
-    """
+    """Raise a TypeError if a class overrides a function but inherits its derivative."""
     shipped = next(i for i, owner in enumerate(cls.__mro__) if not _is_foreign(owner))
     at = min(depth(cls, derivative), shipped)
     if overridden(cls, function) and depth(cls, function) < at < cls.__mro__.index(base):

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["NotPlainError", "decoded", "encoded"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 
 class NotPlainError(TypeError):

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Progress", "say", "silence"]
-
 _REFRESH = 0.1  # seconds between updates of a bar
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
 _COUNT = "{desc}: {n_fmt} steps {elapsed}{postfix}"  # unknown number of steps
@@ -27,9 +25,6 @@ class Progress:
         epochs: The number of epochs.
         delay: Seconds before a bar appears, for single passes (``evaluate``, ``predict``), which
             print no lines.
-
-    Raises:
-        ValueError: If ``verbose`` is invalid.
     """
 
     def __init__(self, verbose: int | str, epochs: int, delay: float | None = None) -> None:

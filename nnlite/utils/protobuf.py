@@ -8,8 +8,6 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-__all__ = ["message"]
-
 
 def _varint(number: int) -> bytes:
     """Return an integer in groups of seven bits, the lowest first.

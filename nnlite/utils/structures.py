@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["SHAPES", "arranged", "flatten", "map_structure", "pack_as"]
-
 #: The containers in a structure of shapes, where a tuple is a leaf.
 SHAPES = (list, dict)
 

@@ -11,13 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_returned
-
-__all__ = ["floats", "lent", "read_only"]
-
-Array = NDArray[Any]
 
 
 def read_only(array: Array) -> Array:
@@ -43,12 +39,6 @@ def lent(what: str) -> Iterator[None]:
 
 def floats(what: str, value: Any, shape: tuple[int, ...] | None, dtype: Any) -> Array:
     """Return the result of a user method as an array of type ``dtype``.
-
-    Args:
-        what: The method and its owner, such as ``"forward of layer 'gate'"``.
-        value: The result.
-        shape: The required shape, or None for any.
-        dtype: The float type of the model.
 
     >>> floats("derivative of loss 'mine'", np.zeros(2), (2,), "float32").dtype
     dtype('float32')

@@ -11,37 +11,8 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = [
-    "ArgumentError",
-    "ChecksArguments",
-    "all_finite",
-    "as_features",
-    "as_number",
-    "as_numeric",
-    "as_returned",
-    "as_samples",
-    "as_text",
-    "check_axes_count",
-    "check_axis",
-    "check_count",
-    "check_entries",
-    "check_finite",
-    "check_flag",
-    "check_fraction",
-    "check_number",
-    "check_path",
-    "check_positive",
-    "check_sizes",
-    "is_sparse",
-    "only_one",
-    "optional_count",
-    "sample_weights",
-    "with_rank_of",
-]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 _TEXT = (
     "Text must become numbers first: labels by numpy.unique(labels, return_inverse=True)[1], a "
@@ -224,12 +195,7 @@ def is_sparse(value: Any) -> bool:
 
 
 def as_features(name: str, value: Any, rank: int = 2) -> Array:
-    """Return ``value`` as an array of at least ``rank`` axes, the first of them samples.
-
-    Raises:
-        ArgumentError: If it is not numeric; an array that `as_text` has made may be text.
-        ValueError: If it is empty or has fewer axes.
-    """
+    """Return ``value`` as an array of at least ``rank`` axes, the first of them samples."""
     text = isinstance(value, np.ndarray) and value.dtype == object
     array = value if text else as_numeric(name, value)
     if array.ndim < rank:
@@ -252,10 +218,6 @@ def as_samples(name: str, value: Any) -> Array:
 
 def as_text(name: str, value: Any) -> Array:
     """Return ``value`` as an array of objects that are all `str`; bytes are read as UTF-8.
-
-    Raises:
-        ArgumentError: If an entry is missing (None, NaN, pandas.NA) or no text.
-        ValueError: If it holds no samples.
 
     >>> as_text("x", ["red", b"blue"])
     array(['red', 'blue'], dtype=object)
@@ -330,11 +292,6 @@ def check_finite(name: str, array: Array, dtype: Any) -> None:
 
 def check_entries(name: str, array: Array, dtype: np.dtype[Any]) -> None:
     """Refuse an array with an entry that is not a number, or text, of type ``dtype``.
-
-    Raises:
-        ArgumentError: If there is text where numbers are expected, or the other way round.
-        ValueError: If an entry is NaN or infinite, or for a type of integers or booleans, is no
-            integer or out of the type's range.
 
     >>> check_entries("x", np.array([1.0, 2.5]), np.dtype("int32"))
     Traceback (most recent call last):

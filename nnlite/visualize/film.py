@@ -9,17 +9,13 @@ import zlib
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.callbacks.callback import Callback, Logs
 from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.markup import check_path, frame
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_features, as_numeric, check_count, check_finite
 from nnlite.visualize.player import player
-
-__all__ = ["boundary"]
-
-Array = NDArray[Any]
 
 _POINTS = 400  # about the number of points drawn
 _LEVELS = 64  # shades of predictions: eyes do not see more, and they compress well

@@ -15,8 +15,6 @@ from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.markup import check_path, curves, sheet
 from nnlite.utils.validation import check_count
 
-__all__ = ["gradient_flow"]
-
 
 class gradient_flow(Callback):  # noqa: N801  named like a function
     """Records the norms of gradients and weights of each layer, and draws them as SVG.

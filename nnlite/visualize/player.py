@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from nnlite.utils.markup import DARK, LIGHT
 
-__all__ = ["player"]
-
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>A film of training</title>
 <meta name="viewport" content="width=device-width,initial-scale=1">
@@ -113,10 +111,6 @@ show(still?N-1:0);if(!still)play()}open();
 
 
 def player(data: str) -> str:
-    """Return the page that plays a film.
-
-    Args:
-        data: The film as JSON.
-    """
+    """Return the page that plays a film."""
     page = _PAGE.replace("%LIGHT%", LIGHT).replace("%DARK%", DARK)
     return page.replace("%DATA%", data.replace("<", "\\u003c"))

@@ -13,8 +13,6 @@ from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.markup import Markup, Picture, check_path, element, svg
 from nnlite.utils.validation import check_flag
 
-__all__ = ["plot_model"]
-
 _GAP = 26  # between boxes of one rank
 _STEP = 38  # between two ranks
 _LINE, _LETTER = 17, 6.7  # the size of text

@@ -733,11 +733,6 @@ def test_what_a_step_returns_is_checked(returned):
         cls([Dense(1)]).predict(X)
 
 
-def test_scratch_arrays_are_deprecated():
-    with pytest.warns(DeprecationWarning, match="use np.empty"):
-        assert Dense(1).scratch("z", (2, 3)).shape == (2, 3)
-
-
 def test_hooks_that_are_never_called_are_refused():
     for method, instead in [
         ("call", "forward"),

@@ -5,10 +5,7 @@ MUTANTS = {
         ("key=lambda variable: not variable.trainable", "key=lambda variable: variable.trainable"),
     ],
     "saving/legacy/configs.py": [
-        (
-            'if "alpha" in config:\n        config["negative_slope"]',
-            'if "alpha" in config:\n        config["threshold"]',
-        ),
+        ('{"alpha": "negative_slope"}', '{"alpha": "threshold"}'),
         ('config.pop("theta", 1.0)', 'config.pop("theta", 1.0) + 1'),
         ("found = found or {", "found = {"),
         ("= max(found)", "= min(found)"),
@@ -84,7 +81,7 @@ MUTANTS = {
         ("thresholds > _MOST_THRESHOLDS", "thresholds > 1e9"),
         ("InverseTimeDecay(rate, 1, decay)", "InverseTimeDecay(rate, 2, decay)"),
         ('or name.lower() == "nadam"', ""),
-        ('config.setdefault("learning_rate", config.pop("lr"))', 'config.pop("lr")'),
+        ('inner.setdefault("learning_rate", inner.pop("lr"))', 'inner.pop("lr")'),
         ('in ("auto", "none", None)', 'in ("auto", None)'),
     ],
     "saving/writing.py": [

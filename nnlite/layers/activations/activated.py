@@ -9,8 +9,6 @@ from nnlite.backend.structure_cache import invalidate
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, Shape
 
-__all__ = ["Activated"]
-
 
 class Activated(Layer):
     """Base class of layers with an activation: they compute z and return g(z).

@@ -6,17 +6,13 @@ import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-from numpy.typing import NDArray
-
-from nnlite.layers.layer import Layer, Shape
+from nnlite.layers.layer import Layer, same_shape
 from nnlite.layers.layer import registry as layer_registry
 from nnlite.serialization.registry import Registry
 from nnlite.utils.overrides import require_derivative
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_returned
 
-__all__ = ["ActivationLayer", "activation", "registry"]
-
-Array = NDArray[Any]
 C = TypeVar("C", bound="type[Any]")
 
 
@@ -27,9 +23,6 @@ class ActivationLayer(Layer):
     ``activation`` of another layer. If the derivative needs x, and not only y = f(x), set
     ``needs_input = True``; otherwise f(x) may be written over x.
     ``nnlite.gradcheck.check_layer`` checks that the two agree.
-
-    Args:
-        **kwargs: As for `Layer`.
 
     >>> import numpy as np
     >>> class Square(ActivationLayer):
@@ -49,7 +42,6 @@ class ActivationLayer(Layer):
     """
 
     supports_masking = True
-
     elementwise = True
     samplewise = True
 
@@ -89,9 +81,7 @@ class ActivationLayer(Layer):
         """Return whether `chain` reads ``"x"``; it may always read ``"y"``."""
         return name == "y" or self.needs_input
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
 
 registry: Registry[Layer] = Registry("activation", Layer)

@@ -6,15 +6,12 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import exp_limit, normal_cdf, sigmoid
 from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Layer, Shape
-
-__all__ = ["GELU", "GLU", "Mish", "SiLU"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
+from nnlite.utils.validation import check_axis
 
 
 @activation("silu", "swish")
@@ -179,9 +176,7 @@ class GLU(Layer):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
-            raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
-        self.axis = int(axis)
+        self.axis = check_axis(axis)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``input_shape`` with half its size along the axis."""

@@ -6,23 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.activations.base import ActivationLayer, activation
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number, check_positive
-
-__all__ = [
-    "HardShrink",
-    "HardSiLU",
-    "HardSigmoid",
-    "HardTanh",
-    "SoftShrink",
-    "SparsePlus",
-    "SparseSigmoid",
-    "Threshold",
-]
-
-Array = NDArray[Any]
 
 
 def _clip(x: Array, low: float, high: float, out: Array) -> Array:

@@ -6,15 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
-from nnlite.layers.layer import Layer, Shape, ones, registry
+from nnlite.layers.layer import Layer, Shape, ones, registry, same_shape
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis
-
-__all__ = ["PReLU"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -53,9 +48,7 @@ class PReLU(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.alpha_initializer = initializers.get(alpha_initializer)
-        self.alpha_regularizer = regularizers.get(alpha_regularizer)
-        self.alpha_constraint = constraints.get(alpha_constraint)
+        self._keep("alpha", alpha_initializer, alpha_regularizer, alpha_constraint)
         listed = shared_axes if isinstance(shared_axes, Iterable) else [shared_axes]
         self.shared_axes = None if shared_axes is None else [*map(check_axis, listed)]
 
@@ -69,13 +62,7 @@ class PReLU(Layer):
                     f"{len(shape)}. Received: shared_axes={self.shared_axes}"
                 )
             shape[axis - 1] = 1
-        self.alpha = self.add_weight(
-            "alpha",
-            shape,
-            self.alpha_initializer,
-            regularizer=self.alpha_regularizer,
-            constraint=self.alpha_constraint,
-        )
+        self.alpha = self._add_named("alpha", shape, "alpha")
 
     def arrays(self, shape: Any) -> dict[str, tuple[Any, Any]]:
         """Return the arrays of min(x, 0), of its products, and of x > 0."""
@@ -110,6 +97,4 @@ class PReLU(Layer):
             dx += self.alpha.value
             dx *= dy
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape

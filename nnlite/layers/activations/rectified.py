@@ -6,14 +6,10 @@ import functools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.activations.base import ActivationLayer, activation, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
-
-__all__ = ["CELU", "ELU", "SELU", "LeakyReLU", "ReLU"]
-
-Array = NDArray[Any]
 
 
 @activation("relu")

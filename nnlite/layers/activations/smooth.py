@@ -6,26 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import constant, exp_limit, exp_maximum, log1p_exp
 from nnlite.layers.activations.base import ActivationLayer, activation
-from nnlite.layers.layer import Layer, Shape
+from nnlite.layers.layer import Layer, same_shape
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
-
-__all__ = [
-    "Exponential",
-    "Identity",
-    "LogSigmoid",
-    "Sigmoid",
-    "Softplus",
-    "Softsign",
-    "Squareplus",
-    "Tanh",
-    "TanhShrink",
-]
-
-Array = NDArray[Any]
 
 
 @activation("linear")
@@ -42,9 +28,7 @@ class Identity(Layer):
         """Return no stages: the output is the input."""
         return ()
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
 
 @activation("sigmoid")

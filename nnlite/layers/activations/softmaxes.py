@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.numerics import shifted_exp
 from nnlite.layers.activations.base import ActivationLayer, activation
 from nnlite.layers.layer import Shape
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError
-
-__all__ = ["LogSoftmax", "Softmax", "Sparsemax"]
-
-Array = NDArray[Any]
 
 
 class _AlongAxes(ActivationLayer):

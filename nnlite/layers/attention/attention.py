@@ -6,29 +6,19 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.layers.random_layer import RandomLayer
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import flatten
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_flag, check_fraction
-
-__all__ = ["AdditiveAttention", "Attending", "Attention", "AttentionLayer"]
-
-Array = NDArray[Any]
 
 _NEVER = -1e9  # the score of masked keys, whose exp is 0 beside any other
 
 
 class AttentionLayer(RandomLayer):
-    """Base class of layers that weight values by softmax(scores).
-
-    Args:
-        dropout: The probability with which a weight is 0 in training.
-        seed: Seed of the draws of ``dropout``.
-        **kwargs: As for `Layer`.
-    """
+    """Base class of layers that weight values by softmax(scores)."""
 
     takes_several = True
     supports_masking = True
@@ -41,10 +31,7 @@ class AttentionLayer(RandomLayer):
         self._ways: dict[tuple[bool, ...], Attending] = {}
 
     def stages(
-        self,
-        training: bool,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
+        self, training: bool, return_attention_scores: bool = False, use_causal_mask: bool = False
     ) -> Sequence[Layer]:
         """Return the stages of a call: with dropout, with scores as an output, or causal."""
         way = (training and self.dropout > 0, return_attention_scores, use_causal_mask)
@@ -261,10 +248,7 @@ class Attention(AttentionLayer):
         return True
 
     def compute_output_shape(
-        self,
-        input_shape: Any,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
+        self, input_shape: Any, return_attention_scores: bool = False, use_causal_mask: bool = False
     ) -> Any:
         """Return (batch, T, m), and (batch, T, S) if the weights are returned."""
         query, value, key = self._shapes(input_shape)

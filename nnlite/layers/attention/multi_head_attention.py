@@ -8,17 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.attention.attention import Attending, AttentionLayer
 from nnlite.layers.core.einsum_dense import EinsumDense
 from nnlite.layers.layer import Layer, Shape, as_shape, as_shapes, registry
 from nnlite.layers.reshaping.reshaping import check_integers
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, check_count, check_flag, optional_count
-
-__all__ = ["MultiHeadAttention"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -153,11 +149,7 @@ class MultiHeadAttention(AttentionLayer):
         )
 
     def _shapes(self, input_shape: Any) -> tuple[Shape, Shape, Shape]:
-        """Return the shapes of query, value and key.
-
-        Raises:
-            ValueError: If the shapes or the masks do not fit.
-        """
+        """Return the shapes of query, value and key."""
         listed = isinstance(input_shape, (list, tuple)) and len(input_shape) > 1
         if not listed or not all(isinstance(shape, tuple) for shape in input_shape):
             raise ValueError(
@@ -232,10 +224,7 @@ class MultiHeadAttention(AttentionLayer):
         return all(p.takes(s) for p, s in zip(parts, (query, key, value), strict=bool(parts)))
 
     def compute_output_shape(
-        self,
-        input_shape: Any,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
+        self, input_shape: Any, return_attention_scores: bool = False, use_causal_mask: bool = False
     ) -> Any:
         """Return the shape of the output, and that of the weights if requested."""
         query, value, _ = self._shapes(input_shape)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.convolution import Windows, parts
 from nnlite.backend.variables import Variable
@@ -15,11 +14,8 @@ from nnlite.layers.activations.activated import Activated
 from nnlite.layers.layer import Shape, ones
 from nnlite.layers.reshaping.reshaping import check_data_format
 from nnlite.layers.spatial import Windowed, check_padding
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_sizes
-
-__all__ = ["Convolving"]
-
-Array = NDArray[Any]
 
 
 class Convolving(Windowed, Activated):

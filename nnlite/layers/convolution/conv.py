@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from numpy.typing import NDArray
-
 from nnlite.backend.convolution import gather, kernel_gradient, pad, parts, product, scatter
 from nnlite.layers.convolution.base import Convolving
 from nnlite.layers.layer import Shape, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
-
-__all__ = ["Conv", "Conv1D", "Conv2D", "Conv3D"]
-
-Array = NDArray[Any]
 
 
 class Conv(Convolving):

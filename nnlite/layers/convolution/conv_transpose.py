@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import NDArray
-
 from nnlite.backend.convolution import (
     Windows,
     gather,
@@ -18,11 +16,8 @@ from nnlite.backend.convolution import (
 )
 from nnlite.layers.convolution.base import Convolving
 from nnlite.layers.layer import Shape, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_sizes
-
-__all__ = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"]
-
-Array = NDArray[Any]
 
 
 class ConvTranspose(Convolving):

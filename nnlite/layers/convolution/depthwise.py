@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from numpy.typing import NDArray
-
 from nnlite.backend.convolution import depthwise, depthwise_back, parts
 from nnlite.layers.convolution.base import Convolving
 from nnlite.layers.convolution.conv import Conv, Conv1D, Conv2D
 from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
-
-__all__ = ["DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"]
-
-Array = NDArray[Any]
 
 
 class DepthwiseConv(Convolving):

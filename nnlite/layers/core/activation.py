@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
 from nnlite.backend.structure_cache import invalidate
 from nnlite.layers import activations
 from nnlite.layers.layer import Layer, Shape, registry
-
-__all__ = ["Activation"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

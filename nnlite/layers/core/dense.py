@@ -6,16 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from numpy.typing import NDArray
-
-from nnlite import constraints, initializers, regularizers
 from nnlite.layers.activations.activated import Activated
 from nnlite.layers.layer import Shape, fits, ones, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count
-
-__all__ = ["Dense"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -76,12 +70,8 @@ class Dense(Activated):
         self.units = check_count("units", units, 1)
         self.activation = activation
         self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self._keep("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self._keep("bias", bias_initializer, bias_regularizer, bias_constraint)
 
     def build(self, input_shape: Shape) -> None:
         """Add the kernel and the bias."""
@@ -90,22 +80,10 @@ class Dense(Activated):
                 f"Layer {self.name!r} expects an input of shape (batch, ..., features). "
                 f"Received: input_shape={input_shape}"
             )
-        self.kernel = self.add_weight(
-            "kernel",
-            (input_shape[-1], self.units),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self.kernel = self._add_named("kernel", (input_shape[-1], self.units), "kernel")
         self.bias: Any = None
         if self.use_bias:
-            self.bias = self.add_weight(
-                "bias",
-                (self.units,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self._add_named("bias", (self.units,), "bias")
         self.activation.ensure_built(self._z_shape(input_shape))
 
     def takes(self, input_shape: Shape) -> bool:

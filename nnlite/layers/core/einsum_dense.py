@@ -9,16 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import initializers
 from nnlite.layers.activations.activated import Activated
 from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_integers
-
-__all__ = ["EinsumDense"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 _FORMS = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
 
@@ -116,11 +112,7 @@ class EinsumDense(Activated):
         return x + more, kernel, y + more
 
     def _sizes(self, input_shape: Shape) -> dict[str, int | None]:
-        """Return the size of each axis by letter.
-
-        Raises:
-            ValueError: If the input does not fit.
-        """
+        """Return the size of each axis by letter."""
         x, _, y = self._axes(len(input_shape))
         beside = len(y) - len(self._letters[2])
         first = y[0]

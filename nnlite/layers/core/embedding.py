@@ -7,15 +7,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
 from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_samples, check_count, check_flag
-
-__all__ = ["Embedding"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -71,9 +66,9 @@ class Embedding(Layer):
         super().__init__(**kwargs)
         self.input_dim = check_count("input_dim", input_dim, 1)
         self.output_dim = check_count("output_dim", output_dim, 1)
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
-        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
-        self.embeddings_constraint = constraints.get(embeddings_constraint)
+        self._keep(
+            "embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint
+        )
         self.mask_zero = check_flag("mask_zero", mask_zero)
         self.supports_masking = self.makes_mask = self.mask_zero
         if weights is not None:
@@ -94,12 +89,8 @@ class Embedding(Layer):
         self._make_embeddings()
 
     def _make_embeddings(self) -> None:
-        self.embeddings = self.add_weight(
-            "embeddings",
-            (self.input_dim, self.output_dim),
-            self.embeddings_initializer,
-            regularizer=self.embeddings_regularizer,
-            constraint=self.embeddings_constraint,
+        self.embeddings = self._add_named(
+            "embeddings", (self.input_dim, self.output_dim), "embeddings"
         )
 
     def takes(self, input_shape: Shape) -> bool:
@@ -110,11 +101,7 @@ class Embedding(Layer):
         return self._indices(as_samples("x", x))
 
     def _indices(self, x: Array) -> Array:
-        """Return ``x`` as indices that NumPy accepts.
-
-        Raises:
-            ValueError: If an index is out of range or not a whole number.
-        """
+        """Return ``x`` as indices that NumPy accepts."""
         floats = x.dtype.kind == "f"
         exact = 2 / np.finfo(x.dtype).eps if floats else np.inf  # whole numbers below it are exact
         if not (x.min() >= 0 and x.max() < min(self.input_dim, exact)):

@@ -7,11 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnlite.layers.layer import Layer, Shape, as_shape, registry
+from nnlite.layers.layer import Layer, Shape, as_shape, registry, same_shape
 from nnlite.symbolic import KerasTensor, Node
 from nnlite.utils.validation import check_count
-
-__all__ = ["Input", "InputLayer"]
 
 # The types of data that an Input accepts besides the float types.
 _COUNTS = [
@@ -85,9 +83,7 @@ class InputLayer(Layer):
         """Return no stages: the output is the input."""
         return ()
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
     def get_config(self) -> dict[str, Any]:
         """Return the shape of a batch, the type of the data, and the name."""

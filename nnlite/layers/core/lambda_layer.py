@@ -7,16 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, as_shape
 from nnlite.utils.structures import flatten, map_structure
+from nnlite.utils.typing import Array
 from nnlite.utils.user_code import lent, read_only
 from nnlite.utils.validation import ArgumentError, as_returned
-
-__all__ = ["Lambda"]
-
-Array = NDArray[Any]
 
 
 class Lambda(Layer):
@@ -115,9 +111,7 @@ class Lambda(Layer):
         if self.output_shape is not None:
             return (batch, *as_shape("output_shape", self.output_shape))
         zeros = map_structure(
-            lambda shape: np.zeros([size or 1 for size in shape], self.dtype),
-            input_shape,
-            (list,),
+            lambda shape: np.zeros([size or 1 for size in shape], self.dtype), input_shape, (list,)
         )
         return (batch, *np.shape(self._of(zeros))[1:])
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_number
-
-__all__ = ["Masking"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

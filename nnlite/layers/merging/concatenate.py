@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape, fits, registry
 from nnlite.layers.merging.merge import Merge
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis
-
-__all__ = ["Concatenate", "concatenate"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -74,13 +70,6 @@ class Concatenate(Merge):
         """Return the joined masks, all True for an input without one; None if there are none.
 
         Along the last axis, a step counts if it counts in any of the inputs.
-
-        Args:
-            inputs: The list of inputs.
-            previous_mask: The list of their masks, each None or booleans of shape (batch, steps).
-
-        Raises:
-            ValueError: If the number of masks is not that of the inputs.
         """
         masks = self.checked_masks(inputs, previous_mask)
         if all(mask is None for mask in masks):

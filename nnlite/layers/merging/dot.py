@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.config import epsilon
 from nnlite.layers.layer import Shape, registry
 from nnlite.layers.merging.merge import Merge
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, check_flag
-
-__all__ = ["Dot", "dot"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

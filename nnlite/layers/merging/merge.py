@@ -7,13 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape
-
-__all__ = ["Merge", "aligned", "fold"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 
 class Merge(Layer):

@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
+from nnlite import initializers
 from nnlite.backend.variables import Variable
 from nnlite.distribution.processes import current, weight_in_step
-from nnlite.layers.layer import Layer, Shape, ones, registry
+from nnlite.layers.layer import Layer, Shape, ones, registry, same_shape
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_fraction, check_positive
-
-__all__ = ["BatchNormalization"]
-
-Array = NDArray[Any]
 
 
 @registry.register()
@@ -66,7 +62,6 @@ class BatchNormalization(Layer):
     """
 
     supports_masking = True
-
     elementwise = True
 
     fixed_config: ClassVar[Mapping[str, Any]] = {
@@ -102,14 +97,10 @@ class BatchNormalization(Layer):
         self.center = bool(center)
         self.scale = bool(scale)
         self.synchronized = bool(synchronized)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
+        self._keep("beta", beta_initializer, beta_regularizer, beta_constraint)
+        self._keep("gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma: Variable | None = None
         self.beta: Variable | None = None
         self._by_averages = _ByMovingAverages(self)
@@ -123,21 +114,9 @@ class BatchNormalization(Layer):
             )
         shape = (input_shape[self.axis],)
         if self.scale:
-            self.gamma = self.add_weight(
-                "gamma",
-                shape,
-                self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
+            self.gamma = self._add_named("gamma", shape, "gamma")
         if self.center:
-            self.beta = self.add_weight(
-                "beta",
-                shape,
-                self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+            self.beta = self._add_named("beta", shape, "beta")
         self.moving_mean = self.add_weight(
             "moving_mean", shape, self.moving_mean_initializer, trainable=False
         )
@@ -240,9 +219,7 @@ class BatchNormalization(Layer):
             moving.value *= self.momentum
             moving.value += (1 - self.momentum) * arrays[name]
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
     def _divide(self, variance: Array, spread: Array, factor: Array) -> None:
         """Write s = sqrt(variance + epsilon) into ``spread``, and gamma / s into ``factor``."""
@@ -258,14 +235,10 @@ class _ByMovingAverages(Layer):
 
     Here n = (x - moving mean) / s, with s = sqrt(moving variance + epsilon), which do not depend on
     x. So dJ/dx = gamma / s dJ/dy; dJ/dbeta and dJ/dgamma are as in training.
-
-    Args:
-        owner: The layer that has the weights.
     """
 
     elementwise = True
     samplewise = True
-
     supports_masking = True
 
     def __init__(self, owner: BatchNormalization) -> None:
@@ -305,9 +278,7 @@ class _ByMovingAverages(Layer):
         if dx is not None:
             np.multiply(g, factor, out=layer._features_last(dx))
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
     def compute_output_dtype(self, *input_dtypes: str) -> str:
         """Return the memory of the layer's weights."""

@@ -6,14 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_count, check_positive
-
-__all__ = ["GroupNormalization"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

@@ -8,16 +8,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nnlite import constraints, initializers, regularizers
 from nnlite.backend.variables import Variable
 from nnlite.layers.layer import Layer, Shape, fits, ones, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_axis, check_positive
-
-__all__ = ["LayerNormalization", "RMSNormalization", "UnitNormalization"]
-
-Array = NDArray[Any]
 
 _LEAST_NORM = 1e-12
 
@@ -34,10 +29,6 @@ class SampleNormalization(Layer):
 
     where mean(h) is omitted unless ``centered``, and share = s ds/d(sum c^2) 2 is 1 / n for the
     root of the mean square, and 1 for the norm.
-
-    Args:
-        axis: The axis, or the axes, that form one set of numbers.
-        **kwargs: As for `Layer`.
     """
 
     elementwise = True
@@ -45,7 +36,6 @@ class SampleNormalization(Layer):
     #: Whether s measures the spread about the mean, and whether x is centered.
     about_mean: ClassVar[bool] = False
     centered = False
-
     _gain: Variable | None = None
     _shift: Variable | None = None
 
@@ -196,7 +186,6 @@ class LayerNormalization(SampleNormalization):
     """
 
     supports_masking = True
-
     about_mean = True
 
     def __init__(
@@ -220,32 +209,16 @@ class LayerNormalization(SampleNormalization):
         self.scale = bool(scale)
         self.rms_scaling = bool(rms_scaling)
         self.centered = not self.rms_scaling
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
+        self._keep("beta", beta_initializer, beta_regularizer, beta_constraint)
+        self._keep("gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
 
     def build(self, input_shape: Shape) -> None:
         """Add gamma and beta."""
         shape = self.weight_shape(input_shape)
         if self.scale or self.rms_scaling:
-            self._gain = self.add_weight(
-                "gamma",
-                shape,
-                self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
+            self._gain = self._add_named("gamma", shape, "gamma")
         if self.center and not self.rms_scaling:
-            self._shift = self.add_weight(
-                "beta",
-                shape,
-                self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+            self._shift = self._add_named("beta", shape, "beta")
 
     @property
     def gamma(self) -> Variable | None:

@@ -5,24 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.convolution import parts
 from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_data_format
 from nnlite.layers.spatial import Windowed, check_padding
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_sizes
-
-__all__ = [
-    "AveragePooling1D",
-    "AveragePooling2D",
-    "AveragePooling3D",
-    "MaxPooling1D",
-    "MaxPooling2D",
-    "MaxPooling3D",
-]
-
-Array = NDArray[Any]
 
 
 class Pooling(Windowed):

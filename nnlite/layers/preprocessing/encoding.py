@@ -7,13 +7,13 @@ from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import invalidate
 from nnlite.data.iterables import is_sequence
 from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import map_structure
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import (
     ArgumentError,
     as_numeric,
@@ -23,10 +23,6 @@ from nnlite.utils.validation import (
     check_fraction,
     optional_count,
 )
-
-__all__ = ["CategoryEncoding", "Discretization", "Encoder", "batches_of"]
-
-Array = NDArray[Any]
 
 
 class Encoder(Layer):
@@ -38,7 +34,6 @@ class Encoder(Layer):
     fixed_config: ClassVar[Mapping[str, Any]] = {"sparse": False}
 
     takes_integers = True
-
     differentiable = False
 
     #: The output modes.
@@ -148,12 +143,7 @@ class Encoder(Layer):
         return as_samples("x", x)
 
     def _whole(self, x: Array) -> Array:
-        """Return whole numbers as int64.
-
-        Raises:
-            TypeError: If ``x`` is text.
-            ValueError: If a number is not whole.
-        """
+        """Return whole numbers as int64."""
         x = as_numeric(f"the input of layer {self.name!r}", x)
         check_finite(f"the input of layer {self.name!r}", x, x.dtype)
         with np.errstate(invalid="ignore"):
@@ -189,9 +179,7 @@ class CategoryEncoding(Encoder):
     """
 
     modes = ("one_hot", "multi_hot", "count")
-
     default_input_dtype = "int32"
-
     takes_several = True
 
     def __init__(
@@ -389,11 +377,7 @@ def _compressed(summary: Array, epsilon: float) -> Array:
 
 
 def batches_of(data: Any, steps: int | None) -> Iterator[Any]:
-    """Yield ``data`` if it is an array, a frame's column or a list of entries; else its batches.
-
-    Raises:
-        TypeError: If it is neither.
-    """
+    """Yield ``data`` if it is an array, a frame's column or a list of entries; else its batches."""
     steps = optional_count("steps", steps)
     batches = isinstance(data, (list, tuple)) and any(hasattr(part, "shape") for part in data)
     if (isinstance(data, (list, tuple)) and not batches) or hasattr(data, "__array__"):

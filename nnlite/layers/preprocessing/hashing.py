@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import dtype_policy, registry
 from nnlite.layers.preprocessing.encoding import Encoder
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, as_numeric, as_text, check_count
-
-__all__ = ["Hashing", "as_salt", "fingerprint64", "hash_bins", "siphash"]
-
-Array = NDArray[Any]
 
 _MASK = (1 << 64) - 1
 _K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
@@ -147,11 +143,7 @@ def hash_bins(entries: Array, bins: int, salt: Sequence[int] | None) -> Array:
 
 
 def as_salt(salt: Any) -> list[int] | None:
-    """Return ``salt``, which is None or one or two integers, as a key of two.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
+    """Return ``salt``, which is None or one or two integers, as a key of two."""
     key = [salt, salt] if isinstance(salt, int) else salt
     if key is not None and (
         not isinstance(key, (list, tuple))
@@ -190,7 +182,6 @@ class Hashing(Encoder):
     """
 
     takes_strings = True
-
     default_input_dtype = "string"
 
     def __init__(

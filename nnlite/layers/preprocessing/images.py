@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.resampling import line_weights, resample, resample_back
 from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_data_format
 from nnlite.layers.spatial import Spatial
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_flag, check_number
-
-__all__ = ["CenterCrop", "Resizing"]
-
-Array = NDArray[Any]
 
 
 class _Resized(Spatial):

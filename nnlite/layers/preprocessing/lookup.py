@@ -10,13 +10,13 @@ from types import NoneType
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.structure_cache import invalidate
 from nnlite.layers.layer import dtype_policy, registry
 from nnlite.layers.preprocessing.encoding import Encoder, batches_of
 from nnlite.layers.preprocessing.hashing import as_salt, hash_bins
 from nnlite.serialization.objects import serialize_keras_object
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import (
     ArgumentError,
     as_numeric,
@@ -26,10 +26,6 @@ from nnlite.utils.validation import (
     check_finite,
     check_flag,
 )
-
-__all__ = ["IndexLookup", "IntegerLookup", "StringLookup", "Vocabulary"]
-
-Array = NDArray[Any]
 
 
 class Vocabulary(Encoder):
@@ -471,7 +467,6 @@ class StringLookup(IndexLookup):
     """
 
     takes_strings = True
-
     default_input_dtype = "string"
 
     fixed_config: ClassVar[Mapping[str, Any]] = {"sparse": False, "encoding": "utf-8"}

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.variables import Variable
 from nnlite.config import epsilon
 from nnlite.data.hdf5 import HDF5
 from nnlite.data.iterables import is_sequence
-from nnlite.layers.layer import Layer, Shape, fits, registry
+from nnlite.layers.layer import Layer, Shape, fits, registry, same_shape
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import (
     as_numeric,
     as_samples,
@@ -24,10 +24,6 @@ from nnlite.utils.validation import (
     is_sparse,
     optional_count,
 )
-
-__all__ = ["Normalization", "Rescaling"]
-
-Array = NDArray[Any]
 
 # The number of values along each kept index, their mean, and their squared distances from it.
 Moments = tuple[int, Any, Any]
@@ -53,7 +49,6 @@ class Rescaling(Layer):
     """
 
     supports_masking = True
-
     elementwise = True
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
@@ -126,7 +121,6 @@ class Normalization(Layer):
     """
 
     supports_masking = True
-
     elementwise = True
 
     def __init__(
@@ -219,9 +213,7 @@ class Normalization(Layer):
         _, deviation = self._in_use()
         (np.multiply if self.invert else np.divide)(dy, deviation, out=dx)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
     def _in_use(self) -> tuple[Array, Array]:
         """Return the mean and the divisor, in shapes that broadcast over a batch."""
@@ -374,11 +366,7 @@ def _merged(one: Moments, other: Moments) -> Moments:
 
 
 def _batches(data: Any, size: int | None) -> Iterator[Any]:
-    """Yield the batches of an array, a dataset in a file, an iterable or a sequence of batches.
-
-    Raises:
-        TypeError: If ``data`` is none of these.
-    """
+    """Yield the batches of an array, a dataset in a file, an iterable or a sequence of batches."""
     if isinstance(data, HDF5):
         with data.open(targets=False) as columns:
             yield from _batches(columns[0], size)

@@ -8,17 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.layers.preprocessing.encoding import batches_of
 from nnlite.layers.preprocessing.lookup import IndexLookup, StringLookup, Vocabulary
 from nnlite.serialization.objects import serialize_keras_object
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import as_text, check_count
-
-__all__ = ["TextVectorization"]
-
-Array = NDArray[Any]
 
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # as TensorFlow does it
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -74,9 +70,7 @@ class TextVectorization(Vocabulary):
     }
 
     modes = ("int", "multi_hot", "count", "tf_idf")
-
     takes_strings = True
-
     default_input_dtype = "string"
 
     def __init__(

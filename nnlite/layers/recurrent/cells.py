@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.backend.numerics import constant
@@ -22,11 +21,11 @@ from nnlite.layers.random_layer import RandomLayer
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.overrides import overridden
 from nnlite.utils.structures import flatten
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_count, check_fraction
 
 __all__ = ["GRUCell", "LSTMCell", "RecurrentCell", "SimpleRNNCell", "StackedRNNCells"]
 
-Array = NDArray[Any]
 
 _NONE = np.empty(0)  # no gates
 

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.backend.blas import threads_for
 from nnlite.layers import activations
@@ -23,10 +22,9 @@ from nnlite.layers.recurrent.cells import (
 )
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import flatten, map_structure
+from nnlite.utils.typing import Array
 
 __all__ = ["GRU", "LSTM", "RNN", "SimpleRNN"]
-
-Array = NDArray[Any]
 
 
 @registry.register()

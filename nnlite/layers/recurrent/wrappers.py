@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, Shapes, registry
 from nnlite.layers.normalization.batch_normalization import BatchNormalization
 from nnlite.layers.recurrent.rnn import RNN, states_beside
 from nnlite.symbolic import any_symbolic
 from nnlite.utils.structures import flatten, map_structure
-
-__all__ = ["Bidirectional", "TimeDistributed"]
-
-Array = NDArray[Any]
+from nnlite.utils.typing import Array
 
 
 class _Wrapper(Layer):
@@ -304,11 +300,7 @@ class Bidirectional(_Wrapper):
         return masks if len(masks) > 1 else mask
 
     def __call__(
-        self,
-        x: Any,
-        training: bool | None = None,
-        mask: Any = None,
-        initial_state: Any = None,
+        self, x: Any, training: bool | None = None, mask: Any = None, initial_state: Any = None
     ) -> Any:
         """Return the output for sequences; see `RNN`.
 

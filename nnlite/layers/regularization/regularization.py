@@ -7,27 +7,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite import regularizers
 from nnlite.backend.structure_cache import invalidate
-from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.layers.layer import Layer, Shape, registry, same_shape
 from nnlite.layers.random_layer import RandomLayer
 from nnlite.layers.reshaping.reshaping import check_data_format, check_integers
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_fraction, check_number
-
-__all__ = [
-    "ActivityRegularization",
-    "AlphaDropout",
-    "Dropout",
-    "GaussianDropout",
-    "GaussianNoise",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-]
-
-Array = NDArray[Any]
 
 _DRAWS = 65_536  # the values of sixteen bits
 
@@ -52,9 +39,7 @@ class NoiseLayer(RandomLayer):
         super().__init__(**kwargs)
         self.seed_with(seed)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape
 
     def stages(self, training: bool) -> Sequence[Layer]:
         """Return the layer in training, and no stages otherwise."""
@@ -66,15 +51,7 @@ class NoiseLayer(RandomLayer):
 
 
 class MaskLayer(NoiseLayer):
-    """Base class of layers that drop each input with probability ``rate``.
-
-    Args:
-        rate: The probability, rounded to a multiple of 1 / 65,536.
-        noise_shape: The shape of the random mask, which is broadcast over the input: axes of size
-            1 share one draw, and None stands for the input's size.
-        seed: As for `NoiseLayer`.
-        **kwargs: As for `Layer`.
-    """
+    """Base class of layers that drop each input with probability ``rate``; see `Dropout`."""
 
     elementwise = True
 
@@ -205,13 +182,6 @@ class SpatialDropout(Dropout):
 
     Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015,
     section 3.2.
-
-    Args:
-        rate: The fraction of features to drop.
-        data_format: Whether the features are the last axis or, with ``"channels_first"``, the
-            first after the batch.
-        **kwargs: The ``seed``, ``name`` and ``dtype``, and in a model's first layer the
-            ``input_shape``.
     """
 
     #: The number of axes of a feature.
@@ -250,8 +220,7 @@ class SpatialDropout1D(SpatialDropout):
     Args:
         rate: The fraction of features to drop, in [0, 1].
         seed: As for `Dropout`.
-        name: As for `Layer`.
-        dtype: As for `Layer`.
+        name, dtype: As for `Layer`.
 
     Raises:
         ValueError: If ``rate`` is outside [0, 1], or the input does not fit.
@@ -277,8 +246,7 @@ class SpatialDropout2D(SpatialDropout):
         rate: The fraction of features to drop, in [0, 1].
         data_format: ``"channels_last"``, or ``"channels_first"`` for (m, features, rows, columns).
         seed: As for `Dropout`.
-        name: As for `Layer`.
-        dtype: As for `Layer`.
+        name, dtype: As for `Layer`.
 
     Raises:
         ValueError: If ``rate`` is outside [0, 1], ``data_format`` is unknown, or
@@ -326,8 +294,7 @@ class AlphaDropout(MaskLayer):
 
     Args:
         rate: The fraction of inputs to drop, in [0, 1), rounded to a multiple of 1 / 65,536.
-        noise_shape: As for `Dropout`.
-        seed: As for `Dropout`.
+        noise_shape, seed: As for `Dropout`.
         **kwargs: As for `Layer`.
 
     Raises:
@@ -468,6 +435,4 @@ class ActivityRegularization(Layer):
         """Return no stages: the output is the input."""
         return ()
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``input_shape``."""
-        return input_shape
+    compute_output_shape = same_shape

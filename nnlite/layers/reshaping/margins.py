@@ -5,23 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Shape, registry
 from nnlite.layers.reshaping.reshaping import check_data_format
 from nnlite.layers.spatial import Spatial
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import check_sizes
-
-__all__ = [
-    "Cropping1D",
-    "Cropping2D",
-    "Cropping3D",
-    "ZeroPadding1D",
-    "ZeroPadding2D",
-    "ZeroPadding3D",
-]
-
-Array = NDArray[Any]
 
 
 class Margins(Spatial):

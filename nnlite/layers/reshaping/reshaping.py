@@ -7,22 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.layers.layer import Layer, Shape, registry
+from nnlite.utils.typing import Array
 from nnlite.utils.validation import ArgumentError, check_axes_count, check_count
-
-__all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
-
-Array = NDArray[Any]
 
 
 def check_data_format(data_format: Any) -> str:
-    """Return ``"channels_last"``, also for None, or ``"channels_first"``.
-
-    Raises:
-        ValueError: If ``data_format`` is anything else.
-    """
+    """Return ``"channels_last"``, also for None, or ``"channels_first"``."""
     if data_format not in (None, "channels_last", "channels_first"):
         raise ValueError(
             "data_format must be 'channels_last' or 'channels_first'. "
@@ -235,12 +227,7 @@ class RepeatVector(Layer):
 
 
 def check_integers(name: str, values: Any, or_none: bool = False) -> tuple[Any, ...]:
-    """Return a sequence of integers, or of None if allowed, as a tuple.
-
-    Raises:
-        TypeError: If it is anything else.
-        ValueError: If there are too many.
-    """
+    """Return a sequence of integers, or of None if allowed, as a tuple."""
     listed = isinstance(values, Iterable) and not isinstance(values, (str, bytes))
     sizes = check_axes_count(name, tuple(values) if listed else (values, ""))
     if not all(

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MAX_JSON", "parse_json"]
-
 MAX_JSON = 8 << 20  # bytes; the config of a thousand layers takes about 1 MiB
 _MAX_MARKS = 1_000_000  # brackets, commas, quotes: a thousand layers have some 150,000
 _MAX_DEPTH = 100  # Python's own limit is some 900, which also bounds recursion over the result
@@ -24,15 +22,6 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 def parse_json(text: bytes | str, what: str) -> Any:
     """Return the data in the JSON ``text``. NaN and Infinity are numbers, as Python writes them.
-
-    Args:
-        text: The text, in UTF-8 if it is bytes.
-        what: The text's name in error messages.
-
-    Raises:
-        ValueError: If it is not JSON, longer than 8 MiB, nested deeper than 100, or has over a
-            million brackets, commas and quotes, a key twice in an object, or a number of over 400
-            digits.
 
     >>> parse_json(b'{"units": 3, "rate": NaN}', "config.json")
     {'units': 3, 'rate': nan}

@@ -22,8 +22,6 @@ from nnlite.saving.formats.hdf5.files import allowed_size, read_hdf5, superblock
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.json_text import MAX_JSON, parse_json
 
-__all__ = ["MAX_VOCABULARY", "MEMBERS", "Archive", "kind_of", "read_archive"]
-
 _CONFIG, _METADATA, _WEIGHTS = MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _VOCABULARY = "assets/{}/vocabulary.txt"
 _MAX_DIRECTORY = 1 << 20
@@ -58,15 +56,6 @@ def read_archive(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Archive]:
 
     Stored weights, as Keras writes them, are read in place; compressed ones are held in memory.
     Besides the three members only vocabularies are read, on demand.
-
-    Args:
-        file: Its path, or a file open for reading bytes.
-
-    Raises:
-        ValueError: If it is neither a folder nor a zip archive, is damaged, or a member is missing,
-            there twice, encrypted, compressed in an unknown way or would expand too far; also as
-            `parse_json` and `open_hdf5` raise for the members.
-        OSError: If the file cannot be opened.
     """
     if isinstance(file, (str, os.PathLike)) and os.path.isdir(file):
         parts = [os.path.join(file, key) for key in MEMBERS]
@@ -158,11 +147,7 @@ class _Member:
 
 
 def _members(source: Source) -> dict[str, _Member]:
-    """Return the three members, and vocabularies, by their names (section 4.3.12).
-
-    Raises:
-        ValueError: If one of the three is missing, or any member is encrypted or appears twice.
-    """
+    """Return the three members, and vocabularies, by their names (section 4.3.12)."""
     start, size = _directory(source)
     if size > _MAX_DIRECTORY:
         raise ValueError(f"its directory takes {size} bytes; at most {_MAX_DIRECTORY} are read")
@@ -264,11 +249,7 @@ def _start(source: Source, member: _Member) -> int:
 
 
 def _pieces(source: Source, member: _Member) -> Iterator[bytes]:
-    """Yield a member's bytes, unpacked, in pieces of at most some MiB.
-
-    Raises:
-        ValueError: If they do not agree with the archive's sizes and checksum, known at the end.
-    """
+    """Yield a member's bytes, unpacked, in pieces of at most some MiB."""
     start = _start(source, member)
     steps = range(start, start + member.packed, _PIECE)
     packed = (source.data(at, min(_PIECE, steps.stop - at)) for at in steps)
@@ -335,10 +316,6 @@ _BEGINNINGS = {
 
 def kind_of(path: str | os.PathLike[str]) -> str:
     """Return "keras" or "hdf5" by the content of a file or folder, not by its name.
-
-    Raises:
-        ValueError: If it is missing or neither; the message says what it looks like.
-        OSError: If the file cannot be opened.
 
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:

@@ -22,8 +22,6 @@ from nnlite.serialization.objects import KINDS, get_registered_object, is_foreig
 from nnlite.serialization.registry import Registry
 from nnlite.utils.structures import flatten
 
-__all__ = ["MODELS", "fitting", "is_model", "model_config", "plain", "settle_dtype"]
-
 Config = dict[str, Any]
 Rule = Callable[[Config, LoadReport], None]
 
@@ -99,9 +97,6 @@ def model_config(config: Any, notes: LoadReport, place: str = "") -> Config:
     Returns:
         The same for a Sequential or Functional, with the file's class under ``"written_as"`` and
         the number of calls of layers under ``"calls"``.
-
-    Raises:
-        ValueError: If ``config`` is not a model's.
     """
     written = _class_name(config, place or "the model")
     if is_model(config) and not _lists_layers(config):
@@ -184,11 +179,7 @@ def _graph(inner: Config, notes: LoadReport, place: str) -> Config:
             known = getattr(cls, "call_options", ())
             _check_options(layer_name(layer), nodes, notes, place, known, masks)
         layers.append({"inbound_nodes": nodes, **made, "name": layer_name(layer)})
-    return {
-        "layers": layers,
-        "input_layers": inner.get("input_layers"),
-        "output_layers": outputs,
-    }
+    return {"layers": layers, "input_layers": inner.get("input_layers"), "output_layers": outputs}
 
 
 def _without_training(node: Any) -> Any:
@@ -312,6 +303,9 @@ def _layer(config: Any, notes: LoadReport, place: str) -> tuple[Config, Any]:
         return {"class_name": written, "config": {}}, shape
     if name == "InputLayer" and shape is not None:
         inner["batch_shape"] = shape
+    for old, new in _RENAMED_ARGUMENTS.get(written, {}).items():
+        if old in inner:
+            inner[new] = inner.pop(old)
     for classes, rule in _RULES:
         if not classes or written in classes:
             rule(inner, notes)
@@ -362,41 +356,17 @@ _RENAMED = {
 #: Keys that change nothing here, for any value.
 _NO_MATTER = frozenset(
     {
-        "autocast",
-        "dynamic",
-        "fused",
-        "implementation",
-        "input_dim",
-        "input_dtype",
-        "input_length",
-        "input_shape",
-        "keras_api",
-        "lora_alpha",
-        "lora_rank",  # the kernel in the file includes what it adds
-        "ragged",
-        "renorm_clipping",
-        "renorm_momentum",
-        "shared_object_id",
-        "sparse",
-        "stateful",
-        "synchronized",
-        "virtual_batch_size",
+        *("autocast", "dynamic", "fused", "implementation", "keras_api", "ragged"),
+        *("input_dim", "input_dtype", "input_length", "input_shape", "shared_object_id"),
+        *("lora_alpha", "lora_rank"),  # the kernel in the file includes what they add
+        *("renorm_clipping", "renorm_momentum", "synchronized", "virtual_batch_size"),
+        *("sparse", "stateful"),
     }
 )
 
 
 def fitting(cls: type[Any], config: Config, notes: LoadReport, what: str) -> Config:
-    """Return a configuration with only the arguments that its class takes.
-
-    Args:
-        cls: The class.
-        config: Its configuration.
-        notes: Collects what is left out.
-        what: The object's name in messages.
-
-    Raises:
-        ValueError: If leaving out an argument may change the result.
-    """
+    """Return a configuration with only the arguments that its class takes."""
     parameters = cls._parameters()
     takes = {*parameters, *cls.fixed_config, "dtype", "name", "trainable"}
     result: Config = {}
@@ -489,25 +459,25 @@ def means_without_a_batch_axis(config: Config, notes: LoadReport) -> None:
             config[key] = inner
 
 
-@_rule("LeakyReLU")
-def alpha_is_negative_slope(config: Config, notes: LoadReport) -> None:
-    """``alpha`` became ``negative_slope`` in Keras 3."""
-    if "alpha" in config:
-        config["negative_slope"] = config.pop("alpha")
-
-
 @_rule("ThresholdedReLU")
 def theta_is_threshold(config: Config, notes: LoadReport) -> None:
     """Keras 2's layer is `ReLU` with a threshold; the two differ at no more than one point."""
     config["threshold"] = config.pop("theta", 1.0)
 
 
+#: The names of arguments in Keras 1, and for LeakyReLU in Keras 2, with those of now.
+_RENAMED_ARGUMENTS = {
+    "BatchNormalization": {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
+    "Dense": {"output_dim": "units", "init": "kernel_initializer", "bias": "use_bias"},
+    "GaussianNoise": {"sigma": "stddev"},
+    "LeakyReLU": {"alpha": "negative_slope"},
+    **{name: {"p": "rate"} for name in ("AlphaDropout", "Dropout", "GaussianDropout")},
+}
+
+
 @_rule("Dense")
 def keras_1_dense(config: Config, notes: LoadReport) -> None:
-    """Keras 1 wrote ``output_dim``, ``init``, ``bias``, and W and b for kernel and bias."""
-    for old, new in [("output_dim", "units"), ("init", "kernel_initializer"), ("bias", "use_bias")]:
-        if old in config:
-            config[new] = config.pop(old)
+    """Keras 1 wrote W and b for kernel and bias."""
     for letter, word in [("W", "kernel"), ("b", "bias")]:
         for kind in ("regularizer", "constraint"):
             if f"{letter}_{kind}" in config:
@@ -523,22 +493,11 @@ def _keras_1_object(value: Any) -> Any:
     return value
 
 
-@_rule("Dropout", "GaussianDropout", "AlphaDropout", "GaussianNoise")
-def keras_1_noise(config: Config, notes: LoadReport) -> None:
-    """Keras 1 wrote ``p`` for the rate and ``sigma`` for the standard deviation."""
-    for old, new in [("p", "rate"), ("sigma", "stddev")]:
-        if old in config:
-            config[new] = config.pop(old)
-
-
 @_rule("BatchNormalization")
 def keras_1_batch_normalization(config: Config, notes: LoadReport) -> None:
-    """Keras 2 kept only ``mode`` 0 and renamed ``beta_init`` and ``gamma_init``."""
+    """Keras 2 kept only ``mode`` 0."""
     if config.get("mode", 0) == 0:
         config.pop("mode", None)
-    for name in ("beta", "gamma"):
-        if f"{name}_init" in config:
-            config[f"{name}_initializer"] = config.pop(f"{name}_init")
 
 
 @_rule("CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "RNN", "SimpleRNN")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["FUNCTIONAL", "keras_3_graph", "layer_name"]
-
 Config = dict[str, Any]
 
 #: Functional models; "Model" is what Keras called them before 2.4.
@@ -14,11 +12,7 @@ FUNCTIONAL = ("Functional", "Model")
 
 
 def layer_name(layer: Any) -> str:
-    """Return a layer's name, which old files have only in its configuration.
-
-    Raises:
-        ValueError: If it does not have one.
-    """
+    """Return a layer's name, which old files have only in its configuration."""
     inner = layer.get("config") if isinstance(layer, dict) else None
     name = layer.get("name") if isinstance(layer, dict) else None
     if name is None and isinstance(inner, dict):
@@ -40,9 +34,6 @@ def keras_3_graph(config: Config) -> tuple[dict[str, list[Any]], Any]:
     Returns:
         For each layer's name a list of ``{"args": [...], "kwargs": {...}}``, and the outputs'
         structure of ``[layer, call, output]``.
-
-    Raises:
-        ValueError: If a layer does not have a name, or two have the same.
 
     >>> dense = {"class_name": "Dense", "config": {"name": "b"}, "inbound_nodes": [[["a", 0, 0]]]}
     >>> calls, outputs = keras_3_graph({"layers": [dense], "output_layers": [["b", 0, 0]]})

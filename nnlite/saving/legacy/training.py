@@ -16,8 +16,6 @@ from nnlite.saving.load_report import LoadReport
 from nnlite.serialization.objects import custom_object, get_registered_object, made_from
 from nnlite.serialization.registry import Registry
 
-__all__ = ["compile_arguments"]
-
 Config = dict[str, Any]
 
 #: The errors that creating an object from a file's data can raise.
@@ -72,11 +70,7 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def _made(kind: Registry[Any], value: Config, notes: LoadReport) -> Any:
-    """Return the object for a configuration, without the settings that its class does not take.
-
-    Raises:
-        ValueError: If there is none of that name.
-    """
+    """Return the object for a configuration, without the settings that its class does not take."""
     own = custom_object(value, None)
     if own is not None:
         return made_from(own, value)
@@ -120,8 +114,12 @@ def _optimizer(value: Any, notes: LoadReport) -> optimizers.Optimizer | None:
     inner = dict(value["config"]) if isinstance(value.get("config"), dict) else {}
     if value["class_name"] == "LossScaleOptimizer":  # of mixed precision: it holds the real one
         return _optimizer(inner.get("inner_optimizer", inner.get("optimizer")), notes)
-    for rule in (lr_is_learning_rate, no_epsilon, schedules_are_made, decay_is_a_schedule):
-        rule(value["class_name"], inner, notes)
+    if "lr" in inner:  # Keras before 2.3
+        inner.setdefault("learning_rate", inner.pop("lr"))
+    if inner.get("epsilon", 0) is None:  # the default in Keras 2.1 to 2.3
+        del inner["epsilon"]
+    schedules_are_made(inner, notes)
+    decay_is_a_schedule(value["class_name"], inner, notes)
     try:
         made = _made(optimizers.registry, {**value, "config": inner}, notes)
         return optimizers.get(made)
@@ -131,20 +129,7 @@ def _optimizer(value: Any, notes: LoadReport) -> optimizers.Optimizer | None:
         return None
 
 
-def lr_is_learning_rate(name: str, config: Config, notes: LoadReport) -> None:
-    """Keras before 2.3 wrote ``lr``."""
-    if "lr" in config:
-        config.setdefault("learning_rate", config.pop("lr"))
-        config.pop("lr", None)
-
-
-def no_epsilon(name: str, config: Config, notes: LoadReport) -> None:
-    """Keras 2.1 to 2.3 wrote null for the default."""
-    if config.get("epsilon", 0) is None:
-        del config["epsilon"]
-
-
-def schedules_are_made(name: str, config: Config, notes: LoadReport) -> None:
+def schedules_are_made(config: Config, notes: LoadReport) -> None:
     """Create the schedule, or replace an unknown one by its first rate."""
     rate = config.get("learning_rate")
     if not isinstance(rate, dict):

@@ -12,8 +12,6 @@ from nnlite.layers.attention.multi_head_attention import _Heads
 from nnlite.saving.onnx.builder import Builder, NoFormError, form
 from nnlite.saving.onnx.layers import einsum_dense, softmax
 
-__all__: list[str] = []
-
 
 def _weights(g: Builder, call: Any, scores: Any, masks: list[Any]) -> Any:
     """Return the softmax of scores, with 0 for those that a mask excludes.

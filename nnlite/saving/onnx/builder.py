@@ -14,8 +14,6 @@ from nnlite.saving.onnx import protobuf
 from nnlite.symbolic import KerasTensor
 from nnlite.utils.structures import SHAPES, flatten, map_structure
 
-__all__ = ["FORMS", "UNKNOWN", "Builder", "NoFormError", "Value", "form"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: For a layer's class, the function that adds its nodes and returns the output. It takes a builder,
@@ -124,11 +122,7 @@ class Builder:
         return made
 
     def run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
-        """Add the calls that a graph's outputs depend on, and return the outputs.
-
-        Raises:
-            NoFormError: If calls have no form in ONNX; the message names them all.
-        """
+        """Add the calls that a graph's outputs depend on, and return the outputs."""
         values: dict[int, Value] = dict(zip(graph.inputs, inputs, strict=True))
         needed, calls = {*graph.outputs}, []
         for call in reversed(graph.calls):

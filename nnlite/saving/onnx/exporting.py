@@ -12,8 +12,6 @@ from nnlite.saving.onnx.builder import Builder, NoFormError, Value
 from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.structures import flatten
 
-__all__ = ["FORMS_IN", "export_model"]
-
 #: The modules that define the layers' forms.
 FORMS_IN = (attention, layers, operations, recurrent, spatial, tables)
 

@@ -21,8 +21,6 @@ from nnlite.layers.normalization.layer_normalization import SampleNormalization
 from nnlite.layers.preprocessing.images import _Resized
 from nnlite.saving.onnx.builder import FORMS, UNKNOWN, Builder, NoFormError, form
 
-__all__ = ["einsum_dense", "softmax"]
-
 FORMS |= {
     _AsFloats: lambda g, layer, x: g.cast(x),
     of.Embedding: lambda g, layer, x: g.Gather(layer.embeddings.value, g.cast(x, "int64")),

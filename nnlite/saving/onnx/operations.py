@@ -12,8 +12,6 @@ from nnlite.ops.operation import canonical_axes
 from nnlite.saving.onnx.builder import FORMS, Builder, NoFormError, form
 from nnlite.saving.onnx.protobuf import TYPES
 
-__all__: list[str] = []
-
 FORMS |= {
     elementwise.Square: lambda g, layer, x: g.Mul(x, x),
     elementwise.Clip: lambda g, layer, x: g.Min(g.Max(g.cast(x), layer.x_min), layer.x_max),

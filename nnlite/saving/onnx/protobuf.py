@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from nnlite.utils.protobuf import message
 from nnlite.version import __version__
 
-__all__ = ["LIMIT", "OPSET", "TYPES", "model", "node", "tensor", "value_info"]
-
 #: The largest size of a message of Protocol Buffers, in bytes.
 LIMIT = 2**31 - 1
 

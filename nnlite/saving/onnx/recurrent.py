@@ -11,8 +11,6 @@ from nnlite.layers import activations as of
 from nnlite.layers.recurrent import cells, rnn, wrappers
 from nnlite.saving.onnx.builder import Builder, NoFormError, Value, form
 
-__all__: list[str] = []
-
 #: For each cell: the operator, the columns' blocks in the operator's order, other attributes.
 _CELLS: dict[Any, tuple[str, list[int], Any]] = {
     cells.SimpleRNNCell: ("RNN", [0], lambda cell: {}),

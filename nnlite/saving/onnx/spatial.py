@@ -17,8 +17,6 @@ from nnlite.layers.reshaping.margins import Cropping, ZeroPadding
 from nnlite.layers.reshaping.up_sampling import UpSampling
 from nnlite.saving.onnx.builder import UNKNOWN, Builder, NoFormError, form
 
-__all__: list[str] = []
-
 _Form = Callable[[Builder, Any, Any], Any]
 
 

@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlite.saving.formats.hdf5 import objects
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.hdf5.trees import UNDEFINED, GlobalHeap, tree_v1
+from nnlite.utils.typing import Array
 
-__all__ = ["Dataset", "Value", "value"]
-
-Array = NDArray[Any]
 Value = str | list[str] | int | float | bool | Array
 
 _MAX_RANK, _MAX_LENGTH = 16, 1 << 48
@@ -28,11 +25,7 @@ _MAX_RANK, _MAX_LENGTH = 16, 1 << 48
 
 
 def _shape(data: bytes) -> tuple[int, ...] | None:
-    """Return a shape (IV.A.2.b), None if there are no data.
-
-    Raises:
-        ValueError: If it is damaged or has too many axes.
-    """
+    """Return a shape (IV.A.2.b), None if there are no data."""
     space = Cursor(data, "a shape")
     version, rank = space.number(1), space.number(1)
     space.take(1)
@@ -76,11 +69,7 @@ _OTHER = {
 
 
 def _type(data: bytes) -> np.dtype[Any] | _Text:
-    """Return the type of numbers, booleans or strings that a message describes (IV.A.2.d).
-
-    Raises:
-        ValueError: If it is any other type.
-    """
+    """Return the type of numbers, booleans or strings that a message describes (IV.A.2.d)."""
     message = Cursor(data, "a type")
     kind, bits, size = message.number(1) & 15, message.number(3), message.number(4)
     order = ">" if bits & 1 else "<"
@@ -117,11 +106,7 @@ class _Layout:
 
 
 def _layout(message: bytes) -> _Layout:
-    """Return the place of a dataset's bytes (IV.A.2.i).
-
-    Raises:
-        ValueError: If they are virtual or in chunks of the newest format, or the file is damaged.
-    """
+    """Return the place of a dataset's bytes (IV.A.2.i)."""
     place = Cursor(message, "a layout")
     version, kind = place.number(1), place.number(1)
     if version not in (3, 4, 5):
@@ -150,11 +135,7 @@ _SHUFFLE, _DEFLATE = 2, 1
 
 
 def _filters(message: bytes) -> list[int]:
-    """Return the filters of chunks in the order of writing (IV.A.2.l): 1 deflate, 2 shuffle.
-
-    Raises:
-        ValueError: If there are others, or one twice.
-    """
+    """Return the filters of chunks in the order of writing (IV.A.2.l): 1 deflate, 2 shuffle."""
     pipeline = Cursor(message, "a filter pipeline")
     version, count = pipeline.number(1), pipeline.number(1)
     if version not in (1, 2):
@@ -178,11 +159,7 @@ def _filters(message: bytes) -> list[int]:
 
 
 def _chunks(source: Source, place: _Layout, shape: tuple[int, ...]) -> dict[tuple[int, ...], Any]:
-    """Return offset -> (address, stored size) of every chunk (III.A.1).
-
-    Raises:
-        ValueError: If they do not cover the shape, each part once.
-    """
+    """Return offset -> (address, stored size) of every chunk (III.A.1)."""
     assert place.chunk is not None
     *sides, _ = place.chunk
     if len(sides) != len(shape) or not all(sides):
@@ -241,11 +218,7 @@ class Dataset:
 
     @classmethod
     def of(cls, source: Source, messages: list[objects.Message]) -> Dataset:
-        """Return the dataset that an object's messages describe.
-
-        Raises:
-            ValueError: If they do not describe a dataset, or its bytes are not all in the file.
-        """
+        """Return the dataset that an object's messages describe."""
         kinds = [kind for kind, _, _ in messages]
         if objects.LAYOUT not in kinds:
             raise ValueError("it is neither a group nor a dataset")
@@ -280,11 +253,7 @@ class Dataset:
         return math.prod(self.shape) if self.shape is not None else 0
 
     def read(self) -> Array:
-        """Return its numbers as a new array, in this machine's byte order.
-
-        Raises:
-            ValueError: If it does not hold numbers, or is damaged.
-        """
+        """Return its numbers as a new array, in this machine's byte order."""
         dtype = _type(self._type)
         if isinstance(dtype, _Text) or self.shape is None:
             raise ValueError("it does not hold numbers")
@@ -307,7 +276,7 @@ class Dataset:
         return result
 
 
-def _native(data: NDArray[np.uint8], dtype: np.dtype[Any]) -> Array:
+def _native(data: Array, dtype: np.dtype[Any]) -> Array:
     """Return bytes as numbers in this machine's byte order."""
     if dtype.kind == "b":
         return data != 0
@@ -318,11 +287,7 @@ def _native(data: NDArray[np.uint8], dtype: np.dtype[Any]) -> Array:
 
 
 def value(heap: GlobalHeap, type_: bytes, space: bytes, data: bytes) -> Value | None:
-    """Return an attribute's value: text, a number, a list or an array of them, or None.
-
-    Raises:
-        ValueError: If it is anything else, or damaged.
-    """
+    """Return an attribute's value: text, a number, a list or an array of them, or None."""
     shape, dtype = _shape(space), _type(type_)
     if shape is None:
         return None

@@ -15,8 +15,6 @@ from nnlite.saving.formats.hdf5 import data, objects
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.hdf5.trees import UNDEFINED, GlobalHeap
 
-__all__ = ["Node", "allowed_size", "open_hdf5", "read_hdf5", "superblock_at"]
-
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MAX_DEPTH = 64
 _ALWAYS_ALLOWED, _MAX_RATIO = 32 << 20, 64
@@ -74,11 +72,7 @@ class Node:
         return [key for key, member in self._members.items() if isinstance(member, data.Dataset)]
 
     def group(self, key: str) -> Node:
-        """Return a group below this one.
-
-        Raises:
-            ValueError: If there is none of that name.
-        """
+        """Return a group below this one."""
         found = self._find(key)
         if isinstance(found, Node):
             return found
@@ -86,11 +80,7 @@ class Node:
         raise ValueError(f"{self._place(key)}: no such group. There are: {some}")
 
     def shape(self, key: str) -> tuple[int, ...]:
-        """Return the shape of a dataset.
-
-        Raises:
-            ValueError: If there is none of that name, or it does not have data.
-        """
+        """Return the shape of a dataset."""
         shape = self._dataset(key).shape
         if shape is None:
             raise ValueError(f"{self._place(key)}: the dataset does not have data")
@@ -102,9 +92,6 @@ class Node:
         Args:
             key: The dataset's name in this group.
             shape: The required shape; None for any.
-
-        Raises:
-            ValueError: If it is missing, damaged, not of numbers or of another shape.
         """
         found = self.shape(key)
         if shape is not None and found != shape:
@@ -116,9 +103,6 @@ class Node:
         """Return an attribute of this group, or None if it is missing or does not have data.
 
         Text is a string or a list of strings; numbers are a number or an array.
-
-        Raises:
-            ValueError: If it has another type or is damaged.
         """
         with _naming(self._file.name, self.name, f"attribute {key!r}"):
             if self._attributes is None:
@@ -132,9 +116,6 @@ class Node:
         """Return an attribute of names, joined if Keras split it into ``key0``, ``key1``, ...
 
         A missing attribute, or an empty one of any type, is an empty list, as for Keras.
-
-        Raises:
-            ValueError: If it is not a list of text.
         """
         parts = [self.attribute(key)]
         if parts[0] is None:
@@ -185,15 +166,6 @@ def _some(names: list[str]) -> str:
 @contextmanager
 def open_hdf5(file: str | os.PathLike[str] | BinaryIO, name: str) -> Iterator[Node]:
     """Open an HDF5 file for reading and return its first group.
-
-    Args:
-        file: Its path, or a file open for reading bytes.
-        name: The file's name in error messages.
-
-    Raises:
-        ValueError: If it is not an HDF5 file, is damaged, or cannot be a model's: it has links to
-            other files or in a circle, data kept elsewhere, or sizes that its bytes contradict.
-        OSError: If the file cannot be opened.
 
     >>> import h5py, io
     >>> stream = io.BytesIO()

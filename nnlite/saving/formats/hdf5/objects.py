@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 from nnlite.saving.formats.hdf5.trees import UNDEFINED, FractalHeap, local_heap, tree_v1, tree_v2
 
-__all__ = ["Message", "attribute_messages", "header", "is_group", "links", "one", "parse_attribute"]
-
 DATASPACE, LINK_INFO, DATATYPE, LINK = 1, 2, 3, 6
 EXTERNAL, LAYOUT, FILTERS, ATTRIBUTE = 7, 8, 11, 12
 _CONTINUATION, SYMBOL_TABLE, _ATTRIBUTE_INFO = 16, 17, 21
@@ -28,11 +26,7 @@ Message = tuple[int, int, bytes]  # type, flags, content
 
 
 def header(source: Source, address: int) -> list[Message]:
-    """Return the messages of an object (IV.A.1).
-
-    Raises:
-        ValueError: If it is damaged, or has something that this reader does not know.
-    """
+    """Return the messages of an object (IV.A.1)."""
     start = Cursor(source.read(address, 16), "an object header")
     if start.data[:4] == b"OHDR":
         start.take(4)
@@ -78,11 +72,7 @@ def _messages(block: Cursor, version: int, flags: int) -> Iterator[Message]:
 
 
 def one(messages: list[Message], kind: int, what: str) -> bytes:
-    """Return the content of the one message of a type.
-
-    Raises:
-        ValueError: If there is none, more than one, or one that is stored elsewhere in the file.
-    """
+    """Return the content of the one message of a type."""
     found = [(flags, data) for type_, flags, data in messages if type_ == kind]
     if len(found) != 1:
         raise ValueError(f"it has {len(found)} descriptions of its {what}")
@@ -103,9 +93,6 @@ def links(source: Source, messages: list[Message]) -> list[tuple[str, int]]:
     """Return the names and addresses of a group's members.
 
     They are in the order of creation if the file has it, else sorted by name.
-
-    Raises:
-        ValueError: If the group is damaged, or has a link other than a hard one.
     """
     found: list[tuple[int, str, int]] = []
     for kind, _, data in messages:
@@ -171,11 +158,7 @@ def _link(data: bytes) -> tuple[int, str, int]:
 
 
 def attribute_messages(source: Source, messages: list[Message]) -> Iterator[bytes]:
-    """Yield the attribute messages of an object.
-
-    Raises:
-        ValueError: If they are damaged or shared.
-    """
+    """Yield the attribute messages of an object."""
     for kind, flags, data in messages:
         if kind == ATTRIBUTE:
             if flags & _SHARED:
@@ -195,11 +178,7 @@ def attribute_messages(source: Source, messages: list[Message]) -> Iterator[byte
 
 
 def parse_attribute(data: bytes) -> tuple[str, tuple[bytes, bytes, bytes]]:
-    """Return the name of an attribute, and its datatype, dataspace and data (IV.A.2.m).
-
-    Raises:
-        ValueError: If it is damaged or has a named type.
-    """
+    """Return the name of an attribute, and its datatype, dataspace and data (IV.A.2.m)."""
     message = Cursor(data, "an attribute")
     version, flags = message.number(1), message.number(1)
     if not 1 <= version <= 3:

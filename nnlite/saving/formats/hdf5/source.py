@@ -12,8 +12,6 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cursor", "Source"]
-
 _BUDGET = 16 << 20  # bytes of structure; 5,000 groups of one weight each take some 11 MiB
 _ENTRY_COST = 96  # bytes that stand for an entry's time and memory, besides its bytes in the file
 
@@ -37,31 +35,19 @@ class Source:
         return Source(self._file, self._start + start, size)
 
     def spend(self, count: int, entries: int = 1) -> None:
-        """Take ``count`` bytes and ``entries`` entries from the budget.
-
-        Raises:
-            ValueError: If it is spent.
-        """
+        """Take ``count`` bytes and ``entries`` entries from the budget."""
         self._budget -= count + entries * _ENTRY_COST
         if self._budget < 0:
             raise ValueError("there is more structure than the file of a model can have")
 
     def read(self, offset: int, count: int, entries: int = 1) -> bytes:
-        """Return ``count`` bytes of structure, which hold ``entries`` entries.
-
-        Raises:
-            ValueError: If they are not all there, or the budget is spent.
-        """
+        """Return ``count`` bytes of structure, which hold ``entries`` entries."""
         self.check(offset, count)
         self.spend(count, entries)
         return self.data(offset, count)
 
     def data(self, offset: int, count: int) -> bytes:
-        """Return ``count`` bytes of content, which do not count in the budget.
-
-        Raises:
-            ValueError: If they are not all there.
-        """
+        """Return ``count`` bytes of content, which do not count in the budget."""
         self.check(offset, count)
         self._file.seek(self._start + offset)
         data = self._file.read(count)
@@ -119,11 +105,7 @@ class Cursor:
             raise ValueError(f"{self.what} begins with {found!r} instead of {wanted!r}")
 
     def text(self, count: int) -> str:
-        """Return the next ``count`` bytes, up to the first zero, as text.
-
-        Raises:
-            ValueError: If they are not UTF-8.
-        """
+        """Return the next ``count`` bytes, up to the first zero, as text."""
         data = self.take(count).partition(b"\0")[0]
         try:
             return data.decode()

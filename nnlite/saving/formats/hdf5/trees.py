@@ -9,17 +9,11 @@ from collections.abc import Iterator
 
 from nnlite.saving.formats.hdf5.source import Cursor, Source
 
-__all__ = ["UNDEFINED", "FractalHeap", "GlobalHeap", "local_heap", "tree_v1", "tree_v2"]
-
 UNDEFINED = 0xFFFF_FFFF_FFFF_FFFF  # the address of a missing object
 
 
 def tree_v1(source: Source, address: int, kind: int, key_size: int) -> Iterator[tuple[bytes, int]]:
-    """Yield the key and address of each child in the leaves of a B-tree of version 1 (III.A.1).
-
-    Raises:
-        ValueError: If it is damaged.
-    """
+    """Yield the key and address of each child in the leaves of a B-tree of version 1 (III.A.1)."""
     nodes: list[tuple[int, int | None]] = [(address, None)]
     while nodes:
         address, wanted = nodes.pop()
@@ -37,11 +31,7 @@ def tree_v1(source: Source, address: int, kind: int, key_size: int) -> Iterator[
 
 
 def tree_v2(source: Source, address: int, kind: int, record: int) -> Iterator[bytes]:
-    """Yield the records, ``record`` bytes each, of a B-tree of version 2 (III.A.2).
-
-    Raises:
-        ValueError: If it is damaged.
-    """
+    """Yield the records, ``record`` bytes each, of a B-tree of version 2 (III.A.2)."""
     header = Cursor(source.read(address, 38), "a B-tree header")
     header.expect(b"BTHD\0" + bytes([kind]))
     node_size, found, depth = header.number(4), header.number(2), header.number(2)
@@ -82,11 +72,7 @@ def _bytes_for(number: int) -> int:
 
 
 def local_heap(source: Source, address: int) -> bytes:
-    """Return the names in an old-style group (III.D).
-
-    Raises:
-        ValueError: If it is damaged.
-    """
+    """Return the names in an old-style group (III.D)."""
     heap = Cursor(source.read(address, 32), "a local heap")
     heap.expect(b"HEAP\0")
     heap.take(3)
@@ -96,11 +82,7 @@ def local_heap(source: Source, address: int) -> bytes:
 
 
 class FractalHeap:
-    """The heap for a new-style group's links or an object's attributes, if there are many (III.G).
-
-    Raises:
-        ValueError: If the heap is damaged, filtered, or larger than a model's file needs.
-    """
+    """The heap for a new-style group's links or an object's many attributes (III.G)."""
 
     def __init__(self, source: Source, address: int) -> None:
         self._source = source
@@ -142,11 +124,7 @@ class FractalHeap:
                 offset += size
 
     def get(self, key: bytes) -> bytes:
-        """Return the object of a heap ID.
-
-        Raises:
-            ValueError: If it is missing, or stored outside the heap's blocks.
-        """
+        """Return the object of a heap ID."""
         kind = key[0] >> 4
         if kind == 2:  # tiny: in the ID itself
             return Cursor(key[1:], "a heap ID").take((key[0] & 15) + 1)
@@ -168,11 +146,7 @@ class GlobalHeap:
         self._collections: dict[int, dict[int, tuple[int, int]]] = {}
 
     def get(self, address: int, index: int, length: int) -> bytes:
-        """Return the first ``length`` bytes of an object.
-
-        Raises:
-            ValueError: If there is no such object.
-        """
+        """Return the first ``length`` bytes of an object."""
         if address not in self._collections:
             self._collections[address] = self._collection(address)
         start, size = self._collections[address].get(index, (0, -1))
