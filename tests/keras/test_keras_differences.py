@@ -443,6 +443,17 @@ def test_model_metrics():
         assert [type(metric).__name__ for metric in model.metrics] == classes
 
 
+def test_metrics_of_masked_steps():
+    x = np.array([[[1], [2], [0]], [[3], [0], [0]]], "float32")  # steps of 0 are masked
+    y = np.array([[[0], [0], [9]], [[0], [9], [9]]], "float32")
+    for k, in_fit in [(nnlite, (1 + 2 + 3) / 3), (keras, (1 + 2 + 3 + 9 + 9 + 9) / 6)]:
+        dense = k.layers.Dense(1, kernel_initializer="ones")
+        model = k.Sequential([k.Input((3, 1)), k.layers.Masking(), dense])
+        model.compile(k.optimizers.SGD(1e-30), "mse", metrics=["mae"])
+        assert model.fit(x, y, verbose=0).history["mae"] == [in_fit]
+        assert model.evaluate(x, y, verbose=0)[1] == 2
+
+
 def test_settings_can_be_assigned():
     for k, loss, taken in [(nnlite, 4.5, True), (keras, 26.5, False)]:
         model, layer = net(k), k.layers.Dense(1)
@@ -902,6 +913,24 @@ def test_weights_of_a_bidirectional():
     assert (kernel(keras) < 7).all()
 
 
+def test_stateful_layers_go_on():
+    x, y = np.ones((3, 1, 1), "float32"), np.zeros((3, 1), "float32")
+
+    def model(k):
+        ones = dict.fromkeys(["kernel_initializer", "recurrent_initializer"], "ones")
+        layer = k.layers.SimpleRNN(1, "linear", stateful=True, **ones)
+        model = k.Sequential([k.Input(batch_shape=(1, 1, 1)), layer])
+        model.compile(k.optimizers.SGD(1e-30), "mse")
+        return model
+
+    for k, outputs in [(nnlite, [1, 2, 3]), (keras, [1, 1, 1])]:
+        predicted = model(k).predict(x, batch_size=1, verbose=0)
+        np.testing.assert_array_equal(predicted.ravel(), outputs)
+        loss = pytest.approx(np.square(outputs).mean())
+        assert model(k).evaluate(x, y, batch_size=1, verbose=0) == loss
+        assert model(k).fit(x, y, batch_size=1, verbose=0).history["loss"] == [loss]
+
+
 def test_seeds_in_configurations():
     ours, theirs = (k.layers.SimpleRNN(1, seed=3).get_config() for k in BOTH)
     assert ours["seed"] == 3
@@ -1153,6 +1182,14 @@ def test_learning_rates_are_numbers():
     ours.learning_rate = theirs.learning_rate = 0.5
     assert (kept, kept.value) == (0.1, 0.5)
     assert variable.numpy() == 0.5
+
+
+def test_rates_may_be_integers():
+    assert optimizers.SGD(1).learning_rate == 1
+    with pytest.raises(ValueError, match="should be float"):
+        keras.optimizers.SGD(1)
+    for k, rate in [(nnlite, 0.5**0.6), (keras, 0)]:
+        assert float(k.optimizers.schedules.ExponentialDecay(1, 5, 0.5)(3)) == pytest.approx(rate)
 
 
 def test_apply_takes_a_weight_once():
@@ -1625,6 +1662,22 @@ def test_by_name_needs_a_common_name(tmp_path):
     before = values(theirs.weights)
     theirs.load_weights(path, by_name=True)
     np.testing.assert_array_equal(values(theirs.weights)[0], before[0])
+
+
+@pytest.mark.filterwarnings("ignore:Weights that do not fit", "ignore:Skipping loading")
+def test_mismatched_layers_are_left_out_whole(tmp_path):
+    path = saved(net(nnlite), tmp_path / "two.h5")  # a kernel of (2, 1) and a bias, which is 0
+
+    def load(k, size, **options):
+        dense = k.layers.Dense(1, bias_initializer="ones", name="dense", **options)
+        model = k.Sequential([k.Input((size,)), dense])
+        model.load_weights(path, skip_mismatch=True)
+        return values(model.weights)
+
+    assert [load(k, 3)[1] for k in BOTH] == [1, 0]
+    assert len(load(nnlite, 2, use_bias=False)) == 1
+    with pytest.raises(ValueError, match="Weight count mismatch"):
+        load(keras, 2, use_bias=False)
 
 
 def test_hard_sigmoid_of_its_time(tmp_path):
