@@ -21,7 +21,13 @@ from nnlite.serialization.objects import serialize_keras_object
 from nnlite.serialization.registry import Registry
 from nnlite.utils.overrides import refuse_overrides
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import check_count, check_fraction, check_number, optional_count
+from nnlite.utils.validation import (
+    check_count,
+    check_fraction,
+    check_number,
+    check_positive,
+    optional_count,
+)
 
 _Part = tuple[tuple[Array, ...], tuple[Array, ...]]  # slices of vectors, a scratch per thread
 
@@ -165,7 +171,11 @@ class Optimizer(State):
         self.ema_overwrite_frequency = optional_count(
             "ema_overwrite_frequency", ema_overwrite_frequency
         )
-        self.loss_scale_factor = _optional_number("loss_scale_factor", loss_scale_factor)
+        self.loss_scale_factor = (
+            None
+            if loss_scale_factor is None
+            else check_positive("loss_scale_factor", loss_scale_factor)
+        )
         self.gradient_accumulation_steps = (
             None
             if gradient_accumulation_steps is None

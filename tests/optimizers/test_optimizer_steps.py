@@ -261,6 +261,7 @@ def test_a_loss_scale_changes_nothing():
         ({"gradient_accumulation_steps": 1}, ValueError, "must be at least 2.*=1"),
         ({"gradient_accumulation_steps": "2"}, TypeError, "must be an integer.*='2'"),
         ({"loss_scale_factor": -1}, ValueError, "loss_scale_factor must be a finite number"),
+        ({"loss_scale_factor": 0}, ValueError, "loss_scale_factor must be positive"),
         ({"clipnorm": 0.0, "clipvalue": 1.0}, ValueError, "Only one of.*clipnorm=0.0, clipvalue"),
     ],
 )
