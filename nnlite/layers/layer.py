@@ -27,6 +27,7 @@ from nnlite.utils.validation import (
     as_samples,
     check_axes_count,
     check_finite,
+    is_listed,
 )
 
 Shape = tuple[int | None, ...]
@@ -1046,12 +1047,11 @@ def ones(size: int, dtype: Any) -> Array:
     return vector
 
 
-def as_shape(name: str, shape: Any) -> Shape:
-    """Return ``shape``, an integer or a sequence of integers and None, as a tuple."""
+def as_shape(name: str, shape: Any, rank: int = 0) -> Shape:
+    """Return ``shape``, an integer or at least ``rank`` integers and None, as a tuple."""
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else shape
-    listed = isinstance(sizes, Iterable) and not isinstance(sizes, (str, bytes))
-    sizes = check_axes_count(name, tuple(sizes) if listed else (0,))
-    if not all(
+    sizes = check_axes_count(name, tuple(sizes) if is_listed(sizes) else (0,))
+    if len(sizes) < rank or not all(
         size is None
         or (isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0)
         for size in sizes
@@ -1064,14 +1064,14 @@ def as_shape(name: str, shape: Any) -> Shape:
 
 
 def as_shapes(name: str, shapes: Any) -> Shapes:
-    """Return ``shapes``, a shape as for `as_shape`, or a list or dict of those."""
+    """Return ``shapes``, the shape of a batch, or a list or dict of those."""
     if isinstance(shapes, dict):
         return {key: as_shapes(f"{name}[{key!r}]", shape) for key, shape in shapes.items()}
     if isinstance(shapes, (list, tuple)) and any(
         isinstance(s, (list, tuple, dict)) for s in shapes
     ):
         return [as_shapes(f"{name}[{i}]", shape) for i, shape in enumerate(shapes)]
-    return as_shape(name, shapes)
+    return as_shape(name, shapes, 1)
 
 
 def fits(shape: Shapes, expected: Shapes) -> bool:

@@ -208,7 +208,7 @@ class Sequential(Model):
                 "The input shape is unknown. Call build((None, features)), or begin with "
                 "Input((features,))."
             )
-        shape = as_shape("input_shape", shape)
+        shape = as_shape("input_shape", shape, 1)
         fresh = [layer for layer in self._layers if not layer.built]
         calls = {layer: len(layer.nodes) for layer in self._layers}
         entry = self._input_layer

@@ -189,6 +189,15 @@ def with_rank_of(array: Array, shape: tuple[Any, ...] | None) -> Array:
     return array
 
 
+def is_listed(value: Any) -> bool:
+    """Return whether ``value`` can be iterated and is not text.
+
+    >>> is_listed([5]), is_listed("ab"), is_listed(np.array(5))
+    (True, False, False)
+    """
+    return np.iterable(value) and not isinstance(value, (str, bytes))
+
+
 def is_sparse(value: Any) -> bool:
     """Return whether ``value`` is a SciPy sparse matrix."""
     return hasattr(value, "toarray") and hasattr(value, "nnz")

@@ -65,7 +65,7 @@ class InputLayer(Layer):
                 f"Received: shape={shape!r}, batch_size={batch_size!r}, batch_shape={batch_shape!r}"
             )
         if batch_shape is not None:
-            batch_size, *shape = as_shape("batch_shape", batch_shape)
+            batch_size, *shape = as_shape("batch_shape", batch_shape, 1)
         self.shape = as_shape("shape", shape)
         self.batch_size = None if batch_size is None else check_count("batch_size", batch_size, 1)
         self.batch_shape: Shape = (self.batch_size, *self.shape)

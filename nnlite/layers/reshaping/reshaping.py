@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nnlite.layers.layer import Layer, Shape, registry
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import ArgumentError, check_axes_count, check_count
+from nnlite.utils.validation import ArgumentError, check_axes_count, check_count, is_listed
 
 
 def check_data_format(data_format: Any) -> str:
@@ -228,8 +228,7 @@ class RepeatVector(Layer):
 
 def check_integers(name: str, values: Any, or_none: bool = False) -> tuple[Any, ...]:
     """Return a sequence of integers, or of None if allowed, as a tuple."""
-    listed = isinstance(values, Iterable) and not isinstance(values, (str, bytes))
-    sizes = check_axes_count(name, tuple(values) if listed else (values, ""))
+    sizes = check_axes_count(name, tuple(values) if is_listed(values) else (values, ""))
     if not all(
         (size is None and or_none)
         or (isinstance(size, (int, np.integer)) and not isinstance(size, bool))
