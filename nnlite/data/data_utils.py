@@ -25,7 +25,15 @@ from nnlite.serialization.objects import (
 )
 from nnlite.utils.progress import number, pace
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import as_number, as_numeric, check_count, check_finite, check_fraction
+from nnlite.utils.validation import (
+    ArgumentError,
+    as_number,
+    as_numeric,
+    check_count,
+    check_finite,
+    check_fraction,
+    is_listed,
+)
 
 __all__ = [
     "CustomObjectScope",
@@ -243,6 +251,8 @@ def pad_sequences(
         raise ValueError(
             f"A value of text needs dtype=object or str. Received: dtype={dtype!r}, value={value!r}"
         )
+    if not is_listed(sequences):
+        raise ArgumentError(f"sequences must be a list. Received: sequences={sequences!r}")
     rows = [
         np.asarray(row, dtype) if of_text else as_numeric(f"sequences[{i}]", row)
         for i, row in enumerate(sequences)

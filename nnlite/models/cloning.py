@@ -40,7 +40,8 @@ def clone_model(
             the nested models.
 
     Raises:
-        TypeError: If ``model`` is not a model, or its class cannot be copied.
+        TypeError: If ``model`` is not a model, its class cannot be copied, or ``clone_function``
+            or ``call_function`` is not a function.
         ValueError: If an argument does not apply to the model, or ``input_tensors`` are not tensors
             or differ in structure.
 
@@ -48,6 +49,9 @@ def clone_model(
     >>> clone_model(Sequential([Input((2,)), Dense(1, name="last")]))
     Sequential([InputLayer(shape=(2,)), Dense(units=1, name='last')])
     """
+    for name, function in [("clone_function", clone_function), ("call_function", call_function)]:
+        if function is not None and not callable(function):
+            raise ArgumentError(f"{name} must be a function. Received: {name}={function!r}")
     return _cloned(model, input_tensors, clone_function, call_function, recursive, {})
 
 
@@ -180,6 +184,7 @@ def model_from_config(
         custom_objects: Your own classes, by name.
 
     Raises:
+        TypeError: If it is not a dict.
         ValueError: If it does not describe a model, or a layer is unknown.
 
     >>> from nnlite.layers import Dense, Input
@@ -189,6 +194,8 @@ def model_from_config(
     """
     from nnlite.saving.reading import model_from_data
 
+    if not isinstance(config, Mapping):
+        raise ArgumentError(f"config must be a model's, as a dict. Received: config={config!r}")
     return cast(Model, model_from_data(dict(config), custom_objects))
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nnlite.execution.abstract_model import AbstractModel
 from nnlite.layers.layer import Layer
 from nnlite.symbolic import KerasTensor
+from nnlite.utils.validation import check_number, is_listed
 
 if TYPE_CHECKING:
     from nnlite.utils.markup import Markup
@@ -34,12 +35,13 @@ def print_summary(
     width = line_length or min(shutil.get_terminal_size().columns, 100)
     widths = [max(len(row[i]) for row in [header, *table]) for i in range(len(header))]
     if positions is not None:
-        ends = [int(width * end) for end in positions]
-        if len(ends) != len(header):
+        fractions = list(positions) if is_listed(positions) else []
+        if len(fractions) != len(header):
             raise ValueError(
                 f"positions must hold {len(header)} fractions of the width, where each column "
                 f"ends. Received: positions={positions!r}"
             )
+        ends = [int(width * check_number("positions", end)) for end in fractions]
         widths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     frame = 3 * len(header) + 1
     while sum(widths) + frame > width and max(widths) > 12:
@@ -177,8 +179,8 @@ def _within(model: AbstractModel, layer_range: tuple[str, str] | None) -> range:
     if layer_range is None:
         return range(len(names))
     ends = [
-        [i for i, name in enumerate(names) if re.fullmatch(pattern, name)]
-        for pattern in layer_range
+        [i for i, name in enumerate(names) if isinstance(end, str) and re.fullmatch(end, name)]
+        for end in (layer_range if is_listed(layer_range) else ())
     ]
     if len(ends) != 2 or not all(ends):
         raise ValueError(

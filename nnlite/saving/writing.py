@@ -31,7 +31,7 @@ from nnlite.saving.weight_layouts import (
 from nnlite.serialization.objects import PUBLIC, ConfigError, knowing_all, serialize_keras_object
 from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import as_numeric, check_path
+from nnlite.utils.validation import ArgumentError, as_numeric, check_path
 from nnlite.version import __version__
 
 #: The version of Keras whose layout is written.
@@ -131,6 +131,8 @@ def save_model(
     ...     os.listdir(folder)
     ['model.keras']
     """
+    if not isinstance(model, AbstractModel):
+        raise ArgumentError(f"save_model takes a model. Received: model={model!r}")
     path = check_path("filepath", filepath)
     ending = next((ending for ending in _FORMATS if path.endswith(ending)), "")
     form = options.pop("save_format", None) or _FORMATS.get(ending)

@@ -25,6 +25,7 @@ from nnlite.utils.validation import (
     check_count,
     check_finite,
     check_flag,
+    is_listed,
 )
 
 
@@ -123,6 +124,8 @@ class IndexLookup(Vocabulary):
     _whole_salt = False
 
     def _token(self, name: str, token: Any) -> Any:
+        if is_listed(token):
+            raise ArgumentError(f"{name} must be one token. Received: {name}={token!r}")
         return None if token is None else self._as_tokens(name, [token]).tolist()[0]
 
     def _as_tokens(self, name: str, value: Any) -> Array:
