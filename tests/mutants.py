@@ -25,6 +25,7 @@ NO_TESTS = 5  # pytest's exit code where nothing was selected
 TESTS = {
     "backend/blas.py": "backend/test_blas.py",
     "backend/two_threads.py": "backend/test_two_threads.py",
+    "backend/reuse.py": "backend/test_reuse.py",
     "backend/resampling.py": "layers/test_layers_attention.py layers/test_layers_images.py",
     "callbacks": (
         "callbacks/test_callbacks.py callbacks/test_callbacks_files.py "

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.backend.reuse import empty
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.execution.halves import infer_in_halves
 from nnlite.layers.layer import Layer
@@ -29,7 +30,7 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     if chain:
         (x,) = inputs
         for forward_into, shape in links.get(x.shape) or _linked(chain, links, x):
-            y = x if shape is None else np.empty(shape, x.dtype)
+            y = x if shape is None else empty(shape, x.dtype)
             forward_into(x, y)
             x = y
         return [x]
@@ -49,7 +50,7 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
                 values[slot] = array
         else:  # one input, one output and no other array
             x = values[call.x]
-            y = x if in_place else np.empty(layer.output_shape_for(x), x.dtype)
+            y = x if in_place else empty(layer.output_shape_for(x), x.dtype)
             layer.forward_into(x, y)
             values[call.y] = y
         for slot in read:
