@@ -21,7 +21,7 @@ from nnlite.utils.typing import Array
 __all__ = ["empty"]
 
 _LARGE = 2**17  # bytes from which an array has memory of its own
-_KEPT = 2**25  # bytes to keep, for each thread
+_KEPT = 2**26  # bytes to keep, for each thread
 
 
 class _Buffers(threading.local):

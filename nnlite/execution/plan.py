@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.backend.reuse import empty
 from nnlite.backend.variables import Variable
 from nnlite.distribution.processes import weight_in_step
 from nnlite.execution.graph import Call, Graph, Slot
@@ -47,7 +48,7 @@ class Memory:
         size = math.prod(shape)
         whole = self._whole.get(name)
         if whole is None or whole.size < size or whole.dtype != dtype:
-            whole = self._whole[name] = np.empty(size, dtype)
+            whole = self._whole[name] = empty((size,), dtype)
         return whole[:size].reshape(shape)
 
 
