@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 from sys import getrefcount
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from nnlite.utils.typing import Array
 
-__all__ = ["empty"]
+__all__ = ["empty", "maker_of"]
 
 _LARGE = 2**17  # bytes from which an array has memory of its own
 _KEPT = 2**26  # bytes to keep, for each thread
@@ -32,6 +32,11 @@ class _Buffers(threading.local):
 
 
 _own = _Buffers()
+
+
+def maker_of(shape: Sequence[int], dtype: Any) -> Callable[..., Array]:
+    """Return what makes such arrays: `empty`, or `numpy.empty` if they are small."""
+    return empty if math.prod(shape) * np.dtype(dtype).itemsize >= _LARGE else np.empty
 
 
 def empty(shape: Sequence[int], dtype: Any) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.backend.reuse import empty
+from nnlite.backend.reuse import empty, maker_of
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.execution.halves import infer_in_halves
 from nnlite.layers.layer import Layer
@@ -29,8 +29,8 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     steps, chain, links = graph.prepared.get("inference") or _prepared(graph)
     if chain:
         (x,) = inputs
-        for forward_into, shape in links.get(x.shape) or _linked(chain, links, x):
-            y = x if shape is None else empty(shape, x.dtype)
+        for forward_into, new, shape in links.get(x.shape) or _linked(chain, links, x):
+            y = x if new is None else new(shape, x.dtype)
             forward_into(x, y)
             x = y
         return [x]
@@ -63,7 +63,8 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 _Step = tuple[Layer, Call, bool, bool, list[Slot]]
 
 _Chain = list[tuple[Layer, bool]]  # layers, and whether each output replaces the input in memory
-_Links = list[tuple[Any, Any]]  # their `forward_into`, and the shape of each new output, or None
+#: Their `forward_into`, and what makes each new output, or None, and its shape.
+_Links = list[tuple[Any, Any, Any]]
 _Prepared = tuple[list[_Step], _Chain, dict[Any, _Links]]
 
 
@@ -109,7 +110,7 @@ def _linked(chain: _Chain, links: dict[Any, _Links], x: Array) -> _Links:
     for layer, in_place in chain:
         if not in_place:
             x = np.empty(layer.output_shape_for(x), x.dtype)
-        made.append((layer.forward_into, None if in_place else x.shape))
+        made.append((layer.forward_into, None if in_place else maker_of(x.shape, x.dtype), x.shape))
     if len(links) == _SHAPES:
         links.clear()
     links[key] = made  # as a whole: other threads read it

@@ -7,7 +7,7 @@ import pytest
 
 from nnlite import Input, Sequential, layers
 from nnlite.backend import reuse
-from nnlite.backend.reuse import empty
+from nnlite.backend.reuse import empty, maker_of
 
 LARGE = (300, 1000)
 
@@ -66,6 +66,11 @@ def test_small_arrays_and_objects_have_memory_of_their_own():
     assert empty((10, 10), "float32").base is None
     assert empty(LARGE, object).base is None
     assert reuse._own.all == []
+
+
+def test_makers_know_large_arrays():
+    assert maker_of(LARGE, "float32") is empty
+    assert maker_of((10, 10), "float32") is np.empty
 
 
 def test_no_more_is_kept_than_the_limit(monkeypatch):

@@ -91,8 +91,8 @@ MUTANTS = {
         ("last[s] is call and s not in kept", "s not in kept"),
         ("last[s] is call and s not in kept", "last[s] is call"),
         (
-            "for forward_into, shape in links.get(x.shape)",
-            "for forward_into, shape in [*links.values(), None][0]",
+            "for forward_into, new, shape in links.get(x.shape)",
+            "for forward_into, new, shape in [*links.values(), None][0]",
         ),
         ("links.clear()", "pass"),
     ],
