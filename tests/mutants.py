@@ -91,6 +91,7 @@ TESTS = {
         "gradients/test_graphs.py gradients/test_models.py layers/test_user_code.py "
         "layers/test_layers_tables.py"
     ),
+    "execution/reordering.py": "execution/test_reordering.py",
     "execution/halves.py": "execution/test_halves.py",
     "saving/mask_operations.py": "saving/test_masks_in_files.py",
     "models/model.py": "models/test_functional.py layers/test_user_code.py",

@@ -10,6 +10,7 @@ import numpy as np
 from nnlite.backend.reuse import empty, maker_of
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.execution.halves import infer_in_halves
+from nnlite.execution.reordering import poolings_first
 from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
 from nnlite.utils.typing import Array
@@ -74,10 +75,11 @@ def _prepared(graph: Graph) -> _Prepared:
     The third part has the links of the short form, by the shapes of the last few inputs.
     """
     makers: dict[Slot, Call] = {}
+    calls = poolings_first(graph).calls
     readers, kept = graph.readers(), set(graph.outputs)
-    last = {slot: call for call in graph.calls for slot in call.inputs}
+    last = {slot: call for call in calls for slot in call.inputs}
     steps = []
-    for call in graph.calls:
+    for call in calls:
         layer = call.layer
         ends = type(call.x) is Slot and type(call.y) is Slot
         plain = layer.primitive and ends and layer.forward_names == ("x", "y")
@@ -94,8 +96,8 @@ def _prepared(graph: Graph) -> _Prepared:
         read = [s for s in dict.fromkeys(call.inputs) if last[s] is call and s not in kept]
         steps.append((layer, call, in_place, plain, read))
         makers.update(dict.fromkeys(call.outputs, call))
-    reads = [call.x for call in graph.calls]
-    makes = [*graph.inputs, *(call.y for call in graph.calls)]
+    reads = [call.x for call in calls]
+    makes = [*graph.inputs, *(call.y for call in calls)]
     chained = [*reads, *graph.outputs] == makes and len(graph.inputs) == 1
     chained = chained and all(plain for *_, plain, _ in steps)
     chain = [(layer, in_place) for layer, _, in_place, *_ in steps] if chained else []

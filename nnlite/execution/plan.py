@@ -27,6 +27,7 @@ from nnlite.backend.variables import Variable
 from nnlite.distribution.processes import weight_in_step
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.execution.halves import Halves, joined, run_on_halves
+from nnlite.execution.reordering import poolings_first
 from nnlite.layers.layer import Layer, Shapes
 from nnlite.regularizers import Regularizer, penalty, penalty_gradient
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
@@ -84,7 +85,7 @@ class Plan:
         memory: Memory,
         in_halves: bool = False,
     ) -> None:
-        self.graph = graph
+        self.graph = graph = poolings_first(graph)
         self._memory = memory
         self._needed = graph.differentiated(learning, inputs=False)
         self._learning = {id(variable) for variable in learning}

@@ -192,6 +192,10 @@ class Layer(Configurable):
     #: Whether the output can be written over the input, entry by entry.
     elementwise: ClassVar[bool] = False
 
+    #: Whether the layer is max(x, 0), or takes the maximum of each of some windows of x.
+    rectifies: bool = False
+    takes_maximum: ClassVar[bool] = False
+
     #: Whether each sample of the output is computed from the same sample of the input alone.
     samplewise: bool = False
 

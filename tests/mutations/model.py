@@ -141,6 +141,12 @@ MUTANTS = {
         ("for slot in (*self.graph.inputs, *self._dynamic)", "for slot in self.graph.inputs"),
         ("and slot not in penalized and whole:", "and slot not in penalized:"),
     ],
+    "execution/reordering.py": [
+        ("and readers[first.y] == 1", ""),
+        ("and second.layer.takes_maximum", ""),
+        ("first.layer.rectifies\n            and", ""),
+        ("and second.x == first.y", ""),
+    ],
     "execution/halves.py": [
         ("variable.gradient += twin.gradient", "pass"),
         ("twin.rebind(variable.value, twin.gradient)", "pass"),
