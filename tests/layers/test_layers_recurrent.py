@@ -589,3 +589,15 @@ def test_shapes_of_unknown_steps(cls):
         output = told[0] if state else told
         assert output == ((None, None, 3) if sequences else (None, 3))
         assert not state or told[1:] == [(None, 3)] * (2 if cls is LSTM else 1)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [(layers.LSTMCell, [3 * 3 * 3]), (layers.GRUCell, [(1 - 3) * 3])],
+)
+def test_gates_may_be_linear(cell, expected):
+    arguments = {"activation": "linear", "recurrent_activation": "linear", "use_bias": False}
+    made = cell(1, kernel_initializer="ones", dtype="float64", **arguments)
+    layer = layers.RNN(made, dtype="float64")
+    assert layer(np.full((1, 1, 1), 3.0)).tolist() == [expected]
+    gradcheck.check_layer(layer, np.linspace(-1, 1, 6).reshape(2, 3, 1))

@@ -387,7 +387,7 @@ class _GatedCell(RecurrentCell):
         """Write the activations of blocks of ``z`` into ``a``, which begins with ``gates``."""
         n = len(gates)
         if not self._by_tanh:
-            self._apply(self.recurrent_activation, z[:n], gates)
+            self._apply(self.recurrent_activation, z[:n], a[:n])
             self._apply(self.activation, z[n:], a[n:])
             return
         np.tanh(z, a)
