@@ -146,6 +146,20 @@ def test_weights_that_move_to_a_vector_are_found(idle):
         assert np.isfinite(gradient).all()
 
 
+def test_a_changed_attribute_is_that_of_both_halves(idle):
+    model = Sequential([Input((6, 6, 1)), layers.Conv2D(2, 3), layers.LeakyReLU()])
+    x, variables = images(4, 6, 6, 1), model.learning_variables()
+    plan = Plan(model.graph(training=True), variables, [x], Memory(), True)
+    model.layers[-1].negative_slope = 0.9
+    found = []
+    for one in (plan, Plan(model.graph(training=True), variables, [x], Memory(), True)):
+        (y,) = one.forward([x])
+        one.backward([np.cos(y)])
+        found.append([variable.gradient.copy() for variable in variables])
+    for gradient, expected in zip(*found, strict=True):
+        np.testing.assert_array_equal(gradient, expected)
+
+
 def test_batches_are_split_where_convolutions_take_most_time(monkeypatch):
     monkeypatch.setattr(halves, "usable_threads", lambda: 2)
     small = Sequential([Input((28, 28, 1)), layers.Conv2D(32, 3), layers.Flatten()])
