@@ -232,4 +232,7 @@ def test_layers_that_mix_samples_predict_whole_batches(always):
 def test_few_multiplications_are_not_split(monkeypatch):
     monkeypatch.setattr(halves, "usable_threads", lambda: 2)
     graph = convolutions().graph(False)
+    each = sum(call.layer._convolved(1) for call in graph.calls)
+    monkeypatch.setattr(halves, "_WORTH_INFERRING", 9 * each)
     assert halves.infer_in_halves(infer, graph, [images(8, 81)]) is None
+    assert halves.infer_in_halves(infer, graph, [images(9, 81)]) is not None
