@@ -193,6 +193,21 @@ def test_a_model_learns_in_halves_as_in_whole_batches(monkeypatch):
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-4)
 
 
+def test_a_weight_replaced_between_steps_is_that_of_the_whole_batch(monkeypatch):
+    x, found = images(4, 6, 6, 1), []
+    for threads in (1, 2):
+        monkeypatch.setattr(halves, "usable_threads", lambda threads=threads: threads)
+        monkeypatch.setattr(halves, "_WORTH_SPLITTING", 1)
+        nnlite.utils.set_random_seed(3)
+        first, second = (layers.Conv2D(1, 3, padding="same") for _ in range(2))
+        model = Sequential([Input((6, 6, 1)), first, second])
+        model.compile("sgd", "mse")
+        model.train_on_batch(x, x)
+        second.kernel = first.kernel
+        found.append([model.train_on_batch(x, x) for _ in range(3)])
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
 @pytest.fixture
 def always(monkeypatch):
     monkeypatch.setattr(halves, "_WORTH_INFERRING", 1)
