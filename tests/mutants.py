@@ -25,6 +25,7 @@ NO_TESTS = 5  # pytest's exit code where nothing was selected
 TESTS = {
     "backend/blas.py": "backend/test_blas.py",
     "backend/two_threads.py": "backend/test_two_threads.py",
+    "backend/reuse.py": "backend/test_reuse.py",
     "backend/resampling.py": "layers/test_layers_attention.py layers/test_layers_images.py",
     "callbacks": (
         "callbacks/test_callbacks.py callbacks/test_callbacks_files.py "
@@ -90,6 +91,7 @@ TESTS = {
         "gradients/test_graphs.py gradients/test_models.py layers/test_user_code.py "
         "layers/test_layers_tables.py"
     ),
+    "execution/reordering.py": "execution/test_reordering.py",
     "execution/halves.py": "execution/test_halves.py",
     "saving/mask_operations.py": "saving/test_masks_in_files.py",
     "models/model.py": "models/test_functional.py layers/test_user_code.py",

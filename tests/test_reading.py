@@ -11,7 +11,7 @@ import nnlite
 PACKAGE = Path(nnlite.__file__).parent
 PAGE = (Path(__file__).parent.parent / "docs" / "reading.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| \d \| `([\w/]+\.py)` \| (.+?) \| (\d+) \|", PAGE, re.MULTILINE)
-PASSED_OVER = {"utils/structures.py"}
+PASSED_OVER = {"backend/reuse.py", "utils/structures.py"}
 BY_HAND = {("optimizers/sgd.py", "SGD.rule")}  # the step on the page updates in one line
 
 
@@ -50,7 +50,8 @@ def run():
 def test_a_step_runs_what_the_list_names_and_nothing_else():
     ran = {one for one in run() if one[0] not in PASSED_OVER}
     expected = named() - BY_HAND
-    if sys.version_info < (3, 11):  # functions had no qualified names yet
+    if sys.version_info < (3, 11):  # functions had no qualified names, which tell inner functions
+        ran = {one for one in ran if one[0] != "backend/structure_cache.py"}
         expected = {(file, name.split(".")[-1]) for file, name in expected}
     assert ran == expected
 

@@ -20,7 +20,9 @@ from nnlite import (
     layers,
     losses,
     metrics,
+    models,
     optimizers,
+    utils,
 )
 from nnlite.layers import Activation, Dense, Dropout, Flatten, LeakyReLU, ReLU, Rescaling, Softmax
 
@@ -76,6 +78,13 @@ BAD_PARTS = [
     (lambda: losses.Huber(name=5), TypeError, "name must be a string. Received: name=5"),
     (lambda: metrics.Mean(True), TypeError, "name must be a string. Received: name=True"),
     (lambda: optimizers.Adam(name=[]), TypeError, r"name must be a string. Received: name=\[\]"),
+    # paths, texts and utilities
+    (lambda: a_model().save(5), TypeError, "filepath must be a path. Received: filepath=5"),
+    (lambda: a_model().save_weights(None), TypeError, "filepath must be a path.*filepath=None"),
+    (lambda: a_model().load_weights([]), TypeError, r"filepath must be a path.*filepath=\[\]"),
+    (lambda: models.load_model(5), TypeError, "filepath must be a path. Received: filepath=5"),
+    (lambda: models.model_from_json({}), TypeError, "json_string must be.*of type dict"),
+    (lambda: utils.normalize([1.0], order="2"), TypeError, NUMBER.format("order")),
     # other arguments of the wrong type
     (lambda: layers.PReLU(shared_axes=1.5), TypeError, "axis must be an integer.*axis=1.5"),
     (lambda: layers.EinsumDense(5, 2), ValueError, "equation must have the form.*equation=5"),

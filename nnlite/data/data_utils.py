@@ -25,7 +25,7 @@ from nnlite.serialization.objects import (
 )
 from nnlite.utils.progress import number, pace
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import as_numeric, check_count, check_finite, check_fraction
+from nnlite.utils.validation import as_number, as_numeric, check_count, check_finite, check_fraction
 
 __all__ = [
     "CustomObjectScope",
@@ -130,7 +130,7 @@ def normalize(x: Any, axis: int = -1, order: float = 2) -> Array:
         x = x.astype(float)
     check_finite("x", x, x.dtype)
     axis = check_count("axis", axis, -x.ndim)
-    if not order >= 1:
+    if not as_number("order", order) >= 1:
         raise ValueError(f"order must be at least 1. Received: order={order}")
     # Dividing by the largest entry of the row first avoids overflow.
     largest = np.abs(x).max(axis=axis, keepdims=True, initial=0)

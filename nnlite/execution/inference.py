@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.backend.reuse import empty, maker_of
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.execution.halves import infer_in_halves
+from nnlite.execution.reordering import poolings_first
 from nnlite.layers.layer import Layer
 from nnlite.utils.structures import flatten
 from nnlite.utils.typing import Array
@@ -28,8 +30,8 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     steps, chain, links = graph.prepared.get("inference") or _prepared(graph)
     if chain:
         (x,) = inputs
-        for forward_into, shape in links.get(x.shape) or _linked(chain, links, x):
-            y = x if shape is None else np.empty(shape, x.dtype)
+        for forward_into, new, shape in links.get(x.shape) or _linked(chain, links, x):
+            y = x if new is None else new(shape, x.dtype)
             forward_into(x, y)
             x = y
         return [x]
@@ -49,7 +51,7 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
                 values[slot] = array
         else:  # one input, one output and no other array
             x = values[call.x]
-            y = x if in_place else np.empty(layer.output_shape_for(x), x.dtype)
+            y = x if in_place else empty(layer.output_shape_for(x), x.dtype)
             layer.forward_into(x, y)
             values[call.y] = y
         for slot in read:
@@ -62,7 +64,8 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 _Step = tuple[Layer, Call, bool, bool, list[Slot]]
 
 _Chain = list[tuple[Layer, bool]]  # layers, and whether each output replaces the input in memory
-_Links = list[tuple[Any, Any]]  # their `forward_into`, and the shape of each new output, or None
+#: Their `forward_into`, and what makes each new output, or None, and its shape.
+_Links = list[tuple[Any, Any, Any]]
 _Prepared = tuple[list[_Step], _Chain, dict[Any, _Links]]
 
 
@@ -72,10 +75,11 @@ def _prepared(graph: Graph) -> _Prepared:
     The third part has the links of the short form, by the shapes of the last few inputs.
     """
     makers: dict[Slot, Call] = {}
+    calls = poolings_first(graph).calls
     readers, kept = graph.readers(), set(graph.outputs)
-    last = {slot: call for call in graph.calls for slot in call.inputs}
+    last = {slot: call for call in calls for slot in call.inputs}
     steps = []
-    for call in graph.calls:
+    for call in calls:
         layer = call.layer
         ends = type(call.x) is Slot and type(call.y) is Slot
         plain = layer.primitive and ends and layer.forward_names == ("x", "y")
@@ -92,8 +96,8 @@ def _prepared(graph: Graph) -> _Prepared:
         read = [s for s in dict.fromkeys(call.inputs) if last[s] is call and s not in kept]
         steps.append((layer, call, in_place, plain, read))
         makers.update(dict.fromkeys(call.outputs, call))
-    reads = [call.x for call in graph.calls]
-    makes = [*graph.inputs, *(call.y for call in graph.calls)]
+    reads = [call.x for call in calls]
+    makes = [*graph.inputs, *(call.y for call in calls)]
     chained = [*reads, *graph.outputs] == makes and len(graph.inputs) == 1
     chained = chained and all(plain for *_, plain, _ in steps)
     chain = [(layer, in_place) for layer, _, in_place, *_ in steps] if chained else []
@@ -108,7 +112,7 @@ def _linked(chain: _Chain, links: dict[Any, _Links], x: Array) -> _Links:
     for layer, in_place in chain:
         if not in_place:
             x = np.empty(layer.output_shape_for(x), x.dtype)
-        made.append((layer.forward_into, None if in_place else x.shape))
+        made.append((layer.forward_into, None if in_place else maker_of(x.shape, x.dtype), x.shape))
     if len(links) == _SHAPES:
         links.clear()
     links[key] = made  # as a whole: other threads read it

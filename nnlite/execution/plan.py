@@ -22,10 +22,12 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.backend.reuse import empty
 from nnlite.backend.variables import Variable
 from nnlite.distribution.processes import weight_in_step
 from nnlite.execution.graph import Call, Graph, Slot
 from nnlite.execution.halves import Halves, joined, run_on_halves
+from nnlite.execution.reordering import poolings_first
 from nnlite.layers.layer import Layer, Shapes
 from nnlite.regularizers import Regularizer, penalty, penalty_gradient
 from nnlite.utils.structures import SHAPES, flatten, map_structure, pack_as
@@ -47,7 +49,7 @@ class Memory:
         size = math.prod(shape)
         whole = self._whole.get(name)
         if whole is None or whole.size < size or whole.dtype != dtype:
-            whole = self._whole[name] = np.empty(size, dtype)
+            whole = self._whole[name] = empty((size,), dtype)
         return whole[:size].reshape(shape)
 
 
@@ -83,7 +85,7 @@ class Plan:
         memory: Memory,
         in_halves: bool = False,
     ) -> None:
-        self.graph = graph
+        self.graph = graph = poolings_first(graph)
         self._memory = memory
         self._needed = graph.differentiated(learning, inputs=False)
         self._learning = {id(variable) for variable in learning}

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnlite import constraints, initializers, regularizers
+from nnlite.backend.reuse import empty
 from nnlite.backend.structure_cache import invalidate, per_structure, without_memo
 from nnlite.backend.variables import Variable, array_for_file
 from nnlite.config import data_type, float_type, floatx
@@ -190,6 +191,10 @@ class Layer(Configurable):
 
     #: Whether the output can be written over the input, entry by entry.
     elementwise: ClassVar[bool] = False
+
+    #: Whether the layer is max(x, 0), or takes the maximum of each of some windows of x.
+    rectifies: bool = False
+    takes_maximum: ClassVar[bool] = False
 
     #: Whether each sample of the output is computed from the same sample of the input alone.
     samplewise: bool = False
@@ -418,9 +423,9 @@ class Layer(Configurable):
         dtype = next((d for d in dtypes if d.kind == "f"), None)
         if dtype is None or type(self).compute_output_dtype is not Layer.compute_output_dtype:
             dtype = data_type(self.compute_output_dtype(*(d.name for d in dtypes)))
-        y = map_structure(lambda shape: np.empty(shape, dtype), self.output_shape_for(x), SHAPES)
+        y = map_structure(lambda shape: empty(shape, dtype), self.output_shape_for(x), SHAPES)
         made = self.arrays(map_structure(np.shape, x))
-        return {"x": x, "y": y, **{name: np.empty(*array) for name, array in made.items()}}
+        return {"x": x, "y": y, **{name: empty(*array) for name, array in made.items()}}
 
     def run_into(self, x: Any, mask: Any = None) -> dict[str, Any]:
         """Run the layer's forward pass alone, and return all of its arrays by name."""

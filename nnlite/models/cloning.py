@@ -14,6 +14,7 @@ from nnlite.models.sequential import Sequential
 from nnlite.serialization.objects import knowing_all
 from nnlite.symbolic import KerasTensor
 from nnlite.utils.structures import flatten, map_structure
+from nnlite.utils.validation import ArgumentError
 
 
 def clone_model(
@@ -199,6 +200,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         custom_objects: Your own classes, by name.
 
     Raises:
+        TypeError: If it is not text.
         ValueError: If it does not describe a model, or a layer is unknown.
 
     >>> from nnlite.layers import Dense, Input
@@ -208,4 +210,9 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     from nnlite.saving.formats.json_text import parse_json
     from nnlite.saving.reading import model_from_data
 
+    if not isinstance(json_string, (str, bytes)):
+        raise ArgumentError(
+            "json_string must be the text that to_json returns; for a configuration, call "
+            f"model_from_config. Received: an object of type {type(json_string).__name__}"
+        )
     return cast(Model, model_from_data(parse_json(json_string, "json_string"), custom_objects))

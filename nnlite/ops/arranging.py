@@ -114,7 +114,7 @@ class Split(Operation):
                 check_count("each of indices_or_sections", i, 0) for i in indices_or_sections
             ]
         else:
-            check_count("indices_or_sections", indices_or_sections, 1)
+            indices_or_sections = check_count("indices_or_sections", indices_or_sections, 1)
         self.indices_or_sections = indices_or_sections
         self.axis = check_axis(axis)
 

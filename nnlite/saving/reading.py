@@ -29,6 +29,7 @@ from nnlite.saving.weight_layouts import (
     vocabularies,
 )
 from nnlite.serialization.objects import CustomObjectScope
+from nnlite.utils.validation import check_path
 
 
 def load_model(
@@ -67,7 +68,7 @@ def load_model(
     >>> bool((again.predict(x) == model.predict(x)).all())
     True
     """
-    path = os.fspath(filepath)
+    path = check_path("filepath", filepath)
     with naming_file(path), CustomObjectScope(custom_objects):
         if kind_of(path) == "keras":
             with read_archive(path) as archive:
@@ -263,7 +264,7 @@ def load_weights(
     >>> bool((other.get_weights()[0] == one.get_weights()[0]).all())
     True
     """
-    path = os.fspath(filepath)
+    path = check_path("filepath", filepath)
     if options:
         raise ValueError(f"load_weights does not take {', '.join(options)}.")
     if not model.built:

@@ -31,7 +31,7 @@ from nnlite.saving.weight_layouts import (
 from nnlite.serialization.objects import PUBLIC, ConfigError, knowing_all, serialize_keras_object
 from nnlite.utils.atomic_write import atomic_write
 from nnlite.utils.typing import Array
-from nnlite.utils.validation import as_numeric
+from nnlite.utils.validation import as_numeric, check_path
 from nnlite.version import __version__
 
 #: The version of Keras whose layout is written.
@@ -131,7 +131,7 @@ def save_model(
     ...     os.listdir(folder)
     ['model.keras']
     """
-    path = os.fspath(filepath)
+    path = check_path("filepath", filepath)
     ending = next((ending for ending in _FORMATS if path.endswith(ending)), "")
     form = options.pop("save_format", None) or _FORMATS.get(ending)
     if options:
@@ -233,7 +233,7 @@ def save_weights(
     ...     os.listdir(folder)
     ['one.weights.h5']
     """
-    path = os.fspath(filepath)
+    path = check_path("filepath", filepath)
     if max_shard_size is not None:
         raise ValueError(
             f"nnlite writes all weights to one file. Received: max_shard_size={max_shard_size!r}"

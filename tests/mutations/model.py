@@ -91,8 +91,8 @@ MUTANTS = {
         ("last[s] is call and s not in kept", "s not in kept"),
         ("last[s] is call and s not in kept", "last[s] is call"),
         (
-            "for forward_into, shape in links.get(x.shape)",
-            "for forward_into, shape in [*links.values(), None][0]",
+            "for forward_into, new, shape in links.get(x.shape)",
+            "for forward_into, new, shape in [*links.values(), None][0]",
         ),
         ("links.clear()", "pass"),
     ],
@@ -140,6 +140,12 @@ MUTANTS = {
         (" and self._halves is None:", ":"),
         ("for slot in (*self.graph.inputs, *self._dynamic)", "for slot in self.graph.inputs"),
         ("and slot not in penalized and whole:", "and slot not in penalized:"),
+    ],
+    "execution/reordering.py": [
+        ("and readers[first.y] == 1", ""),
+        ("and second.layer.takes_maximum", ""),
+        ("first.layer.rectifies\n            and", ""),
+        ("and second.x == first.y", ""),
     ],
     "execution/halves.py": [
         ("variable.gradient += twin.gradient", "pass"),

@@ -1,6 +1,13 @@
 """One mistake for each formula of the optimizers: the file, the formula, the mistake."""
 
 MUTANTS = {
+    "backend/reuse.py": [
+        ("and _references(buffers, at) == _UNUSED", ""),
+        ("buffers[at].size >= size and", ""),
+        ("buffers.sort(key=len)", "buffers.sort(key=len, reverse=True)"),
+        ("> _UNUSED for at", "> 0 for at"),
+        ("or dtype.hasobject", ""),
+    ],
     "backend/two_threads.py": [
         ("function, left, 1)", "function, iter(parts), 1)"),
         ("self._error = error", "pass"),

@@ -433,3 +433,14 @@ def test_sizes_of_tensorflow_become_ends():
 def test_other_functions_and_arguments_of_tensorflow_are_refused(function, named, message):
     with pytest.raises(ValueError, match=message):
         from_tf_function(function, X, named)
+
+
+@pytest.mark.parametrize("axis", [-1, (0, 1)])
+def test_the_softmax_of_integers_is_that_of_floats(axis):
+    found = ops.softmax([[1, 2], [0, 3]], axis)
+    np.testing.assert_array_equal(found, ops.softmax(np.array([[1, 2], [0, 3]], "float32"), axis))
+    assert found.dtype == "float32"
+
+
+def test_the_number_of_parts_is_any_integer():
+    np.testing.assert_array_equal(ops.split(np.arange(4.0), np.int64(2)), [[0, 1], [2, 3]])

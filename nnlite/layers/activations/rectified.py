@@ -48,6 +48,7 @@ class ReLU(ActivationLayer):
         self.negative_slope = check_number("negative_slope", negative_slope)
         self.threshold = check_number("threshold", threshold)
         self.needs_input = bool(max_value is not None or negative_slope or threshold)
+        self.rectifies = type(self) is ReLU and not self.needs_input
         self._zero = np.zeros((), self.dtype)  # a 0-d array, which ufuncs take faster than a float
 
     def apply(self, x: Array, out: Array) -> Array:

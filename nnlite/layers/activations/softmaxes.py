@@ -43,9 +43,10 @@ class _AlongAxes(ActivationLayer):
         """Write the function of ``x`` into ``out``."""
         z = self._classes_first(x)
         if len(self._axes) == 1:
-            self._classes_first(out)[...] = self._of_rows(np.array(z, order="C"))
+            self._classes_first(out)[...] = self._of_rows(np.array(z, out.dtype, order="C"))
         else:
-            y = self._of_rows(np.array(z.reshape(-1, *z.shape[len(self._axes) :]), order="C"))
+            rows = z.reshape(-1, *z.shape[len(self._axes) :])
+            y = self._of_rows(np.array(rows, out.dtype, order="C"))
             self._classes_first(out)[...] = y.reshape(z.shape)
         return out
 

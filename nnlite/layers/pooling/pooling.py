@@ -62,6 +62,8 @@ class Pooling(Windowed):
 class MaxPooling(Pooling):
     """Base class of poolings that take the largest entry; the first one gets dJ/dy."""
 
+    takes_maximum = True
+
     def arrays(self, shape: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Return the arrays of a part of the batch: windows done, dy assigned and dy left."""
         found, (_, channels) = self._windows(shape), self._split(shape)
