@@ -1,5 +1,6 @@
 """Wrong arguments of the parts, and models asked for what they do not have yet."""
 
+import functools
 import re
 
 import numpy as np
@@ -301,6 +302,32 @@ def test_flags_are_checked_by_position_and_in_subclasses():
     for make in (lambda: Mine(2, trainable="no"), lambda: Other(2, "tanh", "no")):
         with pytest.raises(TypeError, match=r"must be True or False. Received: .*'no'"):
             make()
+
+
+def test_decorated_constructors_have_arguments_of_their_own():
+    def logged(init):
+        @functools.wraps(init)
+        def wrapper(*args, **kwargs):
+            return init(*args, **kwargs)
+
+        return wrapper
+
+    class Mine(Dense):
+        @logged
+        def __init__(self, units, use_bias="no", **kwargs):
+            super().__init__(units, use_bias=use_bias == "yes", **kwargs)
+
+    assert Mine(2, use_bias="yes").use_bias
+    with pytest.raises(TypeError, match=r"trainable must be True or False. Received: .*'no'"):
+        Mine(2, trainable="no")
+
+
+def test_the_arguments_reach_another_base_that_creates_the_object():
+    class Tag(callbacks.Callback, str):
+        def __init__(self, text):
+            super().__init__()
+
+    assert str(Tag("red")) == "red"
 
 
 def test_a_class_without_a_constructor_takes_no_arguments():

@@ -172,7 +172,10 @@ class Halves:
         return self._twins[layer]
 
     def follow(self) -> None:
-        """Let the twins of the weights have their values."""
+        """Let the twins have the attributes of the layers, and their weights' values."""
+        for layer, other in self._twins.items():
+            own = vars(layer).items()
+            vars(other).update({name: x for name, x in own if not isinstance(x, Variable)})
         for variable, twin in self._weights:
             twin.rebind(variable.value, twin.gradient)
 

@@ -301,11 +301,13 @@ class Layer(Configurable):
             )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if type(self.__dict__.get(name)) is Variable and not isinstance(value, Variable | None):
-            raise AttributeError(
-                f"{name!r} of layer {self.name!r} is a weight: set its values by "
-                f"layer.{name}.assign(...). Received: an object of type {type(value).__name__}"
-            )
+        if type(self.__dict__.get(name)) is Variable:
+            if not isinstance(value, Variable | None):
+                raise AttributeError(
+                    f"{name!r} of layer {self.name!r} is a weight: set its values by "
+                    f"layer.{name}.assign(...). Received: an object of type {type(value).__name__}"
+                )
+            invalidate()
         object.__setattr__(self, name, value)
 
     # ---- what a layer defines -------------------------------------------------------------

@@ -48,25 +48,27 @@ class ChecksArguments:
         """Return a new object, once the arguments have been checked."""
         if (args or kwargs) and cls.__init__ is object.__init__:
             raise TypeError(f"{cls.__name__}() takes no arguments")
+        rest, named = args, dict(kwargs)
         for owner in cls.__mro__:
-            init = vars(owner).get("__init__")
-            if not (args or kwargs) or not isinstance(init, FunctionType):
+            init: Any = inspect.unwrap(vars(owner).get("__init__"))  # type: ignore[arg-type]
+            if not (rest or named) or not isinstance(init, FunctionType):
                 continue
             code, defaults = init.__code__, init.__defaults__ or ()
             positional = code.co_varnames[1 : code.co_argcount]
-            kwargs.update(zip(positional, args, strict=False))
-            args = ()  # a base class takes the rest by name
+            named.update(zip(positional, rest, strict=False))
+            rest = ()  # a base class takes the rest by name
             default = dict(zip(reversed(positional), reversed(defaults), strict=False))
             default |= init.__kwdefaults__ or {}
             for name in code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]:
-                value = kwargs.pop(name, None)
+                value = named.pop(name, None)
                 if value is None or owner.__module__[:7] != "nnlite.":
                     continue
                 if name == "name" and not isinstance(value, str):
                     raise ArgumentError(f"name must be a string. Received: name={value!r}")
                 if isinstance(default.get(name), bool):
                     check_flag(name, value)
-        return super().__new__(cls)
+        new: Any = super().__new__
+        return new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
 
 
 def as_numeric(name: str, value: Any) -> Array:

@@ -146,6 +146,20 @@ def test_weights_that_move_to_a_vector_are_found(idle):
         assert np.isfinite(gradient).all()
 
 
+def test_a_changed_attribute_is_that_of_both_halves(idle):
+    model = Sequential([Input((6, 6, 1)), layers.Conv2D(2, 3), layers.LeakyReLU()])
+    x, variables = images(4, 6, 6, 1), model.learning_variables()
+    plan = Plan(model.graph(training=True), variables, [x], Memory(), True)
+    model.layers[-1].negative_slope = 0.9
+    found = []
+    for one in (plan, Plan(model.graph(training=True), variables, [x], Memory(), True)):
+        (y,) = one.forward([x])
+        one.backward([np.cos(y)])
+        found.append([variable.gradient.copy() for variable in variables])
+    for gradient, expected in zip(*found, strict=True):
+        np.testing.assert_array_equal(gradient, expected)
+
+
 def test_batches_are_split_where_convolutions_take_most_time(monkeypatch):
     monkeypatch.setattr(halves, "usable_threads", lambda: 2)
     small = Sequential([Input((28, 28, 1)), layers.Conv2D(32, 3), layers.Flatten()])
@@ -177,6 +191,21 @@ def test_a_model_learns_in_halves_as_in_whole_batches(monkeypatch):
         found.append((history.history["loss"], model.predict(x, verbose=0)))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5)
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-4)
+
+
+def test_a_weight_replaced_between_steps_is_that_of_the_whole_batch(monkeypatch):
+    x, found = images(4, 6, 6, 1), []
+    for threads in (1, 2):
+        monkeypatch.setattr(halves, "usable_threads", lambda threads=threads: threads)
+        monkeypatch.setattr(halves, "_WORTH_SPLITTING", 1)
+        nnlite.utils.set_random_seed(3)
+        first, second = (layers.Conv2D(1, 3, padding="same") for _ in range(2))
+        model = Sequential([Input((6, 6, 1)), first, second])
+        model.compile("sgd", "mse")
+        model.train_on_batch(x, x)
+        second.kernel = first.kernel
+        found.append([model.train_on_batch(x, x) for _ in range(3)])
+    np.testing.assert_allclose(*found, rtol=1e-5)
 
 
 @pytest.fixture
@@ -218,4 +247,7 @@ def test_layers_that_mix_samples_predict_whole_batches(always):
 def test_few_multiplications_are_not_split(monkeypatch):
     monkeypatch.setattr(halves, "usable_threads", lambda: 2)
     graph = convolutions().graph(False)
+    each = sum(call.layer._convolved(1) for call in graph.calls)
+    monkeypatch.setattr(halves, "_WORTH_INFERRING", 9 * each)
     assert halves.infer_in_halves(infer, graph, [images(8, 81)]) is None
+    assert halves.infer_in_halves(infer, graph, [images(9, 81)]) is not None

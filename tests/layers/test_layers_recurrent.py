@@ -589,3 +589,30 @@ def test_shapes_of_unknown_steps(cls):
         output = told[0] if state else told
         assert output == ((None, None, 3) if sequences else (None, 3))
         assert not state or told[1:] == [(None, 3)] * (2 if cls is LSTM else 1)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [(layers.LSTMCell, [3 * 3 * 3]), (layers.GRUCell, [(1 - 3) * 3])],
+)
+def test_gates_may_be_linear(cell, expected):
+    arguments = {"activation": "linear", "recurrent_activation": "linear", "use_bias": False}
+    made = cell(1, kernel_initializer="ones", dtype="float64", **arguments)
+    layer = layers.RNN(made, dtype="float64")
+    assert layer(np.full((1, 1, 1), 3.0)).tolist() == [expected]
+    gradcheck.check_layer(layer, np.linspace(-1, 1, 6).reshape(2, 3, 1))
+
+
+def test_dropout_of_a_cell_can_be_changed_between_steps():
+    model = Sequential([Input((3, 2)), layers.GRU(4, seed=1)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((2, 3, 2)), np.ones((2, 4))
+    model.train_on_batch(x, y)
+    cell = model.layers[0].cell
+    cell.dropout = 0.9
+    bias, kernel = cell.bias.numpy(), cell.kernel.numpy()
+    model.train_on_batch(x, y)
+    assert (cell.bias.numpy() != bias).any()
+    assert (cell.kernel.numpy() == kernel).any()  # the rows of dropped inputs
+    with pytest.raises(ValueError, match=r"dropout must lie in \[0, 1\). Received: dropout=2"):
+        cell.dropout = 2

@@ -150,6 +150,7 @@ MUTANTS = {
     "execution/halves.py": [
         ("variable.gradient += twin.gradient", "pass"),
         ("twin.rebind(variable.value, twin.gradient)", "pass"),
+        ("if not isinstance(x, Variable)})", "if False})"),
         ("self._twin(call.layer) if backward and at else call.layer", "call.layer"),
         ("or call.shared or", "or"),
         ("if any(id(variable) not in own for variable in layer._variables):", "if False:"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnlite import constraints, initializers, regularizers
 from nnlite.backend.numerics import constant
+from nnlite.backend.structure_cache import invalidate
 from nnlite.layers import activations
 from nnlite.layers.activations import ActivationLayer, Identity, Sigmoid, Tanh
 from nnlite.layers.layer import Layer, Shape, registry
@@ -79,9 +80,15 @@ class RecurrentCell(RandomLayer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.recurrent_constraint = constraints.get(recurrent_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
-        self.dropout = check_fraction("dropout", dropout)
-        self.recurrent_dropout = check_fraction("recurrent_dropout", recurrent_dropout)
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
         self.seed_with(seed)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("dropout", "recurrent_dropout"):
+            value = check_fraction(name, value)
+            invalidate()  # the arrays of a step depend on it
+        super().__setattr__(name, value)
 
     def _activation(self, name: str, value: Any) -> Layer:
         layer = activations.get(value, self.dtype)
@@ -387,7 +394,7 @@ class _GatedCell(RecurrentCell):
         """Write the activations of blocks of ``z`` into ``a``, which begins with ``gates``."""
         n = len(gates)
         if not self._by_tanh:
-            self._apply(self.recurrent_activation, z[:n], gates)
+            self._apply(self.recurrent_activation, z[:n], a[:n])
             self._apply(self.activation, z[n:], a[n:])
             return
         np.tanh(z, a)
