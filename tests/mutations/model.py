@@ -3,7 +3,7 @@
 MUTANTS = {
     "utils/validation.py": [
         ("(args or kwargs) and cls.__init__ is object.__init__", "False"),
-        ("kwargs.update(zip(positional, args, strict=False))", "pass"),
+        ("named.update(zip(positional, rest, strict=False))", "pass"),
         ("if isinstance(default.get(name), bool):", "if True:"),
         (' or owner.__module__[:7] != "nnlite."', ""),
     ],
