@@ -183,6 +183,11 @@ class Registry(Generic[T]):
         """Register a class or a factory function under ``name``."""
         self._makers[name] = maker
 
+    def __contains__(self, name: object) -> bool:
+        if name not in self._makers:
+            load(self.package)
+        return name in self._makers
+
     def __iter__(self) -> Iterator[str]:
         load(self.package)
         return iter(self._makers)
@@ -194,9 +199,7 @@ class Registry(Generic[T]):
             name: The name.
             known: The names to suggest in the error; by default all registered names.
         """
-        if name not in self._makers:
-            load(self.package)
-        if name in self._makers:
+        if name in self:
             return self._makers[name]
         import difflib  # needed for errors only
 

@@ -118,3 +118,12 @@ def test_threads_can_use_a_name_for_the_first_time_at_once():
 
 def test_a_star_import_has_every_layer():
     assert run("from nnlite.layers import *; print(LSTM.__name__, add.__name__)") == ["LSTM", "add"]
+
+
+def test_a_known_name_imports_nothing_more():
+    code = (
+        "import sys, nnlite; from nnlite.layers import registry; "
+        "found = 'Dense' in registry; early = 'nnlite.layers.recurrent' in sys.modules; "
+        "print(found, early, 'LSTM' in registry, 'Nothing' in registry)"
+    )
+    assert run(code) == ["True", "False", "True", "False"]
