@@ -127,3 +127,8 @@ def test_a_known_name_imports_nothing_more():
         "print(found, early, 'LSTM' in registry, 'Nothing' in registry)"
     )
     assert run(code) == ["True", "False", "True", "False"]
+
+
+def test_who_goes_through_all_names_finds_every_class():
+    code = "from nnlite.layers import registry; print('LSTM' in list(registry))"
+    assert run(code) == ["True"]
