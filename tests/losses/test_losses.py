@@ -428,3 +428,14 @@ def test_predictions_that_are_all_zero_cost_as_much_as_the_clip_allows_and_nothi
         loss = losses.CategoricalCrossEntropy()
         assert loss([[0.0, 1.0]], [[0.0, 0.0]]) == pytest.approx(-np.log(1e-7))
         np.testing.assert_array_equal(loss.gradient([[0.0, 1.0]], [[0.0, 0.0]]), [[0, 0]])
+
+
+def test_a_loss_that_computes_both_at_once_is_evaluated_by_that():
+    class Twice(losses.MeanAbsoluteError):
+        def call_and_derivative(self, y_true, y_pred):
+            values, derivative = super().call_and_derivative(y_true, y_pred)
+            return 2 * values, 2 * derivative
+
+    y, p = np.array([[0.0, 1.0]], "float32"), np.array([[1.0, 4.0]], "float32")
+    assert Twice()(y, p) == 4.0
+    np.testing.assert_array_equal(Twice().gradient(y, p), [[1.0, 1.0]])
