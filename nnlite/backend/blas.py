@@ -122,14 +122,14 @@ def idle_threads() -> int:
     (a step of Adam over 670,000 weights between such products took 1.4 ms instead of 1.2 ms).
     """
     with _lock:
-        return _threads_before - 1 if _holders else 0
+        return _threads_before - 1 if _holders > 0 else 0
 
 
 def usable_threads() -> int:
     """Return how many threads products may use outside of `threads_for`; 1 if unknown."""
     getter = _openblas("openblas_get_num_threads")
     with _lock:
-        return _threads_before if _holders else int(getter()) if getter else 1
+        return _threads_before if _holders > 0 else int(getter()) if getter else 1
 
 
 @functools.cache
