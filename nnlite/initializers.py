@@ -420,6 +420,9 @@ class GlorotUniform(_Scaled):
 
     Also called Xavier initialization. The fans are those of `VarianceScaling`.
 
+    Args:
+        seed, input_axes, output_axes: As for `VarianceScaling`.
+
     >>> values = GlorotUniform(seed=1)((4, 2))
     >>> bool(abs(values).max() < 1)
     True
@@ -434,6 +437,9 @@ class GlorotNormal(_Scaled):
 
     Also called Xavier initialization. The fans are those of `VarianceScaling`.
 
+    Args:
+        seed, input_axes, output_axes: As for `VarianceScaling`.
+
     >>> values = GlorotNormal(seed=1)((150, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)
     True
@@ -445,6 +451,9 @@ class GlorotNormal(_Scaled):
 @registry.register()
 class HeUniform(_Scaled):
     """Uniform over +-sqrt(6 / fan_in), for ReLU: the variance of He et al. (2015), equation 10.
+
+    Args:
+        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = HeUniform(seed=1)((6, 50))
     >>> bool(abs(values).max() < 1)
@@ -458,6 +467,9 @@ class HeUniform(_Scaled):
 class HeNormal(_Scaled):
     """Truncated normal of variance 2 / fan_in, for ReLU: He et al. (2015), equation 10.
 
+    Args:
+        seed, input_axes, output_axes: As for `VarianceScaling`.
+
     >>> values = HeNormal(seed=1)((200, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)
     True
@@ -469,6 +481,9 @@ class HeNormal(_Scaled):
 @registry.register()
 class LecunUniform(_Scaled):
     """Uniform over +-sqrt(3 / fan_in): the variance of LeCun et al. (1998), section 4.6.
+
+    Args:
+        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = LecunUniform(seed=1)((3, 50))
     >>> bool(abs(values).max() < 1)
@@ -483,6 +498,9 @@ class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / fan_in: LeCun et al. (1998), section 4.6.
 
     Recommended for SELU (Klambauer et al., 2017).
+
+    Args:
+        seed, input_axes, output_axes: As for `VarianceScaling`.
 
     >>> values = LecunNormal(seed=1)((100, 50))
     >>> bool(abs(values.std() - 0.1) < 0.005)

@@ -81,6 +81,10 @@ def exp_maximum(dtype: Any) -> float:
 def sigmoid(x: Array, out: Array | None = None) -> Array:
     """Return 1 / (1 + exp(-x)), computed from exp(-|x|) to be exact for large |x|.
 
+    Args:
+        x: An array.
+        out: The output array.
+
     >>> sigmoid(np.array([-1e30, 0.0, 1e30]))
     array([0. , 0.5, 1. ])
     """

@@ -19,6 +19,9 @@ class Hinge(Loss):
 
     Source: Cortes and Vapnik, "Support-Vector Networks", 1995.
 
+    Args:
+        reduction, name, dtype: As for `Loss`.
+
     >>> Hinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     0.75
     """
@@ -43,6 +46,9 @@ class SquaredHinge(Hinge):
 
     Its derivative is -2 y max(1 - y p, 0) / k. Labels are converted as in `Hinge`.
 
+    Args:
+        reduction, name, dtype: As for `Loss`.
+
     >>> SquaredHinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     1.125
     """
@@ -66,6 +72,9 @@ class CategoricalHinge(Loss):
 
     Source: Crammer and Singer, "On the Algorithmic Implementation of Multiclass Kernel-based
     Vector Machines", 2001, section 3.
+
+    Args:
+        reduction, name, dtype: As for `Loss`.
 
     >>> CategoricalHinge()([[0.0, 1.0, 0.0]], [[0.25, 0.5, -1.0]])
     0.75

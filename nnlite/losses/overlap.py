@@ -93,6 +93,15 @@ class Dice(Tversky):
     Source: Sudre et al., "Generalised Dice Overlap as a Deep Learning Loss Function for Highly
     Unbalanced Segmentations", 2017, section 2.1.
 
+    Args:
+        reduction: As for `Tversky`.
+        name: As for `Loss`.
+        axis: As for `Tversky`.
+        dtype: As for `Loss`.
+
+    Raises:
+        TypeError: If ``axis`` is not an integer, tuple or None.
+
     >>> round(Dice()([[1.0, 1.0, 0.0]], [[1.0, 0.0, 1.0]]), 6)
     0.5
     """

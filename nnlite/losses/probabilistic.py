@@ -19,6 +19,9 @@ class KLDivergence(Loss):
 
     Source: Kullback and Leibler, "On Information and Sufficiency", 1951, section 2.
 
+    Args:
+        reduction, name, dtype: As for `Loss`.
+
     >>> round(KLDivergence()([[0.0, 1.0]], [[0.5, 0.5]]), 5)
     0.69315
     """
@@ -41,6 +44,9 @@ class Poisson(Loss):
     Its derivative is (1 - y / (p + 1e-7)) / k. For p < 0 the loss continues along its tangent at 0.
 
     Source: McCullagh and Nelder, "Generalized Linear Models", 2nd edition, 1989, section 6.2.
+
+    Args:
+        reduction, name, dtype: As for `Loss`.
 
     >>> round(Poisson()([[0.0, 2.0]], [[1.0, 1.0]]), 6)
     1.0

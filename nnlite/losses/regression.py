@@ -27,6 +27,9 @@ __all__ = [
 class MeanSquaredError(Loss):
     """Mean squared error: the mean of (p - y)^2 over the k outputs, with derivative 2 (p - y) / k.
 
+    Args:
+        reduction, name, dtype: As for `Loss`.
+
     >>> MeanSquaredError()([[0.0, 2.0]], [[1.0, 4.0]])
     2.5
     """
@@ -51,6 +54,9 @@ class MeanSquaredError(Loss):
 class MeanAbsoluteError(Loss):
     """Mean absolute error: the mean of |p - y| over the k outputs, with derivative sign(p - y) / k.
 
+    Args:
+        reduction, name, dtype: As for `Loss`.
+
     >>> MeanAbsoluteError()([[0.0, 2.0]], [[1.0, 4.0]])
     1.5
     """
@@ -72,6 +78,9 @@ class MeanAbsolutePercentageError(Loss):
     """Mean absolute percentage error: the mean of 100 |p - y| / |y| over the k outputs.
 
     Its derivative is 100 sign(p - y) / |y| / k. Values of |y| below 1e-7 count as 1e-7.
+
+    Args:
+        reduction, name, dtype: As for `Loss`.
 
     >>> MeanAbsolutePercentageError()([[2.0, 4.0]], [[1.0, 5.0]])
     37.5
@@ -96,6 +105,9 @@ class MeanSquaredLogarithmicError(Loss):
     The error is e = log(1 + p) - log(1 + y), with p and y clipped to at least 1e-7. The derivative
     is 2 e / (1 + p) / k, and 0 where p is clipped.
 
+    Args:
+        reduction, name, dtype: As for `Loss`.
+
     >>> round(MeanSquaredLogarithmicError()([[0.0, 3.0]], [[1.0, 3.0]]), 5)  # log(2)**2 / 2
     0.24023
     """
@@ -119,6 +131,9 @@ class LogCosh(Loss):
     """Log-cosh: the mean of log(cosh(e)) over the k outputs, where e = p - y.
 
     About e^2 / 2 for small errors and |e| - log 2 for large ones; its derivative is tanh(e) / k.
+
+    Args:
+        reduction, name, dtype: As for `Loss`.
 
     >>> round(LogCosh()([[0.0, 0.0]], [[0.0, 100.0]]), 6)  # (100 - log(2)) / 2
     49.653426

@@ -162,6 +162,9 @@ def _among_top(labels: Array, scores: Array, k: int) -> Array:
 class Accuracy(MeanMetricWrapper):
     """The fraction of predictions that equal their targets.
 
+    Args:
+        name, dtype: As for `Metric`.
+
     >>> Accuracy()([[1], [2], [3], [4]], [[0], [2], [3], [4]])
     0.75
     """
@@ -201,6 +204,9 @@ class BinaryAccuracy(MeanMetricWrapper):
 class CategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest output and largest target coincide.
 
+    Args:
+        name, dtype: As for `Metric`.
+
     >>> CategoricalAccuracy()([[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.4, 0.6]])
     0.5
     """
@@ -214,6 +220,9 @@ class CategoricalAccuracy(MeanMetricWrapper):
 @registry.register()
 class SparseCategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest output is at the target's class index.
+
+    Args:
+        name, dtype: As for `Metric`.
 
     >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.4, 0.6]])
     0.5

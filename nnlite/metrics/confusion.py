@@ -70,6 +70,10 @@ class Counter(AtThresholds):
 class TruePositives(Counter):
     """TP, the total weight of true labels that are predicted as true.
 
+    Args:
+        thresholds: As for `Precision`.
+        name, dtype: As for `Metric`.
+
     >>> TruePositives()([0, 1, 1, 1], [1, 0, 1, 1])
     2.0
     """
@@ -80,6 +84,10 @@ class TruePositives(Counter):
 @registry.register()
 class TrueNegatives(Counter):
     """TN, the total weight of false labels that are predicted as false.
+
+    Args:
+        thresholds: As for `Precision`.
+        name, dtype: As for `Metric`.
 
     >>> TrueNegatives()([0, 1, 0, 0], [1, 1, 0, 0])
     2.0
@@ -92,6 +100,10 @@ class TrueNegatives(Counter):
 class FalsePositives(Counter):
     """FP, the total weight of false labels that are predicted as true.
 
+    Args:
+        thresholds: As for `Precision`.
+        name, dtype: As for `Metric`.
+
     >>> FalsePositives()([0, 1, 0, 0], [0, 0, 1, 1])
     2.0
     """
@@ -102,6 +114,10 @@ class FalsePositives(Counter):
 @registry.register()
 class FalseNegatives(Counter):
     """FN, the total weight of true labels that are predicted as false.
+
+    Args:
+        thresholds: As for `Precision`.
+        name, dtype: As for `Metric`.
 
     >>> FalseNegatives()([0, 1, 1, 1], [0, 1, 0, 0])
     2.0
@@ -159,6 +175,10 @@ class Precision(OfClass):
 @registry.register()
 class Recall(OfClass):
     """Recall, TP / (TP + FN): the fraction of the true labels that are found.
+
+    Args:
+        thresholds, top_k, class_id: As for `Precision`.
+        name, dtype: As for `Metric`.
 
     >>> Recall()([0, 1, 1, 1], [1, 0, 1, 1]) == 2 / 3
     True

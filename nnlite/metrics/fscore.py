@@ -139,6 +139,14 @@ class FBetaScore(Metric):
 class F1Score(FBetaScore):
     """F1, the harmonic mean of precision and recall: `FBetaScore` with beta = 1.
 
+    Args:
+        average, threshold: As for `FBetaScore`.
+        name, dtype: As for `Metric`.
+
+    Raises:
+        TypeError: If ``threshold`` is not a number.
+        ValueError: If an argument is out of its range.
+
     >>> F1Score(threshold=0.5)([[1, 0], [1, 1]], [[0.6, 0.6], [0.2, 0.9]]).round(4)
     array([0.6667, 0.6667])
     """

@@ -15,6 +15,9 @@ __all__ = ["CategoricalHinge", "Hinge", "SquaredHinge"]
 class Hinge(LossMetric):
     """The mean of max(1 - y p, 0), for labels y of -1 or 1 (0 is converted to -1).
 
+    Args:
+        name, dtype: As for `Metric`.
+
     >>> Hinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     0.75
     """
@@ -27,6 +30,9 @@ class Hinge(LossMetric):
 class SquaredHinge(LossMetric):
     """The mean of max(1 - y p, 0)^2, for labels as in `Hinge`.
 
+    Args:
+        name, dtype: As for `Metric`.
+
     >>> SquaredHinge()([[-1.0, 1.0]], [[0.5, 2.0]])
     1.125
     """
@@ -38,6 +44,9 @@ class SquaredHinge(LossMetric):
 @registry.register()
 class CategoricalHinge(LossMetric):
     """The mean of max(1 + max of (1 - y) p - sum of y p, 0), for one-hot targets y.
+
+    Args:
+        name, dtype: As for `Metric`.
 
     >>> CategoricalHinge()([[0.0, 1.0]], [[0.5, 1.0]])
     0.5

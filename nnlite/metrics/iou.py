@@ -182,6 +182,11 @@ class BinaryIoU(IoU):
 class MeanIoU(IoU):
     """`IoU` averaged over all classes.
 
+    Args:
+        num_classes: As for `IoU`.
+        name: As for `Metric`.
+        dtype, ignore_class, sparse_y_true, sparse_y_pred, axis: As for `IoU`.
+
     >>> round(MeanIoU(num_classes=2)([0, 0, 1, 1], [0, 1, 1, 1]), 4)
     0.5833
     """
@@ -203,6 +208,11 @@ class MeanIoU(IoU):
 @registry.register()
 class OneHotIoU(IoU):
     """`IoU` of one-hot targets.
+
+    Args:
+        num_classes, target_class_ids: As for `IoU`.
+        name: As for `Metric`.
+        dtype, ignore_class, sparse_y_pred, axis: As for `IoU`.
 
     >>> round(OneHotIoU(2, [0])([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.2]]), 4)
     0.5
@@ -226,6 +236,11 @@ class OneHotIoU(IoU):
 @registry.register()
 class OneHotMeanIoU(MeanIoU):
     """`MeanIoU` of one-hot targets.
+
+    Args:
+        num_classes: As for `IoU`.
+        name: As for `Metric`.
+        dtype, ignore_class, sparse_y_pred, axis: As for `IoU`.
 
     >>> round(OneHotMeanIoU(2)([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.2]]), 4)
     0.25

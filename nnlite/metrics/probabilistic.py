@@ -27,6 +27,9 @@ __all__ = [
 class KLDivergence(LossMetric):
     """The mean of the sum of y log(y / p) over the outputs, with y and p clipped to [1e-7, 1].
 
+    Args:
+        name, dtype: As for `Metric`.
+
     >>> round(KLDivergence()([[0.0, 1.0]], [[0.5, 0.5]]), 4)
     0.6931
     """
@@ -38,6 +41,9 @@ class KLDivergence(LossMetric):
 @registry.register()
 class Poisson(LossMetric):
     """The mean of p - y log p: the negative log-likelihood of counts y, up to a constant.
+
+    Args:
+        name, dtype: As for `Metric`.
 
     >>> round(Poisson()([[0.0, 1.0]], [[1.0, 1.0]]), 4)
     1.0

@@ -33,6 +33,9 @@ def named(function: F) -> F:
 class Sum(Metric):
     """The weighted sum of values.
 
+    Args:
+        name, dtype: As for `Metric`.
+
     >>> total = Sum()
     >>> total([1, 3, 5, 7], sample_weight=[1, 1, 0, 2])
     18.0
@@ -65,6 +68,9 @@ class Mean(Metric):
     """The weighted mean of values.
 
     A batch has the weight of its number of samples (its first axis), or of the sum of its weights.
+
+    Args:
+        name, dtype: As for `Metric`.
 
     >>> mean = Mean()
     >>> mean([1, 3, 5, 7])

@@ -30,6 +30,9 @@ __all__ = [
 class MeanSquaredError(LossMetric):
     """The mean of (p - y)^2.
 
+    Args:
+        name, dtype: As for `Metric`.
+
     >>> MeanSquaredError()([[0.0, 2.0]], [[1.0, 4.0]])
     2.5
     """
@@ -41,6 +44,9 @@ class MeanSquaredError(LossMetric):
 @registry.register()
 class RootMeanSquaredError(MeanMetricWrapper):
     """The square root of the mean of (p - y)^2 over all samples so far.
+
+    Args:
+        name, dtype: As for `Metric`.
 
     >>> RootMeanSquaredError()([[0.0, 2.0]], [[1.0, 9.0]])
     5.0
@@ -60,6 +66,9 @@ class RootMeanSquaredError(MeanMetricWrapper):
 class MeanAbsoluteError(LossMetric):
     """The mean of |p - y|.
 
+    Args:
+        name, dtype: As for `Metric`.
+
     >>> MeanAbsoluteError()([[0.0, 2.0]], [[1.0, 4.0]])
     1.5
     """
@@ -71,6 +80,9 @@ class MeanAbsoluteError(LossMetric):
 @registry.register("mape", "MAPE")
 class MeanAbsolutePercentageError(LossMetric):
     """The mean of 100 |p - y| / |y|, with |y| clipped to at least 1e-7.
+
+    Args:
+        name, dtype: As for `Metric`.
 
     >>> MeanAbsolutePercentageError()([[1.0, 2.0]], [[1.5, 2.0]])
     25.0
@@ -85,6 +97,9 @@ class MeanAbsolutePercentageError(LossMetric):
 @registry.register("msle", "MSLE")
 class MeanSquaredLogarithmicError(LossMetric):
     """The mean of (log(1 + p) - log(1 + y))^2, with p and y clipped to at least 1e-7.
+
+    Args:
+        name, dtype: As for `Metric`.
 
     >>> round(MeanSquaredLogarithmicError()([[0.0, 1.0]], [[1.0, 1.0]]), 4)
     0.2402
@@ -127,6 +142,9 @@ class CosineSimilarity(LossMetric):
 @registry.register()
 class LogCoshError(LossMetric):
     """The mean of log(cosh(p - y)): quadratic for small errors, linear for large ones.
+
+    Args:
+        name, dtype: As for `Metric`.
 
     >>> round(LogCoshError()([[0.0, 0.0]], [[1.0, 0.0]]), 4)
     0.2169

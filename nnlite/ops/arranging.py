@@ -163,7 +163,16 @@ class _Reshaping(Operation):
 
 @numpy.register()
 class Reshape(_Reshaping):
-    """An array in the shape ``newshape``."""
+    """An array in the shape ``newshape``.
+
+    Args:
+        newshape: The shape with the batch axis; one size may be -1, which is inferred.
+        name: As for `Operation`.
+
+    Raises:
+        TypeError: If a size is not an integer.
+        ValueError: If a size is below -1, or two are -1.
+    """
 
     def __init__(self, newshape: int | Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name)

@@ -62,7 +62,12 @@ class Tanh(_Activation):
 
 @nn.register()
 class Softmax(_Activation):
-    """Numbers that sum to 1 along an axis: see `nnlite.layers.Softmax`."""
+    """Numbers that sum to 1 along an axis: see `nnlite.layers.Softmax`.
+
+    Args:
+        axis: The axis, or axes.
+        name: As for `Operation`.
+    """
 
     layer = activations.Softmax
 

@@ -24,6 +24,9 @@ class ActivationLayer(Layer):
     ``needs_input = True``; otherwise f(x) may be written over x.
     ``nnlite.gradcheck.check_layer`` checks that the two agree.
 
+    Args:
+        **kwargs: As for `Layer`.
+
     >>> import numpy as np
     >>> class Square(ActivationLayer):
     ...     needs_input = True

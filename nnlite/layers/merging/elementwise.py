@@ -42,6 +42,9 @@ class Add(Merge):
     The inputs have the same number of samples, and other sizes that are equal or 1. The
     gradient of an input that is broadcast is summed over the axes that it is broadcast along.
 
+    Args:
+        **kwargs: As for `Layer`.
+
     Raises:
         ValueError: On a call, if the input is not a list or shapes cannot be broadcast.
 
@@ -63,6 +66,9 @@ class Add(Merge):
 @registry.register()
 class Subtract(Merge):
     """The difference of two inputs: y = x_1 - x_2, dJ/dx_1 = dJ/dy, dJ/dx_2 = -dJ/dy.
+
+    Args:
+        **kwargs: As for `Layer`.
 
     Raises:
         ValueError: On a call, if there are not two inputs, or shapes cannot be broadcast as by
@@ -95,6 +101,12 @@ class Multiply(Merge):
     A step that is masked in an input is a factor of 1. If it is masked in all inputs, the product
     is 0.
 
+    Args:
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
+
     >>> Multiply()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[10., 20.]], dtype=float32)
     """
@@ -119,6 +131,12 @@ class Multiply(Merge):
 @registry.register()
 class Average(Merge):
     """The mean of the n inputs: y = (x_1 + x_2 + ...) / n, dJ/dx_i = dJ/dy / n.
+
+    Args:
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Average()([np.array([[1.0, 2.0]]), np.array([[10.0]])])
     array([[5.5, 6. ]], dtype=float32)
@@ -184,6 +202,12 @@ class Maximum(Extreme):
     The gradient goes to the largest input. If several are equal, the first of them gets all of it,
     which is a subgradient; Keras divides it among them.
 
+    Args:
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
+
     >>> Maximum()([np.array([[1.0, 20.0]]), np.array([[10.0]])])
     array([[10., 20.]], dtype=float32)
     """
@@ -197,6 +221,12 @@ class Minimum(Extreme):
     """The smallest of the inputs, entry by entry: y = min(x_1, x_2, ...).
 
     The gradient goes to the smallest input, and to the first of several equal ones.
+
+    Args:
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: On a call, if the input is not a list or shapes do not fit as for `Add`.
 
     >>> Minimum()([np.array([[1.0, 20.0]]), np.array([[10.0]])])
     array([[ 1., 10.]], dtype=float32)
